@@ -1,0 +1,56 @@
+# The commands of this project; README.md says what they do.
+.PHONY: run test bench lint format requirements
+
+PORT ?= 8000
+export PORT
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+# Installs quietly, and again only when the list of requirements has changed. A step that fails says why.
+install = @test -x $(PYTHON) || python3 -m venv $(VENV) || { echo "Install Python 3.11 or newer with its venv module (Debian: apt install python3-venv)."; exit 1; }; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Parley needs Python 3.11 or newer; this is `$(PYTHON) --version`."; exit 1; }; \
+	cmp -s requirements/$(1).txt $(VENV)/$(1).installed || { echo "Installing what requirements/$(1).txt lists ..."; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(1).txt && \
+	cp requirements/$(1).txt $(VENV)/$(1).installed; }
+
+run:
+	$(call install,base)
+	@$(PYTHON) manage.py migrate --verbosity 0
+	@$(PYTHON) manage.py collectstatic --no-input --verbosity 0
+	@echo "Parley is on $${SITE_URL:-http://127.0.0.1:$(PORT)} (stop it with Ctrl+C)"
+	@exec $(VENV)/bin/daphne --verbosity 0 --bind 127.0.0.1 --port $(PORT) --websocket_timeout -1 \
+		--websocket-max-message-size 131072 --websocket-max-frame-size 131072 config.asgi:application
+
+test:
+	$(call install,test)
+	@$(PYTHON) -m tests.install
+	@$(MAKE) --no-print-directory checks
+
+.PHONY: checks
+checks:
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy .
+	$(PYTHON) manage.py makemigrations --check --dry-run
+	$(PYTHON) -m pytest tests e2e
+
+lint:
+	$(call install,test)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy .
+
+format:
+	$(call install,test)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench:
+	$(call install,test)
+	@$(PYTHON) -m bench
+
+# Compiles requirements/*.in to the hashed lists; for every platform and Python that the site runs on.
+requirements:
+	$(call install,test)
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/base.in -o requirements/base.txt
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements/base.txt requirements/test.in -o requirements/test.txt

@@ -1,0 +1,55 @@
+"""What comes from outside about messages, by form and by socket alike."""
+
+import uuid
+from typing import Any
+
+from django import forms
+
+from apps.chat.models import MOST_CHARACTERS
+from apps.core.forms import PlainTextField
+
+
+class BodyField(PlainTextField):
+    """A message's Markdown: something visible, not too long. Spaces at its ends and empty lines are dropped."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            strip=False,
+            max_length=MOST_CHARACTERS,
+            widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"}),
+            error_messages={
+                "required": "Write something first.",
+                "max_length": "A message has at most %(limit_value)d characters; this one has %(show_value)d."
+                " Shorten it, or send it in parts.",
+            },
+            **kwargs,
+        )
+
+    def to_python(self, value: Any) -> str:
+        # Not strip(): an indented first line is code in Markdown.
+        text = super().to_python(value).rstrip()
+        return text.lstrip("\n") if text else ""
+
+
+class MessageForm(forms.Form):
+    """A new message."""
+
+    body = BodyField(label="Message")
+    client_id = forms.UUIDField(
+        widget=forms.HiddenInput,
+        error_messages={
+            "required": "The page is out of date. Reload it and send again.",
+            "invalid": "The page is out of date. Reload it and send again.",
+        },
+    )
+
+    @classmethod
+    def empty(cls, body: str = "") -> "MessageForm":
+        """A form for the next message, with an id of its own."""
+        return cls(initial={"client_id": uuid.uuid4(), "body": body})
+
+
+class EditForm(forms.Form):
+    """A message's new text."""
+
+    body = BodyField(label="Message")

@@ -1,0 +1,205 @@
+"""Fill the site with people, rooms and messages: to look at, and to measure with."""
+
+import random
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.models import Session
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.chat.markdown import RENDERER_VERSION, to_html
+from apps.chat.models import Message
+from apps.chat.services import GROUP_PAUSE
+from apps.rooms.models import Membership, Room, name_key
+
+PASSWORD = "parley-demo"  # noqa: S105  # known to all: the command refuses where it would matter
+BATCH = 5000
+SESSION_LIFE = timedelta(days=14)
+# Every message has its own id, the same in every run.
+NAMESPACE = uuid.UUID("6f0c5a2e-4f4e-4a53-9d0e-1f6b6a0c7e11")
+# Half of all pauses are short, so that authors' messages form groups; a day has some dozens of messages.
+PAUSES = [timedelta(seconds=seconds) for seconds in (5, 20, 45, 90, 600, 1800)]
+
+TEXTS = [
+    "Good morning!",
+    "Has anyone seen the minutes of the last meeting?",
+    "They are on the *shared* drive, in the folder **2026**.",
+    "Thanks, found them.",
+    "I will be ten minutes late today.",
+    "No problem, we start with the budget anyway.",
+    "> we start with the budget anyway\n\nThen take your time.",
+    "Three things for today:\n\n1. the budget\n2. the summer party\n3. who has the key",
+    "The key is with me.",
+    "This fixes it:\n\n```python\ndef mean(values: list[float]) -> float:\n    return sum(values) / len(values)\n```",
+    "What if the list is empty?",
+    "Then it raises `ZeroDivisionError`, as it should.",
+    "See https://docs.python.org/3/library/statistics.html for more of that kind.",
+    "Bin gleich da, *muss nur noch den Zug erwischen*.",
+    "שלום לכולם",
+    "Could somebody look over the text before it goes out? It is not long, about two pages, and I am most unsure of "
+    "the second half, where it explains why we moved the date.",
+    "I can do it tonight.",
+    "~~Tonight~~ tomorrow morning, sorry.",
+    "Great, thank you both. 🎉",
+    "- bread\n- cheese\n- something for the vegetarians",
+    "Is the room booked?",
+    "Yes, from six o'clock on.",
+    "`make test` passes here, with and without Redis.",
+    "+1",
+]
+
+
+class Command(BaseCommand):
+    help = "Fill the site with people, rooms and messages; the same ones in every run."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--users", type=int, default=20)
+        parser.add_argument("--rooms", type=int, default=5)
+        parser.add_argument("--messages", type=int, default=500, help="in all rooms together")
+        parser.add_argument("--sessions", metavar="FILE", help="write one sessionid a line, user by user")
+        parser.add_argument("--force", action="store_true", help="even where SITE_URL is https")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.SITE.is_https and not options["force"]:
+            raise CommandError("SITE_URL is https, so this may be a real site; its password is known. Use --force.")
+        if min(options["users"], options["rooms"]) < 1 or options["messages"] < 0:
+            raise CommandError("At least one user and one room, and no negative number of messages.")
+        with transaction.atomic():
+            users = make_users(options["users"])
+            rooms = make_rooms(options["rooms"])
+            for room in [*rooms, *Room.objects.filter(is_lobby=True)]:
+                join(room, users)
+            for number, room in enumerate(rooms):
+                share = options["messages"] // len(rooms) + (number < options["messages"] % len(rooms))
+                fill(room, users, share)
+        if options["sessions"]:
+            write_sessions(users, Path(options["sessions"]))
+        self.stdout.write(
+            f"{len(users)} users (user0001 ..., password {PASSWORD}), {len(rooms)} rooms, "
+            f"{Message.objects.filter(room__in=rooms).count()} messages."
+        )
+
+
+def make_users(count: int) -> list[User]:
+    """The first `count` of user0001 ..., made where they are missing."""
+    names = [f"user{number:04}" for number in range(1, count + 1)]
+    password = make_password(PASSWORD)
+    User.objects.bulk_create(
+        [User(username=name, password=password) for name in names], batch_size=BATCH, ignore_conflicts=True
+    )
+    # Not `username__in`: a database takes only so many parameters.
+    found = User.objects.filter(username__startswith="user")
+    by_name = {user.username: user for user in found}
+    return [by_name[name] for name in names]
+
+
+def make_rooms(count: int) -> list[Room]:
+    """The first `count` of room-001 ..., made where they are missing."""
+    rooms = []
+    for number in range(1, count + 1):
+        name = f"Room {number:03}"
+        room, _ = Room.objects.get_or_create(
+            slug=f"room-{number:03}", defaults={"name": name, "name_key": name_key(name), "access": Room.Access.OPEN}
+        )
+        rooms.append(room)
+    return rooms
+
+
+def join(room: Room, users: list[User]) -> None:
+    """Make all of them members; the first one the owner of a room that has none."""
+    has_owner = room.is_lobby or room.memberships.filter(role=Membership.Role.OWNER).exists()
+    memberships = [Membership(room=room, user=user) for user in users]
+    if not has_owner:
+        memberships[0].role = Membership.Role.OWNER
+    Membership.objects.bulk_create(memberships, batch_size=BATCH, ignore_conflicts=True)
+    room.member_count = room.memberships.count()
+    room.last_seq += 1
+    room.members_seq = room.last_seq
+    room.save(update_fields=["member_count", "last_seq", "members_seq"])
+
+
+def fill(room: Room, users: list[User], share: int) -> None:
+    """Bring the room to `share` messages."""
+    there = room.messages.count()
+    if there >= share:
+        return
+    rendered = [(text, to_html(text)) for text in TEXTS]
+    chance = random.Random(f"{room.slug} {there}")  # noqa: S311  # must be the same in every run
+    messages: list[Message] = []
+    for message in conversation(room, users, rendered, share - there, chance):
+        messages.append(message)
+        if len(messages) == BATCH:
+            Message.objects.bulk_create(messages)
+            messages.clear()
+    Message.objects.bulk_create(messages)
+    room.save(update_fields=["last_seq"])
+
+
+def conversation(
+    room: Room, users: list[User], texts: list[tuple[str, str]], count: int, chance: random.Random
+) -> Iterator[Message]:
+    """`count` messages that follow on what the room has, the last of them said about now."""
+    pauses = [chance.choice(PAUSES) for _ in range(count)]
+    previous = room.messages.order_by("-seq").first()
+    moment = timezone.now() - sum(pauses, timedelta())
+    if previous:
+        moment = max(moment, previous.created_at)
+    author, before = (previous.author, previous.created_at) if previous else (None, None)
+    for pause in pauses:
+        moment += pause
+        speaker = author if author and chance.random() < 0.4 else chance.choice(users)
+        room.last_seq += 1
+        opens_day = before is None or is_another_day(before, moment)
+        continues = not opens_day and speaker == author and before is not None and moment - before <= GROUP_PAUSE
+        body, html = chance.choice(texts)
+        yield Message(
+            room=room,
+            seq=room.last_seq,
+            changed_seq=room.last_seq,
+            author=speaker,
+            client_id=uuid.uuid5(NAMESPACE, f"{room.slug} {room.last_seq}"),
+            body=body,
+            html=html,
+            renderer_version=RENDERER_VERSION,
+            opens_day=opens_day,
+            continues=continues,
+            created_at=moment,
+        )
+        author, before = speaker, moment
+
+
+def is_another_day(earlier: datetime, later: datetime) -> bool:
+    """Whether midnight, where the site is, lies between two moments."""
+    return timezone.localdate(earlier) != timezone.localdate(later)
+
+
+def write_sessions(users: list[User], file: Path) -> None:
+    """Sign all users in, and write their session keys in the same order."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore()
+    expires = timezone.now() + SESSION_LIFE
+    sessions = [
+        Session(
+            session_key=store._get_new_session_key(),
+            session_data=store.encode(
+                {
+                    SESSION_KEY: str(user.pk),
+                    BACKEND_SESSION_KEY: settings.AUTHENTICATION_BACKENDS[0],
+                    HASH_SESSION_KEY: user.get_session_auth_hash(),
+                }
+            ),
+            expire_date=expires,
+        )
+        for user in users
+    ]
+    Session.objects.bulk_create(sessions, batch_size=BATCH)
+    file.write_text("".join(f"{session.session_key}\n" for session in sessions))

@@ -1,0 +1,57 @@
+"""What people say."""
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from apps.rooms.models import Room
+
+MOST_CHARACTERS = 10_000
+
+
+class Message(models.Model):
+    """
+    Something said in a room.
+
+    A deleted message stays as a tombstone, so numbers, day headings and groups never shift.
+    """
+
+    room = models.ForeignKey(Room, models.CASCADE, related_name="messages")
+    # Its place among the room's changes, and its last change's. Both from Room.last_seq.
+    seq = models.PositiveBigIntegerField()
+    changed_seq = models.PositiveBigIntegerField()
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="messages")
+    # Made by the sender, so that sending the same message again stores nothing.
+    client_id = models.UUIDField()
+    body = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+    renderer_version = models.PositiveSmallIntegerField()
+    # Whether a day heading stands before it, and whether it goes on in its author's group. Settled when it is
+    # posted: it depends on the message before, and must read the same in a page and in a frame.
+    opens_day = models.BooleanField(default=False)
+    continues = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    edited_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    deleted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["room", "seq"], name="one_message_a_number"),
+            models.UniqueConstraint(fields=["author", "client_id"], name="stored_once"),
+        ]
+        indexes = [models.Index(fields=["room", "changed_seq"], name="changes_in_order")]
+
+    def __str__(self) -> str:
+        return f"{self.author}: {self.body[:40]}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("message", args=[self.room.slug, self.pk])
+
+    @property
+    def author_name(self) -> str:
+        return self.author.username if self.author else "Deleted account"
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.deleted_at is not None

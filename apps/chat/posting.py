@@ -1,0 +1,43 @@
+"""The one way from what a browser sent, by form or by socket, to a stored message."""
+
+import uuid
+from dataclasses import dataclass, field
+
+from django.contrib.auth.models import AnonymousUser
+
+from apps.chat import services
+from apps.chat.forms import MessageForm
+from apps.chat.models import Message
+from apps.rooms.models import Room, type_of_viewer
+
+
+@dataclass(frozen=True)
+class Composer:
+    """What the composer shows: the text, what was wrong with it, and an id for the next message."""
+
+    body: str = ""
+    errors: list[str] = field(default_factory=list)
+    client_id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+    @classmethod
+    def refusing(cls, form: MessageForm) -> "Composer":
+        """The composer after a refusal: it keeps the text, under a new id."""
+        # Half a character cannot be written into a page either.
+        body = str(form.data.get("body", "")).encode(errors="ignore").decode().replace("\x00", "")
+        return cls(body=body, errors=[str(message) for messages in form.errors.values() for message in messages])
+
+
+def submit(form: MessageForm, *, room: Room, viewer: type_of_viewer) -> Message | None:
+    """The message that the form asks for, stored; or None, and the form says in its errors why not."""
+    if not form.is_valid():
+        return None
+    if isinstance(viewer, AnonymousUser):
+        form.add_error("body", "Sign in to write here.")
+        return None
+    try:
+        return services.post_message(
+            room=room, author=viewer, body=form.cleaned_data["body"], client_id=form.cleaned_data["client_id"]
+        )
+    except services.MessageError as error:
+        form.add_error("body", str(error))
+        return None

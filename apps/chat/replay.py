@@ -1,0 +1,50 @@
+"""What a page that stands at some number has missed, asked of the database."""
+
+from asgiref.sync import sync_to_async
+
+from apps.chat import fragments, history
+from apps.chat.models import Message
+from apps.live.hub import Batch
+from apps.rooms import fragments as room_fragments
+from apps.rooms.models import Room
+
+# Who missed more than this gets the newest messages instead, like a page freshly loaded.
+MOST_REPLAYED = 500
+
+
+async def replay_room(topic: str, since: int) -> Batch:
+    """The hub's replay function for topics named `room.<pk>`."""
+    return await sync_to_async(changes_since)(int(topic.partition(".")[2]), since)
+
+
+def changes_since(room_pk: int, since: int) -> Batch:
+    """
+    All that changed in a room after number `since`, as one frame's HTML.
+
+    State and not a log: a message that was posted and then edited comes once, as it is now, so that applying it
+    twice does no harm.
+    """
+    # The room first: what is committed after this has a higher number and comes again.
+    room = Room.objects.filter(pk=room_pk).first()
+    if room is None or room.last_seq <= since:
+        return Batch(since, "")
+    parts = []
+    if room.details_seq > since:
+        parts.append(room_fragments.details(room))
+    if room.members_seq > since:
+        parts.append(room_fragments.members(room))
+    changed = list(
+        Message.objects.filter(room=room, changed_seq__gt=since)
+        .select_related("author")
+        .order_by("changed_seq")[: MOST_REPLAYED + 1]
+    )
+    if len(changed) > MOST_REPLAYED:
+        parts.append(fragments.fresh_conversation(room, history.newest(room)))
+        return Batch(room.last_seq, "".join(parts))
+    for message in changed:
+        message.room = room  # its slug is in the fragment
+    parts += [fragments.changed_message(message) for message in changed if message.seq <= since]
+    new = sorted((message for message in changed if message.seq > since), key=lambda message: message.seq)
+    if new:
+        parts.append(fragments.new_messages(new))
+    return Batch(room.last_seq, "".join(parts))

@@ -1,0 +1,155 @@
+"""Verbs about messages. Each takes the room's next number in its own transaction and is broadcast on commit."""
+
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.chat import fragments
+from apps.chat.markdown import RENDERER_VERSION, to_html
+from apps.chat.models import Message
+from apps.live import broadcast
+from apps.rooms.models import Room
+
+# One author's messages form a group while no more than this lies between them.
+GROUP_PAUSE = timedelta(minutes=5)
+
+
+class MessageError(Exception):
+    """What was asked cannot be done; the text tells the person why and what to do."""
+
+
+def post_message(*, room: Room, author: User, body: str, client_id: UUID) -> Message:
+    """
+    Say something in a room.
+
+    Called again with the same `client_id` it returns the message that exists. Raises MessageError for someone who
+    is not a member, for an archived room, and for a `client_id` that was used for another text.
+    """
+    html = to_html(body)
+    try:
+        return store_message(room=room, author=author, body=body, html=html, client_id=client_id)
+    except IntegrityError:
+        # The same id at the same moment in two rooms: only a room's own posts wait for each other.
+        earlier = find_earlier(author, client_id)
+        if earlier is None:
+            raise
+        return the_same_message(earlier, room, body)
+
+
+@transaction.atomic
+def store_message(*, room: Room, author: User, body: str, html: str, client_id: UUID) -> Message:
+    """The transaction of `post_message`."""
+    room = locked_room(room.pk)
+    earlier = find_earlier(author, client_id)
+    if earlier:
+        return the_same_message(earlier, room, body)
+    # Asked again under the lock: membership may have ended since the page was loaded.
+    if not room.memberships.filter(user=author).exists():
+        raise MessageError("You are not a member of this room. Join it to write here.")
+    if room.is_archived:
+        raise MessageError("This room is archived, so nobody can write in it any more.")
+    room.last_seq += 1
+    now = timezone.now()
+    previous = room.messages.only("author_id", "created_at").order_by("-seq").first()
+    opens_day = previous is None or day_of(previous) != timezone.localdate(now)
+    message = Message.objects.create(
+        room=room,
+        seq=room.last_seq,
+        changed_seq=room.last_seq,
+        author=author,
+        client_id=client_id,
+        body=body,
+        html=html,
+        renderer_version=RENDERER_VERSION,
+        opens_day=opens_day,
+        continues=not opens_day and previous is not None and follows(previous, author, now - GROUP_PAUSE),
+        created_at=now,
+    )
+    room.save(update_fields=["last_seq"])
+    transaction.on_commit(
+        lambda: broadcast.change(room.live_topic, message.seq, fragments.new_messages([message])), robust=True
+    )
+    return message
+
+
+def locked_room(pk: int) -> Room:
+    """The room's row as it is now, locked until the transaction ends. Raises MessageError where it is gone."""
+    room = Room.objects.select_for_update().filter(pk=pk).first()
+    if room is None:
+        raise MessageError("This room was deleted meanwhile.")
+    return room
+
+
+def day_of(message: Message) -> date:
+    """The day a message was posted on, where the site is."""
+    return timezone.localdate(message.created_at)
+
+
+def follows(previous: Message, author: User, since: datetime) -> bool:
+    """Whether a message by `author` goes on in the group of `previous`."""
+    return previous.author_id == author.pk and previous.created_at >= since
+
+
+def find_earlier(author: User, client_id: UUID) -> Message | None:
+    """The message that the author posted under this id, if any."""
+    return Message.objects.select_related("author", "room").filter(author=author, client_id=client_id).first()
+
+
+def the_same_message(earlier: Message, room: Room, body: str) -> Message:
+    """
+    `earlier`, where posting again means the same message.
+
+    A browser without JavaScript that goes back restores a form with the id it had. What is typed into it then is
+    a new message, and returning the old one would lose it.
+    """
+    is_untouched = earlier.edited_at is None and not earlier.is_deleted
+    if earlier.room_id != room.pk or (is_untouched and earlier.body != body):
+        raise MessageError("This form was sent before with another text. Send it again to post this one.")
+    return earlier
+
+
+@transaction.atomic
+def edit_message(*, message: Message, body: str) -> Message:
+    """Change a message's text. Raises MessageError where it was deleted meanwhile, or the room archived."""
+    room, message = locked(message)
+    if message.body == body:
+        return message
+    message.body, message.html, message.renderer_version = body, to_html(body), RENDERER_VERSION
+    message.edited_at = timezone.now()
+    return store_change(room, message)
+
+
+@transaction.atomic
+def delete_message(*, message: Message, deleter: User) -> Message:
+    """Take a message's text away and leave a tombstone. Raises MessageError where that is done already."""
+    room, message = locked(message)
+    message.body = message.html = ""
+    message.deleted_at, message.deleted_by = timezone.now(), deleter
+    return store_change(room, message)
+
+
+def locked(message: Message) -> tuple[Room, Message]:
+    """The message and its room as they are now, locked. Raises MessageError where it cannot change any more."""
+    room = locked_room(message.room_id)
+    message = Message.objects.select_related("author").get(pk=message.pk)
+    message.room = room
+    if message.is_deleted:
+        raise MessageError("This message was deleted meanwhile.")
+    if room.is_archived:
+        raise MessageError("This room is archived, so its messages cannot change any more.")
+    return room, message
+
+
+def store_change(room: Room, message: Message) -> Message:
+    """Store a locked message under the room's next number, and tell its pages."""
+    room.last_seq += 1
+    message.changed_seq = room.last_seq
+    message.save()
+    room.save(update_fields=["last_seq"])
+    transaction.on_commit(
+        lambda: broadcast.change(room.live_topic, room.last_seq, fragments.changed_message(message)), robust=True
+    )
+    return message

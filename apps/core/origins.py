@@ -1,0 +1,32 @@
+"""Which pages may open a socket."""
+
+from typing import Any
+from urllib.parse import ParseResult
+
+from channels.security.websocket import OriginValidator
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+
+class SiteOriginValidator(OriginValidator):  # type: ignore[misc]  # Channels has no types
+    """
+    Refuse (403) a handshake that no page of this site can have sent.
+
+    A page of this site has the origin of SITE_URL, or exactly the scheme, host and port that the handshake
+    itself was sent to, as in Django's check of forms.
+    """
+
+    def __init__(self, application: Any) -> None:
+        super().__init__(application, settings.CSRF_TRUSTED_ORIGINS)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin1")
+        host = headers.get(b"host", b"").decode("latin1")
+        domain, _port = split_domain_port(host)
+        if origin == f"http://{host}" and validate_host(domain, settings.ALLOWED_HOSTS):
+            return await self.application(scope, receive, send)
+        return await super().__call__(scope, receive, send)
+
+    def valid_origin(self, parsed_origin: ParseResult | None) -> bool:
+        return parsed_origin is not None and bool(self.validate_origin(parsed_origin))

@@ -1,0 +1,76 @@
+"""Health, and the pages for what went wrong."""
+
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+@never_cache
+async def livez(request: HttpRequest) -> HttpResponse:
+    """200 while the process answers at all."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+@never_cache
+async def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when the database answers and has every migration, else 503 with the reason."""
+    problem = await sync_to_async(reason_not_ready)()
+    return HttpResponse(f"{problem or 'ok'}\n", content_type="text/plain", status=503 if problem else 200)
+
+
+def reason_not_ready() -> str:
+    """Why this process should get no requests, or an empty string."""
+    try:
+        executor = MigrationExecutor(connection)
+        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        return "the database does not answer"
+    return f"{len(pending)} migrations are not applied" if pending else ""
+
+
+@require_safe
+async def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers that ignore the page's <link> ask here."""
+    return redirect(static("icon.svg"))
+
+
+def problem(request: HttpRequest, status: int, heading: str, advice: str) -> HttpResponse:
+    """One page for all that went wrong; its template needs neither session nor database."""
+    return render(request, "core/problem.html", {"heading": heading, "advice": advice, "user": None}, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem(request, 400, "That request could not be read", "Go back, reload the page and try again.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return problem(request, 403, "You may not do that", "If you think you should, ask one of the room’s owners.")
+
+
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return problem(
+        request,
+        404,
+        "There is nothing here",
+        "The address may be mistyped, the thing deleted, or it is private and you are not among its members.",
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return problem(request, 500, "Something went wrong on our side", "It has been noted. Please try again in a while.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return problem(
+        request,
+        403,
+        "This form is no longer valid",
+        "Go back, reload the page and send it again. Your browser must accept cookies from this site.",
+    )

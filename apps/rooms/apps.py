@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class RoomsConfig(AppConfig):
+    name = "apps.rooms"
+
+    def ready(self) -> None:
+        from apps.rooms import signals  # noqa: F401

@@ -1,0 +1,77 @@
+"""What comes from outside about rooms."""
+
+from typing import Any
+
+from django import forms
+
+from apps.accounts.models import User
+from apps.core.forms import PlainTextField
+from apps.rooms.models import Membership, Room, name_key
+
+
+class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Create a room or change its details."""
+
+    name = PlainTextField(max_length=80, help_text="What the room is about, in a few words.")
+    topic = PlainTextField(max_length=250, required=False, help_text="A sentence for those who look for a room.")
+
+    class Meta:
+        model = Room
+        fields = ["name", "topic", "access"]
+        widgets = {"access": forms.RadioSelect}
+        labels = {"access": "Who may read and join"}
+
+    def clean_name(self) -> str:
+        name = " ".join(self.cleaned_data["name"].split())
+        if Room.objects.filter(name_key=name_key(name)).exclude(pk=self.instance.pk).exists():
+            # Says no more than that the name is taken, whoever may see that room.
+            raise forms.ValidationError("Another room has this name. Choose a different one.", code="taken")
+        return name
+
+    def clean_topic(self) -> str:
+        topic: str = self.cleaned_data["topic"]
+        return " ".join(topic.split())
+
+
+class AddMemberForm(forms.Form):
+    """Name an account to be put into a room."""
+
+    username = PlainTextField(
+        max_length=150,
+        label="User name",
+        help_text="Of somebody with an account here.",
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def clean_username(self) -> str:
+        username = self.cleaned_data["username"].strip().removeprefix("@")
+        self.user = User.objects.filter(username__iexact=username, is_active=True).first()
+        if self.user is None:
+            raise forms.ValidationError("Nobody here has this user name. Check how it is written.", code="unknown")
+        return str(username)
+
+    user: User | None = None
+
+
+class RoleForm(forms.Form):
+    """Choose a member's role."""
+
+    role = forms.TypedChoiceField(choices=Membership.Role.choices, coerce=int)
+
+
+class DeleteRoomForm(forms.Form):
+    """Confirm a deletion by typing the room's name."""
+
+    name = PlainTextField(max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+    def __init__(self, *args: Any, room: Room, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.room = room
+        self.fields["name"].label = "The room’s name"
+        self.fields["name"].help_text = f"Type “{room.name}” to confirm."
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if name_key(name) != name_key(self.room.name):
+            raise forms.ValidationError("This is not the room’s name, so nothing was deleted.", code="mismatch")
+        return name

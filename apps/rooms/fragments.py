@@ -1,0 +1,35 @@
+"""Rooms as HTML, the same for every viewer."""
+
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from apps.rooms.models import Membership, Room
+
+# How many members a room page lists; the rest is one link away.
+MOST_LISTED_MEMBERS = 50
+
+
+def listed_members(room: Room) -> list[Membership]:
+    """The members that the room page lists: owners, moderators, then those who joined first."""
+    return list(room.memberships.select_related("user").order_by("role", "id")[:MOST_LISTED_MEMBERS])
+
+
+def members_context(room: Room) -> dict[str, Any]:
+    """What rooms/members_panel.html needs."""
+    return {"room": room, "members": listed_members(room), "most_listed": MOST_LISTED_MEMBERS}
+
+
+def details(room: Room) -> str:
+    """A frame's part that shows the room's name, topic and access as they are now."""
+    return render_to_string("rooms/details_frame.html", {"room": room})
+
+
+def members(room: Room) -> str:
+    """A frame's part that shows the room's members as they are now."""
+    return render_to_string("rooms/members_frame.html", members_context(room))
+
+
+def farewell(reason: str, room: Room | None = None) -> str:
+    """A frame's part for a page that may no longer listen; it says why."""
+    return render_to_string("rooms/farewell_frame.html", {"reason": reason, "room": room})

@@ -1,0 +1,138 @@
+"""Rooms, and who is in them."""
+
+import unicodedata
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db import models
+from django.db.models import F, FilteredRelation, Q
+from django.urls import reverse
+from django.utils.text import slugify
+
+from apps.accounts.models import User
+
+type_of_viewer = User | AnonymousUser
+
+
+def name_key(name: str) -> str:
+    """What two names have in common that people would take for the same: case, width and spacing do not count."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+class RoomQuerySet(models.QuerySet["Room"]):
+    def visible_to(self, viewer: type_of_viewer) -> "RoomQuerySet":
+        """The rooms the viewer may see, each with the viewer's role in it as `viewer_role`."""
+        if isinstance(viewer, AnonymousUser):
+            return self.filter(access=Room.Access.PUBLIC).annotate(
+                viewer_role=models.Value(None, output_field=models.PositiveSmallIntegerField(null=True))
+            )
+        return self.annotate(
+            own=FilteredRelation("memberships", condition=Q(memberships__user=viewer)),
+            viewer_role=F("own__role"),
+        ).filter(Q(access__in=[Room.Access.PUBLIC, Room.Access.OPEN]) | Q(viewer_role__isnull=False))
+
+
+class Room(models.Model):
+    """A conversation with a name."""
+
+    class Access(models.TextChoices):
+        PUBLIC = "public", "Public: anyone may read it and see who is in it, without an account too"
+        OPEN = "open", "Open: anyone with an account may read it and join"
+        PRIVATE = "private", "Private: only its members know of it"
+
+    name = models.CharField(max_length=80)
+    name_key = models.CharField(max_length=320, unique=True, editable=False)
+    slug = models.SlugField(max_length=80, unique=True, allow_unicode=True)
+    topic = models.CharField(max_length=250, blank=True)
+    access = models.CharField(max_length=8, choices=Access, default=Access.OPEN)
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+    # The room that every new account joins.
+    is_lobby = models.BooleanField(default=False)
+    # The number of the room's last change; each change takes the next one under the room's row lock.
+    last_seq = models.PositiveBigIntegerField(default=0)
+    # The numbers of the last change to the room's own details and to its list of members.
+    details_seq = models.PositiveBigIntegerField(default=0)
+    members_seq = models.PositiveBigIntegerField(default=0)
+    member_count = models.PositiveIntegerField(default=0)
+
+    objects = RoomQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["is_lobby"], condition=Q(is_lobby=True), name="one_lobby"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        self.name_key = name_key(self.name)
+        super().save(*args, **kwargs)  # type: ignore[arg-type]
+
+    def get_absolute_url(self) -> str:
+        return reverse("room", args=[self.slug])
+
+    @property
+    def live_topic(self) -> str:
+        """The room's name in the hub."""
+        return f"room.{self.pk}"
+
+    @property
+    def is_archived(self) -> bool:
+        return self.archived_at is not None
+
+
+class FormerSlug(models.Model):
+    """An address that a room had before it was renamed; it leads to the room for good."""
+
+    slug = models.SlugField(max_length=80, unique=True, allow_unicode=True)
+    room = models.ForeignKey(Room, models.CASCADE, related_name="former_slugs")
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Membership(models.Model):
+    """A person in a room."""
+
+    class Role(models.IntegerChoices):
+        # In the order in which members are listed.
+        OWNER = 1, "Owner"
+        MODERATOR = 2, "Moderator"
+        MEMBER = 3, "Member"
+
+    room = models.ForeignKey(Room, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
+    role = models.PositiveSmallIntegerField(choices=Role, default=Role.MEMBER)
+    joined_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["room", "user"], name="one_membership")]
+        # Lists members without sorting a large room.
+        indexes = [models.Index(fields=["room", "role", "id"], name="members_in_order")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.room}"
+
+
+def unused_slug(name: str, *, room: Room | None = None) -> str:
+    """An address for a room called `name` that no other room has or had."""
+    base = slugify(name, allow_unicode=True)[:70].strip("-_") or "room"
+    slug, number = base, 1
+    while slug in RESERVED_SLUGS or slug_is_taken(slug, room):
+        number += 1
+        slug = f"{base}-{number}"
+    return slug
+
+
+RESERVED_SLUGS = {"new"}
+
+
+def slug_is_taken(slug: str, room: Room | None) -> bool:
+    """Whether another room than `room` has or had this address."""
+    others = Room.objects.filter(slug=slug)
+    former = FormerSlug.objects.filter(slug=slug)
+    if room:
+        others, former = others.exclude(pk=room.pk), former.exclude(room=room)
+    return others.exists() or former.exists()

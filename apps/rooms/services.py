@@ -1,0 +1,142 @@
+"""
+Verbs about rooms and their members.
+
+Each change locks the room's row, takes the room's next number, and is broadcast when it is committed. The caller
+has checked that whoever asks may ask.
+"""
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.live import broadcast
+from apps.rooms import fragments
+from apps.rooms.models import FormerSlug, Membership, Room, unused_slug
+
+
+class RoomError(Exception):
+    """What was asked cannot be done; the text tells the person why and what to do."""
+
+
+def locked(room: Room) -> Room:
+    """The room's row as it is now, locked until the transaction ends."""
+    return Room.objects.select_for_update().get(pk=room.pk)
+
+
+@transaction.atomic
+def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
+    """A new room with its owner in it."""
+    room = Room(name=name, slug=unused_slug(name), topic=topic, access=access, member_count=1)
+    room.save()
+    Membership.objects.create(room=room, user=owner, role=Membership.Role.OWNER)
+    return room
+
+
+@transaction.atomic
+def change_details(*, room: Room, name: str, topic: str, access: str) -> Room:
+    """Rename a room, change its topic or access. The address it had goes on leading to it."""
+    room = locked(room)
+    if name != room.name:
+        slug = unused_slug(name, room=room)
+        if slug != room.slug:
+            room.former_slugs.filter(slug=slug).delete()
+            FormerSlug.objects.create(room=room, slug=room.slug)
+            room.slug = slug
+    room.name, room.topic, room.access = name, topic, access
+    return store_details(room)
+
+
+@transaction.atomic
+def set_archived(*, room: Room, archived: bool) -> Room:
+    """Archive a room, which makes it read-only, or open it again."""
+    room = locked(room)
+    room.archived_at = timezone.now() if archived else None
+    return store_details(room)
+
+
+def store_details(room: Room) -> Room:
+    """Store a locked room's new details under its next number, and tell its pages."""
+    room.last_seq += 1
+    room.details_seq = room.last_seq
+    room.save()
+    transaction.on_commit(
+        lambda: broadcast.change(room.live_topic, room.last_seq, fragments.details(room)), robust=True
+    )
+    return room
+
+
+@transaction.atomic
+def delete_room(*, room: Room) -> None:
+    """Delete a room and all that was said in it."""
+    topic = room.live_topic
+    room.delete()
+    html = fragments.farewell("This room was deleted.")
+    transaction.on_commit(lambda: broadcast.revoke(topic, user_id=None, html=html), robust=True)
+
+
+@transaction.atomic
+def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
+    """Put a person into a room; nothing happens where they are in it already."""
+    room = locked(room)
+    _, is_new = Membership.objects.get_or_create(room=room, user=user, defaults={"role": role})
+    if is_new:
+        room.member_count += 1
+        store_members(room)
+
+
+@transaction.atomic
+def remove_member(*, room: Room, user: User, reason: str) -> None:
+    """
+    Take a person out of a room, and end their open pages of it, which show the reason.
+
+    Raises RoomError for the last owner of a room that others are in.
+    """
+    room = locked(room)
+    membership = room.memberships.filter(user=user).first()
+    if membership is None:
+        return
+    if membership.role == Membership.Role.OWNER and room.member_count > 1:
+        refuse_to_lose_last_owner(room, membership)
+    membership.delete()
+    room.member_count -= 1
+    html = fragments.farewell(reason, room)
+    # Before the others hear of it, so that the page's last words are the reason.
+    transaction.on_commit(lambda: broadcast.revoke(room.live_topic, user_id=user.pk, html=html), robust=True)
+    store_members(room)
+
+
+@transaction.atomic
+def set_role(*, room: Room, user: User, role: int) -> None:
+    """Give a member another role. Raises RoomError where that would leave the room without an owner."""
+    room = locked(room)
+    membership = room.memberships.filter(user=user).first()
+    if membership is None:
+        raise RoomError(f"{user.username} is not a member of this room any more.")
+    if membership.role == Membership.Role.OWNER and role != Membership.Role.OWNER:
+        refuse_to_lose_last_owner(room, membership)
+    membership.role = role
+    membership.save(update_fields=["role"])
+    store_members(room)
+
+
+@transaction.atomic
+def hand_over(*, room: Room, owner: User, heir: User) -> None:
+    """Make another member the owner in one's own place; the old owner becomes a moderator."""
+    set_role(room=room, user=heir, role=Membership.Role.OWNER)
+    set_role(room=room, user=owner, role=Membership.Role.MODERATOR)
+
+
+def refuse_to_lose_last_owner(room: Room, membership: Membership) -> None:
+    """Raise RoomError unless the room has another owner than this one."""
+    if not room.memberships.filter(role=Membership.Role.OWNER).exclude(pk=membership.pk).exists():
+        raise RoomError("A room needs an owner. Hand it over to another member first.")
+
+
+def store_members(room: Room) -> None:
+    """Store a locked room's new count of members under its next number, and tell its pages."""
+    room.last_seq += 1
+    room.members_seq = room.last_seq
+    room.save(update_fields=["member_count", "last_seq", "members_seq"])
+    transaction.on_commit(
+        lambda: broadcast.change(room.live_topic, room.last_seq, fragments.members(room)), robust=True
+    )

@@ -1,0 +1,19 @@
+"""Rooms and their members as pages."""
+
+from apps.rooms.views.members import change_role, hand_over, join, leave, members, remove_member
+from apps.rooms.views.rooms import archive, delete, home, new_room, rooms, settings
+
+__all__ = [
+    "archive",
+    "change_role",
+    "delete",
+    "hand_over",
+    "home",
+    "join",
+    "leave",
+    "members",
+    "new_room",
+    "remove_member",
+    "rooms",
+    "settings",
+]

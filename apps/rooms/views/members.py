@@ -1,0 +1,125 @@
+"""Come, go, and say who else may."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from apps.rooms import services
+from apps.rooms.access import Visit, room_for
+from apps.rooms.forms import AddMemberForm, RoleForm
+from apps.rooms.models import Membership
+
+MEMBERS_ON_A_PAGE = 100
+
+
+@login_required
+@require_POST
+def join(request: HttpRequest, slug: str) -> HttpResponse:
+    """Become a member."""
+    visit = room_for(request.user, slug)
+    if not visit.is_member:
+        if not visit.may_join:
+            raise PermissionDenied
+        services.add_member(room=visit.room, user=visit.member)
+    return redirect(visit.room)
+
+
+@login_required
+@require_POST
+def leave(request: HttpRequest, slug: str) -> HttpResponse:
+    """Stop being a member."""
+    visit = room_for(request.user, slug)
+    try:
+        services.remove_member(room=visit.room, user=visit.member, reason="You left this room.")
+    except services.RoomError as error:
+        messages.error(request, str(error))
+        return redirect("members", slug=visit.room.slug)
+    messages.success(request, f"You left {visit.room.name}.")
+    return redirect("home")
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def members(request: HttpRequest, slug: str) -> HttpResponse:
+    """Who is in the room; those who may moderate it add people here."""
+    visit = room_for(request.user, slug)
+    form = AddMemberForm(request.POST or None)
+    if request.method == "POST":
+        if not visit.may_moderate:
+            raise PermissionDenied
+        if form.is_valid() and form.user:
+            services.add_member(room=visit.room, user=form.user)
+            messages.success(request, f"{form.user.username} is a member of this room.")
+            return redirect("members", slug=visit.room.slug)
+    listed = visit.room.memberships.select_related("user").order_by("role", "id")
+    context = {
+        "visit": visit,
+        "room": visit.room,
+        "page": Paginator(listed, MEMBERS_ON_A_PAGE).get_page(request.GET.get("page")),
+        "form": form,
+        "roles": Membership.Role.choices,
+    }
+    return render(request, "rooms/members.html", context, status=422 if form.errors else 200)
+
+
+def other_member(visit: Visit, username: str) -> Membership:
+    """The membership of the person named in the address. Raises Http404."""
+    return get_object_or_404(visit.room.memberships.select_related("user"), user__username=username)
+
+
+@login_required
+@require_POST
+def change_role(request: HttpRequest, slug: str, username: str) -> HttpResponse:
+    """Make a member an owner, a moderator or just a member."""
+    visit = room_for(request.user, slug)
+    if not visit.may_manage:
+        raise PermissionDenied
+    membership = other_member(visit, username)
+    form = RoleForm(request.POST)
+    if form.is_valid():
+        try:
+            services.set_role(room=visit.room, user=membership.user, role=form.cleaned_data["role"])
+            messages.success(request, f"{username}’s role is changed.")
+        except services.RoomError as error:
+            messages.error(request, str(error))
+    else:
+        messages.error(request, "Choose one of the roles in the list.")
+    return redirect("members", slug=visit.room.slug)
+
+
+@login_required
+@require_POST
+def remove_member(request: HttpRequest, slug: str, username: str) -> HttpResponse:
+    """Put a member out of the room. Moderators cannot put out owners or each other."""
+    visit = room_for(request.user, slug)
+    if not visit.may_moderate:
+        raise PermissionDenied
+    membership = other_member(visit, username)
+    if membership.role != Membership.Role.MEMBER and not visit.may_manage:
+        raise PermissionDenied
+    try:
+        services.remove_member(room=visit.room, user=membership.user, reason="You are no longer a member of this room.")
+        messages.success(request, f"{username} is no longer a member of this room.")
+    except services.RoomError as error:
+        messages.error(request, str(error))
+    return redirect("members", slug=visit.room.slug)
+
+
+@login_required
+@require_POST
+def hand_over(request: HttpRequest, slug: str, username: str) -> HttpResponse:
+    """Give one's own ownership of the room to another member."""
+    visit = room_for(request.user, slug)
+    if visit.role != Membership.Role.OWNER:
+        raise PermissionDenied
+    membership = other_member(visit, username)
+    if membership.user == visit.member:
+        messages.error(request, "You own this room already. Choose somebody else.")
+    else:
+        services.hand_over(room=visit.room, owner=visit.member, heir=membership.user)
+        messages.success(request, f"{username} owns this room now; you are a moderator.")
+    return redirect("members", slug=visit.room.slug)

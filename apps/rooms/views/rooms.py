@@ -1,0 +1,116 @@
+"""Find, create, change and delete rooms."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.accounts.models import User
+from apps.rooms import services
+from apps.rooms.access import Visit, room_for
+from apps.rooms.forms import DeleteRoomForm, RoomForm
+from apps.rooms.models import Room, name_key, type_of_viewer
+
+ROOMS_ON_A_PAGE = 50
+# How many rooms the navigation lists; all of them are on /rooms/.
+MOST_NAVIGATION_ROOMS = 200
+
+
+def rooms_of(viewer: type_of_viewer) -> list[Room]:
+    """The rooms that the viewer is a member of, by name, as the navigation lists them."""
+    if not viewer.is_authenticated:
+        return []
+    own = Room.objects.filter(memberships__user=viewer.pk, archived_at=None)
+    return list(own.order_by("name_key")[:MOST_NAVIGATION_ROOMS])
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """One's rooms; or, for who has not signed in, what this is."""
+    if request.user.is_authenticated:
+        return render(request, "rooms/home.html", {"navigation_rooms": rooms_of(request.user)})
+    public_rooms = Room.objects.visible_to(request.user).filter(archived_at=None).order_by("name_key")
+    return render(request, "rooms/welcome.html", {"public_rooms": public_rooms[:ROOMS_ON_A_PAGE]})
+
+
+@require_safe
+def rooms(request: HttpRequest) -> HttpResponse:
+    """The rooms one may see, searched by name with `q`."""
+    query = request.GET.get("q", "").replace("\x00", "").strip()[:80]
+    found = Room.objects.visible_to(request.user).order_by("archived_at", "name_key")
+    if query:
+        found = found.filter(name_key__contains=name_key(query))
+    page = Paginator(found, ROOMS_ON_A_PAGE).get_page(request.GET.get("page"))
+    return render(request, "rooms/rooms.html", {"page": page, "query": query})
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_room(request: HttpRequest) -> HttpResponse:
+    """Create a room."""
+    form = RoomForm(request.POST or None, initial={"access": Room.Access.OPEN})
+    if request.method == "POST" and form.is_valid():
+        room = services.create_room(owner=room_maker(request), **form.cleaned_data)
+        return redirect(room)
+    return render(request, "rooms/new.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def room_maker(request: HttpRequest) -> User:
+    """The signed-in person; `login_required` has seen to it."""
+    if not request.user.is_authenticated:
+        raise PermissionDenied
+    return request.user
+
+
+def manageable_room(request: HttpRequest, slug: str) -> Visit:
+    """The room, for those who may manage it. Raises Http404 or PermissionDenied."""
+    visit = room_for(request.user, slug)
+    if not visit.may_manage:
+        raise PermissionDenied
+    return visit
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def settings(request: HttpRequest, slug: str) -> HttpResponse:
+    """Rename a room, change its topic and access; the ways to archive and delete it."""
+    visit = manageable_room(request, slug)
+    form = RoomForm(request.POST or None, instance=visit.room)
+    if request.method == "POST" and form.is_valid():
+        room = services.change_details(room=visit.room, **form.cleaned_data)
+        messages.success(request, "The room’s settings are saved.")
+        return redirect(room)
+    room = Room.objects.get(pk=visit.room.pk)  # the form has put what was typed into its own
+    context = {"room": room, "form": form, "delete_form": DeleteRoomForm(room=room)}
+    return render(request, "rooms/settings.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+@require_POST
+def archive(request: HttpRequest, slug: str) -> HttpResponse:
+    """Archive a room (`archived=1`) or open it again."""
+    visit = manageable_room(request, slug)
+    archived = request.POST.get("archived") == "1"
+    services.set_archived(room=visit.room, archived=archived)
+    messages.success(request, "The room is archived." if archived else "The room is open again.")
+    return redirect(visit.room)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, slug: str) -> HttpResponse:
+    """Delete a room for good, once its name is typed."""
+    visit = manageable_room(request, slug)
+    if visit.room.is_lobby:
+        messages.error(request, "The lobby is where new people arrive. Rename it, if you like, but keep it.")
+        return redirect("room_settings", slug=visit.room.slug)
+    form = DeleteRoomForm(request.POST, room=visit.room)
+    if not form.is_valid():
+        context = {"room": visit.room, "form": RoomForm(instance=visit.room), "delete_form": form}
+        return render(request, "rooms/settings.html", context, status=422)
+    services.delete_room(room=visit.room)
+    messages.success(request, f"The room {visit.room.name} is deleted.")
+    return redirect("home")

@@ -1,0 +1,178 @@
+"""Read settings from the environment. A bad value stops the start with one line that names the variable."""
+
+import ipaddress
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from environ import Env
+
+
+def refuse(name: str, problem: str) -> NoReturn:
+    """Stop the process with one line about the variable `name`."""
+    raise SystemExit(f"{name} {problem}")
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable's value, or the default where it is unset or empty."""
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    """A yes-or-no variable."""
+    value = text(name).lower()
+    if not value:
+        return default
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    refuse(name, f"is {value!r}; it must be 1 or 0.")
+
+
+def number(name: str, default: int, *, least: int, most: int) -> int:
+    """A whole number between `least` and `most`."""
+    value = text(name, str(default))
+    if not value.isdecimal() or not least <= int(value) <= most:
+        refuse(name, f"is {value!r}; it must be a whole number from {least} to {most}.")
+    return int(value)
+
+
+def choice(name: str, default: str, options: tuple[str, ...]) -> str:
+    """One of a few words."""
+    value = text(name, default)
+    if value not in options:
+        refuse(name, f"is {value!r}; it must be one of {', '.join(options)}.")
+    return value
+
+
+def time_zone(name: str, default: str) -> str:
+    """The name of a time zone, such as Europe/Berlin."""
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, LookupError):
+        refuse(name, f"is {value!r}; it must be a time zone's name, such as Europe/Berlin.")
+    return value
+
+
+def writable_folder(name: str, default: Path) -> Path:
+    """A folder that exists when this returns."""
+    folder = Path(text(name, str(default))).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        refuse(name, f"is {str(folder)!r}, which cannot be made: {error.strerror}.")
+    return folder
+
+
+def database(name: str, data_folder: Path) -> dict[str, Any]:
+    """Django's settings for the database at the URL: SQLite (the default) or PostgreSQL."""
+    value = text(name, f"sqlite:///{data_folder / 'parley.sqlite3'}")
+    scheme = value.partition(":")[0]
+    config: dict[str, Any]
+    if scheme == "sqlite":
+        config = Env.db_url_config(value)
+        # IMMEDIATE takes the write lock at BEGIN: with the default, two writers that both began by reading
+        # fail with "database is locked" however long they are ready to wait.
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+        }
+        # A file and not memory: tests of what happens at once need connections of their own.
+        config["TEST"] = {"NAME": data_folder / "test.sqlite3"}
+        return config
+    if scheme in {"postgres", "postgresql"}:
+        config = Env.db_url_config(value)
+        # A persistent connection would be tied to a thread, and under ASGI each request has its own.
+        config["CONN_MAX_AGE"] = 0
+        config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": {"min_size": 2, "max_size": 20, "timeout": 20}}
+        return config
+    refuse(name, "must begin with sqlite:/// or postgres://.")
+
+
+def redis(name: str) -> str:
+    """The Redis server's URL, or an empty string."""
+    value = text(name)
+    if value and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+        refuse(name, "must begin with redis://, rediss:// or unix://.")
+    return value
+
+
+def email(name: str) -> dict[str, Any]:
+    """Django's settings for mail: to the console where the variable is unset."""
+    value = text(name, "consolemail://")
+    if urlsplit(value).scheme not in Env.EMAIL_SCHEMES:
+        refuse(name, "must look like smtp+tls://user:password@mail.example.org:587.")
+    return {key: setting for key, setting in Env.email_url_config(value).items() if key.startswith("EMAIL_")}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the site is reached."""
+
+    url: str
+    hosts: list[str]
+    origins: list[str]
+
+    @property
+    def is_https(self) -> bool:
+        return self.url.startswith("https://")
+
+
+def site(name: str, *, port: int, more_hosts: list[str]) -> Site:
+    """Where the site is reached, as one URL; loopback stands for localhost, 127.0.0.1 and [::1] alike."""
+    value = text(name, f"http://127.0.0.1:{port}").rstrip("/")
+    parts = urlsplit(value)
+    try:
+        host, port_part = parts.hostname, parts.port
+    except ValueError:
+        host, port_part = None, None
+    if parts.scheme not in {"http", "https"} or not host or parts.path or parts.query:
+        refuse(name, f"is {value!r}; it must look like https://chat.example.org.")
+    own_hosts = ["localhost", "127.0.0.1", "[::1]"] if is_loopback(host) else [bracketed(host)]
+    hosts = [*own_hosts, *more_hosts]
+    suffix = f":{port_part}" if port_part else ""
+    return Site(url=value, hosts=hosts, origins=[f"{parts.scheme}://{host}{suffix}" for host in hosts])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine as seen by itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def bracketed(host: str) -> str:
+    """The host as it stands in a URL: an IPv6 address goes into brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def secret_key(name: str, data_folder: Path, *, required: bool) -> str:
+    """The variable's value, else one made at the first start and kept in the data folder."""
+    value = text(name)
+    if value:
+        return value
+    if required:
+        refuse(name, "is not set; a site on https needs its own. Make one with: openssl rand -base64 48")
+    keyfile = data_folder / "secret_key"
+    try:
+        # O_EXCL: of two processes that start together, one writes the key and both read it.
+        descriptor = os.open(keyfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    else:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    key = keyfile.read_text().strip()
+    if not key:
+        refuse(name, f"could not be read from {keyfile}; delete that file and start again.")
+    return key

@@ -1,0 +1,22 @@
+"""All addresses."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from apps.core import views as core
+from apps.rooms import views as rooms
+
+urlpatterns = [
+    path("", rooms.home, name="home"),
+    path("rooms/", include("apps.rooms.urls")),
+    path("rooms/", include("apps.chat.urls")),
+    path("accounts/", include("allauth.account.urls")),
+    path("admin/", admin.site.urls),
+    path("livez", core.livez, name="livez"),
+    path("readyz", core.readyz, name="readyz"),
+    path("favicon.ico", core.favicon),
+]
+handler400 = "apps.core.views.bad_request"
+handler403 = "apps.core.views.permission_denied"
+handler404 = "apps.core.views.page_not_found"
+handler500 = "apps.core.views.server_error"

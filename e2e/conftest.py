@@ -1,0 +1,150 @@
+"""Journeys in a real browser against real processes."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests import install, servers
+from tests.servers import Site
+
+PASSWORD = "correct horse battery 9"
+
+expect.set_options(timeout=10_000)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = install.browser()
+    if not path:
+        pytest.skip("no Chromium is installed")
+    arguments = ["--disable-background-networking", "--disable-quic"]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")  # Chromium's sandbox does not work for root
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """One process on SQLite, for all tests of a module."""
+    with Site() as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    if not install.postgres_folder():
+        pytest.skip("PostgreSQL is not installed")
+    with servers.postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    if not install.redis_server():
+        pytest.skip("Redis is not installed")
+    with servers.redis() as url:
+        yield url
+
+
+@dataclass
+class Person:
+    """Somebody at a browser of their own."""
+
+    name: str
+    site: Site
+    context: BrowserContext
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> Page:
+        self.page.goto(self.site.url + path)
+        return self.page
+
+    def sign_up(self, next_page: str = "/") -> "Person":
+        """Make an account through the pages, as a person would."""
+        self.go(f"/accounts/signup/?next={next_page}")
+        self.page.get_by_label("Username").fill(self.name)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Sign Up").click()
+        expect(self.page).to_have_url(self.site.url + next_page)
+        return self
+
+    def open_room(self, slug: str) -> Page:
+        """Open a room and wait until it is live."""
+        self.go(f"/rooms/{slug}/")
+        self.wait_until_live()
+        return self.page
+
+    def wait_until_live(self) -> None:
+        # htmx keeps the socket's state on the element that holds the connection.
+        self.page.wait_for_function(
+            "() => document.querySelector('.live')?._htmx?.ws?.connection?.socket?.readyState === 1"
+        )
+
+    def write(self, text: str) -> None:
+        """Type into the composer and send by Enter, as one does with JavaScript."""
+        self.page.locator("#composer-body").fill(text)
+        self.page.locator("#composer-body").press("Enter")
+
+    def post(self, text: str) -> None:
+        """Type into the composer and press its button, as one does without JavaScript."""
+        self.page.locator("#composer-body").fill(text)
+        self.page.get_by_role("button", name="Send").click()
+
+    def bodies(self) -> list[str]:
+        """The texts of the messages on the page, in order."""
+        return [text.strip() for text in self.page.locator("#messages .body").all_inner_texts()]
+
+    def markup(self) -> list[str]:
+        """The messages' markup, in order."""
+        script = "() => Array.from(document.querySelectorAll('#messages > li'), (item) => item.outerHTML)"
+        found: list[str] = self.page.evaluate(script)
+        return found
+
+    def expect_message(self, text: str) -> None:
+        """Wait until the conversation has this message, once."""
+        expect(self.page.locator("#messages .body").get_by_text(text, exact=True)).to_have_count(1)
+
+    def expect_nothing_pending(self) -> None:
+        expect(self.page.locator("#pending > li")).to_have_count(0)
+
+
+type_of_join = Callable[..., Person]
+
+
+@pytest.fixture
+def person(browser: Browser) -> Iterator[type_of_join]:
+    """Makes people; afterwards no page of theirs may have had anything to complain of."""
+    people: list[Person] = []
+
+    def make(
+        site: Site, name: str, *, javascript: bool = True, may_lose_server: bool = False, **options: Any
+    ) -> Person:
+        context = browser.new_context(java_script_enabled=javascript, **options)
+        page = context.new_page()
+        one = Person(name, site, context, page)
+        # A server that is down on purpose makes the browser itself write an error.
+        expected = re.compile("ERR_CONNECTION_REFUSED|WebSocket|ERR_|net::" if may_lose_server else "(?!)")
+
+        def complain(text: str) -> None:
+            if not expected.search(text):
+                one.complaints.append(text)
+
+        page.on("console", lambda message: complain(message.text) if message.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: complain(str(error)))
+        people.append(one)
+        return one
+
+    yield make
+    complaints = {one.name: one.complaints for one in people if one.complaints}
+    for one in people:
+        one.context.close()
+    assert not complaints

@@ -1,0 +1,26 @@
+// A message's own page, opened over the conversation: its link loads it here, and this shows and closes it.
+
+const dialog = document.getElementById("message-dialog");
+const body = document.getElementById("message-dialog-body");
+
+if (dialog) {
+  let opener = null;
+
+  document.addEventListener("htmx:after:swap", () => {
+    if (!body.childElementCount || dialog.open) return;
+    opener = document.activeElement?.id;
+    dialog.showModal();
+  });
+
+  // The server says so when an edit or a deletion is done; the change itself comes by the socket.
+  document.addEventListener("message-done", () => {
+    body.replaceChildren();
+    dialog.close();
+  });
+
+  dialog.addEventListener("close", () => {
+    body.replaceChildren();
+    // The message may have been swapped meanwhile; its link has the same id in its new form.
+    document.getElementById(opener)?.focus();
+  });
+}

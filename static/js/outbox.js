@@ -1,0 +1,155 @@
+// What was written and is not yet known to be stored. Each message is shown at once, kept over a reload, and sent
+// again under the same id until the server answers: one at a time, so that their order stays. It goes over the
+// socket when that is open and by the form's own address when it is not.
+
+const composer = document.getElementById("composer");
+const live = document.querySelector("[hx-ws\\:connect]");
+
+const PATIENCE = 8000; // milliseconds until an unanswered message is sent again by form
+const PAUSE = 5000; // milliseconds between tries while neither way works
+
+if (composer && live) keep(composer, live);
+
+function keep(composer, live) {
+  const box = composer.elements.body;
+  const list = document.getElementById("pending");
+  const template = document.getElementById("pending-message");
+  const prefix = `outbox:${composer.dataset.author}:${composer.dataset.room}:`;
+  const entries = stored();
+  let socket = null;
+  let underWay = null;
+  let timer = null;
+
+  entries.forEach(show);
+  if (entries.length) timer = setTimeout(flush, PATIENCE);
+
+  live.addEventListener("htmx:ws:before:message:outgoing", (event) => {
+    // The extension would send at once or keep it in memory only; the outbox sends it in its turn.
+    event.preventDefault();
+    const { body, client_id } = event.detail.message.values;
+    const entry = { body, client_id, at: Date.now() };
+    entries.push(entry);
+    store(entry);
+    show(entry);
+    box.value = "";
+    composer.elements.client_id.value = newId();
+    document.getElementById("composer-errors").replaceChildren();
+    box.removeAttribute("aria-invalid");
+    flush();
+  });
+
+  live.addEventListener("htmx:ws:after:connection", ({ detail }) => {
+    socket = detail.connection.socket;
+    underWay = null;
+    flush();
+  });
+
+  live.addEventListener("htmx:ws:close", () => {
+    socket = null;
+    underWay = null;
+    flush();
+  });
+
+  // Fragments that only the sender gets: <hx-sent client message> and <hx-refused client>.
+  htmx.registerExtension("outbox", {
+    htmx_process_sent: (fragment) => {
+      const pending = document.getElementById(`pending-${fragment.getAttribute("client")}`);
+      if (pending) pending.dataset.message = fragment.getAttribute("message");
+      settle(fragment.getAttribute("client"));
+    },
+    htmx_process_refused: (fragment) => {
+      const entry = settle(fragment.getAttribute("client"));
+      if (!entry) return;
+      document.getElementById(`pending-${entry.client_id}`)?.remove();
+      box.value = box.value.trim() ? `${entry.body}\n\n${box.value}` : entry.body;
+      box.setAttribute("aria-invalid", "true");
+    },
+  });
+
+  // The message itself may come before or after its acknowledgement; the pending one goes when it is there.
+  document.addEventListener("htmx:after:swap", () => {
+    for (const pending of list.querySelectorAll("[data-message]")) {
+      if (document.getElementById(`message-${pending.dataset.message}`)) pending.remove();
+    }
+  });
+
+  function flush() {
+    clearTimeout(timer);
+    if (underWay || !entries.length) return;
+    underWay = entries[0];
+    if (socket?.readyState === WebSocket.OPEN) {
+      const { body, client_id } = underWay;
+      socket.send(JSON.stringify({ body, client_id, headers: { "HX-Request": "true" } }));
+      timer = setTimeout(() => sendByForm(underWay), PATIENCE);
+    } else {
+      sendByForm(underWay);
+    }
+  }
+
+  async function sendByForm(entry) {
+    try {
+      const fields = { ...entry, csrfmiddlewaretoken: composer.elements.csrfmiddlewaretoken.value };
+      const response = await fetch(composer.action, {
+        method: "POST",
+        body: new URLSearchParams(fields),
+        headers: { "HX-Request": "true" },
+      });
+      const text = await response.text();
+      if (!text.startsWith("<hx-")) throw new Error(`The message was answered with ${response.status}`);
+      await htmx.swap({ sourceElement: live, target: live, swap: "none", text });
+    } catch {
+      // Said by the page's status; the message stays in the outbox and goes when one of the ways works.
+      underWay = null;
+      timer = setTimeout(flush, PAUSE);
+    }
+  }
+
+  function settle(clientId) {
+    const index = entries.findIndex((entry) => entry.client_id === clientId);
+    if (index < 0) return undefined;
+    const [entry] = entries.splice(index, 1);
+    forget(entry);
+    if (underWay === entry) underWay = null;
+    queueMicrotask(flush);
+    return entry;
+  }
+
+  function show(entry) {
+    const item = template.content.firstElementChild.cloneNode(true);
+    item.id = `pending-${entry.client_id}`;
+    item.querySelector("bdi").textContent = composer.dataset.author;
+    item.querySelector(".body p").textContent = entry.body;
+    list.append(item);
+  }
+
+  // Storage may be switched off; then an unsent message lives as long as the page.
+  function store(entry) {
+    try {
+      localStorage.setItem(prefix + entry.client_id, JSON.stringify(entry));
+    } catch {}
+  }
+
+  function forget(entry) {
+    try {
+      localStorage.removeItem(prefix + entry.client_id);
+    } catch {}
+  }
+
+  function stored() {
+    try {
+      const keys = Object.keys(localStorage).filter((key) => key.startsWith(prefix));
+      return keys.map((key) => JSON.parse(localStorage.getItem(key))).sort((a, b) => a.at - b.at);
+    } catch {
+      return [];
+    }
+  }
+}
+
+// crypto.randomUUID is missing on plain http outside loopback.
+function newId() {
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  random[6] = (random[6] & 0x0f) | 0x40;
+  random[8] = (random[8] & 0x3f) | 0x80;
+  const hex = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}

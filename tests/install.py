@@ -1,0 +1,91 @@
+"""Bring in what the tests need beside Python packages: a Chromium, a Redis server, a PostgreSQL server."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def browser() -> str | None:
+    """The Chromium to test with: the system's, else the one Playwright fetched."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found:
+        return found
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if Path(path).exists() else None
+
+
+def redis_server() -> str | None:
+    """The Redis server's program."""
+    return shutil.which("redis-server")
+
+
+def postgres_folder() -> Path | None:
+    """The folder with PostgreSQL's server programs, which Debian keeps off the PATH."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).parent
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    return folders[-1] if folders and (folders[-1] / "initdb").exists() else None
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something to find, and how the two package managers call it."""
+
+    name: str
+    find: Callable[[], object]
+    debian: str
+    homebrew: str | None
+
+
+NEEDS = [
+    Need("Chromium", browser, "chromium", None),
+    Need("Redis", redis_server, "redis-server", "redis"),
+    Need("PostgreSQL", postgres_folder, "postgresql", "postgresql@17"),
+]
+
+
+def install(missing: list[Need]) -> None:
+    """Ask the system's package manager, or Playwright for a browser; says what it runs and why it failed."""
+    if platform.system() == "Linux" and shutil.which("apt-get") and os.geteuid() == 0:
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run(["apt-get", "update", "-qq"], environment)
+        packages = [need.debian for need in missing]
+        run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], environment)
+        return
+    for need in missing:
+        if need.homebrew is None:
+            run([sys.executable, "-m", "playwright", "install", "chromium"])
+        elif shutil.which("brew"):
+            run(["brew", "install", "--quiet", need.homebrew])
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> None:
+    """Run a quiet command; where it fails, show what it said."""
+    print(f"Installing: {' '.join(command)}", flush=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{done.stdout}{done.stderr}\nThat failed with code {done.returncode}.", flush=True)
+
+
+def main() -> int:
+    """Install what is missing. In CI what is still missing is a failure; elsewhere it is said, and skipped."""
+    missing = [need for need in NEEDS if not need.find()]
+    if missing:
+        install(missing)
+    missing = [need for need in missing if not need.find()]
+    for need in missing:
+        print(f"{need.name} is not installed, so the tests that need it are skipped.", flush=True)
+    return 1 if missing and os.environ.get("CI") == "true" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
