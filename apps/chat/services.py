@@ -53,7 +53,7 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
         raise MessageError("This room is archived, so nobody can write in it any more.")
     room.last_seq += 1
     now = timezone.now()
-    previous = room.messages.only("author_id", "created_at").order_by("-seq").first()
+    previous = room.messages.only("room_id", "author_id", "created_at").order_by("-seq").first()
     opens_day = previous is None or day_of(previous) != timezone.localdate(now)
     message = Message.objects.create(
         room=room,

@@ -77,9 +77,10 @@ def with_query(url: str, request: HttpRequest) -> str:
 
 
 @require_POST
-@login_required
 async def post(request: HtmxRequest, slug: str) -> HttpResponse:
     """Say something: a plain form leads back to the room, htmx gets the frame that a socket would get."""
+    if not request.user.is_authenticated:
+        return keep_for_after_signing_in(request, slug)
     visit = await sync_to_async(room_for)(request.user, slug)
     form = MessageForm(request.POST)
     message = await sync_to_async(submit)(form, room=visit.room, viewer=request.user)
@@ -91,6 +92,12 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
         return see_other(f"{visit.room.get_absolute_url()}#message-{message.pk}")
     page = await sync_to_async(load_room_page)(request.user, slug, QueryDict())
     return render_room_page(request, page, Composer.refusing(form))
+
+
+def keep_for_after_signing_in(request: HttpRequest, slug: str) -> HttpResponse:
+    """What somebody wrote whose session had ended, to be copied. The same for rooms that do not exist."""
+    context = {"slug": slug, "body": request.POST.get("body", "").replace("\x00", "")}
+    return render(request, "chat/signed_out.html", context, status=403)
 
 
 def see_other(url: str) -> HttpResponse:

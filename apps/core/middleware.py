@@ -60,7 +60,11 @@ class SignedInUserMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        return self.__acall__(request) if self.is_async else self.get_response(request)
+        if self.is_async:
+            return self.__acall__(request)
+        # Also where the server is synchronous, as Django's test client is: async views run there too.
+        bool(request.user.is_authenticated)
+        return self.get_response(request)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         request.user = await request.auser()

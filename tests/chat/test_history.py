@@ -1,0 +1,64 @@
+"""Stretches of a conversation."""
+
+from apps.chat.history import PAGE, WindowForm, window
+from apps.chat.models import Message
+from apps.rooms.models import Room
+from tests.conftest import Cast, say
+
+
+def numbers(room: Room, **asked: object) -> tuple[list[int], int | None, int | None]:
+    room.refresh_from_db()
+    found = window(room, WindowForm(asked))
+    return [message.seq for message in found.messages], found.older, found.newer
+
+
+def test_an_empty_room_has_nothing_older_or_newer(cast: Cast) -> None:
+    assert numbers(cast.room) == ([], None, None)
+    assert numbers(cast.room, before=5) == ([], None, 4)
+    assert numbers(cast.room, after=0) == ([], None, None)
+
+
+def test_the_newest_page_ends_at_the_end(cast: Cast) -> None:
+    posted = [say(cast.room, cast.member).seq for _ in range(PAGE + 3)]
+    assert numbers(cast.room) == (posted[3:], posted[3], None)
+
+
+def test_pages_before_lead_back_to_the_beginning_and_miss_nothing(cast: Cast) -> None:
+    posted = [say(cast.room, cast.member).seq for _ in range(2 * PAGE + 5)]
+    found, older, _ = numbers(cast.room)
+    while older is not None:
+        page, older, _ = numbers(cast.room, before=older)
+        found = page + found
+    assert found == posted
+
+
+def test_pages_after_lead_forward_to_the_end_and_miss_nothing(cast: Cast) -> None:
+    posted = [say(cast.room, cast.member).seq for _ in range(2 * PAGE + 5)]
+    found: list[int] = []
+    newer: int | None = 0
+    while newer is not None:
+        page, _, newer = numbers(cast.room, after=newer)
+        found += page
+    assert found == posted
+
+
+def test_a_page_around_a_number_has_it_in_the_middle(cast: Cast) -> None:
+    posted = [say(cast.room, cast.member).seq for _ in range(2 * PAGE)]
+    page, older, newer = numbers(cast.room, at=posted[PAGE])
+    assert page == posted[PAGE - PAGE // 2 : PAGE + PAGE // 2]
+    assert (older, newer) == (page[0], page[-1])
+
+
+def test_a_number_that_makes_no_sense_shows_the_newest(cast: Cast) -> None:
+    newest = [say(cast.room, cast.member).seq]
+    for nonsense in ("x", "-1", "1" * 40, "1.5", "٣x"):
+        assert numbers(cast.room, before=nonsense)[0] == newest
+
+
+def test_the_first_day_is_told_where_no_heading_of_its_own_tells_it(cast: Cast) -> None:
+    for _ in range(PAGE + 1):
+        say(cast.room, cast.member)
+    cast.room.refresh_from_db()
+    assert window(cast.room, WindowForm({})).first_day
+    Message.objects.order_by("-seq").first().delete()  # type: ignore[union-attr]
+    assert window(cast.room, WindowForm({})).first_day is None

@@ -1,0 +1,93 @@
+"""Markdown to HTML: what is meant works, what is hostile is text."""
+
+import re
+
+import pytest
+
+from apps.chat.markdown import CLASSES, to_html
+
+
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ("a\nb", "<p>a<br>\nb</p>"),
+        ("a\n\nb", "<p>a</p>\n<p>b</p>"),
+        ("*a* **b** ~~c~~ `d`", "<p><em>a</em> <strong>b</strong> <s>c</s> <code>d</code></p>"),
+        ("> a", "<blockquote>\n<p>a</p>\n</blockquote>"),
+        ("- a\n- b", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>"),
+        ("3. a", '<ol start="3">\n<li>a</li>\n</ol>'),
+        ("# a", "<p># a</p>"),
+        ("---", "<p>---</p>"),
+        ("manage.py", "<p>manage.py</p>"),
+        ("```\n<b>\n```", '<pre class="code"><code>&lt;b&gt;\n</code></pre>'),
+        ("```no-such-language\na\n```", '<pre class="code"><code>a\n</code></pre>'),
+    ],
+)
+def test_what_is_written_is_rendered(source: str, html: str) -> None:
+    assert to_html(source) == html
+
+
+def test_code_of_a_known_language_is_highlighted() -> None:
+    assert '<span class="k">return</span>' in to_html("```python\nreturn 1\n```")
+
+
+def test_links_lead_away_safely() -> None:
+    rel = 'rel="nofollow noopener noreferrer ugc"'
+    assert to_html("https://example.org/a?b=1&c=2") == (
+        f'<p><a href="https://example.org/a?b=1&amp;c=2" {rel}>https://example.org/a?b=1&amp;c=2</a></p>'
+    )
+    assert to_html("[a](https://example.org 'title')") == f'<p><a href="https://example.org" {rel}>a</a></p>'
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '<div hx-swap-oob="true" id="composer">',
+    "<hx-partial hx-target='#messages'>gone</hx-partial>",
+    "`<hx-partial>`",
+    "```html\n<hx-partial hx-target='body'>\n```",
+    "[a](javascript:alert(1))",
+    "[a](data:text/html;base64,PHNjcmlwdD4=)",
+    "[a](https://example.org/ '<hx-oob >')",
+    "[a](<https://example.org/<hx-oob >)",
+    "<https://example.org/<hx-oob>>",
+    "![a](https://example.org/pixel.png)",
+    "<template shadowrootmode=open>",
+    "<?xml-stylesheet href='x'?>",
+    "<title>Yours</title>",
+    "<style>*{display:none}</style>",
+    "```python onload=alert(1)\nx\n```",
+    "\u202eabc",
+    "<svg><script>alert(1)</script></svg>",
+    '{"content": "<p>mine</p>", "target": "body"}',
+]
+
+
+@pytest.mark.parametrize("source", HOSTILE)
+def test_hostile_text_stays_text(source: str) -> None:
+    html = to_html(source)
+    tags = set(re.findall(r"<\s*/?\s*([a-zA-Z?!-]+)", html))
+    assert tags <= {"p", "a", "code", "pre", "span", "br"}
+    attributes = set(re.findall(r"\s([a-zA-Z:-]+)=\"", re.sub(r">[^<]*<", "><", html)))
+    assert attributes <= {"href", "rel", "class"}
+    assert not re.search(r"href=\"(javascript|data):", html)
+    # htmx rewrites anything that looks like its own tags, in attribute values too.
+    assert "<hx-" not in html
+
+
+def test_classes_come_from_the_highlighter_only() -> None:
+    html = to_html("```python\nclass A: pass\n```")
+    found = {name for names in re.findall(r'<span class="([^"]*)"', html) for name in names.split()}
+    assert found <= CLASSES["span"]
+
+
+@pytest.mark.parametrize(
+    "part", ["[", "> ", "*a ", "`", "- ", "**", "[a](", "_a", "<div>", "&", "![", "\\", "http://a."]
+)
+def test_the_longest_message_of_any_shape_is_rendered_in_no_time(part: str) -> None:
+    import time
+
+    source = (part * 10_000)[:10_000]
+    began = time.process_time()
+    to_html(source)
+    assert time.process_time() - began < 1

@@ -1,0 +1,108 @@
+"""What a page that was cut off is told."""
+
+import re
+import uuid
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import pytest
+
+from apps.chat import replay, services
+from apps.chat.replay import changes_since
+from apps.live.hub import Batch
+from apps.rooms import services as rooms
+from tests.conftest import Cast, make_user, say
+
+
+def inserted(html: str) -> list[int]:
+    """The numbers of the messages that a frame inserts, in order."""
+    return [
+        int(seq)
+        for part in re.findall(r"<hx-upsert.*?</hx-upsert>", html, re.DOTALL)
+        for seq in re.findall(r'data-seq="(\d+)"', part)
+    ]
+
+
+def replaced(html: str) -> list[str]:
+    """The targets that a frame replaces, in order."""
+    return re.findall(r'hx-partial hx-target="([^"]+)"', html)
+
+
+def test_who_stands_at_the_end_missed_nothing(cast: Cast) -> None:
+    message = say(cast.room, cast.member)
+    assert changes_since(cast.room.pk, message.seq) == Batch(message.seq, "")
+
+
+def test_new_messages_are_inserted_in_order(cast: Cast) -> None:
+    since = cast.room.last_seq
+    posted = [say(cast.room, cast.member).seq for _ in range(3)]
+    batch = changes_since(cast.room.pk, since)
+    assert (batch.head, inserted(batch.html), replaced(batch.html)) == (posted[-1], posted, [])
+
+
+def test_a_known_message_that_changed_is_replaced_where_it_stands(cast: Cast) -> None:
+    message = say(cast.room, cast.member)
+    services.edit_message(message=message, body="New")
+    batch = changes_since(cast.room.pk, message.seq)
+    assert replaced(batch.html) == [f"#message-{message.pk}"]
+    assert not inserted(batch.html)
+    assert "<p>New</p>" in batch.html
+
+
+def test_a_message_that_is_new_and_edited_comes_once_as_it_is_now(cast: Cast) -> None:
+    since = cast.room.last_seq
+    first, second = say(cast.room, cast.member, "Old"), say(cast.room, cast.member)
+    services.edit_message(message=first, body="New")
+    batch = changes_since(cast.room.pk, since)
+    assert inserted(batch.html) == [first.seq, second.seq]
+    assert "Old" not in batch.html
+
+
+def test_a_deletion_takes_the_text_from_the_page(cast: Cast) -> None:
+    message = say(cast.room, cast.member, "Secret")
+    services.delete_message(message=message, deleter=cast.member)
+    batch = changes_since(cast.room.pk, message.seq)
+    assert "This message was deleted." in batch.html
+    assert "Secret" not in batch.html
+
+
+def test_a_rename_and_a_newcomer_are_told(cast: Cast) -> None:
+    since = cast.room.last_seq
+    rooms.change_details(room=cast.room, name="Cellar", topic="Below", access=cast.room.access)
+    rooms.add_member(room=cast.room, user=make_user("zoe"))
+    batch = changes_since(cast.room.pk, since)
+    assert batch.head == since + 2
+    assert replaced(batch.html) == ["#room-details", "#members-panel", "#member-count"]
+    assert "Cellar" in batch.html
+    assert "zoe" in batch.html
+
+
+@pytest.fixture
+def short_patience() -> Iterator[None]:
+    with patch.object(replay, "MOST_REPLAYED", 3):
+        yield
+
+
+@pytest.mark.usefixtures("short_patience")
+def test_who_missed_too_much_gets_the_newest_messages_instead(cast: Cast) -> None:
+    since = cast.room.last_seq
+    posted = [say(cast.room, cast.member).seq for _ in range(4)]
+    batch = changes_since(cast.room.pk, since)
+    assert batch.head == posted[-1]
+    assert replaced(batch.html) == ["#conversation"]
+    assert 'id="messages"' in batch.html
+
+
+def test_a_room_that_is_gone_has_nothing_to_tell(cast: Cast) -> None:
+    pk = cast.room.pk
+    rooms.delete_room(room=cast.room)
+    assert changes_since(pk, 7) == Batch(7, "")
+
+
+@pytest.mark.parametrize("count", [3, 50])
+def test_a_replay_takes_a_fixed_number_of_queries(cast: Cast, count: int, django_assert_num_queries: object) -> None:
+    since = cast.room.last_seq
+    for _ in range(count):
+        services.post_message(room=cast.room, author=cast.member, body="Hello", client_id=uuid.uuid4())
+    with django_assert_num_queries(2):  # type: ignore[operator]  # the room; its changed messages with their authors
+        changes_since(cast.room.pk, since)

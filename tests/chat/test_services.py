@@ -1,0 +1,185 @@
+"""Post, edit, delete."""
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from apps.chat import services
+from apps.chat.models import Message
+from apps.rooms import services as rooms
+from apps.rooms.models import Membership, Room
+from tests.conftest import Cast, make_user, say
+
+
+def test_a_post_takes_the_rooms_next_number(cast: Cast) -> None:
+    before = cast.room.last_seq
+    first, second = say(cast.room, cast.member), say(cast.room, cast.owner)
+    cast.room.refresh_from_db()
+    assert (first.seq, second.seq, cast.room.last_seq) == (before + 1, before + 2, before + 2)
+
+
+def test_posting_again_with_the_same_id_returns_the_message_that_exists(cast: Cast) -> None:
+    client_id = uuid.uuid4()
+    posted = [
+        services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id) for _ in range(3)
+    ]
+    assert len({message.pk for message in posted}) == 1
+    assert Message.objects.count() == 1
+
+
+def test_the_same_id_with_another_text_is_refused_and_stores_nothing(cast: Cast) -> None:
+    client_id = uuid.uuid4()
+    services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
+    with pytest.raises(services.MessageError, match="sent before"):
+        services.post_message(room=cast.room, author=cast.member, body="Something else", client_id=client_id)
+    assert Message.objects.count() == 1
+
+
+def test_the_same_id_again_after_an_edit_is_still_the_same_message(cast: Cast) -> None:
+    client_id = uuid.uuid4()
+    message = services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
+    services.edit_message(message=message, body="Twice")
+    again = services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
+    assert again.pk == message.pk
+
+
+def test_two_people_may_use_the_same_id(cast: Cast) -> None:
+    client_id = uuid.uuid4()
+    for author in (cast.member, cast.owner):
+        services.post_message(room=cast.room, author=author, body="Mine", client_id=client_id)
+    assert Message.objects.count() == 2
+
+
+def at_once(times: int, work: Callable[[int], object]) -> list[object]:
+    """Do the work in that many threads at the same time, each with a database connection of its own."""
+
+    def one(number: int) -> object:
+        try:
+            return work(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(one, range(times)))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_posting_the_same_id_ten_times_at_once_stores_one_message() -> None:
+    author = make_user("ada")
+    room = rooms.create_room(owner=author, name="Attic", topic="", access=Room.Access.OPEN)
+    client_id = uuid.uuid4()
+    posted = at_once(
+        10,
+        lambda _: services.post_message(room=room, author=author, body="Once", client_id=client_id).pk,
+    )
+    assert len(set(posted)) == 1
+    assert Message.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_id_in_two_rooms_at_once_stores_one_message() -> None:
+    author = make_user("ada")
+    two = [
+        rooms.create_room(owner=author, name=name, topic="", access=Room.Access.OPEN) for name in ("Attic", "Cellar")
+    ]
+    client_id = uuid.uuid4()
+
+    def post(number: int) -> str:
+        try:
+            services.post_message(room=two[number % 2], author=author, body="Once", client_id=client_id)
+        except services.MessageError:
+            return "refused"
+        return "stored"
+
+    assert "stored" in at_once(8, post)
+    assert Message.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_posts_at_once_take_numbers_without_gap_or_double() -> None:
+    author = make_user("ada")
+    room = rooms.create_room(owner=author, name="Attic", topic="", access=Room.Access.OPEN)
+    at_once(10, lambda number: [say(room, author, f"{number} {again}") for again in range(5)])
+    numbers = list(Message.objects.order_by("seq").values_list("seq", flat=True))
+    assert numbers == list(range(1, 51))
+    assert Room.objects.get(pk=room.pk).last_seq == 50
+
+
+def test_who_is_not_a_member_cannot_post(cast: Cast) -> None:
+    cast.open()
+    with pytest.raises(services.MessageError, match="not a member"):
+        say(cast.room, cast.outsider)
+
+
+def test_nobody_posts_in_an_archived_room(cast: Cast) -> None:
+    rooms.set_archived(room=cast.room, archived=True)
+    with pytest.raises(services.MessageError, match="archived"):
+        say(cast.room, cast.owner)
+
+
+def test_nobody_posts_in_a_room_that_is_gone(cast: Cast) -> None:
+    room = Room.objects.get(pk=cast.room.pk)
+    rooms.delete_room(room=cast.room)
+    with pytest.raises(services.MessageError, match="deleted"):
+        say(room, cast.owner)
+
+
+def test_an_edit_keeps_the_place_and_takes_a_new_number(cast: Cast) -> None:
+    message = say(cast.room, cast.member, "Old")
+    say(cast.room, cast.owner)
+    edited = services.edit_message(message=message, body="**New**")
+    assert edited.seq == message.seq
+    assert edited.changed_seq == message.seq + 2
+    assert edited.html == "<p><strong>New</strong></p>"
+    assert edited.edited_at
+
+
+def test_an_edit_that_changes_nothing_takes_no_number(cast: Cast) -> None:
+    message = say(cast.room, cast.member, "Same")
+    assert services.edit_message(message=message, body="Same").changed_seq == message.seq
+
+
+def test_a_deletion_leaves_a_tombstone_without_the_text(cast: Cast) -> None:
+    message = say(cast.room, cast.member, "Secret")
+    services.delete_message(message=message, deleter=cast.moderator)
+    message.refresh_from_db()
+    assert (message.body, message.html, message.deleted_by) == ("", "", cast.moderator)
+    assert message.changed_seq == message.seq + 1
+
+
+def test_a_deleted_message_cannot_be_edited(cast: Cast) -> None:
+    message = say(cast.room, cast.member)
+    services.delete_message(message=message, deleter=cast.member)
+    with pytest.raises(services.MessageError, match="deleted"):
+        services.edit_message(message=message, body="Back")
+
+
+def test_one_authors_messages_form_a_group(cast: Cast) -> None:
+    continues = [say(cast.room, author).continues for author in (cast.member, cast.member, cast.owner, cast.member)]
+    assert continues == [False, True, False, False]
+
+
+def test_a_pause_ends_a_group(cast: Cast) -> None:
+    first = say(cast.room, cast.member)
+    Message.objects.filter(pk=first.pk).update(created_at=timezone.now() - services.GROUP_PAUSE - timedelta(seconds=1))
+    assert not say(cast.room, cast.member).continues
+
+
+def test_the_first_message_of_a_day_opens_it(cast: Cast) -> None:
+    first = say(cast.room, cast.member)
+    assert first.opens_day
+    assert not say(cast.room, cast.member).opens_day
+    Message.objects.update(created_at=timezone.now() - timedelta(days=1))
+    assert say(cast.room, cast.member).opens_day
+
+
+def test_a_member_who_left_may_not_post_with_a_page_from_before(cast: Cast) -> None:
+    rooms.remove_member(room=cast.room, user=cast.member, reason="Out.")
+    assert not Membership.objects.filter(user=cast.member, room=cast.room).exists()
+    with pytest.raises(services.MessageError, match="not a member"):
+        say(cast.room, cast.member)

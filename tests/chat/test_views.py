@@ -1,0 +1,370 @@
+"""A room's pages: who may see and do what, what comes of bad input, and what it costs."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.chat import services
+from apps.chat.history import PAGE
+from apps.chat.models import MOST_CHARACTERS, Message
+from apps.rooms import services as rooms
+from apps.rooms.models import Membership, Room
+from tests.conftest import Cast, client_of, make_user, say
+
+
+def fields(body: str = "Hello") -> dict[str, str]:
+    return {"body": body, "client_id": str(uuid.uuid4())}
+
+
+# The room
+
+
+def test_a_private_room_is_there_for_its_members_only(cast: Cast) -> None:
+    statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/").status_code)
+    assert statuses == {"anonymous": 404, "outsider": 404, "member": 200, "moderator": 200, "owner": 200}
+
+
+def test_an_open_room_is_there_for_everyone_with_an_account(cast: Cast) -> None:
+    cast.open()
+    statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/").status_code)
+    assert statuses == {"anonymous": 404, "outsider": 200, "member": 200, "moderator": 200, "owner": 200}
+
+
+def test_a_public_room_is_there_for_everyone(cast: Cast) -> None:
+    cast.open(Room.Access.PUBLIC)
+    statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/").status_code)
+    assert set(statuses.values()) == {200}
+
+
+def test_no_room_and_no_right_look_the_same(cast: Cast) -> None:
+    client = client_of(cast.outsider)
+    hidden, absent = client.get("/rooms/attic/"), client.get("/rooms/absent/")
+    assert hidden.status_code == absent.status_code == 404
+    assert hidden.content.replace(b"attic", b"absent") == absent.content
+
+
+def test_a_room_page_answers_reading_only(cast: Cast) -> None:
+    statuses = cast.status_for_each(lambda client: client.post("/rooms/attic/").status_code)
+    assert set(statuses.values()) == {405}
+
+
+def test_who_reads_along_is_offered_to_join_and_no_composer(cast: Cast) -> None:
+    cast.open()
+    page = client_of(cast.outsider).get("/rooms/attic/").content.decode()
+    assert 'id="composer"' not in page
+    assert 'action="/rooms/attic/join/"' in page
+
+
+def test_a_reader_without_an_account_is_offered_to_sign_in(cast: Cast) -> None:
+    cast.open(Room.Access.PUBLIC)
+    page = client_of(None).get("/rooms/attic/").content.decode()
+    assert 'id="composer"' not in page
+    assert "/accounts/login/?next=/rooms/attic/" in page
+
+
+def test_the_address_from_before_a_renaming_leads_to_the_room(cast: Cast) -> None:
+    rooms.change_details(room=cast.room, name="Cellar", topic="", access=cast.room.access)
+    response = client_of(cast.member).get("/rooms/attic/?before=9")
+    assert (response.status_code, response.headers["Location"]) == (301, "/rooms/cellar/?before=9")
+    assert client_of(cast.outsider).get("/rooms/attic/").status_code == 404
+
+
+def test_posting_to_the_address_from_before_a_renaming_loses_nothing(cast: Cast) -> None:
+    rooms.change_details(room=cast.room, name="Cellar", topic="", access=cast.room.access)
+    response = client_of(cast.member).post("/rooms/attic/messages/", fields())
+    assert response.status_code == 303
+    assert Message.objects.get().room == cast.room
+
+
+def test_history_is_paged_by_plain_links(cast: Cast) -> None:
+    for _ in range(PAGE + 1):
+        say(cast.room, cast.member)
+    client = client_of(cast.member)
+    newest = client.get("/rooms/attic/")
+    window = newest.context["window"]
+    assert f'href="/rooms/attic/?before={window.older}"' in newest.content.decode()
+    older = client.get(f"/rooms/attic/?before={window.older}").content.decode()
+    assert older.count('<li id="message-') == 1
+    assert "Newer messages" in older
+
+
+def test_a_page_of_the_past_does_not_go_live(cast: Cast) -> None:
+    for _ in range(PAGE + 1):
+        say(cast.room, cast.member)
+    client = client_of(cast.member)
+    assert "hx-ws:connect" in client.get("/rooms/attic/").content.decode()
+    assert "hx-ws:" not in client.get("/rooms/attic/?after=0").content.decode()
+
+
+def test_htmx_gets_older_messages_as_a_fragment(cast: Cast) -> None:
+    message = say(cast.room, cast.member)
+    response = client_of(cast.member).get(f"/rooms/attic/?before={message.seq + 1}", headers={"HX-Request": "true"})
+    html = response.content.decode()
+    assert html.startswith('<hx-partial hx-target="#messages" hx-swap="afterbegin">')
+    assert f'id="message-{message.pk}"' in html
+    assert "<html" not in html
+    assert "HX-Request" in response.headers["Vary"]
+
+
+@pytest.mark.parametrize(("members", "messages"), [(3, 3), (3, 50), (300, 3)])
+def test_a_room_page_takes_six_queries_however_large_the_room(
+    cast: Cast, members: int, messages: int, django_assert_num_queries: Any
+) -> None:
+    add_people(cast.room, members - 3)
+    for _ in range(messages):
+        say(cast.room, cast.member)
+    client = client_of(cast.member)
+    # The session, the user, the room with the viewer's role, its messages, its first members, the viewer's rooms.
+    with django_assert_num_queries(6):
+        assert client.get("/rooms/attic/").status_code == 200
+
+
+def add_people(room: Room, count: int) -> None:
+    for number in range(count):
+        rooms.add_member(room=room, user=make_user(f"person{number}"))
+
+
+# Posting
+
+
+def test_only_members_post(cast: Cast) -> None:
+    cast.open()
+    statuses = cast.status_for_each(lambda client: client.post("/rooms/attic/messages/", fields()).status_code)
+    assert statuses == {"anonymous": 403, "outsider": 422, "member": 303, "moderator": 303, "owner": 303}
+    assert Message.objects.count() == 3
+
+
+def test_strangers_get_404_for_posting_into_a_private_room(cast: Cast) -> None:
+    assert client_of(cast.outsider).post("/rooms/attic/messages/", fields()).status_code == 404
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize("slug", ["attic", "absent"])
+def test_who_was_signed_out_meanwhile_gets_the_text_back_and_a_way_to_sign_in(cast: Cast, slug: str) -> None:
+    response = client_of(None).post(f"/rooms/{slug}/messages/", fields("Long thought <b>"))
+    page = response.content.decode()
+    assert response.status_code == 403
+    assert "Long thought &lt;b&gt;</textarea>" in page
+    assert f'href="/accounts/login/?next=/rooms/{slug}/"' in page
+
+
+def test_posts_are_posts(cast: Cast) -> None:
+    assert client_of(cast.member).get("/rooms/attic/messages/").status_code == 405
+
+
+def test_a_plain_form_leads_to_the_message_in_its_room(cast: Cast) -> None:
+    response = client_of(cast.member).post("/rooms/attic/messages/", fields())
+    message = Message.objects.get()
+    assert (response.status_code, response.headers["Location"]) == (303, f"/rooms/attic/#message-{message.pk}")
+
+
+def test_htmx_gets_the_acknowledgement_that_a_socket_would_get(cast: Cast) -> None:
+    sent = fields()
+    response = client_of(cast.member).post("/rooms/attic/messages/", sent, headers={"HX-Request": "true"})
+    expected = f'<hx-sent client="{sent["client_id"]}" message="{Message.objects.get().pk}"></hx-sent>'
+    assert (response.status_code, response.content.decode()) == (200, expected)
+
+
+BAD = {
+    "empty": ("", "Write something first."),
+    "blank": (" \n\t ", "Write something first."),
+    "too long": ("a" * (MOST_CHARACTERS + 1), "at most 10000 characters; this one has 10001"),
+    "NUL": ("a\x00b", "NUL character"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_body_is_answered_with_the_reason_and_the_text(cast: Cast, kind: str) -> None:
+    body, reason = BAD[kind]
+    response = client_of(cast.member).post("/rooms/attic/messages/", fields(body))
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert reason in page
+    assert "<title>Error: " in page
+    assert body.replace("\x00", "").strip() in page
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_htmx_gets_the_reason_as_a_fragment(cast: Cast, kind: str) -> None:
+    body, reason = BAD[kind]
+    response = client_of(cast.member).post("/rooms/attic/messages/", fields(body), headers={"HX-Request": "true"})
+    html = response.content.decode()
+    assert response.status_code == 422
+    assert html.startswith("<hx-refused client=")
+    assert reason in html
+
+
+def test_the_longest_message_is_stored_whole(cast: Cast) -> None:
+    client_of(cast.member).post("/rooms/attic/messages/", fields("🎉" * MOST_CHARACTERS))
+    assert Message.objects.get().body == "🎉" * MOST_CHARACTERS
+
+
+def test_lines_are_stored_as_typed(cast: Cast) -> None:
+    client_of(cast.member).post("/rooms/attic/messages/", fields("\r\n    code\r\n\r\nb\rc \r\n"))
+    assert Message.objects.get().body == "    code\n\nb\nc"
+
+
+@pytest.mark.parametrize("client_id", ["", "x", "1" * 5000])
+def test_a_bad_id_is_answered_with_advice_and_the_text(cast: Cast, client_id: str) -> None:
+    response = client_of(cast.member).post("/rooms/attic/messages/", {"body": "Kept", "client_id": client_id})
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "Reload it" in page
+    assert "Kept</textarea>" in page
+
+
+def test_going_back_and_sending_another_text_asks_to_send_again(cast: Cast) -> None:
+    client, sent = client_of(cast.member), fields("First")
+    client.post("/rooms/attic/messages/", sent)
+    response = client.post("/rooms/attic/messages/", sent | {"body": "Second"})
+    assert response.status_code == 422
+    composer = response.context["composer"]
+    assert composer.body == "Second"
+    again = client.post("/rooms/attic/messages/", {"body": composer.body, "client_id": str(composer.client_id)})
+    assert again.status_code == 303
+    assert list(Message.objects.order_by("seq").values_list("body", flat=True)) == ["First", "Second"]
+
+
+def test_posting_needs_the_forms_token(cast: Cast) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(cast.member, backend="django.contrib.auth.backends.ModelBackend")
+    response = client.post("/rooms/attic/messages/", fields())
+    assert response.status_code == 403
+    assert "reload the page" in response.content.decode()
+    assert not Message.objects.exists()
+
+
+def test_posting_from_a_page_of_another_site_is_refused(cast: Cast) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(cast.member, backend="django.contrib.auth.backends.ModelBackend")
+    client.get("/rooms/attic/")
+    token = client.cookies["csrftoken"].value
+    sent = fields() | {"csrfmiddlewaretoken": token}
+    foreign = client.post("/rooms/attic/messages/", sent, headers={"Origin": "https://evil.example"})
+    own = client.post("/rooms/attic/messages/", sent)
+    assert (foreign.status_code, own.status_code) == (403, 303)
+
+
+@pytest.mark.parametrize(("members", "messages"), [(3, 3), (3, 50), (300, 3)])
+def test_a_post_takes_a_fixed_number_of_queries(
+    cast: Cast, members: int, messages: int, django_assert_num_queries: Any
+) -> None:
+    add_people(cast.room, members - 3)
+    for _ in range(messages):
+        say(cast.room, cast.member)
+    client = client_of(cast.member)
+    # The session, the user, the room; then in one transaction (its two ends count in tests): the locked room, an
+    # earlier post of the same id, the membership, the message before, the new message, the room's number.
+    with django_assert_num_queries(11):
+        assert client.post("/rooms/attic/messages/", fields()).status_code == 303
+
+
+# A message's own page
+
+
+@pytest.fixture
+def message(cast: Cast) -> Message:
+    return say(cast.room, cast.member, "Mine")
+
+
+def at(message: Message, verb: str = "") -> str:
+    return f"/rooms/attic/messages/{message.pk}/{verb}"
+
+
+def test_a_permalink_is_there_for_who_may_see_the_room(cast: Cast, message: Message) -> None:
+    statuses = cast.status_for_each(lambda client: client.get(at(message)).status_code)
+    assert statuses == {"anonymous": 404, "outsider": 404, "member": 200, "moderator": 200, "owner": 200}
+
+
+def test_a_message_is_not_found_through_another_room(cast: Cast, message: Message) -> None:
+    rooms.create_room(owner=cast.outsider, name="Elsewhere", topic="", access=Room.Access.OPEN)
+    assert client_of(cast.outsider).get(f"/rooms/elsewhere/messages/{message.pk}/").status_code == 404
+
+
+def test_the_page_offers_what_its_viewer_may_do(cast: Cast, message: Message) -> None:
+    def offers(name: str) -> list[str]:
+        page = client_of(getattr(cast, name)).get(at(message)).content.decode()
+        return [verb for verb in ("edit", "delete") if f'action="{at(message, verb)}/"' in page]
+
+    assert offers("member") == ["edit", "delete"]
+    assert offers("moderator") == ["delete"]
+    assert offers("owner") == ["delete"]
+
+
+def test_only_its_author_edits_a_message(cast: Cast, message: Message) -> None:
+    statuses = cast.status_for_each(lambda client: client.post(at(message, "edit/"), {"body": "New"}).status_code)
+    assert statuses == {"anonymous": 302, "outsider": 404, "member": 303, "moderator": 403, "owner": 403}
+    message.refresh_from_db()
+    assert message.body == "New"
+
+
+@pytest.mark.parametrize("name", ["member", "moderator", "owner"])
+def test_author_and_moderators_delete_a_message(cast: Cast, message: Message, name: str) -> None:
+    response = client_of(getattr(cast, name)).post(at(message, "delete/"))
+    message.refresh_from_db()
+    assert response.status_code == 303
+    assert message.is_deleted
+
+
+def test_other_members_do_not_delete_a_message(cast: Cast) -> None:
+    message = say(cast.room, cast.owner)
+    assert client_of(cast.member).post(at(message, "delete/")).status_code == 403
+    assert client_of(cast.outsider).post(at(message, "delete/")).status_code == 404
+    message.refresh_from_db()
+    assert not message.is_deleted
+
+
+@pytest.mark.parametrize("verb", ["edit/", "delete/"])
+def test_changing_a_message_is_a_post(cast: Cast, message: Message, verb: str) -> None:
+    assert client_of(cast.member).get(at(message, verb)).status_code == 405
+
+
+def test_a_former_member_edits_nothing(cast: Cast, message: Message) -> None:
+    cast.open()
+    rooms.remove_member(room=cast.room, user=cast.member, reason="Out.")
+    assert client_of(cast.member).post(at(message, "edit/"), {"body": "New"}).status_code == 403
+
+
+def test_a_bad_edit_is_answered_with_the_reason_and_the_text(cast: Cast, message: Message) -> None:
+    response = client_of(cast.member).post(at(message, "edit/"), {"body": "a" * (MOST_CHARACTERS + 1)})
+    assert response.status_code == 422
+    assert "this one has 10001" in response.content.decode()
+    assert "a" * (MOST_CHARACTERS + 1) in response.content.decode()
+    message.refresh_from_db()
+    assert message.body == "Mine"
+
+
+def test_an_edit_of_what_was_deleted_meanwhile_is_refused(cast: Cast, message: Message) -> None:
+    services.delete_message(message=message, deleter=cast.owner)
+    assert client_of(cast.member).post(at(message, "edit/"), {"body": "New"}).status_code == 403
+
+
+def test_deleting_twice_is_deleting_once(cast: Cast, message: Message) -> None:
+    client = client_of(cast.member)
+    assert [client.post(at(message, "delete/")).status_code for _ in range(2)] == [303, 303]
+    message.refresh_from_db()
+    assert message.changed_seq == message.seq + 1
+
+
+def test_htmx_is_told_that_the_change_is_done(cast: Cast, message: Message) -> None:
+    response = client_of(cast.member).post(at(message, "edit/"), {"body": "New"}, headers={"HX-Request": "true"})
+    assert (response.status_code, response.headers["HX-Trigger"]) == (204, '{"message-done": {}}')
+
+
+def test_nothing_changes_in_an_archived_room(cast: Cast, message: Message) -> None:
+    rooms.set_archived(room=cast.room, archived=True)
+    client = client_of(cast.member)
+    assert client.post(at(message, "edit/"), {"body": "New"}).status_code == 403
+    assert client.post(at(message, "delete/")).status_code == 403
+    assert "archived" in client.get("/rooms/attic/").content.decode()
+
+
+def test_a_deleted_room_is_not_found_by_any_address(cast: Cast, message: Message) -> None:
+    rooms.delete_room(room=cast.room)
+    client = client_of(cast.member)
+    for address in ("/rooms/attic/", at(message), "/rooms/attic/members/"):
+        assert client.get(address).status_code == 404
+    assert not Membership.objects.filter(user=cast.member, room=cast.room.pk).exists()

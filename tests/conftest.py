@@ -1,0 +1,73 @@
+"""People and rooms to test with."""
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from apps.accounts.models import User
+from apps.chat import services as chat
+from apps.chat.models import Message
+from apps.rooms import services as rooms
+from apps.rooms.models import Membership, Room
+
+type_of_make_user = Callable[[str], User]
+
+
+@pytest.fixture(autouse=True)
+def _no_rate_limits_from_other_tests() -> Iterator[None]:
+    yield
+    cache.clear()
+
+
+def make_user(name: str) -> User:
+    """An account without a password; `client_of` signs it in."""
+    return User.objects.create(username=name)
+
+
+def client_of(user: User | None) -> Client:
+    """A browser that the user is signed in with; with None, nobody."""
+    client = Client()
+    if user:
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def say(room: Room, author: User, body: str = "Hello") -> Message:
+    """A message, as the service posts it."""
+    return chat.post_message(room=room, author=author, body=body, client_id=uuid.uuid4())
+
+
+class Cast:
+    """A private room with its owner, a moderator, a member and an outsider. Nobody owns the site."""
+
+    def __init__(self) -> None:
+        self.owner, self.moderator = make_user("owner"), make_user("moderator")
+        self.member, self.outsider = make_user("member"), make_user("outsider")
+        self.room = rooms.create_room(owner=self.owner, name="Attic", topic="", access=Room.Access.PRIVATE)
+        rooms.add_member(room=self.room, user=self.moderator, role=Membership.Role.MODERATOR)
+        rooms.add_member(room=self.room, user=self.member)
+        self.room.refresh_from_db()
+
+    def status_for_each(self, request: Callable[[Client], int]) -> dict[str, int]:
+        """What each of them, and somebody who has not signed in, is answered; in an order from least to most."""
+        people = {"outsider": self.outsider, "member": self.member, "moderator": self.moderator, "owner": self.owner}
+        statuses = {"anonymous": request(client_of(None))}
+        return statuses | {name: request(client_of(user)) for name, user in people.items()}
+
+    def open(self, access: str = Room.Access.OPEN) -> None:
+        """Let others than the members see the room."""
+        Room.objects.filter(pk=self.room.pk).update(access=access)
+        self.room.refresh_from_db()
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    return Cast()
+
+
+@pytest.fixture
+def lobby(db: None) -> Room:
+    return Room.objects.get(is_lobby=True)
