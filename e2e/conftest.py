@@ -14,6 +14,10 @@ from tests.servers import Site
 
 PASSWORD = "correct horse battery 9"
 
+# What a browser and htmx write to the console when a server is away, and when it answers 422.
+SERVER_AWAY = "ERR_|WebSocket connection|htmx:ws:error"
+REFUSED = "status of 422"
+
 expect.set_options(timeout=10_000)
 
 
@@ -77,6 +81,11 @@ class Person:
         expect(self.page).to_have_url(self.site.url + next_page)
         return self
 
+    def use_session(self, key: str) -> "Person":
+        """Be signed in already."""
+        self.context.add_cookies([{"name": "sessionid", "value": key, "url": self.site.url}])
+        return self
+
     def open_room(self, slug: str) -> Page:
         """Open a room and wait until it is live."""
         self.go(f"/rooms/{slug}/")
@@ -125,17 +134,14 @@ def person(browser: Browser) -> Iterator[type_of_join]:
     """Makes people; afterwards no page of theirs may have had anything to complain of."""
     people: list[Person] = []
 
-    def make(
-        site: Site, name: str, *, javascript: bool = True, may_lose_server: bool = False, **options: Any
-    ) -> Person:
+    def make(site: Site, name: str, *, javascript: bool = True, expected: str = "(?!)", **options: Any) -> Person:
+        """`expected` is a pattern of what the browser itself writes when something is broken on purpose."""
         context = browser.new_context(java_script_enabled=javascript, **options)
         page = context.new_page()
         one = Person(name, site, context, page)
-        # A server that is down on purpose makes the browser itself write an error.
-        expected = re.compile("ERR_CONNECTION_REFUSED|WebSocket|ERR_|net::" if may_lose_server else "(?!)")
 
         def complain(text: str) -> None:
-            if not expected.search(text):
+            if not re.search(expected, text):
                 one.complaints.append(text)
 
         page.on("console", lambda message: complain(message.text) if message.type in {"error", "warning"} else None)

@@ -148,6 +148,17 @@ class Site:
             raise RuntimeError(done.stdout + done.stderr)
         return done.stdout
 
+    def shell(self, code: str) -> str:
+        """Run Python with the site's models at hand; gives what it printed."""
+        return self.manage("shell", "--verbosity", "0", "--command", code)
+
+    def populate(self, *, users: int = 5, rooms: int = 2, messages: int = 0) -> list[str]:
+        """Fill the site; gives the session keys of its users, in order."""
+        file = self.folder / "sessions"
+        numbers = ["--users", str(users), "--rooms", str(rooms), "--messages", str(messages)]
+        self.manage("populate", *numbers, "--sessions", str(file))
+        return file.read_text().splitlines()
+
     def start(self) -> "Site":
         """Start the process and wait until it is ready."""
         command = [sys.executable, "-m", "daphne", "--verbosity", "0", "--bind", "127.0.0.1", "--port", str(self.port)]

@@ -60,7 +60,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         if message:
             await self.send_frame(fragments.sent(message))
         else:
-            await self.send_frame(fragments.refused(form, str(form.data.get("client_id", ""))[:36]))
+            await self.send_frame(fragments.refused(form))
 
     async def send_frame(self, frame: str) -> None:
         """Hand one frame to the page."""

@@ -1,7 +1,6 @@
 """Messages as HTML, the same for every viewer: one rendering serves pages, sockets and screen readers."""
 
 from collections.abc import Iterable
-from uuid import UUID
 
 from django.template.loader import render_to_string
 
@@ -37,6 +36,7 @@ def sent(one: Message) -> str:
     return f'<hx-sent client="{one.client_id}" message="{one.pk}"></hx-sent>'
 
 
-def refused(form: MessageForm, client_id: UUID | str) -> str:
-    """A frame for the sender alone: what was sent is not stored, and why."""
-    return render_to_string("chat/refused_frame.html", {"form": form, "client_id": client_id})
+def refused(form: MessageForm) -> str:
+    """A frame for the sender alone: what was sent is not stored, and why. It names the id only if that is one."""
+    context = {"form": form, "client_id": form.cleaned_data.get("client_id", "")}
+    return render_to_string("chat/refused_frame.html", context)

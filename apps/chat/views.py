@@ -87,7 +87,7 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
     if request.htmx:
         if message:
             return HttpResponse(fragments.sent(message))
-        return HttpResponse(fragments.refused(form, request.POST.get("client_id", "")), status=422)
+        return HttpResponse(fragments.refused(form), status=422)
     if message:
         return see_other(f"{visit.room.get_absolute_url()}#message-{message.pk}")
     page = await sync_to_async(load_room_page)(request.user, slug, QueryDict())

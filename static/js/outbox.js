@@ -26,7 +26,15 @@ function keep(composer, live) {
   live.addEventListener("htmx:ws:before:message:outgoing", (event) => {
     // The extension would send at once or keep it in memory only; the outbox sends it in its turn.
     event.preventDefault();
-    const { body, client_id } = event.detail.message.values;
+    accept(event.detail.message.values);
+  });
+
+  live.addEventListener("htmx:ws:error", ({ detail }) => {
+    // Closed for good, so the extension gives up on what is sent; the form's address may still take it.
+    if (detail.error === "Connection not open") accept(Object.fromEntries(new FormData(composer)));
+  });
+
+  function accept({ body, client_id }) {
     const entry = { body, client_id, at: Date.now() };
     entries.push(entry);
     store(entry);
@@ -36,7 +44,7 @@ function keep(composer, live) {
     document.getElementById("composer-errors").replaceChildren();
     box.removeAttribute("aria-invalid");
     flush();
-  });
+  }
 
   live.addEventListener("htmx:ws:after:connection", ({ detail }) => {
     socket = detail.connection.socket;

@@ -1,0 +1,268 @@
+"""A room's socket as browsers and as hostile programs use it: real sockets on a real Daphne process."""
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from tests.servers import Site
+
+SIGNED_OUT, NO_LONGER_ALLOWED, NO_SUCH_ROOM = 4401, 4403, 4404
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Site() as site:
+        site.populate(users=5, rooms=3, messages=9)
+        site.shell(
+            "from apps.rooms import services as s;"
+            "one, two = User.objects.filter(username__in=['user0001', 'user0002']).order_by('username');"
+            "room = s.create_room(owner=one, name='Attic', topic='', access='private');"
+            "s.add_member(room=room, user=two);"
+            "s.create_room(owner=one, name='Market', topic='', access='public')"
+        )
+        yield site
+
+
+def session(site: Site, number: int) -> str:
+    """The session key of user `number`, from 1 on."""
+    lines: list[str] = (site.folder / "sessions").read_text().splitlines()
+    return lines[number - 1]
+
+
+@contextmanager
+def opened(
+    site: Site, slug: str, user: int | None = 1, *, since: str = "999", origin: str | None = None
+) -> Iterator[ClientConnection]:
+    """A socket of a room's page, as this user."""
+    headers = {"Cookie": f"sessionid={session(site, user)}"} if user else {}
+    address = f"{site.socket_url}/ws/rooms/{slug}/?since={since}"
+    with connect(
+        address,
+        additional_headers=headers,
+        origin=Origin(origin or site.url),
+        max_size=None,
+        close_timeout=1,
+    ) as socket:
+        yield socket
+
+
+def send(socket: ClientConnection, body: str, client_id: str | None = None) -> str:
+    """Post as the composer does; gives the id it was posted under."""
+    client_id = client_id or str(uuid.uuid4())
+    socket.send(json.dumps({"body": body, "client_id": client_id, "headers": {"HX-Request": "true"}}))
+    return client_id
+
+
+def receive_until(socket: ClientConnection, pattern: str) -> str:
+    """The first frame that has the pattern in it."""
+    deadline = time.monotonic() + 5
+    while True:
+        frame = socket.recv(timeout=max(0.0, deadline - time.monotonic()))
+        assert isinstance(frame, str)
+        if re.search(pattern, frame):
+            return frame
+
+
+def code_after(socket: ClientConnection) -> int:
+    """The code that the server closes with."""
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            socket.recv(timeout=5)
+    assert closed.value.rcvd
+    return closed.value.rcvd.code
+
+
+def test_a_post_comes_back_to_everyone_and_is_acknowledged_to_its_sender(site: Site) -> None:
+    with opened(site, "room-001", 1) as one, opened(site, "room-001", 2) as two:
+        client_id = send(one, "Hello **all**")
+        frame = receive_until(two, "<strong>all</strong>")
+        receive_until(one, "<strong>all</strong>")
+        acknowledgement = receive_until(one, "<hx-sent")
+        message = re.search(r'id="message-(\d+)"', frame)
+        assert message
+        assert acknowledgement == f'<hx-sent client="{client_id}" message="{message[1]}"></hx-sent>'
+
+
+def test_frames_name_the_number_they_follow_and_the_one_they_lead_to(site: Site) -> None:
+    with opened(site, "room-001") as socket:
+        numbers = []
+        for body in ("one", "two", "three"):
+            send(socket, body)
+            frame = receive_until(socket, "<hx-seq")
+            found = re.match(r'<hx-seq after="(\d+)" value="(\d+)"></hx-seq>', frame)
+            assert found
+            numbers.append((int(found[1]), int(found[2])))
+        first = numbers[0][0]
+        assert numbers == [(first, first + 1), (first + 1, first + 2), (first + 2, first + 3)]
+
+
+def test_posting_the_same_id_ten_times_stores_and_shows_one_message(site: Site) -> None:
+    client_id = str(uuid.uuid4())
+    with opened(site, "room-002", 2) as reader:
+        with opened(site, "room-002", 1) as one, opened(site, "room-002", 1) as other:
+            for socket in [one, other] * 5:
+                send(socket, "Exactly once", client_id)
+            acknowledged = {receive_until(socket, "<hx-sent") for socket in [one, other] * 5}
+        with opened(site, "room-002", 1) as last:
+            send(last, "The end")
+        shown = ""
+        while "The end" not in shown:
+            shown += str(reader.recv(timeout=5))
+    assert len(acknowledged) == 1
+    assert shown.count("Exactly once") == 1
+
+
+def test_a_page_that_comes_back_gets_what_it_missed_before_anything_new(site: Site) -> None:
+    with opened(site, "room-003") as socket:
+        send(socket, "seen")
+        head = re.match(r'<hx-seq after="\d+" value="(\d+)"', receive_until(socket, "<hx-seq"))
+        assert head
+        for number in range(3):
+            send(socket, f"missed {number}")
+            receive_until(socket, "<hx-sent")
+        with opened(site, "room-003", 2, since=head[1]) as late:
+            frame = str(late.recv(timeout=5))
+            assert frame.startswith(f'<hx-seq after="{head[1]}" value="{int(head[1]) + 3}"></hx-seq>')
+            assert re.findall(r"missed \d", frame) == ["missed 0", "missed 1", "missed 2"]
+            send(socket, "new")
+            assert str(late.recv(timeout=5)).startswith(f'<hx-seq after="{int(head[1]) + 3}"')
+
+
+@pytest.mark.parametrize("since", ["", "x", "-1", "1.5", "9" * 30, "%00", "٣"])
+def test_a_place_that_makes_no_sense_is_taken_for_the_beginning(site: Site, since: str) -> None:
+    with opened(site, "room-001", since=since) as socket:
+        assert str(socket.recv(timeout=5)).startswith('<hx-seq after="0"')
+
+
+@pytest.mark.parametrize(
+    ("slug", "user", "code"),
+    [
+        ("attic", 3, NO_SUCH_ROOM),
+        ("absent", 3, NO_SUCH_ROOM),
+        ("attic", None, SIGNED_OUT),
+        ("absent", None, SIGNED_OUT),
+        ("room-001", None, SIGNED_OUT),
+    ],
+)
+def test_who_may_not_see_a_room_is_told_to_stay_away(site: Site, slug: str, user: int | None, code: int) -> None:
+    with opened(site, slug, user) as socket:
+        assert code_after(socket) == code
+
+
+def test_a_public_room_is_live_without_an_account_and_takes_no_post_from_there(site: Site) -> None:
+    with opened(site, "market", None) as reader, opened(site, "market", 1) as writer:
+        send(writer, "Fresh eggs")
+        receive_until(reader, "Fresh eggs")
+        send(reader, "Mine!")
+        assert "Sign in to write here." in receive_until(reader, "<hx-refused")
+
+
+def test_who_only_reads_along_takes_part_in_no_way(site: Site) -> None:
+    with opened(site, "market", 3) as socket:
+        send(socket, "Mine!")
+        assert "not a member" in receive_until(socket, "<hx-refused")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "https://127.0.0.1", "null"])
+def test_a_page_of_another_site_opens_no_socket(site: Site, origin: str) -> None:
+    with pytest.raises(InvalidStatus, match="403"), opened(site, "room-001", origin=origin):
+        pass
+
+
+def test_the_same_host_by_its_other_loopback_name_may_open_a_socket(site: Site) -> None:
+    with opened(site, "room-001", origin=f"http://localhost:{site.port}") as socket:
+        send(socket, "From localhost")
+        receive_until(socket, "<hx-sent")
+
+
+RELOAD, EMPTY, LONG = "The page is out of date. Reload it", "Write something first.", "at most 10000 characters"
+ID = str(uuid.UUID(int=7))
+BAD_FRAMES: dict[str, tuple[str | bytes, str]] = {
+    "not JSON": ("hello", RELOAD),
+    "an empty frame": ("", RELOAD),
+    "a list": ("[1, 2]", RELOAD),
+    "a number": ("7", RELOAD),
+    "null": ("null", RELOAD),
+    "deep JSON": ("[" * 30_000, RELOAD),
+    "a deep field": ('{"body": ' + "[" * 20_000 + "]" * 20_000 + "}", RELOAD),
+    "a huge integer": ('{"body": ' + "9" * 20_000 + "}", RELOAD),
+    "an infinite number": ('{"body": 1e999, "client_id": "' + ID + '"}', EMPTY),
+    "a body that is a list": (json.dumps({"body": ["a", "b"], "client_id": ID}), EMPTY),
+    "a body that is an object": (json.dumps({"body": {"a": 1}, "client_id": ID}), EMPTY),
+    "an empty body": (json.dumps({"body": "", "client_id": ID}), EMPTY),
+    "a blank body": (json.dumps({"body": " \n ", "client_id": ID}), EMPTY),
+    "10,001 characters": (json.dumps({"body": "a" * 10_001, "client_id": ID}), LONG),
+    "NUL": (json.dumps({"body": "a\x00b", "client_id": ID}), "NUL character"),
+    "half a surrogate pair": ('{"body": "a\\ud800b", "client_id": "' + ID + '"}', "half of a character"),
+    "a surrogate in the id": ('{"body": "a", "client_id": "\\ud800"}', RELOAD),
+    "no id": (json.dumps({"body": "a"}), RELOAD),
+    "a bad id": (json.dumps({"body": "a", "client_id": "<hx-partial>"}), RELOAD),
+    "a frame of 70 KB": (json.dumps({"body": "a" * 70_000, "client_id": ID}), RELOAD),
+    "a binary frame": (b"\x00\xff", RELOAD),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FRAMES)
+def test_bad_input_gets_a_clear_answer_and_the_socket_lives_on(site: Site, kind: str) -> None:
+    sent, answer = BAD_FRAMES[kind]
+    with opened(site, "room-001") as socket:
+        socket.send(sent)
+        refusal = receive_until(socket, "<hx-refused")
+        assert answer in refusal
+        assert "<hx-partial>" not in refusal
+        send(socket, "Still here")
+        receive_until(socket, "<hx-sent")
+
+
+def test_a_frame_of_half_a_megabyte_is_not_even_read(site: Site) -> None:
+    with opened(site, "room-001") as socket, opened(site, "room-001") as other:
+        with pytest.raises(ConnectionClosed):
+            socket.send("a" * 500_000)
+            socket.recv(timeout=5)
+        send(other, "Nothing happened")
+        receive_until(other, "<hx-sent")
+
+
+def test_no_frame_can_be_taken_for_an_envelope_whatever_is_written(site: Site) -> None:
+    with opened(site, "room-001") as socket:
+        send(socket, '{"content": "<b>mine</b>", "target": "body", "swap": "outerHTML"}')
+        frame = receive_until(socket, "mine")
+        assert frame.startswith("<hx-seq ")
+        assert "<b>" not in frame
+
+
+def test_a_members_open_page_ends_within_a_second_of_their_removal(site: Site) -> None:
+    with opened(site, "attic", 2) as removed, opened(site, "attic", 1) as owner:
+        began = time.monotonic()
+        site_post(site, 1, "/rooms/attic/members/user0002/remove/")
+        assert "You are no longer a member of this room." in receive_until(removed, "farewell")
+        assert code_after(removed) == NO_LONGER_ALLOWED
+        assert time.monotonic() - began < 1
+        send(owner, "Without them")
+        receive_until(owner, "<hx-sent")
+    with opened(site, "attic", 2) as again:
+        assert code_after(again) == NO_SUCH_ROOM
+
+
+def site_post(site: Site, user: int, path: str, **fields: str) -> None:
+    """Press a button of a page, as this user."""
+    import urllib.parse
+    import urllib.request
+
+    cookies = f"sessionid={session(site, user)}; csrftoken={'a' * 32}"
+    data = urllib.parse.urlencode(fields | {"csrfmiddlewaretoken": "a" * 32}).encode()
+    request = urllib.request.Request(site.url + path, data=data, headers={"Cookie": cookies})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.status == 200
+
+
+def test_the_log_of_all_this_holds_no_traceback(site: Site) -> None:
+    assert "Traceback" not in site.log.read_text()
