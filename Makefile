@@ -32,7 +32,9 @@ checks:
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy .
 	$(PYTHON) manage.py makemigrations --check --dry-run
-	$(PYTHON) -m pytest tests e2e
+	$(PYTHON) -m pytest tests
+	$(PYTHON) -m tests.on_postgres tests --ignore=tests/core
+	$(PYTHON) -m pytest e2e
 
 lint:
 	$(call install,test)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from apps.chat import replay, services
 from apps.chat.replay import changes_since
@@ -100,9 +101,11 @@ def test_a_room_that_is_gone_has_nothing_to_tell(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("count", [3, 50])
-def test_a_replay_takes_a_fixed_number_of_queries(cast: Cast, count: int, django_assert_num_queries: object) -> None:
+def test_a_replay_takes_a_fixed_number_of_queries(
+    cast: Cast, count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     since = cast.room.last_seq
     for _ in range(count):
         services.post_message(room=cast.room, author=cast.member, body="Hello", client_id=uuid.uuid4())
-    with django_assert_num_queries(2):  # type: ignore[operator]  # the room; its changed messages with their authors
+    with django_assert_num_queries(2):  # the room; its changed messages with their authors
         changes_since(cast.room.pk, since)

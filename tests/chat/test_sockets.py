@@ -1,6 +1,7 @@
 """A room's socket as browsers and as hostile programs use it: real sockets on a real Daphne process."""
 
 import json
+import os
 import re
 import time
 import uuid
@@ -19,7 +20,8 @@ SIGNED_OUT, NO_LONGER_ALLOWED, NO_SUCH_ROOM = 4401, 4403, 4404
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with Site() as site:
+    # On the database that the tests run on.
+    with Site({name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ}) as site:
         site.populate(users=5, rooms=3, messages=9)
         site.shell(
             "from apps.rooms import services as s;"

@@ -1,10 +1,10 @@
 """A room's pages: who may see and do what, what comes of bad input, and what it costs."""
 
 import uuid
-from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from apps.chat import services
 from apps.chat.history import PAGE
@@ -110,7 +110,7 @@ def test_htmx_gets_older_messages_as_a_fragment(cast: Cast) -> None:
 
 @pytest.mark.parametrize(("members", "messages"), [(3, 3), (3, 50), (300, 3)])
 def test_a_room_page_takes_six_queries_however_large_the_room(
-    cast: Cast, members: int, messages: int, django_assert_num_queries: Any
+    cast: Cast, members: int, messages: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     add_people(cast.room, members - 3)
     for _ in range(messages):
@@ -250,7 +250,7 @@ def test_posting_from_a_page_of_another_site_is_refused(cast: Cast) -> None:
 
 @pytest.mark.parametrize(("members", "messages"), [(3, 3), (3, 50), (300, 3)])
 def test_a_post_takes_a_fixed_number_of_queries(
-    cast: Cast, members: int, messages: int, django_assert_num_queries: Any
+    cast: Cast, members: int, messages: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     add_people(cast.room, members - 3)
     for _ in range(messages):

@@ -1,8 +1,7 @@
 """Rooms and members as pages."""
 
-from typing import Any
-
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from apps.rooms import services
 from apps.rooms.models import Membership, Room
@@ -54,7 +53,9 @@ def test_a_search_without_result_says_what_to_do(cast: Cast, query: str) -> None
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_the_list_takes_a_fixed_number_of_queries(cast: Cast, count: int, django_assert_num_queries: Any) -> None:
+def test_the_list_takes_a_fixed_number_of_queries(
+    cast: Cast, count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     for number in range(count):
         services.create_room(owner=cast.owner, name=f"Room {number}", topic="", access=Room.Access.OPEN)
     client = client_of(cast.member)
@@ -303,7 +304,7 @@ def test_somebody_who_is_not_a_member_is_not_found(cast: Cast) -> None:
 
 @pytest.mark.parametrize("count", [1, 60])
 def test_the_members_page_takes_a_fixed_number_of_queries(
-    cast: Cast, count: int, django_assert_num_queries: Any
+    cast: Cast, count: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(count):
         services.add_member(room=cast.room, user=make_user(f"person{number}"))

@@ -1,0 +1,162 @@
+"""Sign up, sign in, sign out, and passwords, as django-allauth does them for this site."""
+
+import re
+
+import pytest
+from django.conf import settings
+from django.core import mail
+from django.test import Client
+from pytest_django import Settings
+
+from apps.accounts.models import User
+from apps.rooms.models import Room
+from tests.conftest import client_of, make_user
+
+PASSWORD = "correct horse battery 9"
+
+
+def sign_up(name: str, **more: str) -> tuple[Client, int]:
+    client = Client()
+    form = {"username": name, "password1": PASSWORD} | more
+    return client, client.post("/accounts/signup/", form).status_code
+
+
+def test_the_first_account_owns_the_site_and_no_other_does(db: None) -> None:
+    for name in ("ada", "bob"):
+        sign_up(name)
+    ada, bob = User.objects.order_by("pk")
+    assert (ada.role, ada.is_staff, ada.is_superuser) == ("owner", True, True)
+    assert (bob.role, bob.is_staff, bob.is_superuser) == ("member", False, False)
+
+
+def test_every_new_account_is_a_member_of_the_lobby(lobby: Room) -> None:
+    sign_up("ada")
+    make_user("made-by-a-command")
+    lobby.refresh_from_db()
+    assert sorted(one.user.username for one in lobby.memberships.all()) == ["ada", "made-by-a-command"]
+    assert lobby.member_count == 2
+
+
+def test_signing_up_signs_in_and_leads_back_to_where_one_was(db: None) -> None:
+    client = Client()
+    response = client.post("/accounts/signup/?next=/rooms/lobby/", {"username": "ada", "password1": PASSWORD})
+    assert (response.status_code, response.headers["Location"]) == (302, "/rooms/lobby/")
+    assert client.get("/rooms/lobby/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/accounts/signup/", "/accounts/login/"])
+def test_next_never_leads_to_another_site(db: None, path: str) -> None:
+    user = make_user("ada")
+    user.set_password(PASSWORD)
+    user.save()
+    for target in ("https://evil.example/", "//evil.example/", "/\\evil.example/", "javascript:alert(1)"):
+        form = (
+            {"username": "bob", "password1": PASSWORD} if "signup" in path else {"login": "ada", "password": PASSWORD}
+        )
+        response = Client().post(f"{path}?next={target}", form | {"next": target})
+        assert "evil" not in response.headers.get("Location", "")
+        assert "javascript" not in response.headers.get("Location", "")
+        User.objects.filter(username="bob").delete()
+
+
+@pytest.mark.parametrize("name", ["ada", "ADA"])
+def test_user_names_are_unique_without_regard_to_case(db: None, name: str) -> None:
+    sign_up("Ada")
+    _, status = sign_up(name)
+    assert status == 200  # allauth shows the form again with 200
+    assert User.objects.count() == 1
+
+
+@pytest.mark.parametrize("login", ["ada", "ADA", "ada@example.org"])
+def test_one_signs_in_by_name_or_address(db: None, login: str) -> None:
+    sign_up("ada", email="ada@example.org")
+    client = Client()
+    response = client.post("/accounts/login/", {"login": login, "password": PASSWORD})
+    assert response.status_code == 302
+    assert client.get("/rooms/new/").status_code == 200
+
+
+def test_a_wrong_password_is_answered_with_the_reason_and_keeps_the_name(db: None) -> None:
+    sign_up("ada")
+    page = Client().post("/accounts/login/", {"login": "ada", "password": "wrong"}).content.decode()
+    assert "not correct" in page
+    assert 'value="ada"' in page
+
+
+def test_guessing_passwords_is_slowed_down(db: None) -> None:
+    sign_up("ada")
+    client = Client()
+    answers = [client.post("/accounts/login/", {"login": "ada", "password": f"wrong {n}"}) for n in range(12)]
+    assert "Too many failed login attempts" in answers[-1].content.decode()
+    assert client.post("/accounts/login/", {"login": "ada", "password": PASSWORD}).status_code == 200
+
+
+def test_signing_out_takes_a_post(db: None) -> None:
+    client = client_of(make_user("ada"))
+    assert client.get("/accounts/logout/").status_code == 200
+    assert client.get("/rooms/new/").status_code == 200
+    client.post("/accounts/logout/")
+    assert client.get("/rooms/new/").status_code == 302
+
+
+def test_a_password_is_changed_by_who_knows_it(db: None) -> None:
+    client, _ = sign_up("ada")
+    new = {"password1": "another horse 10", "password2": "another horse 10"}
+    client.post("/accounts/password/change/", new | {"oldpassword": "wrong"})
+    assert User.objects.get().check_password(PASSWORD)
+    client.post("/accounts/password/change/", new | {"oldpassword": PASSWORD})
+    assert User.objects.get().check_password("another horse 10")
+
+
+def test_a_forgotten_password_is_reset_by_mail(db: None) -> None:
+    sign_up("ada", email="ada@example.org")
+    client = Client()
+    assert client.post("/accounts/password/reset/", {"email": "ada@example.org"}).status_code == 302
+    (message,) = mail.outbox
+    link = re.search(r"https?://[^/]+(/accounts/password/reset/key/\S+)", str(message.body))
+    assert link
+    form = client.get(link[1], follow=True)
+    address = form.redirect_chain[-1][0]
+    client.post(address, {"password1": "another horse 10", "password2": "another horse 10"})
+    assert User.objects.get().check_password("another horse 10")
+
+
+def test_mail_goes_to_the_console_where_no_server_is_named() -> None:
+    assert settings.EMAIL_CONFIG["EMAIL_BACKEND"] == "django.core.mail.backends.console.EmailBackend"
+
+
+@pytest.mark.parametrize(("signup", "is_open"), [("open", True), ("invite", False), ("closed", False)])
+def test_who_may_sign_up_is_a_setting(db: None, settings: Settings, signup: str, is_open: bool) -> None:
+    sign_up("owner")
+    settings.SIGNUP = signup
+    sign_up("ada")
+    assert User.objects.filter(username="ada").exists() == is_open
+
+
+def test_the_first_account_can_be_made_on_a_closed_site(db: None, settings: Settings) -> None:
+    settings.SIGNUP = "closed"
+    sign_up("owner")
+    assert User.objects.get().is_site_owner
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/accounts/signup/", {"username": "username", "email": "email", "password1": "new-password"}),
+        ("/accounts/login/", {"login": "username", "password": "current-password"}),
+    ],
+)
+def test_fields_say_what_a_password_manager_may_fill_in(db: None, path: str, fields: dict[str, str]) -> None:
+    page = Client().get(path).content.decode()
+    for name, purpose in fields.items():
+        field = re.search(rf'<input[^>]*name="{name}"[^>]*>', page)
+        assert field, name
+        assert f'autocomplete="{purpose}' in field[0]
+
+
+def test_every_account_page_is_one_of_ours(db: None) -> None:
+    client = client_of(make_user("ada"))
+    for path in ("password/change/", "password/set/", "email/", "logout/", "inactive/", "confirm-email/"):
+        page = client.get(f"/accounts/{path}", follow=True).content.decode()
+        assert '<html lang="en">' in page, path
+        assert "<main" in page, path

@@ -1,0 +1,100 @@
+"""Settings from the environment: what is derived, and what a bad value says."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def settings(folder: Path, show: str = "''", **variables: str) -> subprocess.CompletedProcess[str]:
+    """Load the settings in a process of their own, and print an expression about them."""
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder)} | variables
+    code = f"from config import settings as s; print({show})"
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SITE_URL", "chat.example.org"),
+        ("SITE_URL", "ftp://chat.example.org"),
+        ("SITE_URL", "https://chat.example.org/chat"),
+        ("SITE_URL", "http://chat.example.org:http"),
+        ("DEBUG", "maybe"),
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("SIGNUP", "sometimes"),
+        ("DATABASE_URL", "mysql://localhost/parley"),
+        ("DATABASE_URL", "parley.sqlite3"),
+        ("REDIS_URL", "localhost:6379"),
+        ("EMAIL_URL", "mail.example.org"),
+        ("TIME_ZONE", "Europe/Nowhere"),
+        ("TIME_ZONE", "../../etc/passwd"),
+        ("TRUSTED_PROXY_COUNT", "-1"),
+        ("DATA_DIR", "/proc/parley"),
+    ],
+)
+def test_a_bad_value_stops_the_start_with_one_line_that_names_the_variable(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    done = settings(tmp_path, **{name: value})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{name} ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_site_on_https_needs_a_key_of_its_own(tmp_path: Path) -> None:
+    done = settings(tmp_path, SITE_URL="https://chat.example.org")
+    assert done.returncode == 1
+    assert done.stderr.startswith("SECRET_KEY ")
+
+
+def test_without_a_key_one_is_made_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    first, second = (settings(tmp_path, "s.SECRET_KEY").stdout for _ in range(2))
+    assert len(first) > 50
+    assert first == second
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+
+
+def test_https_turns_on_secure_cookies_and_hsts(tmp_path: Path) -> None:
+    show = "s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.SECURE_HSTS_SECONDS > 0"
+    assert settings(tmp_path, show).stdout == "False False False\n"
+    https = {"SITE_URL": "https://chat.example.org", "SECRET_KEY": "x" * 50}
+    assert settings(tmp_path, show, **https).stdout == "True True True\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "hosts", "origins"),
+    [
+        (
+            {"PORT": "9000"},
+            ["localhost", "127.0.0.1", "[::1]"],
+            ["http://localhost:9000", "http://127.0.0.1:9000", "http://[::1]:9000"],
+        ),
+        (
+            {"SITE_URL": "https://chat.example.org", "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "chat.local, "},
+            ["chat.example.org", "chat.local"],
+            ["https://chat.example.org", "https://chat.local"],
+        ),
+        ({"SITE_URL": "http://[::1]:81/"}, ["localhost", "127.0.0.1", "[::1]"], None),
+    ],
+)
+def test_hosts_and_origins_come_from_the_sites_address(
+    tmp_path: Path, variables: dict[str, str], hosts: list[str], origins: list[str] | None
+) -> None:
+    assert settings(tmp_path, "s.ALLOWED_HOSTS", **variables).stdout == f"{hosts}\n"
+    if origins:
+        assert settings(tmp_path, "s.CSRF_TRUSTED_ORIGINS", **variables).stdout == f"{origins}\n"
+
+
+def test_two_variables_make_it_a_larger_installation(tmp_path: Path) -> None:
+    show = "s.DATABASES['default']['ENGINE'], s.CHANNEL_LAYERS['default']['BACKEND'], s.CACHES['default']['BACKEND']"
+    small = settings(tmp_path, show).stdout
+    assert ("sqlite3" in small, "InMemory" in small, "LocMem" in small) == (True, True, True)
+    large = settings(tmp_path, show, DATABASE_URL="postgres://a:b@db/parley", REDIS_URL="redis://redis/0").stdout
+    assert ("postgresql" in large, "RedisPubSub" in large, "RedisCache" in large) == (True, True, True)

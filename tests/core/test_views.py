@@ -1,0 +1,59 @@
+"""Health, and the pages for what went wrong."""
+
+from unittest.mock import patch
+
+import pytest
+from django.db import DatabaseError
+from django.test import Client
+
+from tests.conftest import client_of, make_user
+
+
+def test_a_process_that_answers_is_alive_without_a_database() -> None:
+    assert Client().get("/livez").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_process_with_all_migrations_is_ready() -> None:
+    assert Client().get("/readyz").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_process_without_its_database_is_not_ready_and_says_why() -> None:
+    with patch("apps.core.views.MigrationExecutor", side_effect=DatabaseError):
+        response = Client().get("/readyz")
+    assert (response.status_code, response.content) == (503, b"the database does not answer\n")
+
+
+@pytest.mark.django_db
+def test_a_process_with_a_migration_missing_is_not_ready() -> None:
+    with patch("apps.core.views.MigrationExecutor.migration_plan", return_value=["one"]):
+        assert Client().get("/readyz").content == b"1 migrations are not applied\n"
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/favicon.ico"])
+def test_health_is_only_read(path: str) -> None:
+    assert Client().post(path).status_code == 405
+
+
+@pytest.mark.django_db
+def test_a_page_that_is_not_there_says_what_to_do() -> None:
+    for client in (Client(), client_of(make_user("ada"))):
+        response = client.get("/nowhere/")
+        assert response.status_code == 404
+        assert "There is nothing here" in response.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_fault_of_ours_shows_no_trace() -> None:
+    client = Client(raise_request_exception=False)
+    with patch("apps.rooms.views.rooms.render", side_effect=RuntimeError("secret")):
+        response = client.get("/")
+    assert response.status_code == 500
+    assert "Something went wrong on our side" in response.content.decode()
+    assert "secret" not in response.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_forged_host_is_refused() -> None:
+    assert Client().get("/", headers={"Host": "evil.example"}).status_code == 400

@@ -1,0 +1,279 @@
+"""The hub: each change to each listener, once and in order, whatever the layer does."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import wraps
+from typing import Any
+
+import pytest
+from channels.layers import get_channel_layer
+
+from apps.live import broadcast, hub
+from apps.live.hub import Batch, Hub, current_hub
+
+TOPIC = "test.1"
+
+
+class Listener:
+    """A page that notes what it is shown."""
+
+    def __init__(self, user_id: int | None = 1) -> None:
+        self.user_id = user_id
+        self.frames: list[str] = []
+        self.farewell = ""
+
+    async def send_frame(self, frame: str) -> None:
+        self.frames.append(frame)
+
+    async def revoke(self, html: str) -> None:
+        self.farewell = html
+
+    @property
+    def shown(self) -> list[str]:
+        """What the frames say after their first tag."""
+        return [re.sub(r"^<hx-seq [^>]*></hx-seq>", "", frame) for frame in self.frames]
+
+    @property
+    def numbers(self) -> list[tuple[int, int]]:
+        """Which number each frame follows, and which it leads to."""
+        pairs = [re.findall(r'"(\d+)"', frame.split(">")[0]) for frame in self.frames]
+        return [(int(after), int(value)) for after, value in pairs]
+
+
+class Database:
+    """What the replay function knows: change n says "n"."""
+
+    def __init__(self) -> None:
+        self.head = 0
+        self.asked: list[int] = []
+        self.gate: asyncio.Event | None = None
+        self.broken = False
+
+    async def replay(self, topic: str, since: int) -> Batch:
+        self.asked.append(since)
+        if self.gate:
+            await self.gate.wait()
+        if self.broken:
+            raise OSError("the database is away")
+        return Batch(self.head, "".join(f"[{number}]" for number in range(since + 1, self.head + 1)))
+
+
+@pytest.fixture
+def database() -> Database:
+    database = Database()
+    hub.register("test", database.replay)
+    return database
+
+
+type_of_test = Callable[..., Coroutine[Any, Any, None]]
+
+
+def in_a_loop(test: type_of_test) -> Callable[..., None]:
+    """Run an async test in an event loop, and so with a hub, of its own."""
+
+    @wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), timeout=10))
+
+    return run
+
+
+@asynccontextmanager
+async def joined(since: int = 0, head: int = 0, listener: Listener | None = None) -> AsyncIterator[Listener]:
+    listener = listener or Listener()
+    await current_hub().join(listener, TOPIC, since=since, head=head)
+    yield listener
+    await current_hub().leave(listener, TOPIC)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+@in_a_loop
+async def test_changes_reach_every_listener_once_in_order(database: Database) -> None:
+    async with joined() as one, joined() as two:
+        for number in (1, 2, 3):
+            await current_hub().deliver(TOPIC, number, f"[{number}]")
+    assert one.shown == two.shown == ["[1]", "[2]", "[3]"]
+    assert one.numbers == [(0, 1), (1, 2), (2, 3)]
+
+
+@in_a_loop
+async def test_a_frame_is_made_once_for_all(database: Database) -> None:
+    async with joined() as one, joined() as two:
+        await current_hub().deliver(TOPIC, 1, "[1]")
+    assert one.frames[0] is two.frames[0]
+
+
+@in_a_loop
+async def test_a_change_that_comes_twice_is_shown_once(database: Database) -> None:
+    async with joined() as listener:
+        for number in (1, 1, 2, 1, 2):
+            await current_hub().deliver(TOPIC, number, f"[{number}]")
+    assert listener.shown == ["[1]", "[2]"]
+
+
+@in_a_loop
+async def test_changes_that_cross_are_put_in_order_without_asking_the_database(database: Database) -> None:
+    async with joined() as listener:
+        database.asked.clear()
+        for number in (3, 2, 1):
+            await current_hub().deliver(TOPIC, number, f"[{number}]")
+        assert listener.shown == ["[1]", "[2]", "[3]"]
+        assert not database.asked
+
+
+@in_a_loop
+async def test_a_change_that_was_lost_is_filled_in_from_the_database(database: Database) -> None:
+    async with joined() as listener:
+        await current_hub().deliver(TOPIC, 1, "[1]")
+        database.head = 4
+        await current_hub().deliver(TOPIC, 4, "[4]")
+        assert listener.shown == ["[1]"]
+        await until(lambda: len(listener.frames) == 2)
+    assert listener.shown == ["[1]", "[2][3][4]"]
+    assert listener.numbers == [(0, 1), (1, 4)]
+
+
+@in_a_loop
+async def test_a_gap_is_filled_when_the_database_is_back(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    async with joined() as listener:
+        database.head, database.broken = 2, True
+        await current_hub().deliver(TOPIC, 2, "[2]")
+        await until(lambda: "Could not replay" in caplog.text)
+        database.broken = False
+        await until(lambda: listener.frames)
+    assert listener.shown == ["[1][2]"]
+
+
+@in_a_loop
+async def test_who_joins_late_first_gets_what_they_missed(database: Database) -> None:
+    database.head = 3
+    async with joined(since=1, head=3) as listener:
+        await current_hub().deliver(TOPIC, 4, "[4]")
+    assert listener.shown == ["[2][3]", "[4]"]
+    assert listener.numbers == [(1, 3), (3, 4)]
+
+
+@in_a_loop
+async def test_who_joins_a_topic_that_is_live_and_misses_nothing_costs_no_query(database: Database) -> None:
+    async with joined():
+        database.asked.clear()
+        async with joined():
+            assert not database.asked
+
+
+@in_a_loop
+async def test_what_arrives_during_a_replay_waits_and_is_not_shown_twice(database: Database) -> None:
+    async with joined() as other:
+        database.gate = asyncio.Event()
+        listener = Listener()
+        joining = asyncio.create_task(current_hub().join(listener, TOPIC, since=0, head=2))
+        await until(lambda: len(database.asked) == 2)
+        for number in (1, 2, 3):
+            await current_hub().deliver(TOPIC, number, f"[{number}]")
+        assert other.shown == ["[1]", "[2]", "[3]"]
+        assert not listener.frames
+        database.head = 2
+        database.gate.set()
+        await joining
+        assert listener.shown == ["[1][2]", "[3]"]
+
+
+@in_a_loop
+async def test_one_page_that_learns_of_a_change_teaches_the_others(database: Database) -> None:
+    async with joined() as first:
+        database.head = 2  # the layer lost both, the last too
+        async with joined(head=2):
+            await until(lambda: first.frames)
+    assert first.shown == ["[1][2]"]
+
+
+@in_a_loop
+async def test_a_listener_that_fails_harms_no_other(database: Database) -> None:
+    class Broken(Listener):
+        async def send_frame(self, frame: str) -> None:
+            raise OSError("gone")
+
+    async with joined(listener=Broken()), joined() as sound:
+        for number in (1, 2):
+            await current_hub().deliver(TOPIC, number, f"[{number}]")
+        assert len(current_hub().topics[TOPIC].subscriptions) == 1
+    assert sound.shown == ["[1]", "[2]"]
+
+
+@in_a_loop
+async def test_revoking_ends_the_pages_of_one_person(database: Database) -> None:
+    async with joined(listener=Listener(user_id=1)) as mine, joined(listener=Listener(user_id=2)) as theirs:
+        await current_hub().revoke(TOPIC, 1, "Out.")
+        await current_hub().deliver(TOPIC, 1, "[1]")
+    assert (mine.farewell, mine.frames) == ("Out.", [])
+    assert (theirs.farewell, theirs.shown) == ("", ["[1]"])
+
+
+@in_a_loop
+async def test_revoking_for_nobody_in_particular_ends_all_pages(database: Database) -> None:
+    async with joined(listener=Listener(user_id=None)) as stranger, joined() as member:
+        await current_hub().revoke(TOPIC, None, "Gone.")
+        assert TOPIC not in current_hub().topics
+    assert stranger.farewell == member.farewell == "Gone."
+
+
+@in_a_loop
+async def test_nothing_is_left_when_all_have_gone(database: Database) -> None:
+    for _ in range(200):
+        async with joined():
+            pass
+    assert not current_hub().topics
+    assert not current_hub().subscribed
+    assert current_hub().channel not in get_channel_layer().groups.get(TOPIC, {})
+
+
+@in_a_loop
+async def test_what_another_process_broadcasts_is_heard(database: Database) -> None:
+    async with joined() as listener:
+        await until(lambda: current_hub().subscribed)
+        layer = get_channel_layer()
+        await layer.group_send(TOPIC, {"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[1]"})
+        await until(lambda: listener.frames)
+        await layer.group_send(TOPIC, {"type": "live.revoke", "topic": TOPIC, "user_id": 1, "html": "Out."})
+        await until(lambda: listener.farewell)
+
+
+class BrokenLayer:
+    """A channel layer whose server is gone."""
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, None]]:
+        async def fail(*args: object) -> None:
+            raise ConnectionError("Redis is gone")
+
+        return fail
+
+
+@in_a_loop
+async def test_without_the_layer_this_processs_own_pages_still_hear(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (hub, broadcast):
+        monkeypatch.setattr(module, "get_channel_layer", BrokenLayer)
+    async with joined() as listener:
+        await asyncio.to_thread(lambda: None)
+        await broadcast._tell_everyone({"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[1]"})
+    assert listener.shown == ["[1]"]
+
+
+def test_a_broadcast_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Hub:
+        raise RuntimeError("no hub")
+
+    monkeypatch.setattr(broadcast, "current_hub", fail)
+    broadcast.change(TOPIC, 1, "[1]")
+    broadcast.revoke(TOPIC, user_id=None, html="")
+
+
+def test_a_frame_begins_with_a_tag_of_ours() -> None:
+    assert hub.frame(after=1, seq=2, html='{"content": ""}').startswith("<hx-seq ")
