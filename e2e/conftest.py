@@ -118,6 +118,11 @@ class Person:
         found: list[str] = self.page.evaluate(script)
         return found
 
+    def markup_ids(self) -> list[str]:
+        """The messages' ids, in order; works without JavaScript in the page."""
+        items = self.page.locator("#messages > li")
+        return [items.nth(number).get_attribute("id") or "" for number in range(items.count())]
+
     def expect_message(self, text: str) -> None:
         """Wait until the conversation has this message, once."""
         expect(self.page.locator("#messages .body").get_by_text(text, exact=True)).to_have_count(1)

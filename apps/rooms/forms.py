@@ -64,8 +64,9 @@ class DeleteRoomForm(forms.Form):
 
     name = PlainTextField(max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
-    def __init__(self, *args: Any, room: Room, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: Any = None, *, room: Room) -> None:
+        # Stands on one page with the room's details, which have a name too.
+        super().__init__(data, auto_id="delete_%s")
         self.room = room
         self.fields["name"].label = "The room’s name"
         self.fields["name"].help_text = f"Type “{room.name}” to confirm."
