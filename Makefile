@@ -10,7 +10,7 @@ PYTHON := $(VENV)/bin/python
 install = @test -x $(PYTHON) || python3 -m venv $(VENV) || { echo "Install Python 3.11 or newer with its venv module (Debian: apt install python3-venv)."; exit 1; }; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Parley needs Python 3.11 or newer; this is `$(PYTHON) --version`."; exit 1; }; \
 	cmp -s requirements/$(1).txt $(VENV)/$(1).installed || { echo "Installing what requirements/$(1).txt lists ..."; \
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(1).txt && \
+	$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/$(1).txt && \
 	cp requirements/$(1).txt $(VENV)/$(1).installed; }
 
 run:

@@ -1,10 +1,14 @@
 """All addresses."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
 from apps.core import views as core
 from apps.rooms import views as rooms
+
+# One way to sign in, with its limits on guessing.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("", rooms.home, name="home"),

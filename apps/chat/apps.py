@@ -5,8 +5,8 @@ class ChatConfig(AppConfig):
     name = "apps.chat"
 
     def ready(self) -> None:
-        from apps.chat.replay import replay_room
+        from apps.chat.replay import RoomSource
         from apps.live import hub
 
-        # The hub knows no model: this tells it who knows what a room's pages missed.
-        hub.register("room", replay_room)
+        # The hub knows no model: this tells it who knows about rooms.
+        hub.register("room", RoomSource())

@@ -30,6 +30,14 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     channel_layer_alias = "none"
     visit: Visit | None = None
 
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Not in disconnect(), which does not run when the server gives a slow socket up.
+            if self.visit:
+                await current_hub().leave(self, self.visit.room.live_topic)
+
     async def connect(self) -> None:
         """Let the page listen from the number `since` on, if its viewer may see the room."""
         # Accept first: a refused handshake looks like a broken network to the page, which would try for ever.
@@ -71,10 +79,6 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self.visit = None
         await self.send_frame(html)
         await self.close(NO_LONGER_ALLOWED)
-
-    async def disconnect(self, code: int) -> None:
-        if self.visit:
-            await current_hub().leave(self, self.visit.room.live_topic)
 
 
 def read_fields(text: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a page that stands at some number has missed, asked of the database."""
+"""What the hub asks about rooms: what a page has missed, and who may go on listening."""
 
 from asgiref.sync import sync_to_async
 
@@ -6,15 +6,28 @@ from apps.chat import fragments, history
 from apps.chat.models import Message
 from apps.live.hub import Batch
 from apps.rooms import fragments as room_fragments
+from apps.rooms.access import who_may_see
 from apps.rooms.models import Room
 
 # Who missed more than this gets the newest messages instead, like a page freshly loaded.
 MOST_REPLAYED = 500
 
 
-async def replay_room(topic: str, since: int) -> Batch:
-    """The hub's replay function for topics named `room.<pk>`."""
-    return await sync_to_async(changes_since)(int(topic.partition(".")[2]), since)
+class RoomSource:
+    """Knows about topics named `room.<pk>`."""
+
+    async def replay(self, topic: str, since: int) -> Batch:
+        """All that changed in the room after number `since`."""
+        return await sync_to_async(changes_since)(room_of(topic), since)
+
+    async def allowed(self, topic: str, user_ids: set[int | None]) -> set[int | None]:
+        """Those of the users who may see the room."""
+        return await sync_to_async(who_may_see)(room_of(topic), user_ids)
+
+
+def room_of(topic: str) -> int:
+    """The primary key in a topic's name."""
+    return int(topic.partition(".")[2])
 
 
 def changes_since(room_pk: int, since: int) -> Batch:

@@ -41,9 +41,9 @@ async def favicon(request: HttpRequest) -> HttpResponse:
     return redirect(static("icon.svg"))
 
 
-def problem(request: HttpRequest, status: int, heading: str, advice: str) -> HttpResponse:
-    """One page for all that went wrong; its template needs neither session nor database."""
-    return render(request, "core/problem.html", {"heading": heading, "advice": advice, "user": None}, status=status)
+def problem(request: HttpRequest, status: int, heading: str, advice: str, **context: object) -> HttpResponse:
+    """One page for all that went wrong."""
+    return render(request, "core/problem.html", {"heading": heading, "advice": advice} | context, status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -64,7 +64,9 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return problem(request, 500, "Something went wrong on our side", "It has been noted. Please try again in a while.")
+    # Without the user: what went wrong may be the database.
+    advice = "It has been noted. Please try again in a while."
+    return problem(request, 500, "Something went wrong on our side", advice, user=None)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

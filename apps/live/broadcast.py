@@ -22,6 +22,11 @@ def revoke(topic: str, *, user_id: int | None, html: str) -> None:
     _tell({"type": "live.revoke", "topic": topic, "user_id": user_id, "html": html})
 
 
+def check(topic: str, *, html: str) -> None:
+    """End the pages of those who may no longer listen to `topic`, showing `html`. Never raises."""
+    _tell({"type": "live.check", "topic": topic, "html": html})
+
+
 def _tell(message: dict[str, Any]) -> None:
     try:
         async_to_sync(_tell_everyone)(message)

@@ -2,14 +2,14 @@
 The hub: one for each process (each event loop), between the channel layer and this process's open pages.
 
 A topic is a stream of numbered changes. The hub hands each change to every listener of its topic, in the order
-of the numbers and each once. It knows no model: what a listener missed, it asks of the replay function that was
-registered for the topic's kind. The layer is only a hint: what it loses, the next number betrays.
+of the numbers and each once. It knows no model: what a listener missed, and who may listen, it asks of the source
+that was registered for the topic's kind. The layer is only a hint: what it loses, the next number betrays.
 """
 
 import asyncio
 import logging
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -33,13 +33,27 @@ class Batch:
     html: str
 
 
-type_of_replay = Callable[[str, int], Awaitable[Batch]]
-_replays: dict[str, type_of_replay] = {}
+class Source(Protocol):
+    """Who knows about the topics of one kind, named `kind.<anything>`."""
+
+    async def replay(self, topic: str, since: int) -> Batch:
+        """All that changed in the topic after number `since`."""
+
+    async def allowed(self, topic: str, user_ids: set[int | None]) -> set[int | None]:
+        """Those of the users (None: nobody signed in) who may listen to the topic."""
 
 
-def register(kind: str, replay: type_of_replay) -> None:
-    """Say who can replay topics named `kind.<anything>`: a coroutine function of the topic's name and a number."""
-    _replays[kind] = replay
+_sources: dict[str, Source] = {}
+
+
+def register(kind: str, source: Source) -> None:
+    """Say who knows about topics named `kind.<anything>`."""
+    _sources[kind] = source
+
+
+def source_of(topic: str) -> Source:
+    """Who was registered for the topic's kind."""
+    return _sources[topic.partition(".")[0]]
 
 
 class Listener(Protocol):
@@ -110,11 +124,15 @@ class Hub:
         topic.subscriptions[listener] = subscription
         await self.subscribe(name)
         if is_behind:
-            await self.catch_up(topic, subscription)
+            try:
+                await self.catch_up(topic, subscription)
+            except BaseException:
+                await self.leave(listener, name)
+                raise
 
     async def catch_up(self, topic: Topic, subscription: Subscription) -> None:
         """Send one listener what it missed, then what arrived meanwhile."""
-        batch = await replay(topic.name, subscription.seen)
+        batch = await source_of(topic.name).replay(topic.name, subscription.seen)
         if batch.head > subscription.seen:
             await subscription.listener.send_frame(
                 frame(after=subscription.seen, seq=batch.head, html=batch.html),
@@ -188,7 +206,7 @@ class Hub:
         while self.topics.get(topic.name) is topic:
             try:
                 async with topic.lock:
-                    batch = await replay(topic.name, topic.head)
+                    batch = await source_of(topic.name).replay(topic.name, topic.head)
                     if batch.head > topic.head:
                         await self.fan_out(topic, batch)
                     await self.hand_out(topic)
@@ -200,11 +218,19 @@ class Hub:
 
     async def revoke(self, name: str, user_id: int | None, html: str) -> None:
         """End the pages that one person (or, with None, anybody) has open on a topic."""
+        await self.end(name, lambda listener: user_id is None or listener.user_id == user_id, html)
+
+    async def check(self, name: str, html: str) -> None:
+        """End the pages of those who may no longer listen to a topic."""
+        if name in self.topics:
+            listening = {listener.user_id for listener in self.topics[name].subscriptions}
+            allowed = await source_of(name).allowed(name, listening)
+            await self.end(name, lambda listener: listener.user_id not in allowed, html)
+
+    async def end(self, name: str, is_meant: Callable[[Listener], bool], html: str) -> None:
+        """End some of a topic's pages; `html` tells them why."""
         topic = self.topics.get(name)
-        if topic is None:
-            return
-        listeners = [one for one in topic.subscriptions if user_id is None or one.user_id == user_id]
-        for listener in listeners:
+        for listener in [one for one in topic.subscriptions if is_meant(one)] if topic else []:
             await self.leave(listener, name)
             await listener.revoke(html)
 
@@ -263,11 +289,8 @@ class Hub:
             await self.deliver(message["topic"], message["seq"], message["html"])
         elif message["type"] == "live.revoke":
             await self.revoke(message["topic"], message["user_id"], message["html"])
-
-
-async def replay(name: str, since: int) -> Batch:
-    """What a topic's listeners that stand at number `since` have missed."""
-    return await _replays[name.partition(".")[0]](name, since)
+        elif message["type"] == "live.check":
+            await self.check(message["topic"], message["html"])
 
 
 _hubs: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = weakref.WeakKeyDictionary()

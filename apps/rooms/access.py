@@ -1,5 +1,6 @@
 """The one door: how a viewer comes to a room, and what they may do there."""
 
+import re
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
@@ -58,6 +59,8 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
 
     Raises Http404 where there is none and where the viewer may not know of it: the two look the same.
     """
+    if not re.fullmatch(r"[-\w]+", slug):
+        raise Http404  # a database may choke on what no slug is made of
     visible = Room.objects.visible_to(viewer)
     room = visible.filter(slug=slug).first()
     if room is None:
@@ -67,3 +70,15 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
     # Put there by `visible_to`.
     role: int | None = room.viewer_role  # type: ignore[attr-defined]
     return Visit(room=room, viewer=viewer, role=role)
+
+
+def who_may_see(room_pk: int, user_ids: set[int | None]) -> set[int | None]:
+    """Those of the users (None: nobody signed in) who may see a room."""
+    room = Room.objects.filter(pk=room_pk).first()
+    if room is None:
+        return set()
+    if room.access == Room.Access.PUBLIC:
+        return user_ids
+    if room.access == Room.Access.OPEN:
+        return user_ids - {None}
+    return user_ids & set(room.memberships.values_list("user_id", flat=True))

@@ -42,6 +42,9 @@ def change_details(*, room: Room, name: str, topic: str, access: str) -> Room:
             room.former_slugs.filter(slug=slug).delete()
             FormerSlug.objects.create(room=room, slug=room.slug)
             room.slug = slug
+    if access != room.access:
+        html = fragments.farewell("This room is no longer open to you.", room)
+        transaction.on_commit(lambda: broadcast.check(room.live_topic, html=html), robust=True)
     room.name, room.topic, room.access = name, topic, access
     return store_details(room)
 

@@ -254,6 +254,26 @@ def test_a_members_open_page_ends_within_a_second_of_their_removal(site: Site) -
         assert code_after(again) == NO_SUCH_ROOM
 
 
+def test_closing_a_room_to_strangers_ends_their_open_pages_and_no_others(site: Site) -> None:
+    with opened(site, "market", None) as stranger, opened(site, "market", 3) as reader, opened(site, "market") as owner:
+        site_post(site, 1, "/rooms/market/settings/", name="Market", access="open")
+        assert code_after(stranger) == NO_LONGER_ALLOWED
+        send(owner, "For those with an account")
+        receive_until(reader, "For those with an account")
+        site_post(site, 1, "/rooms/market/settings/", name="Market", access="private")
+        assert "no longer open to you" in receive_until(reader, "farewell")
+        assert code_after(reader) == NO_LONGER_ALLOWED
+        send(owner, "Among ourselves")
+        receive_until(owner, "Among ourselves")
+
+
+@pytest.mark.parametrize("path", ["nowhere/", "ws/", "ws/rooms/", "ws/rooms/a%00b/", "ws/rooms/a/b/"])
+def test_an_address_without_a_room_is_told_to_stay_away(site: Site, path: str) -> None:
+    headers = {"Cookie": f"sessionid={session(site, 1)}"}
+    with connect(f"{site.socket_url}/{path}", additional_headers=headers, origin=Origin(site.url)) as socket:
+        assert code_after(socket) == NO_SUCH_ROOM
+
+
 def site_post(site: Site, user: int, path: str, **fields: str) -> None:
     """Press a button of a page, as this user."""
     import urllib.parse

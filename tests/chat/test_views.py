@@ -45,6 +45,22 @@ def test_no_room_and_no_right_look_the_same(cast: Cast) -> None:
     assert hidden.content.replace(b"attic", b"absent") == absent.content
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a%00b/",
+        "%F0%9F%8E%89/",
+        "attic/messages/99999999999999999999999/",
+        "attic/members/a%00b/remove/",
+        "x" * 3000 + "/",
+    ],
+)
+def test_an_address_that_makes_no_sense_is_not_found(cast: Cast, path: str) -> None:
+    client = client_of(cast.owner)
+    method = client.post if path.endswith("remove/") else client.get
+    assert method(f"/rooms/{path}").status_code == 404
+
+
 def test_a_room_page_answers_reading_only(cast: Cast) -> None:
     statuses = cast.status_for_each(lambda client: client.post("/rooms/attic/").status_code)
     assert set(statuses.values()) == {405}

@@ -50,6 +50,10 @@ class Database:
         self.asked: list[int] = []
         self.gate: asyncio.Event | None = None
         self.broken = False
+        self.members: set[int | None] = set()
+
+    async def allowed(self, topic: str, user_ids: set[int | None]) -> set[int | None]:
+        return user_ids & self.members
 
     async def replay(self, topic: str, since: int) -> Batch:
         self.asked.append(since)
@@ -63,7 +67,7 @@ class Database:
 @pytest.fixture
 def database() -> Database:
     database = Database()
-    hub.register("test", database.replay)
+    hub.register("test", database)
     return database
 
 
@@ -221,6 +225,22 @@ async def test_revoking_for_nobody_in_particular_ends_all_pages(database: Databa
         await current_hub().revoke(TOPIC, None, "Gone.")
         assert TOPIC not in current_hub().topics
     assert stranger.farewell == member.farewell == "Gone."
+
+
+@in_a_loop
+async def test_a_check_ends_the_pages_of_those_who_may_no_longer_listen(database: Database) -> None:
+    async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
+        database.members = {1}
+        await current_hub().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+    assert (member.farewell, stranger.farewell) == ("", "Closed.")
+
+
+@in_a_loop
+async def test_who_cannot_be_told_what_they_missed_is_not_kept(database: Database) -> None:
+    database.broken = True
+    with pytest.raises(OSError, match="away"):
+        await current_hub().join(Listener(), TOPIC, since=0, head=1)
+    assert not current_hub().topics
 
 
 @in_a_loop

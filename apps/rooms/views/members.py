@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -68,6 +68,8 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
 
 def other_member(visit: Visit, username: str) -> Membership:
     """The membership of the person named in the address. Raises Http404."""
+    if "\x00" in username:
+        raise Http404
     return get_object_or_404(visit.room.memberships.select_related("user"), user__username=username)
 
 
