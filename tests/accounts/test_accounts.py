@@ -91,6 +91,12 @@ def test_guessing_passwords_is_slowed_down(db: None) -> None:
     assert client.post("/accounts/login/", {"login": "ada", "password": PASSWORD}).status_code == 200
 
 
+def test_the_admin_has_no_way_to_sign_in_of_its_own(db: None) -> None:
+    response = Client().get("/admin/login/")
+    assert response.status_code == 302
+    assert response.headers["Location"].startswith("/accounts/login/")
+
+
 def test_signing_out_takes_a_post(db: None) -> None:
     client = client_of(make_user("ada"))
     assert client.get("/accounts/logout/").status_code == 200
