@@ -50,14 +50,20 @@ def choice(name: str, default: str, options: tuple[str, ...]) -> str:
     return value
 
 
-def time_zone(name: str, default: str) -> str:
-    """The name of a time zone, such as Europe/Berlin."""
-    value = text(name, default)
+def time_zone(name: str) -> str:
+    """The name of a time zone, such as Europe/Berlin; by default the machine's own."""
+    value = text(name, machine_time_zone())
     try:
         ZoneInfo(value)
     except (ValueError, OSError, LookupError):
         refuse(name, f"is {value!r}; it must be a time zone's name, such as Europe/Berlin.")
     return value
+
+
+def machine_time_zone() -> str:
+    """The zone that /etc/localtime is a link to, as on Linux and macOS; else UTC."""
+    zone = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
+    return zone or "UTC"
 
 
 def writable_folder(name: str, default: Path) -> Path:

@@ -168,7 +168,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
 # Language and time
 
 LANGUAGE_CODE = "en"
-TIME_ZONE = environment.time_zone("TIME_ZONE", "UTC")
+TIME_ZONE = environment.time_zone("TIME_ZONE")
 USE_TZ = True
 
 LOGGING = {

@@ -127,6 +127,18 @@ def test_scrolling_up_loads_older_messages_and_keeps_the_place(
     assert sequence == sorted(set(sequence))
 
 
+def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[str], person: type_of_join) -> None:
+    site.manage("populate", "--users", "6", "--rooms", "5", "--messages", "600")
+    ada = person(site, "user0001").use_session(keys[0])
+    page = ada.go("/rooms/room-005/?after=0")
+    first = page.locator("#messages > li").first
+    name = first.get_attribute("id")
+    first.locator(".meta a").click()
+    page.get_by_role("dialog").get_by_role("link", name="See it in the conversation").click()
+    expect(page).to_have_url(re.compile(f"/rooms/room-005/.at=[0-9]+#{name}$"))
+    expect(page.locator(f"#{name}")).to_be_in_viewport()
+
+
 def test_what_one_reads_stays_in_place_when_something_new_arrives(
     site: Site, keys: list[str], person: type_of_join
 ) -> None:

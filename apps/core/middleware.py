@@ -38,6 +38,8 @@ class SecurityHeadersMiddleware:
 def with_security_headers(response: HttpResponseBase) -> HttpResponseBase:
     """The same response with its security headers set, unless the view set its own."""
     response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    # Pages belong to their viewer and are asked for anew; static files bring a header of their own.
+    response.headers.setdefault("Cache-Control", "private, no-cache")
     response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
     return response
 

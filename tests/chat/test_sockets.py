@@ -4,6 +4,8 @@ import json
 import os
 import re
 import time
+import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +30,8 @@ def site() -> Iterator[Site]:
             "one, two = User.objects.filter(username__in=['user0001', 'user0002']).order_by('username');"
             "room = s.create_room(owner=one, name='Attic', topic='', access='private');"
             "s.add_member(room=room, user=two);"
-            "s.create_room(owner=one, name='Market', topic='', access='public')"
+            "s.create_room(owner=one, name='Market', topic='', access='public');"
+            "s.create_room(owner=one, name='Новости', topic='', access='open')"
         )
         yield site
 
@@ -136,6 +139,13 @@ def test_a_page_that_comes_back_gets_what_it_missed_before_anything_new(site: Si
             assert re.findall(r"missed \d", frame) == ["missed 0", "missed 1", "missed 2"]
             send(socket, "new")
             assert str(late.recv(timeout=5)).startswith(f'<hx-seq after="{int(head[1]) + 3}"')
+
+
+def test_a_room_whose_address_is_not_ascii_is_live(site: Site) -> None:
+    with opened(site, urllib.parse.quote("новости")) as socket:
+        send(socket, "Здравствуйте")
+        receive_until(socket, "Здравствуйте")
+        receive_until(socket, "<hx-sent")
 
 
 @pytest.mark.parametrize("since", ["", "x", "-1", "1.5", "9" * 30, "%00", "٣"])
@@ -276,9 +286,6 @@ def test_an_address_without_a_room_is_told_to_stay_away(site: Site, path: str) -
 
 def site_post(site: Site, user: int, path: str, **fields: str) -> None:
     """Press a button of a page, as this user."""
-    import urllib.parse
-    import urllib.request
-
     cookies = f"sessionid={session(site, user)}; csrftoken={'a' * 32}"
     data = urllib.parse.urlencode(fields | {"csrfmiddlewaretoken": "a" * 32}).encode()
     request = urllib.request.Request(site.url + path, data=data, headers={"Cookie": cookies})

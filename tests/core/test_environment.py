@@ -92,6 +92,12 @@ def test_hosts_and_origins_come_from_the_sites_address(
         assert settings(tmp_path, "s.CSRF_TRUSTED_ORIGINS", **variables).stdout == f"{origins}\n"
 
 
+def test_the_clock_is_the_machines_own_unless_named(tmp_path: Path) -> None:
+    zone = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2] or "UTC"
+    assert settings(tmp_path, "s.TIME_ZONE").stdout == f"{zone}\n"
+    assert settings(tmp_path, "s.TIME_ZONE", TIME_ZONE="Asia/Tokyo").stdout == "Asia/Tokyo\n"
+
+
 def test_two_variables_make_it_a_larger_installation(tmp_path: Path) -> None:
     show = "s.DATABASES['default']['ENGINE'], s.CHANNEL_LAYERS['default']['BACKEND'], s.CACHES['default']['BACKEND']"
     small = settings(tmp_path, show).stdout

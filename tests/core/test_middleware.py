@@ -13,6 +13,12 @@ def test_every_middleware_is_async_capable(path: str) -> None:
 
 
 @pytest.mark.django_db
+def test_no_proxy_keeps_a_page_and_every_browser_keeps_the_static_files(client: Client) -> None:
+    assert client.get("/").headers["Cache-Control"] == "private, no-cache"
+    assert "public" in client.get("/static/css/base.css").headers["Cache-Control"]
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/", "/rooms/", "/accounts/login/", "/nowhere/", "/livez", "/static/css/base.css"])
 def test_every_answer_carries_the_strict_policy(client: Client, path: str) -> None:
     policy = client.get(path).headers["Content-Security-Policy"]

@@ -1,0 +1,93 @@
+"""The channel layer's server goes and comes back: posts go on, and no page misses one."""
+
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from tests import install, servers
+from tests.servers import Site
+
+
+class Redis:
+    """A Redis server to be killed."""
+
+    def __init__(self) -> None:
+        self.port = servers.free_port()
+        self.start()
+
+    def start(self) -> None:
+        program = install.redis_server()
+        if not program:
+            pytest.skip("Redis is not installed")
+        self.process = subprocess.Popen(
+            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""], stdout=subprocess.DEVNULL
+        )
+        servers.wait_for_port(self.port, self.process)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    redis = Redis()
+    yield redis
+    redis.kill()
+
+
+def post(socket: ClientConnection, body: str) -> None:
+    """Post, and wait until it is acknowledged."""
+    socket.send(json.dumps({"body": body, "client_id": str(uuid.uuid4()), "headers": {}}))
+    receive_until(socket, "<hx-sent")
+
+
+def receive_until(socket: ClientConnection, text: str) -> str:
+    """All that arrives until a frame has the text in it."""
+    received = ""
+    while text not in received:
+        received += str(socket.recv(timeout=10))
+    return received
+
+
+def page(site: Site, key: str) -> AbstractContextManager[ClientConnection]:
+    """A socket of a room's page."""
+    return connect(
+        f"{site.socket_url}/ws/rooms/room-001/?since=99",
+        additional_headers={"Cookie": f"sessionid={key}"},
+        origin=Origin(site.url),
+    )
+
+
+def test_with_redis_gone_posts_go_on_and_other_processes_catch_up_when_it_is_back(redis: Redis) -> None:
+    environment = {"REDIS_URL": f"redis://127.0.0.1:{redis.port}/0", "SECRET_KEY": "shared"}
+    with Site(environment) as first, Site(environment, folder=first.folder) as second:
+        keys = first.populate(users=2, rooms=1)
+        with page(first, keys[0]) as here, page(second, keys[1]) as there:
+            post(here, "Before.")
+            receive_until(there, "Before.")
+            redis.kill()
+            for number in range(3):
+                post(here, f"Meanwhile {number}.")
+            with page(first, keys[1]) as newcomer:
+                post(here, "For the newcomer.")
+                receive_until(newcomer, "For the newcomer.")
+            redis.start()
+            received = ""
+            for number in range(20):
+                post(here, f"Is it back? {number}.")
+                try:
+                    received += str(there.recv(timeout=1))
+                    break
+                except TimeoutError:
+                    continue
+            expected = [*(f"Meanwhile {number}." for number in range(3)), "For the newcomer.", "Is it back? 0."]
+            places = [received.index(text) for text in expected]
+            assert places == sorted(places)
+            assert [received.count(text) for text in expected] == [1] * len(expected)
