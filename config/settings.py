@@ -52,14 +52,14 @@ INSTALLED_APPS = [
 # Every one of these is async-capable (tests/core/test_middleware.py): one that is not would put each request
 # on a thread and back.
 MIDDLEWARE = [
-    "apps.core.middleware.SecurityHeadersMiddleware",
+    "apps.core.middleware.security_headers",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "apps.core.middleware.SignedInUserMiddleware",
+    "apps.core.middleware.load_user",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",

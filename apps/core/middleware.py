@@ -1,38 +1,30 @@
 """Middleware of our own, native in both modes so that async pages do not hop through threads for it."""
 
-from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
 
-type_of_get_response = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+# The next middleware or the view, synchronous or not.
+type_of_get_response = Any
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 )
 
 
-class SecurityHeadersMiddleware:
+@sync_and_async_middleware
+def security_headers(get_response: type_of_get_response) -> type_of_get_response:
     """Put the Content-Security-Policy and what goes with it on every response."""
+    if not iscoroutinefunction(get_response):
+        return lambda request: with_security_headers(get_response(request))
 
-    sync_capable = True
-    async_capable = True
+    async def middleware(request: HttpRequest) -> HttpResponseBase:
+        return with_security_headers(await get_response(request))
 
-    def __init__(self, get_response: type_of_get_response) -> None:
-        self.get_response = get_response
-        self.is_async = iscoroutinefunction(get_response)
-        if self.is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if self.is_async:
-            return self.__acall__(request)
-        return with_security_headers(cast(HttpResponseBase, self.get_response(request)))
-
-    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        return with_security_headers(await cast(Awaitable[HttpResponseBase], self.get_response(request)))
+    return middleware
 
 
 def with_security_headers(response: HttpResponseBase) -> HttpResponseBase:
@@ -44,30 +36,24 @@ def with_security_headers(response: HttpResponseBase) -> HttpResponseBase:
     return response
 
 
-class SignedInUserMiddleware:
+@sync_and_async_middleware
+def load_user(get_response: type_of_get_response) -> type_of_get_response:
     """
-    Load `request.user` before an async view runs.
+    Load `request.user` before a view runs.
 
     Django's own is loaded at first use, which in an async view's template would be a database query on the
     event loop.
     """
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: type_of_get_response) -> None:
-        self.get_response = get_response
-        self.is_async = iscoroutinefunction(get_response)
-        if self.is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if self.is_async:
-            return self.__acall__(request)
+    def middleware(request: HttpRequest) -> HttpResponseBase:
         # Also where the server is synchronous, as Django's test client is: async views run there too.
         bool(request.user.is_authenticated)
-        return self.get_response(request)
+        response: HttpResponseBase = get_response(request)
+        return response
 
-    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+    async def async_middleware(request: HttpRequest) -> HttpResponseBase:
         request.user = await request.auser()
-        return await cast(Awaitable[HttpResponseBase], self.get_response(request))
+        response: HttpResponseBase = await get_response(request)
+        return response
+
+    return async_middleware if iscoroutinefunction(get_response) else middleware
