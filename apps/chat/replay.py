@@ -20,9 +20,18 @@ class RoomSource:
         """All that changed in the room after number `since`."""
         return await sync_to_async(changes_since)(room_of(topic), since)
 
+    async def heads(self, topics: list[str]) -> dict[str, int]:
+        """The last number of each of the rooms that still exist."""
+        return await sync_to_async(last_numbers)([room_of(topic) for topic in topics])
+
     async def allowed(self, topic: str, user_ids: set[int | None]) -> set[int | None]:
         """Those of the users who may see the room."""
         return await sync_to_async(who_may_see)(room_of(topic), user_ids)
+
+
+def last_numbers(room_pks: list[int]) -> dict[str, int]:
+    """The last number of each of the rooms, by the name of its topic."""
+    return {room.live_topic: room.last_seq for room in Room.objects.filter(pk__in=room_pks).only("last_seq")}
 
 
 def room_of(topic: str) -> int:

@@ -3,11 +3,13 @@ The hub: one for each process (each event loop), between the channel layer and t
 
 A topic is a stream of numbered changes. The hub hands each change to every listener of its topic, in the order
 of the numbers and each once. It knows no model: what a listener missed, and who may listen, it asks of the source
-that was registered for the topic's kind. The layer is only a hint: what it loses, the next number betrays.
+that was registered for the topic's kind. The layer is only a hint: what it loses, the next
+number betrays, or a look at the database now and then.
 """
 
 import asyncio
 import logging
+import random
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 GAP_PATIENCE = 0.05
 # A listener that is still catching up may be this many frames behind; then it is dropped and comes back.
 MOST_BACKLOG = 1000
+# Between two looks at whether the database is ahead of what was handed out, at random so that processes differ.
+HEADS_PAUSE = (20.0, 30.0)
 # How long a post waits for the channel layer to take its frame.
 LAYER_PATIENCE = 2.0
 
@@ -38,6 +42,9 @@ class Source(Protocol):
 
     async def replay(self, topic: str, since: int) -> Batch:
         """All that changed in the topic after number `since`."""
+
+    async def heads(self, topics: list[str]) -> dict[str, int]:
+        """The last number of each of the topics that still exist, in one query."""
 
     async def allowed(self, topic: str, user_ids: set[int | None]) -> set[int | None]:
         """Those of the users (None: nobody signed in) who may listen to the topic."""
@@ -104,7 +111,7 @@ class Hub:
         self.channel: str | None = None
         self.subscribed: set[str] = set()
         self.subscribing = asyncio.Lock()
-        self.reader: asyncio.Task[None] | None = None
+        self.tasks: list[asyncio.Task[None]] = []
 
     # Listeners come and go
 
@@ -227,6 +234,25 @@ class Hub:
             allowed = await source_of(name).allowed(name, listening)
             await self.end(name, lambda listener: listener.user_id not in allowed, html)
 
+    async def watch_heads(self) -> None:
+        """Look now and then for what the layer has lost, for as long as this process lives."""
+        while True:
+            await asyncio.sleep(random.uniform(*HEADS_PAUSE))  # noqa: S311  # no secret
+            try:
+                await self.compare_heads()
+            except Exception:
+                logger.exception("Could not compare the topics with the database")
+
+    async def compare_heads(self) -> None:
+        """Catch up on topics whose last change never came: no later number betrays that one."""
+        for kind, source in _sources.items():
+            names = [name for name in self.topics if name.partition(".")[0] == kind]
+            heads = await source.heads(names) if names else {}
+            for name, head in heads.items():
+                topic = self.topics.get(name)
+                if topic and head > topic.head:
+                    self.fill_gap_soon(topic)
+
     async def end(self, name: str, is_meant: Callable[[Listener], bool], html: str) -> None:
         """End some of a topic's pages; `html` tells them why."""
         topic = self.topics.get(name)
@@ -238,8 +264,8 @@ class Hub:
 
     async def subscribe(self, name: str) -> None:
         """Make the layer's subscription to a topic agree with whether anybody listens to it."""
-        if self.reader is None or self.reader.done():
-            self.reader = asyncio.create_task(self.read_layer())
+        if not self.tasks:
+            self.tasks = [asyncio.create_task(self.read_layer()), asyncio.create_task(self.watch_heads())]
         layer = get_channel_layer()
         async with self.subscribing:
             if self.channel is None:

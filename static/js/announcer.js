@@ -28,8 +28,9 @@ function speak() {
   function next() {
     timer = null;
     if (!queue.length) return;
-    if (queue.length > MOST_LINES) announce.textContent = `${queue.splice(0).length} new messages`;
-    else announce.textContent = line(queue.shift());
+    const text = queue.length > MOST_LINES ? `${queue.splice(0).length} new messages` : line(queue.shift());
+    // The same text again would be no change, and so not be spoken: a space that nobody hears makes it one.
+    announce.textContent = text === announce.textContent ? `${text}\u00a0` : text;
     timer = setTimeout(next, PAUSE);
   }
 

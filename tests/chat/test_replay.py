@@ -12,6 +12,7 @@ from apps.chat import replay, services
 from apps.chat.replay import changes_since
 from apps.live.hub import Batch
 from apps.rooms import services as rooms
+from apps.rooms.models import Room
 from tests.conftest import Cast, make_user, say
 
 
@@ -98,6 +99,19 @@ def test_a_room_that_is_gone_has_nothing_to_tell(cast: Cast) -> None:
     pk = cast.room.pk
     rooms.delete_room(room=cast.room)
     assert changes_since(pk, 7) == Batch(7, "")
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_the_numbers_of_all_rooms_take_one_query(
+    cast: Cast, count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    made = [
+        rooms.create_room(owner=cast.owner, name=f"Room {n}", topic="", access=Room.Access.OPEN) for n in range(count)
+    ]
+    say(made[0], cast.owner)
+    with django_assert_num_queries(1):
+        heads = replay.last_numbers([room.pk for room in made])
+    assert heads == {room.live_topic: int(room == made[0]) for room in made}
 
 
 @pytest.mark.parametrize("count", [3, 50])

@@ -52,6 +52,9 @@ class Database:
         self.broken = False
         self.members: set[int | None] = set()
 
+    async def heads(self, topics: list[str]) -> dict[str, int]:
+        return dict.fromkeys(topics, self.head)
+
     async def allowed(self, topic: str, user_ids: set[int | None]) -> set[int | None]:
         return user_ids & self.members
 
@@ -186,6 +189,17 @@ async def test_what_arrives_during_a_replay_waits_and_is_not_shown_twice(databas
         database.gate.set()
         await joining
         assert listener.shown == ["[1][2]", "[3]"]
+
+
+@in_a_loop
+async def test_the_last_change_is_found_though_the_layer_lost_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "HEADS_PAUSE", (0.01, 0.02))
+    async with joined() as listener:
+        database.head = 2
+        await until(lambda: listener.frames)
+    assert listener.shown == ["[1][2]"]
 
 
 @in_a_loop
