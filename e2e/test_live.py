@@ -297,6 +297,7 @@ def test_a_server_killed_in_mid_conversation_loses_and_doubles_nothing(
     pair = Pair(person, site, site.populate(), "room-001", expected=SERVER_AWAY)
     pair.one.write("Before")
     pair.two.expect_message("Before")
+    pair.one.expect_nothing_pending()
     site.stop(how)
     pair.one.write("While it was away")
     pair.two.write("I write too")
