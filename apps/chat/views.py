@@ -65,9 +65,11 @@ async def room(request: HtmxRequest, slug: str) -> HttpResponse:
     page = await sync_to_async(load_room_page)(request.user, slug, request.GET)
     if page.visit.room.slug != slug:
         return redirect(with_query(page.visit.room.get_absolute_url(), request), permanent=True)
+    # On a thread: a page of messages takes some 10 ms to render, and on the event loop all sockets would wait.
     if request.htmx:
-        return render(request, "chat/older_frame.html", {"room": page.visit.room, "window": page.window})
-    return render_room_page(request, page, Composer())
+        context = {"room": page.visit.room, "window": page.window}
+        return await sync_to_async(render)(request, "chat/older_frame.html", context)
+    return await sync_to_async(render_room_page)(request, page, Composer())
 
 
 def with_query(url: str, request: HttpRequest) -> str:
