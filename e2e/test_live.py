@@ -282,6 +282,26 @@ def test_two_hundred_messages_posted_while_a_page_is_cut_off_arrive_in_order(
     assert pair.two.markup() == pair.one.markup()
 
 
+def test_who_missed_a_thousand_messages_gets_the_newest_and_scrolls_back_for_the_rest(
+    fragile_site: Site, person: type_of_join
+) -> None:
+    site = fragile_site
+    ada = person(site, "user0001", expected=SERVER_AWAY).use_session(site.populate(users=2, rooms=1, messages=3)[0])
+    page = ada.open_room("room-001")
+    site.stop()
+    site.populate(users=2, rooms=1, messages=1003)
+    site.start()
+    items = page.locator("#messages > li")
+    expect(items).to_have_count(50, timeout=RECONNECTED)
+    live = ada.markup()
+    ada.write("Here again")
+    ada.expect_message("Here again")
+    page.locator("#older").scroll_into_view_if_needed()
+    expect(items).to_have_count(101)
+    ada.go("/rooms/room-001/")
+    assert ada.markup()[:-1] == live[1:]
+
+
 @pytest.fixture
 def fragile_site() -> Iterator[Site]:
     """A site of its own, to be killed."""
