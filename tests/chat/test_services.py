@@ -48,6 +48,14 @@ def test_the_same_id_again_after_an_edit_is_still_the_same_message(cast: Cast) -
     assert again.pk == message.pk
 
 
+def test_a_message_that_was_stored_is_acknowledged_again_though_one_could_not_post_it_now(cast: Cast) -> None:
+    client_id = uuid.uuid4()
+    message = services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
+    rooms.set_archived(room=cast.room, archived=True)
+    again = services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
+    assert again.pk == message.pk
+
+
 def test_two_people_may_use_the_same_id(cast: Cast) -> None:
     client_id = uuid.uuid4()
     for author in (cast.member, cast.owner):

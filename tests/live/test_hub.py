@@ -206,9 +206,9 @@ async def test_the_last_change_is_found_though_the_layer_lost_it(
 async def test_one_page_that_learns_of_a_change_teaches_the_others(database: Database) -> None:
     async with joined() as first:
         database.head = 2  # the layer lost both, the last too
-        async with joined(head=2):
+        async with joined(head=2) as second:
             await until(lambda: first.frames)
-    assert first.shown == ["[1][2]"]
+    assert first.shown == second.shown == ["[1][2]"]
 
 
 @in_a_loop
