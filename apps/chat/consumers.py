@@ -74,6 +74,10 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         """Hand one frame to the page."""
         await self.base_send({"type": "websocket.send", "text": frame})
 
+    async def send_back(self) -> None:
+        """Close with 1000, on which the page connects again."""
+        await self.close()
+
     async def revoke(self, html: str) -> None:
         """Show the reason, and close for good."""
         self.visit = None

@@ -21,8 +21,11 @@ logger = logging.getLogger(__name__)
 
 # How long a number may be missing before the database is asked: two processes' posts often cross in the layer.
 GAP_PATIENCE = 0.05
-# A listener that is still catching up may be this many frames behind; then it is dropped and comes back.
-MOST_BACKLOG = 1000
+# This many frames may wait for a listener that is catching up, or in a topic for a missing number. What is more
+# than that is forgotten: the listener comes back for it, the topic asks the database.
+MOST_WAITING = 1000
+# How often the layer's subscriptions are brought up to date where that failed, in seconds.
+SUBSCRIPTIONS_PAUSE = 1.0
 # Between two looks at whether the database is ahead of what was handed out, at random so that processes differ.
 HEADS_PAUSE = (20.0, 30.0)
 # How long a post waits for the channel layer to take its frame.
@@ -73,6 +76,9 @@ class Listener(Protocol):
 
     async def revoke(self, html: str) -> None:
         """Show `html`, then end: this page may no longer listen."""
+
+    async def send_back(self) -> None:
+        """End, so that the page connects again and catches up."""
 
 
 @dataclass(eq=False)
@@ -171,6 +177,8 @@ class Hub:
         topic = self.topics.get(name)
         if topic is None or seq <= topic.head:
             return
+        if len(topic.early) == MOST_WAITING:
+            topic.early.clear()
         topic.early[seq] = html
         async with topic.lock:
             await self.hand_out(topic)
@@ -194,13 +202,21 @@ class Hub:
             try:
                 if subscription.backlog is None:
                     await subscription.listener.send_frame(text)
-                elif len(subscription.backlog) < MOST_BACKLOG:
+                elif len(subscription.backlog) < MOST_WAITING:
                     subscription.backlog.append((batch.head, text))
                 else:
-                    topic.subscriptions.pop(subscription.listener, None)
+                    await self.drop(subscription.listener, topic.name)
             except Exception:
-                logger.exception("A listener of %s failed and is dropped", topic.name)
-                topic.subscriptions.pop(subscription.listener, None)
+                logger.exception("A listener of %s failed", topic.name)
+                await self.drop(subscription.listener, topic.name)
+
+    async def drop(self, listener: Listener, name: str) -> None:
+        """Give up on a listener, which may come back."""
+        await self.leave(listener, name)
+        try:
+            await listener.send_back()
+        except Exception:
+            logger.exception("A listener of %s could not be sent back", name)
 
     def fill_gap_soon(self, topic: Topic) -> None:
         """Ask the database for missing numbers, unless they come by themselves in a moment."""
@@ -265,7 +281,8 @@ class Hub:
     async def subscribe(self, name: str) -> None:
         """Make the layer's subscription to a topic agree with whether anybody listens to it."""
         if not self.tasks:
-            self.tasks = [asyncio.create_task(self.read_layer()), asyncio.create_task(self.watch_heads())]
+            work = (self.read_layer(), self.watch_heads(), self.keep_subscribed())
+            self.tasks = [asyncio.create_task(one) for one in work]
         layer = get_channel_layer()
         async with self.subscribing:
             if self.channel is None:
@@ -279,8 +296,15 @@ class Hub:
                         await layer.group_discard(name, self.channel)
                         self.subscribed.discard(name)
             except Exception as error:
+                # keep_subscribed tries again.
                 logger.warning("The channel layer did not take a subscription to %s: %r", name, error)
-                self.channel = None
+
+    async def keep_subscribed(self) -> None:
+        """Subscribe to what the layer did not take when it was asked, for as long as this process lives."""
+        while True:
+            await asyncio.sleep(SUBSCRIPTIONS_PAUSE)
+            for name in self.subscribed.symmetric_difference(self.topics):
+                await self.subscribe(name)
 
     async def read_layer(self) -> None:
         """Hand on what other processes broadcast, for as long as this process lives."""

@@ -23,6 +23,10 @@ class Listener:
         self.user_id = user_id
         self.frames: list[str] = []
         self.farewell = ""
+        self.was_sent_back = False
+
+    async def send_back(self) -> None:
+        self.was_sent_back = True
 
     async def send_frame(self, frame: str) -> None:
         self.frames.append(frame)
@@ -217,11 +221,43 @@ async def test_a_listener_that_fails_harms_no_other(database: Database) -> None:
         async def send_frame(self, frame: str) -> None:
             raise OSError("gone")
 
-    async with joined(listener=Broken()), joined() as sound:
+    async with joined(listener=Broken()) as broken, joined() as sound:
         for number in (1, 2):
             await current_hub().deliver(TOPIC, number, f"[{number}]")
         assert len(current_hub().topics[TOPIC].subscriptions) == 1
     assert sound.shown == ["[1]", "[2]"]
+    assert broken.was_sent_back
+
+
+@in_a_loop
+async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "MOST_WAITING", 3)
+    async with joined() as quick:
+        database.gate = asyncio.Event()
+        slow = Listener()
+        joining = asyncio.create_task(current_hub().join(slow, TOPIC, since=0, head=1))
+        await until(lambda: len(database.asked) == 2)
+        for number in range(1, 6):
+            await current_hub().deliver(TOPIC, number, f"[{number}]")
+        assert slow.was_sent_back
+        assert slow not in current_hub().topics[TOPIC].subscriptions
+        database.gate.set()
+        await joining
+    assert len(quick.shown) == 5
+
+
+@in_a_loop
+async def test_what_waits_for_a_missing_number_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "MOST_WAITING", 3)
+    async with joined() as listener:
+        for number in range(2, 12):
+            await current_hub().deliver(TOPIC, number, f"[{number}]")
+            assert len(current_hub().topics[TOPIC].early) <= 3
+        database.head = 11
+        await until(lambda: listener.frames)
+    assert listener.shown == ["".join(f"[{number}]" for number in range(1, 12))]
 
 
 @in_a_loop
