@@ -54,8 +54,8 @@ def postgres_url() -> Iterator[str]:
 def redis_url() -> Iterator[str]:
     if not install.redis_server():
         pytest.skip("Redis is not installed")
-    with servers.redis() as url:
-        yield url
+    with servers.Redis() as redis:
+        yield redis.url
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from e2e.conftest import Person, type_of_join
+from e2e.conftest import PASSWORD, Person, type_of_join
 from tests.servers import Site
 
 
@@ -74,6 +74,6 @@ def test_signing_in_leads_back_to_where_one_was(site: Site, person: type_of_join
     dora.page.get_by_role("button", name="Sign Out").click()
     dora.go("/rooms/new/")
     dora.page.get_by_label("Login").fill(name)
-    dora.page.get_by_label("Password").fill("correct horse battery 9")
+    dora.page.get_by_label("Password").fill(PASSWORD)
     dora.page.get_by_role("button", name="Sign In").click()
     expect(dora.page).to_have_url(f"{site.url}/rooms/new/")

@@ -107,7 +107,7 @@ def test_who_is_removed_is_told_and_sees_nothing_more(site: Site, keys: list[str
 def test_scrolling_up_loads_older_messages_and_keeps_the_place(
     site: Site, keys: list[str], person: type_of_join
 ) -> None:
-    site.manage("populate", "--users", "6", "--rooms", "5", "--messages", "600")
+    site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-005")
     items = page.locator("#messages > li")
@@ -128,7 +128,7 @@ def test_scrolling_up_loads_older_messages_and_keeps_the_place(
 
 
 def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[str], person: type_of_join) -> None:
-    site.manage("populate", "--users", "6", "--rooms", "5", "--messages", "600")
+    site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.go("/rooms/room-005/?after=0")
     first = page.locator("#messages > li").first
@@ -142,7 +142,7 @@ def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[st
 def test_what_one_reads_stays_in_place_when_something_new_arrives(
     site: Site, keys: list[str], person: type_of_join
 ) -> None:
-    site.manage("populate", "--users", "6", "--rooms", "5", "--messages", "600")
+    site.populate(users=6, rooms=5, messages=600)
     pair = Pair(person, site, keys, "room-005")
     page = pair.two.page
     reading = page.locator("#messages > li").nth(20)

@@ -13,8 +13,6 @@ from apps.chat.models import Message
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
 
-type_of_make_user = Callable[[str], User]
-
 
 @pytest.fixture(autouse=True)
 def _no_rate_limits_from_other_tests() -> Iterator[None]:

@@ -93,7 +93,7 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
     if message:
         return see_other(f"{visit.room.get_absolute_url()}#message-{message.pk}")
     page = await sync_to_async(load_room_page)(request.user, slug, QueryDict())
-    return render_room_page(request, page, Composer.refusing(form))
+    return await sync_to_async(render_room_page)(request, page, Composer.refusing(form))
 
 
 def keep_for_after_signing_in(request: HttpRequest, slug: str) -> HttpResponse:

@@ -128,18 +128,19 @@ def test_htmx_gets_older_messages_as_a_fragment(cast: Cast) -> None:
 def test_a_room_page_takes_six_queries_however_large_the_room(
     cast: Cast, members: int, messages: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    add_people(cast.room, members - 3)
-    for _ in range(messages):
-        say(cast.room, cast.member)
+    fill(cast, members, messages)
     client = client_of(cast.member)
     # The session, the user, the room with the viewer's role, its messages, its first members, the viewer's rooms.
     with django_assert_num_queries(6):
         assert client.get("/rooms/attic/").status_code == 200
 
 
-def add_people(room: Room, count: int) -> None:
-    for number in range(count):
-        rooms.add_member(room=room, user=make_user(f"person{number}"))
+def fill(cast: Cast, members: int, messages: int) -> None:
+    """Bring the room, which has three members and no messages, to so many."""
+    for number in range(members - 3):
+        rooms.add_member(room=cast.room, user=make_user(f"person{number}"))
+    for _ in range(messages):
+        say(cast.room, cast.member)
 
 
 # Posting
@@ -268,9 +269,7 @@ def test_posting_from_a_page_of_another_site_is_refused(cast: Cast) -> None:
 def test_a_post_takes_a_fixed_number_of_queries(
     cast: Cast, members: int, messages: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    add_people(cast.room, members - 3)
-    for _ in range(messages):
-        say(cast.room, cast.member)
+    fill(cast, members, messages)
     client = client_of(cast.member)
     # The session, the user, the room; then in one transaction (its two ends count in tests): the locked room, an
     # earlier post of the same id, the membership, the message before, the new message, the room's number.

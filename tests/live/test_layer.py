@@ -1,7 +1,7 @@
 """The channel layer's server goes and comes back: posts go on, and no page misses one."""
 
 import json
-import subprocess
+import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,36 +11,16 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests import install, servers
-from tests.servers import Site
-
-
-class Redis:
-    """A Redis server to be killed."""
-
-    def __init__(self) -> None:
-        self.port = servers.free_port()
-        self.start()
-
-    def start(self) -> None:
-        program = install.redis_server()
-        if not program:
-            pytest.skip("Redis is not installed")
-        self.process = subprocess.Popen(
-            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""], stdout=subprocess.DEVNULL
-        )
-        servers.wait_for_port(self.port, self.process)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+from tests import install
+from tests.servers import Redis, Site
 
 
 @pytest.fixture
 def redis() -> Iterator[Redis]:
-    redis = Redis()
-    yield redis
-    redis.kill()
+    if not install.redis_server():
+        pytest.skip("Redis is not installed")
+    with Redis() as redis:
+        yield redis
 
 
 def post(socket: ClientConnection, body: str) -> None:
@@ -89,12 +69,12 @@ def page(site: Site, key: str, slug: str = "room-001") -> AbstractContextManager
 
 
 def test_a_room_first_opened_while_redis_was_gone_is_live_when_it_is_back(redis: Redis) -> None:
-    environment = {"REDIS_URL": f"redis://127.0.0.1:{redis.port}/0", "SECRET_KEY": "shared"}
+    environment = {"REDIS_URL": redis.url, "SECRET_KEY": "shared"}
     with Site(environment) as first, Site(environment, folder=first.folder) as second:
         keys = first.populate(users=2, rooms=2)
         with page(first, keys[0]) as writer, page(second, keys[1]) as reader:
             wait_for_the_layer(writer, reader)
-            redis.kill()
+            redis.stop(signal.SIGKILL)
             with page(first, keys[0], "room-002") as here, page(second, keys[1], "room-002") as there:
                 wait_for_line(second, "did not take a subscription")
                 redis.start()
@@ -102,13 +82,13 @@ def test_a_room_first_opened_while_redis_was_gone_is_live_when_it_is_back(redis:
 
 
 def test_with_redis_gone_posts_go_on_and_other_processes_catch_up_when_it_is_back(redis: Redis) -> None:
-    environment = {"REDIS_URL": f"redis://127.0.0.1:{redis.port}/0", "SECRET_KEY": "shared"}
+    environment = {"REDIS_URL": redis.url, "SECRET_KEY": "shared"}
     with Site(environment) as first, Site(environment, folder=first.folder) as second:
         keys = first.populate(users=2, rooms=1)
         with page(first, keys[0]) as here, page(second, keys[1]) as there:
             post(here, "Before.")
             receive_until(there, "Before.")
-            redis.kill()
+            redis.stop(signal.SIGKILL)
             for number in range(3):
                 post(here, f"Meanwhile {number}.")
             with page(first, keys[1]) as newcomer:
