@@ -1,6 +1,7 @@
 """The site as an ASGI application: pages over HTTP, rooms over WebSockets."""
 
 import os
+import sys
 
 from django.core.asgi import get_asgi_application
 
@@ -8,15 +9,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Before the imports below: it loads the apps, whose models they need.
 http = get_asgi_application()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 from apps.chat.routing import websocket_urlpatterns  # noqa: E402
+from apps.core import leaving  # noqa: E402
 from apps.core.origins import SiteOriginValidator  # noqa: E402
+from apps.live.lines import with_lines  # noqa: E402
 
-application = ProtocolTypeRouter(
-    {
-        "http": http,
-        "websocket": SiteOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
-    }
-)
+# Who opens a socket, the consumer finds out itself, from the session (apps/accounts/sign_ins.py).
+sockets = SiteOriginValidator(URLRouter(websocket_urlpatterns))
+application = with_lines(leaving.counted(ProtocolTypeRouter({"http": http, "websocket": sockets})))
+
+if "daphne.server" in sys.modules:
+    leaving.leave_on_sigterm()

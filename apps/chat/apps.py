@@ -6,7 +6,7 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.chat.replay import RoomSource
-        from apps.live import hub
+        from apps.live import sources
 
         # The hub knows no model: this tells it who knows about rooms.
-        hub.register("room", RoomSource())
+        sources.register("room", RoomSource())

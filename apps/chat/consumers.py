@@ -1,88 +1,209 @@
 """An open room page's socket: frames go down, messages come up."""
 
+import asyncio
 import json
+import logging
+from collections import deque
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from channels.db import database_sync_to_async
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.http import Http404
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, parse_cookie
 
+from apps.accounts.sign_ins import SignIn, sign_in_from
 from apps.chat import fragments
 from apps.chat.forms import MessageForm
 from apps.chat.posting import submit
+from apps.core import leaving
+from apps.live import limits
 from apps.live.hub import current_hub
+from apps.live.listeners import SIGNED_OUT, Listener
+from apps.live.threads import in_thread
 from apps.rooms.access import Visit, room_for
 
-# Close codes on which the page stays away (docs/architecture.md); on all others it comes back.
-SIGNED_OUT = 4401
-NO_LONGER_ALLOWED = 4403
+logger = logging.getLogger(__name__)
+
+# With those of apps.live.listeners, the codes after which the page stays away (docs/architecture.md).
 NO_SUCH_ROOM = 4404
+TOO_MUCH = 4429
+
+# What the database's driver raises when its server is gone, restarts, or is too busy.
+NO_DATABASE = (OperationalError, InterfaceError)
 
 # The longest message in the widest characters, as JSON, fits into half of this.
 MOST_FRAME_BYTES = 64 * 1024
 
 
-class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
-    """A listener of its room's topic. The hub calls `send_frame` directly: a channel of its own would cost tenfold."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who opened a socket, and the room as they may see it; None where there is none for them."""
 
+    sign_in: SignIn
+    visit: Visit | None
+
+
+def enter(session_key: str | None, slug: str) -> Entry:
+    """Find the viewer and the room, in one trip to the database's thread."""
+    viewer, sign_in = sign_in_from(session_key)
+    try:
+        return Entry(sign_in, room_for(viewer, slug))
+    except Http404:
+        return Entry(sign_in, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page among a room's listeners."""
+
+    visit: Visit
+    listener: Listener
+    allowance: limits.Allowance
+
+
+class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
+    """
+    A listener of its room's topic.
+
+    The hub writes to its line directly: a channel of its own, and a message to each consumer, would cost tenfold.
+    """
+
+    scope: dict[str, Any]
     # No layer has this name, so none is opened for each socket.
     channel_layer_alias = "none"
-    visit: Visit | None = None
+    place: Place | None = None
+    answering: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self.unanswered: deque[str | None] = deque()
+        self.unanswered_characters = 0
         try:
             await super().__call__(scope, receive, send)
         finally:
             # Not in disconnect(), which does not run when the server gives a slow socket up.
-            if self.visit:
-                await current_hub().leave(self, self.visit.room.live_topic)
+            self.leave()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        # Without the trip to Channels' one database thread that its own makes before each message.
+        handlers = {"connect": self.websocket_connect, "receive": self.websocket_receive}
+        await handlers.get(message["type"].partition(".")[2], self.websocket_disconnect)(message)
 
     async def connect(self) -> None:
         """Let the page listen from the number `since` on, if its viewer may see the room."""
-        # Accept first: a refused handshake looks like a broken network to the page, which would try for ever.
-        await self.accept()
-        viewer = self.scope["user"]
         try:
-            visit = await database_sync_to_async(room_for)(viewer, self.scope["url_route"]["kwargs"]["slug"])
-        except Http404:
-            await self.close(NO_SUCH_ROOM if viewer.is_authenticated else SIGNED_OUT)
+            # Refused like this it looks like a broken network to the page, which tries again, less and less often.
+            if leaving.State.is_leaving:
+                await self.close()
+                return
+            entry = await in_thread(enter, self.session_key(), self.scope["url_route"]["kwargs"]["slug"])
+        except NO_DATABASE as error:
+            logger.warning("A page could not connect: the database does not answer: %s", error)
+            await self.close()
             return
-        self.visit = visit
-        self.user_id: int | None = viewer.pk
-        since = min(self.number_asked_for(), visit.room.last_seq)
-        await current_hub().join(self, visit.room.live_topic, since=since, head=visit.room.last_seq)
-
-    def number_asked_for(self) -> int:
-        """The number that the page says it stands at; what makes no sense counts as knowing nothing."""
+        # From here on accepted first and refused then: a code tells the page whether to come again.
+        await self.accept()
         query = parse_qs(self.scope["query_string"].decode("ascii", "replace"))
-        since = query.get("since", ["0"])[-1]
-        return int(since) if since.isascii() and since.isdecimal() and len(since) < 19 else 0
-
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Post what the composer's form holds, and tell its sender how that went."""
-        if self.visit is None:
-            return
-        form = MessageForm(read_fields(text_data))
-        message = await database_sync_to_async(submit)(form, room=self.visit.room, viewer=self.visit.viewer)
-        if message:
-            await self.send_frame(fragments.sent(message))
+        sign_in, visit = entry.sign_in, entry.visit
+        if visit is None:
+            await self.close(SIGNED_OUT if sign_in.user_id is None else NO_SUCH_ROOM)
+        elif query.get("viewer", [str(sign_in.user_id)])[-1] != str(sign_in.user_id):
+            # The page was made for somebody else, who signed out in another tab.
+            await self.close(SIGNED_OUT)
         else:
-            await self.send_frame(fragments.refused(form))
+            await self.join(visit, Listener(self.scope["line"], sign_in), number_in(query))
 
-    async def send_frame(self, frame: str) -> None:
-        """Hand one frame to the page."""
-        await self.base_send({"type": "websocket.send", "text": frame})
+    def session_key(self) -> str | None:
+        """The session that the browser names."""
+        headers: dict[bytes, bytes] = dict(self.scope["headers"])
+        return parse_cookie(headers.get(b"cookie", b"").decode("latin1")).get(settings.SESSION_COOKIE_NAME)
 
-    async def send_back(self) -> None:
-        """Close with 1000, on which the page connects again."""
-        await self.close()
+    async def join(self, visit: Visit, listener: Listener, since: int) -> None:
+        """Take a place in the room."""
+        allowance = limits.allowance_of(listener.sign_in.user_id)
+        if allowance.sockets >= limits.MOST_SOCKETS:
+            listener.end(TOO_MUCH, fragments.told_off("You have too many pages open. Close some and reload this one."))
+            return
+        allowance.sockets += 1
+        self.place = Place(visit, listener, allowance)
+        # What came with the handshake would be kept for as long as the page is open.
+        self.scope = {"type": "websocket"}
+        head = visit.room.last_seq
+        try:
+            await current_hub().join(listener, visit.room.live_topic, since=min(since, head), head=head)
+        except NO_DATABASE as error:
+            logger.warning("A page could not be told what it missed: %s", error)
+            await self.close()
 
-    async def revoke(self, html: str) -> None:
-        """Show the reason, and close for good."""
-        self.visit = None
-        await self.send_frame(html)
-        await self.close(NO_LONGER_ALLOWED)
+    async def websocket_receive(self, message: dict[str, Any]) -> None:
+        """Keep what came until the person may post it; close a page that does not wait for answers."""
+        place, text = self.place, message.get("text")
+        if place is None or place.listener.is_ended:
+            return
+        self.unanswered.append(text)
+        self.unanswered_characters += len(text or "")
+        too_many = len(self.unanswered) > limits.MOST_UNANSWERED
+        if too_many or self.unanswered_characters > limits.MOST_UNANSWERED_CHARACTERS:
+            self.unanswered.clear()
+            reason = "This page sent too much at once and was closed. Wait a moment, then reload it."
+            self.leave()
+            place.listener.end(TOO_MUCH, fragments.told_off(reason))
+        elif self.answering is None:
+            self.answering = asyncio.create_task(self.answer(place))
+
+    async def answer(self, place: Place) -> None:
+        """Post what has come, in order, each when the person may."""
+        try:
+            with leaving.work():
+                while self.unanswered and not place.listener.is_ended:
+                    await place.allowance.take_turn()
+                    if self.unanswered:
+                        text = self.unanswered.popleft()
+                        self.unanswered_characters -= len(text or "")
+                        place.listener.show(await post(place.visit, text))
+        finally:
+            self.answering = None
+
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        """Finish what the page sent before it went."""
+        if self.answering:
+            await self.answering
+        raise StopConsumer
+
+    def leave(self) -> None:
+        """Listen no more."""
+        if self.place:
+            current_hub().leave(self.place.listener, self.place.visit.room.live_topic)
+            self.place.allowance.sockets -= 1
+            self.place = None
+
+
+async def post(visit: Visit, text: str | None) -> str:
+    """Post what the composer's form holds; gives the frame that tells its sender how that went."""
+    form = MessageForm(read_fields(text))
+    try:
+        return await in_thread(post_and_render, form, visit)
+    except NO_DATABASE as error:
+        logger.warning("A message could not be stored: the database does not answer: %s", error)
+        return fragments.delayed(form)
+    except Exception:
+        # The page keeps the text and sends it again; the socket, and what else it sent, lives on.
+        logger.exception("A message could not be stored")
+        return fragments.delayed(form)
+
+
+def post_and_render(form: MessageForm, visit: Visit) -> str:
+    """Post, and the frame that tells the sender how that went."""
+    message = submit(form, room=visit.room, viewer=visit.viewer)
+    return fragments.sent(message) if message else fragments.refused(form)
+
+
+def number_in(query: dict[str, list[str]]) -> int:
+    """The number that the page says it stands at; what makes no sense counts as knowing nothing."""
+    since = query.get("since", ["0"])[-1]
+    return int(since) if since.isascii() and since.isdecimal() and len(since) < 19 else 0
 
 
 def read_fields(text: str | None) -> dict[str, Any]:

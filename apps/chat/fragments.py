@@ -40,3 +40,14 @@ def refused(form: MessageForm) -> str:
     """A frame for the sender alone: what was sent is not stored, and why. It names the id only if that is one."""
     context = {"form": form, "client_id": form.cleaned_data.get("client_id", "")}
     return render_to_string("chat/refused_frame.html", context)
+
+
+def delayed(form: MessageForm) -> str:
+    """A frame for the sender alone: what was sent could not be stored now; the page keeps it and sends it again."""
+    client_id = form.cleaned_data.get("client_id", "") if hasattr(form, "cleaned_data") else ""
+    return f'<hx-delayed client="{client_id}"></hx-delayed>'
+
+
+def told_off(reason: str) -> str:
+    """A frame's last words to a page that sent or opened too much."""
+    return render_to_string("rooms/farewell_frame.html", {"reason": reason, "room": None})

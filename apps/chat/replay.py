@@ -1,16 +1,19 @@
 """What the hub asks about rooms: what a page has missed, and who may go on listening."""
 
-from asgiref.sync import sync_to_async
-
 from apps.chat import fragments, history
 from apps.chat.models import Message
-from apps.live.hub import Batch
+from apps.live.sources import Batch
+from apps.live.threads import in_thread
 from apps.rooms import fragments as room_fragments
 from apps.rooms.access import who_may_see
 from apps.rooms.models import Room
 
 # Who missed more than this gets the newest messages instead, like a page freshly loaded.
 MOST_REPLAYED = 500
+MOST_REPLAYED_CHARACTERS = 500_000
+# About how many characters go into one frame, and how many of them a message has besides its text.
+PIECE = 100_000
+MARKUP = 900
 
 
 class RoomSource:
@@ -18,15 +21,17 @@ class RoomSource:
 
     async def replay(self, topic: str, since: int) -> Batch:
         """All that changed in the room after number `since`."""
-        return await sync_to_async(changes_since)(room_of(topic), since)
+        return await in_thread(changes_since, room_of(topic), since)
 
     async def heads(self, topics: list[str]) -> dict[str, int]:
         """The last number of each of the rooms that still exist."""
-        return await sync_to_async(last_numbers)([room_of(topic) for topic in topics])
+        return await in_thread(last_numbers, [room_of(topic) for topic in topics])
 
-    async def allowed(self, topic: str, user_ids: set[int | None]) -> set[int | None]:
-        """Those of the users who may see the room."""
-        return await sync_to_async(who_may_see)(room_of(topic), user_ids)
+    async def allowed(self, listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
+        """Of each room's listeners those who may see it."""
+        by_room = {room_of(topic): user_ids for topic, user_ids in listening.items()}
+        allowed = await in_thread(who_may_see, by_room)
+        return {topic: allowed[room_of(topic)] for topic in listening}
 
 
 def last_numbers(room_pks: list[int]) -> dict[str, int]:
@@ -49,7 +54,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
     # The room first: what is committed after this has a higher number and comes again.
     room = Room.objects.filter(pk=room_pk).first()
     if room is None or room.last_seq <= since:
-        return Batch(since, "")
+        return Batch(since, since)
     parts = []
     if room.details_seq > since:
         parts.append(room_fragments.details(room))
@@ -60,13 +65,43 @@ def changes_since(room_pk: int, since: int) -> Batch:
         .select_related("author")
         .order_by("changed_seq")[: MOST_REPLAYED + 1]
     )
-    if len(changed) > MOST_REPLAYED:
-        parts.append(fragments.fresh_conversation(room, history.newest(room)))
-        return Batch(room.last_seq, "".join(parts))
+    if len(changed) > MOST_REPLAYED or sum(len(message.html) for message in changed) > MOST_REPLAYED_CHARACTERS:
+        return Batch(since, room.last_seq, ("".join(parts), fresh(room)))
     for message in changed:
         message.room = room  # its slug is in the fragment
     parts += [fragments.changed_message(message) for message in changed if message.seq <= since]
     new = sorted((message for message in changed if message.seq > since), key=lambda message: message.seq)
-    if new:
-        parts.append(fragments.new_messages(new))
-    return Batch(room.last_seq, "".join(parts))
+    parts += [fragments.new_messages(some) for some in runs(new, PIECE)]
+    return Batch(since, room.last_seq, joined(parts, PIECE))
+
+
+def fresh(room: Room) -> str:
+    """The newest messages in place of all that the page has, as many as a slow reader can be sent at once."""
+    window = history.newest(room)
+    *_, kept = [[], *runs(window.messages, 2 * PIECE)]
+    if len(kept) < len(window.messages):
+        window = history.Window(kept, older=kept[0].seq, newer=None)
+    return fragments.fresh_conversation(room, window)
+
+
+def runs(messages: list[Message], most: int) -> list[list[Message]]:
+    """The messages in order, in runs of about as many characters."""
+    found: list[list[Message]] = []
+    left = 0
+    for message in messages:
+        if not found or left < len(message.html):
+            found.append([])
+            left = most
+        found[-1].append(message)
+        left -= len(message.html) + MARKUP
+    return found
+
+
+def joined(parts: list[str], most: int) -> tuple[str, ...]:
+    """The parts in order, put together while they stay under a number of characters."""
+    pieces = [""]
+    for part in parts:
+        if pieces[-1] and len(pieces[-1]) + len(part) > most:
+            pieces.append("")
+        pieces[-1] += part
+    return tuple(pieces)

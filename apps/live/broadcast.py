@@ -1,45 +1,49 @@
-"""Say that something changed. Call these when the change is committed, from synchronous code."""
+"""Say that something changed. Call these when the change is committed, from synchronous code. None ever raises."""
 
-import asyncio
 import logging
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
 
-from apps.live.hub import LAYER_PATIENCE, current_hub
+from apps.accounts.sign_ins import digest
+from apps.live.hub import hub_of_this_process
+from apps.live.layer import send_to_layer
 
 logger = logging.getLogger(__name__)
 
 
 def change(topic: str, seq: int, html: str) -> None:
-    """Hand change `seq` to every page that listens to `topic`, in this process and the others. Never raises."""
+    """Hand change `seq` to every page that listens to `topic`, in this process and the others."""
     _tell({"type": "live.change", "topic": topic, "seq": seq, "html": html})
 
 
 def revoke(topic: str, *, user_id: int | None, html: str) -> None:
-    """End the pages that one person (or, with None, anybody) has open on `topic`, showing `html`. Never raises."""
+    """End the pages that one person (or, with None, anybody) has open on `topic`, showing `html`."""
     _tell({"type": "live.revoke", "topic": topic, "user_id": user_id, "html": html})
 
 
 def check(topic: str, *, html: str) -> None:
-    """End the pages of those who may no longer listen to `topic`, showing `html`. Never raises."""
+    """End the pages of those who may no longer listen to `topic`, showing `html`."""
     _tell({"type": "live.check", "topic": topic, "html": html})
+
+
+def sign_out(session_key: str) -> None:
+    """End all pages of a session that is over."""
+    _tell({"type": "live.sign_out", "session": digest(session_key)})
+
+
+def check_user(user_id: int) -> None:
+    """End a person's pages where they are no longer signed in as they were."""
+    _tell({"type": "live.check_user", "user_id": user_id})
 
 
 def _tell(message: dict[str, Any]) -> None:
     try:
-        async_to_sync(_tell_everyone)(message)
+        # A server's threads only leave the message with its loop: nobody's post waits for other pages.
+        if hub := hub_of_this_process():
+            hub.tell_soon(message)
+        else:
+            async_to_sync(send_to_layer)(message)
     except Exception:
         # What happened is stored, and pages find it by its number: a broadcast that fails only delays it.
-        logger.exception("Could not broadcast to %s", message["topic"])
-
-
-async def _tell_everyone(message: dict[str, Any]) -> None:
-    # This process first, and not through the layer: its pages hear even when the layer is gone.
-    await current_hub().handle(message)
-    try:
-        async with asyncio.timeout(LAYER_PATIENCE):
-            await get_channel_layer().group_send(message["topic"], message)
-    except Exception as error:
-        logger.warning("The channel layer did not take a broadcast: %r", error)
+        logger.exception("Could not broadcast %s", message["type"])

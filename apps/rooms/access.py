@@ -72,13 +72,22 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
     return Visit(room=room, viewer=viewer, role=role)
 
 
-def who_may_see(room_pk: int, user_ids: set[int | None]) -> set[int | None]:
-    """Those of the users (None: nobody signed in) who may see a room."""
-    room = Room.objects.filter(pk=room_pk).first()
-    if room is None:
-        return set()
-    if room.access == Room.Access.PUBLIC:
-        return user_ids
-    if room.access == Room.Access.OPEN:
-        return user_ids - {None}
-    return user_ids & set(room.memberships.values_list("user_id", flat=True))
+def who_may_see(listening: dict[int, set[int | None]]) -> dict[int, set[int | None]]:
+    """For each room, by its primary key, those of the users (None: nobody signed in) who may see it."""
+    rooms = {room.pk: room for room in Room.objects.filter(pk__in=listening).only("access")}
+    private = {pk for pk, room in rooms.items() if room.access == Room.Access.PRIVATE}
+    members: dict[int, set[int | None]] = {pk: set() for pk in private}
+    if private:
+        asked = {user_id for pk in private for user_id in listening[pk]}
+        found = Membership.objects.filter(room__in=private, user__in=asked)
+        for room_pk, user_id in found.values_list("room_id", "user_id"):
+            members[room_pk].add(user_id)
+    allowed: dict[int, set[int | None]] = {pk: set() for pk in listening}
+    for pk, room in rooms.items():
+        if room.access == Room.Access.PUBLIC:
+            allowed[pk] = set(listening[pk])
+        elif room.access == Room.Access.OPEN:
+            allowed[pk] = listening[pk] - {None}
+        else:
+            allowed[pk] = listening[pk] & members[pk]
+    return allowed

@@ -1,5 +1,5 @@
-// Keeps the page's place in the room's numbered changes: says where it stands when it connects again, notices a
-// number that is missing, and tells the reader while the page is not live.
+// Keeps the page live: connects again when the connection is lost, says where in the room's numbered changes it
+// stands, notices a number that is missing or a server that has fallen silent, and tells the reader while it is not live.
 
 const live = document.querySelector("[hx-ws\\:connect]");
 const status = document.getElementById("connection-status");
@@ -9,44 +9,99 @@ const FINAL = {
   4401: "You are signed out, so this page shows nothing new. Sign in again to go on.",
   4403: "You may no longer read this room. This page shows nothing new.",
   4404: "This room is gone, or you may no longer read it. This page shows nothing new.",
+  4429: "This page was closed because too much came from you. Wait a moment, then reload it.",
 };
 const PATIENCE = 2000; // milliseconds without a connection before the reader is told
+const FIRST_PAUSE = 500; // milliseconds before trying again, at most; twice as long each time, up to the longest
+const LONGEST_PAUSE = 15000;
+const STEADY = 5000; // milliseconds after which a connection counts as one that works
+const SILENCE = 45000; // milliseconds; the server says something every 30 seconds
 
 if (live) follow(Number(live.dataset.head));
 
 function follow(head) {
-  let timer = setTimeout(tellNotLive, PATIENCE);
+  let connection = null;
+  let isOver = false;
   let told = false;
+  let attempt = 0;
+  let heardAt = Date.now();
+  let openedAt = Infinity;
+  let retry = null;
+  let telling = setTimeout(tellNotLive, PATIENCE);
 
-  live.addEventListener("htmx:ws:after:connection", () => {
-    clearTimeout(timer);
-    timer = null;
-    if (told) say("Live again.");
+  live.addEventListener("htmx:ws:before:connection", ({ detail }) => {
+    connection = detail.connection;
+    heardAt = Date.now();
+    const url = new URL(connection.url);
+    url.searchParams.set("since", head);
+    connection.url = url.href;
+  });
+
+  live.addEventListener("htmx:ws:after:connection", ({ detail }) => {
+    if (detail.connection !== connection) return;
+    heardAt = openedAt = Date.now();
+    clearTimeout(telling);
+    telling = null;
+    if (told) announce.textContent = "Live again.";
     told = false;
     status.hidden = true;
     status.textContent = "";
   });
 
   live.addEventListener("htmx:ws:after:message:incoming", ({ detail }) => {
+    if (detail.connection !== connection) return;
+    heardAt = Date.now();
     const [, after, value] = /^<hx-seq after="(\d+)" value="(\d+)">/.exec(detail.message.data)?.map(Number) ?? [];
     if (value === undefined) return;
     // Something before this frame never came: connecting again from where we stand brings it.
-    if (after > head) detail.connection.socket?.close();
+    if (after > head) giveUp();
     else head = Math.max(head, value);
   });
 
-  live.addEventListener("htmx:ws:before:connection", ({ detail }) => stateHead(detail.connection));
-
   live.addEventListener("htmx:ws:close", ({ detail }) => {
-    stateHead(detail.connection);
-    if (FINAL[detail.code]) tell(FINAL[detail.code]);
-    else timer ??= setTimeout(tellNotLive, PATIENCE);
+    if (detail.connection === connection) lost(detail.code);
   });
 
-  function stateHead(connection) {
-    const url = new URL(connection.url);
-    url.searchParams.set("since", head);
-    connection.url = url.href;
+  // At once when there is reason to think that it works again; elsewhere at a random moment, so that the pages of
+  // a server that was restarted do not all come together.
+  addEventListener("online", () => connectNow(0));
+  addEventListener("pageshow", ({ persisted }) => persisted && connectNow(0));
+  document.addEventListener("visibilitychange", () => document.hidden || connectNow(SILENCE));
+  setInterval(() => connection && Date.now() - heardAt > SILENCE && giveUp(), SILENCE / 10);
+
+  function connectNow(silence) {
+    if (connection && Date.now() - heardAt < silence) return;
+    attempt = 0;
+    if (connection) giveUp();
+    connect();
+  }
+
+  // A connection whose other end is gone may take minutes to close; the page does not wait for that.
+  function giveUp() {
+    const socket = connection.socket;
+    delete live._htmx.ws.connection;
+    lost();
+    socket?.close();
+  }
+
+  function lost(code) {
+    connection = null;
+    if (Date.now() - openedAt > STEADY) attempt = 0;
+    openedAt = Infinity;
+    live.dispatchEvent(new Event("connection-lost"));
+    if (FINAL[code]) {
+      isOver = true;
+      tell(FINAL[code]);
+      return;
+    }
+    telling ??= setTimeout(tellNotLive, PATIENCE);
+    clearTimeout(retry);
+    retry = setTimeout(connect, Math.random() * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** attempt++));
+  }
+
+  function connect() {
+    clearTimeout(retry);
+    if (!connection && !isOver) htmx.trigger(live, "reconnect");
   }
 
   function tellNotLive() {
@@ -55,13 +110,9 @@ function follow(head) {
   }
 
   function tell(text) {
-    clearTimeout(timer);
+    clearTimeout(telling);
     status.textContent = text;
     status.hidden = false;
-    say(text);
-  }
-
-  function say(text) {
     announce.textContent = text;
   }
 }

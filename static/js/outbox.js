@@ -4,6 +4,7 @@
 
 const composer = document.getElementById("composer");
 const live = document.querySelector("[hx-ws\\:connect]");
+const announce = document.getElementById("announce");
 
 const PATIENCE = 8000; // milliseconds until an unanswered message is sent again by form
 const PAUSE = 5000; // milliseconds between tries while neither way works
@@ -30,7 +31,7 @@ function keep(composer, live) {
   });
 
   live.addEventListener("htmx:ws:error", ({ detail }) => {
-    // Closed for good, so the extension gives up on what is sent; the form's address may still take it.
+    // Without a connection the extension gives up on what is sent; the form's address may still take it.
     if (detail.error === "Connection not open") accept(Object.fromEntries(new FormData(composer)));
   });
 
@@ -52,13 +53,13 @@ function keep(composer, live) {
     flush();
   });
 
-  live.addEventListener("htmx:ws:close", () => {
+  live.addEventListener("connection-lost", () => {
     socket = null;
     underWay = null;
     flush();
   });
 
-  // Fragments that only the sender gets: <hx-sent client message> and <hx-refused client>.
+  // Fragments that only the sender gets: <hx-sent client message>, <hx-refused client> and <hx-delayed client>.
   htmx.registerExtension("outbox", {
     htmx_process_sent: (fragment) => {
       const pending = document.getElementById(`pending-${fragment.getAttribute("client")}`);
@@ -71,6 +72,9 @@ function keep(composer, live) {
       document.getElementById(`pending-${entry.client_id}`)?.remove();
       box.value = box.value.trim() ? `${entry.body}\n\n${box.value}` : entry.body;
       box.setAttribute("aria-invalid", "true");
+    },
+    htmx_process_delayed: (fragment) => {
+      if (underWay?.client_id === fragment.getAttribute("client")) tryLater(underWay);
     },
   });
 
@@ -106,10 +110,22 @@ function keep(composer, live) {
       if (!text.startsWith("<hx-")) throw new Error(`The message was answered with ${response.status}`);
       await htmx.swap({ sourceElement: live, target: live, swap: "none", text });
     } catch {
-      // Said by the page's status; the message stays in the outbox and goes when one of the ways works.
-      underWay = null;
-      timer = setTimeout(flush, PAUSE);
+      tryLater(entry);
     }
+  }
+
+  // Neither the socket nor the form's address takes it now. It stays in the outbox and goes when one of them does.
+  function tryLater(entry) {
+    if (underWay !== entry) return;
+    const text = "Not stored yet. It is kept here and sent again by itself.";
+    const note = document.querySelector(`#pending-${entry.client_id} .meta`);
+    if (note && note.textContent !== text) {
+      note.textContent = text;
+      announce.textContent = "Your message is not stored yet. It is kept and sent again by itself.";
+    }
+    underWay = null;
+    clearTimeout(timer);
+    timer = setTimeout(flush, PAUSE);
   }
 
   function settle(clientId) {

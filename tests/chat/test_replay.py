@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.chat import replay, services
 from apps.chat.replay import changes_since
-from apps.live.hub import Batch
+from apps.live.sources import Batch
 from apps.rooms import services as rooms
 from apps.rooms.models import Room
 from tests.conftest import Cast, make_user, say
@@ -32,23 +32,23 @@ def replaced(html: str) -> list[str]:
 
 def test_who_stands_at_the_end_missed_nothing(cast: Cast) -> None:
     message = say(cast.room, cast.member)
-    assert changes_since(cast.room.pk, message.seq) == Batch(message.seq, "")
+    assert changes_since(cast.room.pk, message.seq) == Batch(message.seq, message.seq)
 
 
 def test_new_messages_are_inserted_in_order(cast: Cast) -> None:
     since = cast.room.last_seq
     posted = [say(cast.room, cast.member).seq for _ in range(3)]
     batch = changes_since(cast.room.pk, since)
-    assert (batch.head, inserted(batch.html), replaced(batch.html)) == (posted[-1], posted, [])
+    assert (batch.head, inserted("".join(batch.pieces)), replaced("".join(batch.pieces))) == (posted[-1], posted, [])
 
 
 def test_a_known_message_that_changed_is_replaced_where_it_stands(cast: Cast) -> None:
     message = say(cast.room, cast.member)
     services.edit_message(message=message, body="New")
     batch = changes_since(cast.room.pk, message.seq)
-    assert replaced(batch.html) == [f"#message-{message.pk}"]
-    assert not inserted(batch.html)
-    assert "<p>New</p>" in batch.html
+    assert replaced("".join(batch.pieces)) == [f"#message-{message.pk}"]
+    assert not inserted("".join(batch.pieces))
+    assert "<p>New</p>" in "".join(batch.pieces)
 
 
 def test_a_message_that_is_new_and_edited_comes_once_as_it_is_now(cast: Cast) -> None:
@@ -56,16 +56,16 @@ def test_a_message_that_is_new_and_edited_comes_once_as_it_is_now(cast: Cast) ->
     first, second = say(cast.room, cast.member, "Old"), say(cast.room, cast.member)
     services.edit_message(message=first, body="New")
     batch = changes_since(cast.room.pk, since)
-    assert inserted(batch.html) == [first.seq, second.seq]
-    assert "Old" not in batch.html
+    assert inserted("".join(batch.pieces)) == [first.seq, second.seq]
+    assert "Old" not in "".join(batch.pieces)
 
 
 def test_a_deletion_takes_the_text_from_the_page(cast: Cast) -> None:
     message = say(cast.room, cast.member, "Secret")
     services.delete_message(message=message, deleter=cast.member)
     batch = changes_since(cast.room.pk, message.seq)
-    assert "This message was deleted." in batch.html
-    assert "Secret" not in batch.html
+    assert "This message was deleted." in "".join(batch.pieces)
+    assert "Secret" not in "".join(batch.pieces)
 
 
 def test_a_rename_and_a_newcomer_are_told(cast: Cast) -> None:
@@ -74,9 +74,9 @@ def test_a_rename_and_a_newcomer_are_told(cast: Cast) -> None:
     rooms.add_member(room=cast.room, user=make_user("zoe"))
     batch = changes_since(cast.room.pk, since)
     assert batch.head == since + 2
-    assert replaced(batch.html) == ["#room-details", "#members-panel", "#member-count"]
-    assert "Cellar" in batch.html
-    assert "zoe" in batch.html
+    assert replaced("".join(batch.pieces)) == ["#room-details", "#members-panel", "#member-count"]
+    assert "Cellar" in "".join(batch.pieces)
+    assert "zoe" in "".join(batch.pieces)
 
 
 @pytest.fixture
@@ -91,14 +91,14 @@ def test_who_missed_too_much_gets_the_newest_messages_instead(cast: Cast) -> Non
     posted = [say(cast.room, cast.member).seq for _ in range(4)]
     batch = changes_since(cast.room.pk, since)
     assert batch.head == posted[-1]
-    assert replaced(batch.html) == ["#conversation"]
-    assert 'id="messages"' in batch.html
+    assert replaced("".join(batch.pieces)) == ["#conversation"]
+    assert 'id="messages"' in "".join(batch.pieces)
 
 
 def test_a_room_that_is_gone_has_nothing_to_tell(cast: Cast) -> None:
     pk = cast.room.pk
     rooms.delete_room(room=cast.room)
-    assert changes_since(pk, 7) == Batch(7, "")
+    assert changes_since(pk, 7) == Batch(7, 7)
 
 
 @pytest.mark.parametrize("count", [1, 20])

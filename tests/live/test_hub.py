@@ -10,29 +10,43 @@ from typing import Any
 import pytest
 from channels.layers import get_channel_layer
 
-from apps.live import broadcast, hub
-from apps.live.hub import Batch, Hub, current_hub
+from apps.accounts.sign_ins import SignIn
+from apps.live import broadcast, hub, layer, listeners, sources, watch
+from apps.live.hub import Hub, current_hub
+from apps.live.lines import Burst
+from apps.live.listeners import COME_BACK
+from apps.live.sources import Batch
 
 TOPIC = "test.1"
 
 
-class Listener:
-    """A page that notes what it is shown."""
+class Listener(listeners.Listener):
+    """A page that notes what it is shown; it is its own line."""
 
     def __init__(self, user_id: int | None = 1) -> None:
-        self.user_id = user_id
-        self.frames: list[str] = []
-        self.farewell = ""
-        self.was_sent_back = False
+        super().__init__(line=self, sign_in=SignIn(user_id, session_key=f"session {user_id}"))
+        self.written: list[str] = []
+        self.code: int | None = None
+        self.unread = 0
 
-    async def send_back(self) -> None:
-        self.was_sent_back = True
+    def write(self, burst: Burst) -> bool:
+        self.written += burst.texts
+        return True
 
-    async def send_frame(self, frame: str) -> None:
-        self.frames.append(frame)
+    def close(self, code: int) -> None:
+        self.code = code
 
-    async def revoke(self, html: str) -> None:
-        self.farewell = html
+    @property
+    def frames(self) -> list[str]:
+        return [text for text in self.written if text.startswith("<hx-seq")]
+
+    @property
+    def farewell(self) -> str:
+        return "".join(text for text in self.written if not text.startswith("<hx-seq"))
+
+    @property
+    def was_sent_back(self) -> bool:
+        return self.code == COME_BACK
 
     @property
     def shown(self) -> list[str]:
@@ -59,8 +73,8 @@ class Database:
     async def heads(self, topics: list[str]) -> dict[str, int]:
         return dict.fromkeys(topics, self.head)
 
-    async def allowed(self, topic: str, user_ids: set[int | None]) -> set[int | None]:
-        return user_ids & self.members
+    async def allowed(self, listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
+        return {topic: user_ids & self.members for topic, user_ids in listening.items()}
 
     async def replay(self, topic: str, since: int) -> Batch:
         self.asked.append(since)
@@ -68,13 +82,13 @@ class Database:
             await self.gate.wait()
         if self.broken:
             raise OSError("the database is away")
-        return Batch(self.head, "".join(f"[{number}]" for number in range(since + 1, self.head + 1)))
+        return Batch(since, self.head, ("".join(f"[{number}]" for number in range(since + 1, self.head + 1)),))
 
 
 @pytest.fixture
 def database() -> Database:
     database = Database()
-    hub.register("test", database)
+    sources.register("test", database)
     return database
 
 
@@ -96,7 +110,15 @@ async def joined(since: int = 0, head: int = 0, listener: Listener | None = None
     listener = listener or Listener()
     await current_hub().join(listener, TOPIC, since=since, head=head)
     yield listener
-    await current_hub().leave(listener, TOPIC)
+    current_hub().leave(listener, TOPIC)
+
+
+async def deliver(topic: str, seq: int, html: str) -> None:
+    """Let a change arrive, and give the hub the turn of the loop in which it hands it out."""
+    current_hub().deliver(topic, seq, html)
+    topics = current_hub().topics
+    while topic in topics and topics[topic].handing_out:
+        await asyncio.sleep(0)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -108,7 +130,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def test_changes_reach_every_listener_once_in_order(database: Database) -> None:
     async with joined() as one, joined() as two:
         for number in (1, 2, 3):
-            await current_hub().deliver(TOPIC, number, f"[{number}]")
+            await deliver(TOPIC, number, f"[{number}]")
     assert one.shown == two.shown == ["[1]", "[2]", "[3]"]
     assert one.numbers == [(0, 1), (1, 2), (2, 3)]
 
@@ -116,7 +138,7 @@ async def test_changes_reach_every_listener_once_in_order(database: Database) ->
 @in_a_loop
 async def test_a_frame_is_made_once_for_all(database: Database) -> None:
     async with joined() as one, joined() as two:
-        await current_hub().deliver(TOPIC, 1, "[1]")
+        await deliver(TOPIC, 1, "[1]")
     assert one.frames[0] is two.frames[0]
 
 
@@ -124,7 +146,7 @@ async def test_a_frame_is_made_once_for_all(database: Database) -> None:
 async def test_a_change_that_comes_twice_is_shown_once(database: Database) -> None:
     async with joined() as listener:
         for number in (1, 1, 2, 1, 2):
-            await current_hub().deliver(TOPIC, number, f"[{number}]")
+            await deliver(TOPIC, number, f"[{number}]")
     assert listener.shown == ["[1]", "[2]"]
 
 
@@ -133,7 +155,7 @@ async def test_changes_that_cross_are_put_in_order_without_asking_the_database(d
     async with joined() as listener:
         database.asked.clear()
         for number in (3, 2, 1):
-            await current_hub().deliver(TOPIC, number, f"[{number}]")
+            await deliver(TOPIC, number, f"[{number}]")
         assert listener.shown == ["[1]", "[2]", "[3]"]
         assert not database.asked
 
@@ -141,9 +163,9 @@ async def test_changes_that_cross_are_put_in_order_without_asking_the_database(d
 @in_a_loop
 async def test_a_change_that_was_lost_is_filled_in_from_the_database(database: Database) -> None:
     async with joined() as listener:
-        await current_hub().deliver(TOPIC, 1, "[1]")
+        await deliver(TOPIC, 1, "[1]")
         database.head = 4
-        await current_hub().deliver(TOPIC, 4, "[4]")
+        await deliver(TOPIC, 4, "[4]")
         assert listener.shown == ["[1]"]
         await until(lambda: len(listener.frames) == 2)
     assert listener.shown == ["[1]", "[2][3][4]"]
@@ -154,7 +176,7 @@ async def test_a_change_that_was_lost_is_filled_in_from_the_database(database: D
 async def test_a_gap_is_filled_when_the_database_is_back(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     async with joined() as listener:
         database.head, database.broken = 2, True
-        await current_hub().deliver(TOPIC, 2, "[2]")
+        await deliver(TOPIC, 2, "[2]")
         await until(lambda: "Could not replay" in caplog.text)
         database.broken = False
         await until(lambda: listener.frames)
@@ -165,7 +187,7 @@ async def test_a_gap_is_filled_when_the_database_is_back(database: Database, cap
 async def test_who_joins_late_first_gets_what_they_missed(database: Database) -> None:
     database.head = 3
     async with joined(since=1, head=3) as listener:
-        await current_hub().deliver(TOPIC, 4, "[4]")
+        await deliver(TOPIC, 4, "[4]")
     assert listener.shown == ["[2][3]", "[4]"]
     assert listener.numbers == [(1, 3), (3, 4)]
 
@@ -186,7 +208,7 @@ async def test_what_arrives_during_a_replay_waits_and_is_not_shown_twice(databas
         joining = asyncio.create_task(current_hub().join(listener, TOPIC, since=0, head=2))
         await until(lambda: len(database.asked) == 2)
         for number in (1, 2, 3):
-            await current_hub().deliver(TOPIC, number, f"[{number}]")
+            await deliver(TOPIC, number, f"[{number}]")
         assert other.shown == ["[1]", "[2]", "[3]"]
         assert not listener.frames
         database.head = 2
@@ -199,7 +221,9 @@ async def test_what_arrives_during_a_replay_waits_and_is_not_shown_twice(databas
 async def test_the_last_change_is_found_though_the_layer_lost_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "HEADS_PAUSE", (0.01, 0.02))
+    monkeypatch.setattr(watch, "PAUSE", (0.01, 0.02))
+    monkeypatch.setattr(watch, "which_ended", lambda sign_ins: {})
+    database.members = {1}
     async with joined() as listener:
         database.head = 2
         await until(lambda: listener.frames)
@@ -218,12 +242,12 @@ async def test_one_page_that_learns_of_a_change_teaches_the_others(database: Dat
 @in_a_loop
 async def test_a_listener_that_fails_harms_no_other(database: Database) -> None:
     class Broken(Listener):
-        async def send_frame(self, frame: str) -> None:
-            raise OSError("gone")
+        def write(self, burst: Burst) -> bool:
+            return False
 
     async with joined(listener=Broken()) as broken, joined() as sound:
         for number in (1, 2):
-            await current_hub().deliver(TOPIC, number, f"[{number}]")
+            await deliver(TOPIC, number, f"[{number}]")
         assert len(current_hub().topics[TOPIC].subscriptions) == 1
     assert sound.shown == ["[1]", "[2]"]
     assert broken.was_sent_back
@@ -240,7 +264,7 @@ async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
         joining = asyncio.create_task(current_hub().join(slow, TOPIC, since=0, head=1))
         await until(lambda: len(database.asked) == 2)
         for number in range(1, 6):
-            await current_hub().deliver(TOPIC, number, f"[{number}]")
+            await deliver(TOPIC, number, f"[{number}]")
         assert slow.was_sent_back
         assert slow not in current_hub().topics[TOPIC].subscriptions
         database.gate.set()
@@ -253,7 +277,7 @@ async def test_what_waits_for_a_missing_number_is_bounded(database: Database, mo
     monkeypatch.setattr(hub, "MOST_WAITING", 3)
     async with joined() as listener:
         for number in range(2, 12):
-            await current_hub().deliver(TOPIC, number, f"[{number}]")
+            await deliver(TOPIC, number, f"[{number}]")
             assert len(current_hub().topics[TOPIC].early) <= 3
         database.head = 11
         await until(lambda: listener.frames)
@@ -263,8 +287,8 @@ async def test_what_waits_for_a_missing_number_is_bounded(database: Database, mo
 @in_a_loop
 async def test_revoking_ends_the_pages_of_one_person(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as mine, joined(listener=Listener(user_id=2)) as theirs:
-        await current_hub().revoke(TOPIC, 1, "Out.")
-        await current_hub().deliver(TOPIC, 1, "[1]")
+        current_hub().revoke(TOPIC, 1, "Out.")
+        await deliver(TOPIC, 1, "[1]")
     assert (mine.farewell, mine.frames) == ("Out.", [])
     assert (theirs.farewell, theirs.shown) == ("", ["[1]"])
 
@@ -272,7 +296,7 @@ async def test_revoking_ends_the_pages_of_one_person(database: Database) -> None
 @in_a_loop
 async def test_revoking_for_nobody_in_particular_ends_all_pages(database: Database) -> None:
     async with joined(listener=Listener(user_id=None)) as stranger, joined() as member:
-        await current_hub().revoke(TOPIC, None, "Gone.")
+        current_hub().revoke(TOPIC, None, "Gone.")
         assert TOPIC not in current_hub().topics
     assert stranger.farewell == member.farewell == "Gone."
 
@@ -281,7 +305,8 @@ async def test_revoking_for_nobody_in_particular_ends_all_pages(database: Databa
 async def test_a_check_ends_the_pages_of_those_who_may_no_longer_listen(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
         database.members = {1}
-        await current_hub().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+        current_hub().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+        await until(lambda: stranger.farewell)
     assert (member.farewell, stranger.farewell) == ("", "Closed.")
 
 
@@ -299,14 +324,14 @@ async def test_nothing_is_left_when_all_have_gone(database: Database) -> None:
         async with joined():
             pass
     assert not current_hub().topics
-    assert not current_hub().subscribed
-    assert current_hub().channel not in get_channel_layer().groups.get(TOPIC, {})
+    await until(lambda: current_hub().layer.subscribed == {layer.EVERYONE})
+    assert current_hub().layer.channel not in get_channel_layer().groups.get(TOPIC, {})
 
 
 @in_a_loop
 async def test_what_another_process_broadcasts_is_heard(database: Database) -> None:
     async with joined() as listener:
-        await until(lambda: current_hub().subscribed)
+        await until(lambda: TOPIC in current_hub().layer.subscribed)
         layer = get_channel_layer()
         await layer.group_send(TOPIC, {"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[1]"})
         await until(lambda: listener.frames)
@@ -328,11 +353,10 @@ class BrokenLayer:
 async def test_without_the_layer_this_processs_own_pages_still_hear(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (hub, broadcast):
-        monkeypatch.setattr(module, "get_channel_layer", BrokenLayer)
+    monkeypatch.setattr(layer, "get_channel_layer", BrokenLayer)
     async with joined() as listener:
-        await asyncio.to_thread(lambda: None)
-        await broadcast._tell_everyone({"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[1]"})
+        await asyncio.to_thread(broadcast.change, TOPIC, 1, "[1]")
+        await until(lambda: listener.frames)
     assert listener.shown == ["[1]"]
 
 
@@ -340,10 +364,10 @@ def test_a_broadcast_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) 
     def fail() -> Hub:
         raise RuntimeError("no hub")
 
-    monkeypatch.setattr(broadcast, "current_hub", fail)
+    monkeypatch.setattr(broadcast, "hub_of_this_process", fail)
     broadcast.change(TOPIC, 1, "[1]")
     broadcast.revoke(TOPIC, user_id=None, html="")
 
 
 def test_a_frame_begins_with_a_tag_of_ours() -> None:
-    assert hub.frame(after=1, seq=2, html='{"content": ""}').startswith("<hx-seq ")
+    assert sources.frame(after=1, seq=2, html='{"content": ""}').startswith("<hx-seq ")

@@ -1,0 +1,90 @@
+"""Who an open page belongs to, and whether they are still signed in the way they were when it was opened."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from importlib import import_module
+from itertools import islice
+from math import inf
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, load_backend
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from apps.accounts.models import User
+
+SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
+
+# How many values go into one query.
+AT_ONCE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """One person in one browser; with `user_id` None, nobody. `expires` is in seconds since the epoch."""
+
+    user_id: int | None
+    session_key: str = ""
+    # Changes with the password, as the session's own copy does not.
+    auth_hash: str = ""
+    expires: float = inf
+
+
+NOBODY = SignIn(user_id=None)
+
+
+class Ending(Enum):
+    """How a sign-in is over."""
+
+    SIGNED_OUT = 1
+    # The session has gone, perhaps only to a new key: the browser knows, and may come again.
+    MOVED = 2
+
+
+def digest(session_key: str) -> str:
+    """A name for a session that does not give its key away."""
+    return hashlib.sha256(session_key.encode()).hexdigest()
+
+
+def sign_in_from(session_key: str | None) -> tuple[User | AnonymousUser, SignIn]:
+    """
+    Who the session belongs to.
+
+    As `django.contrib.auth.get_user`, but it never changes the session: a socket could not tell the browser.
+    """
+    session = SessionStore(session_key)
+    user_id, backend = session.get(SESSION_KEY), session.get(BACKEND_SESSION_KEY)
+    if user_id is None or backend not in settings.AUTHENTICATION_BACKENDS:
+        return AnonymousUser(), NOBODY
+    user = load_backend(backend).get_user(user_id)
+    if not isinstance(user, User):
+        return AnonymousUser(), NOBODY
+    auth_hash = user.get_session_auth_hash()
+    known = session.get(HASH_SESSION_KEY, "")
+    if not any(constant_time_compare(known, one) for one in (auth_hash, *user.get_session_auth_fallback_hash())):
+        return AnonymousUser(), NOBODY
+    return user, SignIn(user.pk, str(session_key), auth_hash, session.get_expiry_date().timestamp())
+
+
+def which_ended(sign_ins: Iterable[SignIn]) -> dict[SignIn, Ending]:
+    """Those of the sign-ins that are over, and how: two queries for some thousands of them."""
+    ended: dict[SignIn, Ending] = {}
+    left = iter(sign_ins)
+    while some := list(islice(left, AT_ONCE)):
+        keys = [one.session_key for one in some]
+        sessions = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+        living = set(sessions.values_list("session_key", flat=True))
+        users = User.objects.filter(pk__in={one.user_id for one in some}, is_active=True).only("password")
+        hashes = {user.pk: user.get_session_auth_hash() for user in users}
+        for one in some:
+            if one.user_id not in hashes:
+                ended[one] = Ending.SIGNED_OUT
+            elif one.session_key not in living:
+                ended[one] = Ending.MOVED
+            elif hashes[one.user_id] != one.auth_hash:
+                ended[one] = Ending.SIGNED_OUT
+    return ended

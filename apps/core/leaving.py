@@ -1,0 +1,101 @@
+"""Leaving in good order: what a process does between SIGTERM and its end."""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+# How long what was begun may take after the pages have gone, in seconds.
+PATIENCE = 10.0
+PAUSE = 0.05
+
+type_of_farewell = Callable[[], Awaitable[None]]
+
+
+class State:
+    """Of this process."""
+
+    is_leaving = False
+    # Requests and posts that have been begun and not finished.
+    begun = 0
+    # Kept so that it does not vanish.
+    task: asyncio.Task[None] | None = None
+
+
+_farewells: list[type_of_farewell] = []
+
+
+def before_leaving(farewell: type_of_farewell) -> None:
+    """Have `farewell` awaited when the process is told to end."""
+    _farewells.append(farewell)
+
+
+@contextmanager
+def work() -> Iterator[None]:
+    """Something that the process finishes before it ends."""
+    State.begun += 1
+    try:
+        yield
+    finally:
+        State.begun -= 1
+
+
+def counted(application: Any) -> Any:
+    """The ASGI application, with its requests counted as work."""
+
+    async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        with work():
+            await application(scope, receive, send)
+
+    return wrapped
+
+
+async def leave() -> None:
+    """Say farewell to the pages, then wait for what was begun."""
+    for farewell in _farewells:
+        await farewell()
+    for _ in range(int(PATIENCE / PAUSE)):
+        # Once at least, so that the last words are on their way.
+        await asyncio.sleep(PAUSE)
+        if not State.begun:
+            break
+
+
+def leave_on_sigterm() -> None:
+    """Leave in good order under Daphne, which by itself drops everything at once. Call it before the server runs."""
+    from twisted.internet import reactor
+
+    # Once the reactor runs, since it sets handlers of its own when it starts.
+    reactor.callWhenRunning(_listen_to_sigterm)
+
+
+def _listen_to_sigterm() -> None:
+    from twisted.internet import reactor
+
+    if threading.current_thread() is not threading.main_thread():
+        return  # runserver with its reloader, which ends its child by itself
+    loop = asyncio.get_event_loop()
+
+    async def leave_and_stop() -> None:
+        try:
+            await leave()
+        except Exception:
+            logger.exception("Could not leave in good order")
+        finally:
+            reactor.stop()  # type: ignore[misc]
+
+    def begin() -> None:
+        if State.is_leaving:
+            return
+        State.is_leaving = True
+        State.task = loop.create_task(leave_and_stop())
+
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(begin))

@@ -1,0 +1,113 @@
+"""The hub's link to the channel layer: what other processes broadcast, and what this one tells them."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Set
+from typing import Any
+
+from channels.layers import get_channel_layer
+
+logger = logging.getLogger(__name__)
+
+# The group that every process is in, for what concerns people and not a topic.
+EVERYONE = "live.everyone"
+# How long the layer may take to accept a frame or a subscription, in seconds.
+PATIENCE = 2.0
+# How often subscriptions are brought up to date, in seconds.
+PAUSE = 1.0
+# Broadcasts that may wait while the layer is away; others find by their number what is dropped.
+MOST_WAITING = 1000
+
+
+class LayerLink:
+    """Subscribes to the topics in `wanted`, which changes, and gives what arrives to `handle`."""
+
+    def __init__(self, wanted: Set[str], handle: Callable[[dict[str, Any]], None]) -> None:
+        self.wanted = wanted
+        self.handle = handle
+        self.channel: str | None = None
+        self.subscribed: set[str] = set()
+        self.subscribing = asyncio.Lock()
+        self.waiting: deque[dict[str, Any]] = deque(maxlen=MOST_WAITING)
+        self.sending: asyncio.Task[None] | None = None
+        self.tasks: list[asyncio.Task[None]] = []
+
+    # Out
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Broadcast to the other processes, in order, as soon as the layer takes it. Never raises."""
+        self.waiting.append(message)
+        if self.sending is None or self.sending.done():
+            self.sending = asyncio.create_task(self.send_waiting())
+
+    async def send_waiting(self) -> None:
+        while self.waiting:
+            await send_to_layer(self.waiting.popleft())
+
+    # In
+
+    async def subscribe(self, name: str) -> None:
+        """Make the layer's subscription to a topic agree with whether anybody wants it."""
+        if not self.tasks:
+            self.tasks = [asyncio.create_task(work) for work in (self.receive(), self.keep_subscribed())]
+        layer = get_channel_layer()
+        async with self.subscribing:
+            if self.channel is None:
+                return  # `receive` subscribes to all topics when it has its channel
+            is_wanted = name in self.wanted or name == EVERYONE
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    if is_wanted and name not in self.subscribed:
+                        await layer.group_add(name, self.channel)
+                        self.subscribed.add(name)
+                    elif not is_wanted and name in self.subscribed:
+                        await layer.group_discard(name, self.channel)
+                        self.subscribed.discard(name)
+            except Exception as error:
+                # keep_subscribed tries again.
+                logger.warning("The channel layer did not take a subscription to %s: %r", name, error)
+
+    async def keep_subscribed(self) -> None:
+        """Leave topics that nobody wants any more, and enter those that the layer did not take when it was asked."""
+        while True:
+            await asyncio.sleep(PAUSE)
+            for name in self.subscribed ^ {*self.wanted, EVERYONE}:
+                await self.subscribe(name)
+
+    async def receive(self) -> None:
+        """Hand on what other processes broadcast, for as long as this process lives."""
+        layer = get_channel_layer()
+        while True:
+            try:
+                channel = self.channel or await self.open_channel(layer)
+                message = await layer.receive(channel)
+            except Exception as error:
+                logger.warning("The channel layer cannot be read, trying again: %r", error)
+                self.channel = None
+                await asyncio.sleep(1)
+                continue
+            try:
+                self.handle(message)
+            except Exception:
+                logger.exception("A broadcast could not be handled")
+
+    async def open_channel(self, layer: Any) -> str:
+        """A channel of this process's own, subscribed to every topic that is wanted."""
+        async with self.subscribing:
+            channel: str = await layer.new_channel()
+            wanted = {*self.wanted, EVERYONE}
+            for name in wanted:
+                await layer.group_add(name, channel)
+            self.subscribed = wanted
+            self.channel = channel
+        return channel
+
+
+async def send_to_layer(message: dict[str, Any]) -> None:
+    """Broadcast one message to the processes that listen to its topic. Never raises: a broadcast is only a hint."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await get_channel_layer().group_send(message.get("topic", EVERYONE), message)
+    except Exception as error:
+        logger.warning("The channel layer did not take a broadcast: %r", error)

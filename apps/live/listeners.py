@@ -1,0 +1,31 @@
+"""An open page, as the hub knows it."""
+
+from dataclasses import dataclass
+
+from apps.accounts.sign_ins import SignIn
+from apps.live.lines import Burst, Line
+
+# Close codes (docs/architecture.md). A page stays away after the first two and comes back after the third.
+SIGNED_OUT = 4401
+NO_LONGER_ALLOWED = 4403
+COME_BACK = 1000
+
+
+@dataclass(eq=False, slots=True)
+class Listener:
+    """Its line, and who looks at it."""
+
+    line: Line
+    sign_in: SignIn
+    is_ended: bool = False
+
+    def show(self, html: str) -> None:
+        """Send one frame to this page alone."""
+        self.line.write(Burst([html]))
+
+    def end(self, code: int, html: str = "") -> None:
+        """Show `html`, if any, then close."""
+        self.is_ended = True
+        if html:
+            self.show(html)
+        self.line.close(code)

@@ -1,0 +1,28 @@
+"""What happens to an account happens to its open pages."""
+
+from typing import Any
+
+from django.contrib.auth import user_logged_out
+from django.db import transaction
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from apps.accounts.models import User
+from apps.live import broadcast
+
+
+@receiver(user_logged_out)
+def end_pages_of_session(request: HttpRequest, **kwargs: Any) -> None:
+    """Who signs out in one tab is signed out in all of that browser's."""
+    if session_key := request.session.session_key:
+        transaction.on_commit(lambda: broadcast.sign_out(session_key), robust=True)
+
+
+@receiver(post_save, sender=User)
+def look_at_pages_of_user(
+    instance: User, created: bool, raw: bool, update_fields: frozenset[str] | None, **kwargs: Any
+) -> None:
+    """A new password, or an account that is switched off, ends the pages that were opened before."""
+    if not created and not raw and (update_fields is None or {"password", "is_active"} & update_fields):
+        transaction.on_commit(lambda: broadcast.check_user(instance.pk), robust=True)

@@ -1,0 +1,70 @@
+"""What the hub asks of those who know about its topics: what was missed, how far a topic is, who may listen."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from apps.live.lines import Burst
+
+
+@dataclass(frozen=True)
+class Batch:
+    """
+    All that changed after number `since`: what to show, and the number it brings the reader to.
+
+    In pieces, so that no frame is larger than a slow client can be left with.
+    """
+
+    since: int
+    head: int
+    pieces: tuple[str, ...] = ()
+
+    @cached_property
+    def bursts(self) -> list[Burst]:
+        """One for each piece. Only the last brings the page to `head`: cut before that, it asks for all again."""
+        *parts, last = self.pieces or ("",)
+        heads = [self.since] * len(parts) + [self.head]
+        return [
+            Burst([frame(after=self.since, seq=seq, html=html)])
+            for seq, html in zip(heads, [*parts, last], strict=True)
+        ]
+
+
+def frame(*, after: int, seq: int, html: str) -> str:
+    """A frame for the page: it takes a page that stands at number `after` to number `seq`."""
+    # It begins with a tag of ours, so that no frame can be taken for the JSON envelope of htmx's extension.
+    return f'<hx-seq after="{after}" value="{seq}"></hx-seq>{html}'
+
+
+class Source(Protocol):
+    """Who knows about the topics of one kind, named `kind.<anything>`."""
+
+    async def replay(self, topic: str, since: int) -> Batch:
+        """All that changed in the topic after number `since`."""
+
+    async def heads(self, topics: list[str]) -> dict[str, int]:
+        """The last number of each of the topics that still exist, in one query."""
+
+    async def allowed(self, listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
+        """For each topic those of its listeners (None: nobody signed in) who may go on, in a query or two."""
+
+
+_sources: dict[str, Source] = {}
+
+
+def register(kind: str, source: Source) -> None:
+    """Say who knows about topics named `kind.<anything>`."""
+    _sources[kind] = source
+
+
+def source_of(topic: str) -> Source:
+    """Who was registered for the topic's kind."""
+    return _sources[topic.partition(".")[0]]
+
+
+def by_kind(topics: list[str]) -> list[tuple[Source, list[str]]]:
+    """The topics, grouped by who knows about them."""
+    grouped = [
+        (source, [topic for topic in topics if topic.partition(".")[0] == kind]) for kind, source in _sources.items()
+    ]
+    return [(source, names) for source, names in grouped if names]

@@ -1,0 +1,29 @@
+"""The threads on which sockets ask the database."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from django.db import close_old_connections, connection
+
+# Few: with Python's global lock more gain nothing but connections. Channels' own default is one for all sockets,
+# so that each waits for the slowest.
+THREADS = 8
+_executor = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="sockets")
+
+T = TypeVar("T")
+
+
+async def in_thread(function: Callable[..., T], *args: object) -> T:
+    """What the function returns, run on a thread that may ask the database. It must not await."""
+    return await asyncio.get_running_loop().run_in_executor(_executor, _run, function, args)
+
+
+def _run(function: Callable[..., T], args: tuple[object, ...]) -> T:
+    try:
+        return function(*args)
+    finally:
+        # SQLite's stay open: to open one costs more than most queries, and a file does not go away.
+        if connection.vendor != "sqlite" or connection.errors_occurred:
+            close_old_connections()

@@ -1,0 +1,104 @@
+"""Looks now and then whether the hub was told all there was to tell: signals are lost, sessions end by themselves."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from apps.accounts.sign_ins import Ending, SignIn, which_ended
+from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT
+from apps.live.sources import by_kind
+from apps.live.threads import in_thread
+
+if TYPE_CHECKING:
+    from apps.live.hub import Hub
+
+logger = logging.getLogger(__name__)
+
+# Between two looks at the database, in seconds; at random, so that processes differ.
+PAUSE = (20.0, 30.0)
+# How often to look for sessions whose time is up, in seconds.
+EXPIRY_PAUSE = 0.5
+
+
+class Watch:
+    """Three questions to the database for the whole process, however many pages it has open."""
+
+    def __init__(self, hub: "Hub") -> None:
+        self.hub = hub
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin, if that has not happened."""
+        if not self.tasks:
+            self.soon(self.look_now_and_then())
+            self.soon(self.end_expired())
+
+    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something on the hub's loop, and log it where it fails."""
+        task = asyncio.create_task(logged(work))
+        self.tasks.add(task)  # a task that nobody refers to may vanish
+        task.add_done_callback(self.tasks.discard)
+
+    async def look_now_and_then(self) -> None:
+        """For as long as this process lives."""
+        while True:
+            await asyncio.sleep(random.uniform(*PAUSE))  # noqa: S311  # no secret
+            for look in (self.compare_heads(), self.check_sign_ins(self.sign_ins()), self.check_rights()):
+                await logged(look)
+
+    async def compare_heads(self) -> None:
+        """Catch up on topics whose last change never came: no later number betrays that one."""
+        for source, names in by_kind(list(self.hub.topics)):
+            for name, head in (await source.heads(names)).items():
+                topic = self.hub.topics.get(name)
+                if topic and head > topic.head:
+                    self.hub.fill_gap_soon(topic)
+
+    async def check_rights(self) -> None:
+        """End the pages of those who may no longer listen, and of topics that are gone."""
+        for source, names in by_kind(list(self.hub.topics)):
+            listening = {name: self.user_ids(name) for name in names}
+            allowed = await source.allowed(listening)
+            for name, user_ids in listening.items():
+                lost = user_ids - allowed.get(name, set())
+                self.hub.end(name, lambda one, lost=lost: one.sign_in.user_id in lost, NO_LONGER_ALLOWED)  # type: ignore[misc]
+
+    async def check_sign_ins(self, sign_ins: set[SignIn]) -> None:
+        """End the pages of those of the sign-ins that are over."""
+        ended = await in_thread(which_ended, sign_ins) if sign_ins else {}
+        codes = {Ending.SIGNED_OUT: SIGNED_OUT, Ending.MOVED: COME_BACK}
+        for name, listener in self.hub.listeners() if ended else []:
+            if listener.sign_in in ended:
+                self.hub.leave(listener, name)
+                listener.end(codes[ended[listener.sign_in]])
+
+    async def check_user(self, user_id: int) -> None:
+        """End the pages of one person where they are no longer signed in as they were."""
+        await self.check_sign_ins({one for one in self.sign_ins() if one.user_id == user_id})
+
+    async def end_expired(self) -> None:
+        """End the pages of sessions whose time is up, within a second of that."""
+        while True:
+            await asyncio.sleep(EXPIRY_PAUSE)
+            now = time.time()
+            await logged(self.check_sign_ins({one for one in self.sign_ins() if one.expires <= now}))
+
+    def sign_ins(self) -> set[SignIn]:
+        """Every way in which somebody is signed in on an open page."""
+        return {listener.sign_in for _, listener in self.hub.listeners() if listener.sign_in.user_id is not None}
+
+    def user_ids(self, name: str) -> set[int | None]:
+        """Who listens to a topic."""
+        topic = self.hub.topics.get(name)
+        return {listener.sign_in.user_id for listener in topic.subscriptions} if topic else set()
+
+
+async def logged(work: Coroutine[Any, Any, None]) -> None:
+    """Do it; what goes wrong is logged, and tried again at the next look."""
+    try:
+        await work
+    except Exception:
+        logger.exception("Could not look after the open pages")

@@ -1,0 +1,271 @@
+"""
+The load: many sockets in one process without an event loop of its own, so that the server is what is measured.
+
+Started as `python -m bench.load`; reads a Plan as JSON from standard input and writes one line of JSON when all
+sockets are open, waits for a line, posts for the time asked, and writes the result as JSON.
+"""
+
+import base64
+import json
+import os
+import select
+import socket
+import struct
+import sys
+import time
+import uuid
+from collections import deque
+from dataclasses import asdict, dataclass
+
+OPENED_TOGETHER = 50
+ONE_READ = 1 << 18
+# Every so many sockets the arrival of each message is timed; of the others the frames are counted only.
+TIMED_EACH = 10
+MARK = b"mark-"
+MARK_LENGTH = len(MARK) + 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What to do. `sockets` are pairs of path and cookie; the first `posters` of them post, each one message at a
+    time: the next when the last has come back. `frame_a_post` frames are expected on a socket for each post.
+    """
+
+    port: int
+    sockets: list[tuple[str, str]]
+    posters: int
+    seconds: float
+    core: int | None = None
+    warm_up: float = 1.0
+    body: str = "Hello **everyone**, see https://example.org and `code`."
+
+
+@dataclass
+class Result:
+    """What arrived: `frames` are messages on sockets; delays in milliseconds from sending to arrival."""
+
+    frames: int = 0
+    posts: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    median: float = 0.0
+    slowest_hundredth: float = 0.0
+    # How much of the time the load was busy itself; near 1, it and not the server is what was measured.
+    busy: float = 0.0
+
+
+@dataclass(eq=False)
+class Socket:
+    """One client connection, after its handshake."""
+
+    connection: socket.socket
+    is_timed: bool
+    poster: int | None
+    # Bytes of a frame still to come, and what is held of an incomplete header or a timed message.
+    skip: int = 0
+    held: bytes = b""
+    frames: int = 0
+
+
+def client_frame(text: str) -> bytes:
+    """A text frame from a client, masked with zeros, which leave it as it is (RFC 6455, 5.3)."""
+    payload = text.encode()
+    length = len(payload)
+    header = bytes([0x81, 0x80 | length]) if length < 126 else bytes([0x81, 0x80 | 126]) + struct.pack("!H", length)
+    return header + b"\0\0\0\0" + payload
+
+
+def handshake(path: str, cookie: str, port: int) -> bytes:
+    """The request that opens a socket."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key}",
+        "Sec-WebSocket-Version: 13",
+        f"Origin: http://127.0.0.1:{port}",
+        f"Cookie: {cookie}",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def open_socket(port: int, path: str, cookie: str) -> socket.socket:
+    """Connect and send the handshake; `finish_opening` reads the answer."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.sendall(handshake(path, cookie, port))
+    return connection
+
+
+def finish_opening(connection: socket.socket) -> bytes:
+    """Read the answer to the handshake; gives what came after it. Raises ConnectionError where it is a refusal."""
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        more = connection.recv(65536)
+        if not more:
+            raise ConnectionError("closed during the handshake")
+        answer += more
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    if b" 101 " not in head.split(b"\r\n")[0]:
+        raise ConnectionError(head.decode())
+    connection.setblocking(False)
+    return rest
+
+
+class Load:
+    """Runs a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.poll = select.epoll()
+        self.by_descriptor: dict[int, Socket] = {}
+        self.posters: list[Socket] = []
+        self.sent_at: dict[bytes, float] = {}
+        self.last_mark: list[bytes] = []
+        self.delays: list[float] = []
+        self.posts = self.bytes = 0
+        self.buffer = bytearray(ONE_READ)
+        self.is_counting = False
+        self.ready_to_post: deque[int] = deque()
+
+    def open(self) -> None:
+        """Open all sockets, some at a time."""
+        waiting = list(enumerate(self.plan.sockets))
+        for start in range(0, len(waiting), OPENED_TOGETHER):
+            some = waiting[start : start + OPENED_TOGETHER]
+            opened = [(number, open_socket(self.plan.port, path, cookie)) for number, (path, cookie) in some]
+            for number, connection in opened:
+                rest = finish_opening(connection)
+                poster = number if number < self.plan.posters else None
+                client = Socket(connection, number % TIMED_EACH == 0, poster)
+                self.by_descriptor[connection.fileno()] = client
+                self.poll.register(connection.fileno(), select.EPOLLIN)
+                if poster is not None:
+                    self.posters.append(client)
+                    self.last_mark.append(b"")
+                self.take(client, memoryview(rest), time.perf_counter())
+
+    def run(self) -> Result:
+        """Post for the plan's time, and some before that is not counted."""
+        began = time.perf_counter() + self.plan.warm_up
+        end = began + self.plan.seconds
+        for number in range(len(self.posters)):
+            self.post(number)
+        slept = 0.0
+        frames_before = 0
+        while (now := time.perf_counter()) < end:
+            if not self.is_counting and now >= began:
+                self.is_counting, began, slept, self.posts, self.bytes = True, now, 0.0, 0, 0
+                frames_before = sum(client.frames for client in self.by_descriptor.values())
+            events = self.poll.poll(min(0.05, end - now))
+            slept += time.perf_counter() - now
+            for descriptor, _ in events:
+                self.read(self.by_descriptor[descriptor])
+            while self.ready_to_post:
+                self.post(self.ready_to_post.popleft())
+        seconds = time.perf_counter() - began
+        self.delays.sort()
+        return Result(
+            frames=sum(client.frames for client in self.by_descriptor.values()) - frames_before,
+            posts=self.posts,
+            bytes=self.bytes,
+            seconds=seconds,
+            median=self.delay_at(0.5),
+            slowest_hundredth=self.delay_at(0.99),
+            busy=1 - slept / seconds,
+        )
+
+    def delay_at(self, share: float) -> float:
+        return self.delays[int(len(self.delays) * share)] * 1000 if self.delays else 0.0
+
+    def post(self, number: int) -> None:
+        """Let a poster post its next message."""
+        mark = MARK + f"{number:03}{uuid.uuid4().hex[:5]}".encode()
+        self.last_mark[number] = mark
+        self.sent_at[mark] = time.perf_counter()
+        fields = {"body": f"{self.plan.body} {mark.decode()}", "client_id": str(uuid.uuid4()), "headers": {}}
+        self.posters[number].connection.setblocking(True)
+        self.posters[number].connection.sendall(client_frame(json.dumps(fields)))
+        self.posters[number].connection.setblocking(False)
+
+    def read(self, client: Socket) -> None:
+        """Take what has arrived on one socket."""
+        try:
+            count = client.connection.recv_into(self.buffer)
+        except BlockingIOError:
+            return
+        if not count:
+            raise ConnectionError("the server closed a socket")
+        self.bytes += count
+        self.take(client, memoryview(self.buffer)[:count], time.perf_counter())
+
+    def take(self, client: Socket, data: memoryview, now: float) -> None:
+        """Count the frames in the data; in timed sockets and posters look for the marks of the posts."""
+        if client.is_timed or client.poster is not None:
+            self.look_for_marks(client, bytes(data), now)
+        end = len(data)
+        at = client.skip
+        if client.held:
+            data = memoryview(client.held + bytes(data))
+            end, at, client.held = len(data), 0, b""
+        while at < end:
+            if end - at < 10 and end - at < header_length(data, at, end):
+                client.held = bytes(data[at:])
+                at = end
+                break
+            length = data[at + 1]
+            text = data[at] == 0x81
+            at += 2
+            if length == 126:
+                length = data[at] << 8 | data[at + 1]
+                at += 2
+            elif length == 127:
+                length = int.from_bytes(data[at : at + 8], "big")
+                at += 8
+            # An answer to one poster is a short frame; a message is never that short.
+            if text and length > 200:
+                client.frames += 1
+            at += length
+        client.skip = at - end
+
+    def look_for_marks(self, client: Socket, data: bytes, now: float) -> None:
+        """Note when the marks in the data were sent; a poster that sees its own may post again."""
+        at = data.find(MARK)
+        while at >= 0:
+            mark = data[at : at + MARK_LENGTH]
+            sent = self.sent_at.get(mark)
+            if sent is not None and self.is_counting and client.is_timed:
+                self.delays.append(now - sent)
+            if client.poster is not None and mark == self.last_mark[client.poster]:
+                self.last_mark[client.poster] = b""
+                self.posts += 1
+                self.ready_to_post.append(client.poster)
+            at = data.find(MARK, at + MARK_LENGTH)
+
+
+def header_length(data: memoryview, at: int, end: int) -> int:
+    """How long the frame header at this place is; 2 where too little is there to tell."""
+    if end - at < 2:
+        return 2
+    return {126: 4, 127: 10}.get(data[at + 1], 2)
+
+
+def main() -> None:
+    """See the module."""
+    plan = Plan(**json.loads(sys.stdin.readline()))
+    if plan.core is not None:
+        os.sched_setaffinity(0, {plan.core})
+    load = Load(plan)
+    began = time.perf_counter()
+    load.open()
+    print(json.dumps({"opened": len(load.by_descriptor), "seconds": time.perf_counter() - began}), flush=True)
+    sys.stdin.readline()
+    print(json.dumps(asdict(load.run())), flush=True)
+    sys.stdin.readline()
+
+
+if __name__ == "__main__":
+    main()
