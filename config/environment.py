@@ -97,7 +97,10 @@ def database(name: str, data_folder: Path) -> dict[str, Any]:
         config = Env.db_url_config(value)
         # A persistent connection would be tied to a thread, and under ASGI each request has its own.
         config["CONN_MAX_AGE"] = 0
-        config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": {"min_size": 2, "max_size": 20, "timeout": 20}}
+        # By default a pool whose server was away waits longer and longer, up to minutes, before it tries again,
+        # however long the server has been back.
+        pool = {"min_size": 2, "max_size": 20, "timeout": 5, "reconnect_timeout": 1}
+        config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool}
         return config
     refuse(name, "must begin with sqlite:/// or postgres://.")
 

@@ -179,6 +179,8 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "apps": {"level": "INFO"},
+        # A stack trace for each time that Redis is away; apps.live says so in a line.
+        "channels_redis": {"level": "CRITICAL"},
         "django.request": {"level": "ERROR"},
         # A host or a frame that is refused is the sender's fault; the answer says so.
         "django.security": {"level": "ERROR"},

@@ -46,8 +46,8 @@ def site() -> Iterator[Site]:
 def postgres_url() -> Iterator[str]:
     if not install.postgres_folder():
         pytest.skip("PostgreSQL is not installed")
-    with servers.postgres() as url:
-        yield url
+    with servers.Postgres() as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ def main() -> int:
     """Gives pytest's exit code; 0 where there is no PostgreSQL, which tests/install.py has said."""
     if not install.postgres_folder():
         return 0
-    with servers.postgres() as url:
-        environment = {**os.environ, "DATABASE_URL": url}
+    with servers.Postgres() as server:
+        environment = {**os.environ, "DATABASE_URL": server.url}
         return subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], env=environment).returncode
 
 

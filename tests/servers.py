@@ -1,6 +1,7 @@
 """Real servers for tests: Redis, PostgreSQL, and the site itself under Daphne."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -10,8 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -23,11 +23,16 @@ STARTED = 30  # seconds a server may take to answer
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """
+    A port of loopback that nobody listens on.
+
+    Not one that the system gives to outgoing connections: while a server is down, one of those might take its port.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -83,41 +88,50 @@ class Redis:
         self.stop()
 
 
-@contextmanager
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server of its own; gives the URL of an empty database."""
-    programs = postgres_folder()
-    assert programs
-    port = free_port()
-    folder = tempfile.mkdtemp(prefix="parley-pg-")
-    # PostgreSQL refuses to run as root; Debian's package brings a user for it.
-    account = "postgres" if os.geteuid() == 0 else None
-    if account:
-        shutil.chown(folder, account, account)
-    try:
-        subprocess.run(
-            [programs / "initdb", "--auth=trust", "--username=parley", "--no-sync", "--encoding=UTF8", "-D", folder],
-            user=account,
-            group=account,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd="/",
-        )
-        process = subprocess.Popen(
-            [programs / "postgres", "-D", folder, "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"],
-            user=account,
-            group=account,
+class Postgres:
+    """A PostgreSQL server of its own, on a port that stays the same when it is stopped and started again."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"postgres://parley@127.0.0.1:{self.port}/postgres"
+        # PostgreSQL refuses to run as root; Debian's package brings a user for it.
+        self.account = "postgres" if os.geteuid() == 0 else None
+
+    def __enter__(self) -> "Postgres":
+        self.folder = tempfile.mkdtemp(prefix="parley-pg-")
+        if self.account:
+            shutil.chown(self.folder, self.account, self.account)
+        self.run(
+            "initdb", "--auth=trust", "--username=parley", "--no-sync", "--encoding=UTF8", "-D", self.folder
+        ).wait()
+        self.start()
+        return self
+
+    def run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start one of PostgreSQL's programs."""
+        programs = postgres_folder()
+        assert programs
+        return subprocess.Popen(
+            [programs / program, *arguments],
+            user=self.account,
+            group=self.account,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
         )
-        try:
-            wait_for_port(port, process)
-            yield f"postgres://parley@127.0.0.1:{port}/postgres"
-        finally:
-            stop(process, signal.SIGINT)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start the server and wait until it listens."""
+        self.process = self.run("postgres", "-D", self.folder, "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-F")
+        wait_for_port(self.port, self.process)
+
+    def stop(self) -> None:
+        """End it as an operator's restart does: clients are cut off, nothing that was committed is lost."""
+        stop(self.process, signal.SIGINT)
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass

@@ -11,7 +11,6 @@ from urllib.parse import parse_qs
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, parse_cookie
 
 from apps.accounts.sign_ins import SignIn, sign_in_from
@@ -19,6 +18,7 @@ from apps.chat import fragments
 from apps.chat.forms import MessageForm
 from apps.chat.posting import submit
 from apps.core import leaving
+from apps.core.database import NO_DATABASE
 from apps.live import limits
 from apps.live.hub import current_hub
 from apps.live.listeners import SIGNED_OUT, Listener
@@ -30,9 +30,6 @@ logger = logging.getLogger(__name__)
 # With those of apps.live.listeners, the codes after which the page stays away (docs/architecture.md).
 NO_SUCH_ROOM = 4404
 TOO_MUCH = 4429
-
-# What the database's driver raises when its server is gone, restarts, or is too busy.
-NO_DATABASE = (OperationalError, InterfaceError)
 
 # The longest message in the widest characters, as JSON, fits into half of this.
 MOST_FRAME_BYTES = 64 * 1024

@@ -17,6 +17,7 @@ from typing import Any
 
 from apps.accounts.sign_ins import digest
 from apps.core import leaving
+from apps.core.database import NO_DATABASE
 from apps.live.layer import LayerLink
 from apps.live.lines import Burst, until_read
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, Listener
@@ -232,6 +233,9 @@ class Hub:
                 self.hand_out(topic)
                 if not topic.early and topic.head >= batch.head:
                     return
+            except NO_DATABASE as error:
+                logger.warning("Could not replay %s, trying again: %s", topic.name, error)
+                pause = 1.0
             except Exception:
                 logger.exception("Could not replay %s; trying again", topic.name)
                 pause = 1.0
@@ -285,6 +289,8 @@ class Hub:
             self.sign_out(message["session"])
         elif kind == "live.check":
             self.watch.soon(self.check(message["topic"], message["html"]))
+        elif kind == "live.look":
+            self.watch.soon(self.watch.compare_heads())
         elif kind == "live.check_user":
             self.watch.soon(self.watch.check_user(message["user_id"]))
 

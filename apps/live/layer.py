@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 EVERYONE = "live.everyone"
 # How long the layer may take to accept a frame or a subscription, in seconds.
 PATIENCE = 2.0
+# How long after the layer is back the other processes surely are, in seconds.
+BACK_AGAIN = 3.0
 # How often subscriptions are brought up to date, in seconds.
 PAUSE = 1.0
 # Broadcasts that may wait while the layer is away; others find by their number what is dropped.
@@ -21,11 +23,16 @@ MOST_WAITING = 1000
 
 
 class LayerLink:
-    """Subscribes to the topics in `wanted`, which changes, and gives what arrives to `handle`."""
+    """
+    Subscribes to the topics in `wanted`, which changes, and gives what arrives to `handle`.
+
+    When the layer takes broadcasts again after it did not, every process is told to look for what it missed.
+    """
 
     def __init__(self, wanted: Set[str], handle: Callable[[dict[str, Any]], None]) -> None:
         self.wanted = wanted
         self.handle = handle
+        self.is_away = False
         self.channel: str | None = None
         self.subscribed: set[str] = set()
         self.subscribing = asyncio.Lock()
@@ -43,7 +50,11 @@ class LayerLink:
 
     async def send_waiting(self) -> None:
         while self.waiting:
-            await send_to_layer(self.waiting.popleft())
+            was_away, self.is_away = self.is_away, not await send_to_layer(self.waiting.popleft())
+            if was_away and not self.is_away:
+                # The others may need a moment longer to be back.
+                for pause in (0, BACK_AGAIN):
+                    asyncio.get_running_loop().call_later(pause, self.send, {"type": "live.look"})
 
     # In
 
@@ -104,10 +115,12 @@ class LayerLink:
         return channel
 
 
-async def send_to_layer(message: dict[str, Any]) -> None:
-    """Broadcast one message to the processes that listen to its topic. Never raises: a broadcast is only a hint."""
+async def send_to_layer(message: dict[str, Any]) -> bool:
+    """Broadcast to the processes that listen to the message's topic; whether the layer took it. Never raises."""
     try:
         async with asyncio.timeout(PATIENCE):
             await get_channel_layer().group_send(message.get("topic", EVERYONE), message)
+        return True
     except Exception as error:
         logger.warning("The channel layer did not take a broadcast: %r", error)
+        return False

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from django.db import close_old_connections, connection
 
+from apps.core.database import NO_DATABASE, forget_connections
+
 # Few: with Python's global lock more gain nothing but connections. Channels' own default is one for all sockets,
 # so that each waits for the slowest.
 THREADS = 8
@@ -23,6 +25,9 @@ async def in_thread(function: Callable[..., T], *args: object) -> T:
 def _run(function: Callable[..., T], args: tuple[object, ...]) -> T:
     try:
         return function(*args)
+    except NO_DATABASE:
+        forget_connections()
+        raise
     finally:
         # SQLite's stay open: to open one costs more than most queries, and a file does not go away.
         if connection.vendor != "sqlite" or connection.errors_occurred:

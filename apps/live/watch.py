@@ -8,8 +8,9 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from apps.accounts.sign_ins import Ending, SignIn, which_ended
+from apps.core.database import NO_DATABASE
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT
-from apps.live.sources import by_kind
+from apps.live.sources import by_kind, frame
 from apps.live.threads import in_thread
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ class Watch:
         """For as long as this process lives."""
         while True:
             await asyncio.sleep(random.uniform(*PAUSE))  # noqa: S311  # no secret
-            for look in (self.compare_heads(), self.check_sign_ins(self.sign_ins()), self.check_rights()):
-                await logged(look)
+            await logged(self.compare_heads())
+            await logged(self.check_sign_ins(self.sign_ins()))
+            await logged(self.check_rights())
+            await logged(self.say_something())
 
     async def compare_heads(self) -> None:
         """Catch up on topics whose last change never came: no later number betrays that one."""
@@ -56,6 +59,12 @@ class Watch:
                 topic = self.hub.topics.get(name)
                 if topic and head > topic.head:
                     self.hub.fill_gap_soon(topic)
+
+    async def say_something(self) -> None:
+        """Tell every page where its topic stands: it notices what it missed, and that the connection works."""
+        for topic in list(self.hub.topics.values()):
+            self.hub.fan_out(topic, topic.head, [(topic.head, frame(after=topic.head, seq=topic.head, html=""))])
+            await asyncio.sleep(0)  # others have their turn between two rooms
 
     async def check_rights(self) -> None:
         """End the pages of those who may no longer listen, and of topics that are gone."""
@@ -100,5 +109,7 @@ async def logged(work: Coroutine[Any, Any, None]) -> None:
     """Do it; what goes wrong is logged, and tried again at the next look."""
     try:
         await work
+    except NO_DATABASE as error:
+        logger.warning("Could not look after the open pages: %s", error)
     except Exception:
         logger.exception("Could not look after the open pages")

@@ -1,0 +1,20 @@
+"""Settings for a process whose channel layer loses one broadcast in ten."""
+
+import random
+from typing import Any
+
+from channels_redis.pubsub import RedisPubSubChannelLayer
+
+from config.settings import *  # noqa: F403
+from config.settings import REDIS_URL
+
+
+class LossyLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # Channels has no types
+    """At most once, and sometimes not at all."""
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        if random.random() >= 0.1:
+            await super().group_send(group, message)
+
+
+CHANNEL_LAYERS = {"default": {"BACKEND": "tests.faults.lossy.LossyLayer", "CONFIG": {"hosts": [REDIS_URL]}}}
