@@ -209,6 +209,17 @@ class Site:
         except (urllib.error.URLError, OSError):
             return False
 
+    def memory(self) -> int:
+        """How many bytes of memory the process has in use."""
+        assert self.process
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def descriptors(self) -> int:
+        """How many files and sockets the process has open."""
+        assert self.process
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End the process; the data stays."""
         if self.process:

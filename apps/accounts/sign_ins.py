@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from importlib import import_module
 from itertools import islice
 from math import inf
 
@@ -16,8 +15,6 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import User
-
-SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
 
 # How many values go into one query.
 AT_ONCE = 2000
@@ -56,7 +53,10 @@ def sign_in_from(session_key: str | None) -> tuple[User | AnonymousUser, SignIn]
 
     As `django.contrib.auth.get_user`, but it never changes the session: a socket could not tell the browser.
     """
-    session = SessionStore(session_key)
+    row = Session.objects.filter(session_key=session_key or "", expire_date__gt=timezone.now()).first()
+    if row is None:
+        return AnonymousUser(), NOBODY
+    session = row.get_decoded()
     user_id, backend = session.get(SESSION_KEY), session.get(BACKEND_SESSION_KEY)
     if user_id is None or backend not in settings.AUTHENTICATION_BACKENDS:
         return AnonymousUser(), NOBODY
@@ -67,7 +67,7 @@ def sign_in_from(session_key: str | None) -> tuple[User | AnonymousUser, SignIn]
     known = session.get(HASH_SESSION_KEY, "")
     if not any(constant_time_compare(known, one) for one in (auth_hash, *user.get_session_auth_fallback_hash())):
         return AnonymousUser(), NOBODY
-    return user, SignIn(user.pk, str(session_key), auth_hash, session.get_expiry_date().timestamp())
+    return user, SignIn(user.pk, row.session_key, auth_hash, row.expire_date.timestamp())
 
 
 def which_ended(sign_ins: Iterable[SignIn]) -> dict[SignIn, Ending]:

@@ -155,7 +155,8 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         try:
             with leaving.work():
                 while self.unanswered and not place.listener.is_ended:
-                    await place.allowance.take_turn()
+                    if wait := place.allowance.take():
+                        await asyncio.sleep(wait)
                     if self.unanswered:
                         text = self.unanswered.popleft()
                         self.unanswered_characters -= len(text or "")

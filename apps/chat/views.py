@@ -1,5 +1,6 @@
 """A room's conversation as pages. Async: a process serves these beside thousands of sockets."""
 
+import asyncio
 from dataclasses import dataclass
 
 from asgiref.sync import sync_to_async
@@ -11,11 +12,13 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import trigger_client_event
 
+from apps.accounts.models import User
 from apps.chat import fragments, history, services
 from apps.chat.forms import EditForm, MessageForm
 from apps.chat.models import Message
 from apps.chat.posting import Composer, submit
 from apps.core.requests import HtmxRequest
+from apps.live.limits import LONGEST_WAIT, allowance_of
 from apps.rooms.access import Visit, room_for
 from apps.rooms.fragments import MOST_LISTED_MEMBERS, listed_members
 from apps.rooms.models import Membership, Room, type_of_viewer
@@ -43,8 +46,8 @@ def load_room_page(viewer: type_of_viewer, slug: str, query: QueryDict) -> RoomP
     )
 
 
-def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer) -> HttpResponse:
-    """The whole page; 422 where the composer has something to complain of."""
+def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer, status: int = 200) -> HttpResponse:
+    """The whole page."""
     context = {
         "page": page,
         "visit": page.visit,
@@ -55,7 +58,7 @@ def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer) -
         "navigation_rooms": page.navigation_rooms,
         "composer": composer,
     }
-    return render(request, "chat/room.html", context, status=422 if composer.errors else 200)
+    return render(request, "chat/room.html", context, status=status)
 
 
 @require_safe
@@ -85,15 +88,32 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
         return keep_for_after_signing_in(request, slug)
     visit = await sync_to_async(room_for)(request.user, slug)
     form = MessageForm(request.POST)
-    message = await sync_to_async(submit)(form, room=visit.room, viewer=request.user)
+    status, message = 422, None
+    if await may_post_now(request.user):
+        message = await sync_to_async(submit)(form, room=visit.room, viewer=request.user)
+    else:
+        status = 429
+        form.add_error("body", "You are sending faster than anybody can read. Wait a moment, then send this again.")
     if request.htmx:
         if message:
             return HttpResponse(fragments.sent(message))
-        return HttpResponse(fragments.refused(form), status=422)
+        return HttpResponse(fragments.refused(form), status=status)
     if message:
         return see_other(f"{visit.room.get_absolute_url()}#message-{message.pk}")
     page = await sync_to_async(load_room_page)(request.user, slug, QueryDict())
-    return await sync_to_async(render_room_page)(request, page, Composer.refusing(form))
+    return await sync_to_async(render_room_page)(request, page, Composer.refusing(form), status)
+
+
+async def may_post_now(user: User) -> bool:
+    """True, perhaps after a pause, unless the person has been posting much faster than anybody writes."""
+    allowance = allowance_of(user.pk)
+    wait = allowance.take()
+    if wait > LONGEST_WAIT:
+        allowance.give_back()
+        return False
+    if wait:
+        await asyncio.sleep(wait)
+    return True
 
 
 def keep_for_after_signing_in(request: HttpRequest, slug: str) -> HttpResponse:

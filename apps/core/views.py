@@ -1,5 +1,7 @@
 """Health, and the pages for what went wrong."""
 
+import sys
+
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -8,6 +10,9 @@ from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from apps.core import leaving
+from apps.core.database import NO_DATABASE, forget_connections
 
 
 @require_safe
@@ -20,8 +25,8 @@ async def livez(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 async def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when the database answers and has every migration, else 503 with the reason."""
-    problem = await sync_to_async(reason_not_ready)()
+    """200 when the database answers and has every migration and the process is to stay, else 503 with the reason."""
+    problem = "this process is ending" if leaving.State.is_leaving else await sync_to_async(reason_not_ready)()
     return HttpResponse(f"{problem or 'ok'}\n", content_type="text/plain", status=503 if problem else 200)
 
 
@@ -30,7 +35,7 @@ def reason_not_ready() -> str:
     try:
         executor = MigrationExecutor(connection)
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
+    except (DatabaseError, *NO_DATABASE):
         return "the database does not answer"
     return f"{len(pending)} migrations are not applied" if pending else ""
 
@@ -64,9 +69,21 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    if isinstance(sys.exc_info()[1], NO_DATABASE):
+        forget_connections()
+        return no_database(request)
     # Without the user: what went wrong may be the database.
     advice = "It has been noted. Please try again in a while."
     return problem(request, 500, "Something went wrong on our side", advice, user=None)
+
+
+def no_database(request: HttpRequest) -> HttpResponse:
+    """503, with a form that holds what was written, to be sent again as it was."""
+    body = request.POST.get("body", "").replace("\x00", "")
+    context = {"user": None, "body": body, "client_id": request.POST.get("client_id", "")}
+    response = render(request, "core/no_database.html", context, status=503)
+    response.headers["Retry-After"] = "5"
+    return response
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -33,6 +33,8 @@ GAP_PATIENCE = 0.05
 MOST_WAITING = 1000
 # How long a topic may wait before its next frames go out, in seconds.
 LONGEST_REST = 0.02
+# How long after a change to an account its open pages are looked at, in seconds.
+NEW_SESSION_PATIENCE = 0.3
 # Between two pages that are asked to connect again when the process ends, and for all of them, in seconds.
 LEAVING_PAUSE = 0.02
 LONGEST_LEAVING = 5.0
@@ -292,7 +294,9 @@ class Hub:
         elif kind == "live.look":
             self.watch.soon(self.watch.compare_heads())
         elif kind == "live.check_user":
-            self.watch.soon(self.watch.check_user(message["user_id"]))
+            # A moment later: the browser in which a password is changed gets a new session at the end of its request.
+            user_id = message["user_id"]
+            self.loop.call_later(NEW_SESSION_PATIENCE, lambda: self.watch.soon(self.watch.check_user(user_id)))
 
 
 _hubs: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = weakref.WeakKeyDictionary()

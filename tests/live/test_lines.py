@@ -1,0 +1,94 @@
+"""How frames reach a page under servers of any kind; tests/chat/test_sockets.py has Daphne's."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
+
+from apps.live import lines
+from apps.live.lines import AsgiLine, Burst, line_for, until_read
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
+def test_frames_are_encoded_as_the_standard_says(length: int) -> None:
+    texts = ["ä" + "x" * length, "second"]
+    reader = StreamReader()
+    reader.feed_data(Burst(texts).wire)
+    for text in texts:
+        parsing = Frame.parse(reader.read_exact, mask=False)
+        with pytest.raises(StopIteration) as parsed:
+            next(parsing)
+        frame = parsed.value.value
+        assert (frame.opcode, frame.fin, bytes(frame.data).decode()) == (Opcode.TEXT, True, text)
+
+
+def test_a_burst_is_encoded_once() -> None:
+    burst = Burst(["one"])
+    assert burst.wire is burst.wire
+
+
+class Server:
+    """An ASGI server whose client reads when it is told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.may_send = asyncio.Event()
+
+    async def send(self, event: dict[str, Any]) -> None:
+        await self.may_send.wait()
+        self.sent.append(event)
+
+
+def test_a_line_keeps_the_order_and_closes_last() -> None:
+    async def scene() -> None:
+        server = Server()
+        line = line_for(server.send)
+        assert line.write(Burst(["one", "two"]))
+        line.close(4403)
+        assert not line.write(Burst(["three"]))
+        server.may_send.set()
+        await until_read(line)
+        assert [event.get("text", event.get("code")) for event in server.sent] == ["one", "two", 4403]
+
+    asyncio.run(scene())
+
+
+def test_a_client_that_does_not_read_is_cut_before_much_is_held() -> None:
+    async def scene() -> None:
+        line = AsgiLine(Server().send)
+        frame = Burst(["x" * 50_000])
+        written = 0
+        while line.write(frame):
+            written += 1
+            assert line.unread <= lines.MOST_UNREAD
+        assert written == lines.MOST_UNREAD // 50_000
+        assert not line.write(frame)
+
+    asyncio.run(scene())
+
+
+def test_waiting_for_a_client_that_reads_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        monkeypatch.setattr(lines, "READING_PATIENCE", 0.2)
+        line = AsgiLine(Server().send)
+        assert await until_read(line)
+        line.write(Burst(["x"]))
+        assert not await until_read(line)
+
+    asyncio.run(scene())
+
+
+def test_a_server_that_fails_closes_the_line() -> None:
+    async def fail(event: dict[str, Any]) -> None:
+        raise OSError("gone")
+
+    async def scene() -> None:
+        line = AsgiLine(fail)
+        line.write(Burst(["x"]))
+        while line.sending:
+            await asyncio.sleep(0)
+        assert not line.write(Burst(["y"]))
+
+    asyncio.run(scene())
