@@ -51,7 +51,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
     State and not a log: a message that was posted and then edited comes once, as it is now, so that applying it
     twice does no harm.
     """
-    # The room first: what is committed after this has a higher number and comes again.
+    # The room first: what changes after this has a higher number and comes again; what is new after this comes then.
     room = Room.objects.filter(pk=room_pk).first()
     if room is None or room.last_seq <= since:
         return Batch(since, since)
@@ -61,7 +61,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
     if room.members_seq > since:
         parts.append(room_fragments.members(room))
     changed = list(
-        Message.objects.filter(room=room, changed_seq__gt=since)
+        Message.objects.filter(room=room, changed_seq__gt=since, seq__lte=room.last_seq)
         .select_related("author")
         .order_by("changed_seq")[: MOST_REPLAYED + 1]
     )

@@ -10,6 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.chat import replay, services
 from apps.chat.replay import changes_since
+from apps.live.lines import MOST_UNREAD
 from apps.live.sources import Batch
 from apps.rooms import services as rooms
 from apps.rooms.models import Room
@@ -123,3 +124,29 @@ def test_a_replay_takes_a_fixed_number_of_queries(
         services.post_message(room=cast.room, author=cast.member, body="Hello", client_id=uuid.uuid4())
     with django_assert_num_queries(2):  # the room; its changed messages with their authors
         changes_since(cast.room.pk, since)
+
+
+def test_no_frame_is_more_than_a_slow_reader_can_be_left_with(cast: Cast) -> None:
+    since = cast.room.last_seq
+    posted = [say(cast.room, cast.member, "<" * 10_000).seq for _ in range(12)]
+    batch = changes_since(cast.room.pk, since)
+    assert len(batch.pieces) > 2
+    assert max(map(len, batch.pieces)) < MOST_UNREAD / 2
+    assert inserted("".join(batch.pieces)) == posted
+    numbers = [re.findall(r'"(\d+)"', burst.texts[0].split(">")[0]) for burst in batch.bursts]
+    # Cut before the last, the page asks for all again from where it stood.
+    assert numbers[:-1] == [[str(since), str(since)]] * (len(numbers) - 1)
+    assert numbers[-1] == [str(since), str(posted[-1])]
+
+
+def test_who_missed_long_messages_gets_as_many_of_the_newest_as_one_frame_takes(cast: Cast) -> None:
+    since = cast.room.last_seq
+    posted = [say(cast.room, cast.member, "<" * 10_000) for _ in range(20)]
+    batch = changes_since(cast.room.pk, since)
+    html = "".join(batch.pieces)
+    assert replaced(html) == ["#conversation"]
+    assert len(html) < MOST_UNREAD
+    shown = [int(seq) for seq in re.findall(r'data-seq="(\d+)"', html)]
+    assert shown == [message.seq for message in posted[-len(shown) :]]
+    assert 0 < len(shown) < 20
+    assert f"?before={shown[0]}" in html

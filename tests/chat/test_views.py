@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.chat import services
 from apps.chat.history import PAGE
 from apps.chat.models import MOST_CHARACTERS, Message
+from apps.live.limits import allowance_of
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
 from tests.conftest import Cast, client_of, make_user, say
@@ -263,6 +264,20 @@ def test_posting_from_a_page_of_another_site_is_refused(cast: Cast) -> None:
     foreign = client.post("/rooms/attic/messages/", sent, headers={"Origin": "https://evil.example"})
     own = client.post("/rooms/attic/messages/", sent)
     assert (foreign.status_code, own.status_code) == (403, 303)
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_who_posts_faster_than_anybody_writes_is_told_and_keeps_the_text(cast: Cast, headers: dict[str, str]) -> None:
+    allowance_of(cast.member.pk).left = -1000
+    client = client_of(cast.member)
+    sent = fields("Too fast")
+    response = client.post("/rooms/attic/messages/", sent, headers=headers)
+    assert response.status_code == 429
+    assert "faster than anybody can read" in response.content.decode()
+    assert ("Too fast" in response.content.decode()) == (not headers)
+    assert not Message.objects.filter(body="Too fast").exists()
+    allowance_of(cast.member.pk).left = 1
+    assert client.post("/rooms/attic/messages/", sent).status_code == 303
 
 
 @pytest.mark.parametrize(("members", "messages"), [(3, 3), (3, 50), (300, 3)])

@@ -3,9 +3,10 @@
 from unittest.mock import patch
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.test import Client
 
+from apps.core import leaving
 from tests.conftest import client_of, make_user
 
 
@@ -52,6 +53,39 @@ def test_a_fault_of_ours_shows_no_trace() -> None:
     assert response.status_code == 500
     assert "Something went wrong on our side" in response.content.decode()
     assert "secret" not in response.content.decode()
+
+
+def test_a_process_that_is_to_end_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving.State, "is_leaving", True)
+    response = Client().get("/readyz")
+    assert (response.status_code, response.content) == (503, b"this process is ending\n")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_while_the_database_is_away_a_form_comes_back_with_its_text(error: type[Exception]) -> None:
+    client = client_of(make_user("ada"))
+    client.raise_request_exception = False
+    with patch("apps.chat.views.room_for", side_effect=error):
+        response = client.post("/rooms/lobby/messages/", {"body": "Kept <b>", "client_id": "some-id"})
+    page = response.content.decode()
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+    assert "Our database does not answer" in page
+    assert ">\nKept &lt;b&gt;</textarea>" in page
+    assert 'action="/rooms/lobby/messages/"' in page
+    assert 'value="some-id"' in page
+
+
+@pytest.mark.django_db
+def test_while_the_database_is_away_a_page_says_so_and_passwords_are_not_echoed() -> None:
+    client = Client(raise_request_exception=False)
+    with patch("apps.rooms.views.rooms.render", side_effect=OperationalError):
+        assert "Try again" in client.get("/").content.decode()
+    with patch("allauth.account.auth_backends.AuthenticationBackend.authenticate", side_effect=OperationalError):
+        response = client.post("/accounts/login/", {"login": "ada", "password": "my secret"})
+    assert response.status_code == 503
+    assert "my secret" not in response.content.decode()
 
 
 @pytest.mark.django_db

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from channels.layers import get_channel_layer
 
-from apps.accounts.sign_ins import SignIn
+from apps.accounts.sign_ins import SignIn, digest
 from apps.live import broadcast, hub, layer, listeners, sources, watch
 from apps.live.hub import Hub, current_hub
 from apps.live.lines import Burst
-from apps.live.listeners import COME_BACK
+from apps.live.listeners import COME_BACK, SIGNED_OUT
 from apps.live.sources import Batch
 
 TOPIC = "test.1"
@@ -281,6 +281,88 @@ async def test_what_waits_for_a_missing_number_is_bounded(database: Database, mo
         database.head = 11
         await until(lambda: listener.frames)
     assert listener.shown == ["".join(f"[{number}]" for number in range(1, 12))]
+
+
+@in_a_loop
+async def test_pages_that_come_back_together_share_one_question(database: Database) -> None:
+    async with joined():
+        database.asked.clear()
+        database.head = 5
+        pages = [Listener() for _ in range(50)]
+        await asyncio.gather(*(current_hub().join(page, TOPIC, since=2, head=5) for page in pages))
+        assert database.asked.count(2) == 1
+    assert all(page.shown == ["[3][4][5]"] for page in pages)
+
+
+@in_a_loop
+async def test_an_answer_from_before_a_page_came_is_followed_by_the_rest(database: Database) -> None:
+    async with joined():
+        database.gate, database.head = asyncio.Event(), 3
+        early = Listener()
+        first = asyncio.create_task(current_hub().join(early, TOPIC, since=1, head=3))
+        await until(lambda: 1 in database.asked)
+        # This page knows of number 4, and the question under way was asked before there was one.
+        late = Listener()
+        second = asyncio.create_task(current_hub().join(late, TOPIC, since=1, head=4))
+        await asyncio.sleep(0)
+        database.gate.set()
+        await asyncio.sleep(0)
+        database.head = 4
+        await asyncio.gather(first, second)
+    assert "".join(late.shown) in {"[2][3][4]", "[2][3][2][3][4]"}
+
+
+@in_a_loop
+async def test_a_crowded_room_rests_and_what_came_meanwhile_goes_out_together(database: Database) -> None:
+    async with joined() as listener:
+        current_hub().deliver(TOPIC, 1, "[1]")
+        assert listener.shown == ["[1]"]
+        current_hub().topics[TOPIC].rests_until = current_hub().loop.time() + 0.05
+        bursts: list[int] = []
+        listener.write = lambda burst: bursts.append(len(burst.texts)) or True  # type: ignore[method-assign,func-returns-value]
+        for number in (2, 3, 4):
+            current_hub().deliver(TOPIC, number, f"[{number}]")
+        assert not bursts
+        await until(lambda: bursts)
+        assert bursts == [3]
+
+
+@in_a_loop
+async def test_pages_hear_now_and_then_where_their_topic_stands(database: Database) -> None:
+    async with joined() as listener:
+        await deliver(TOPIC, 1, "[1]")
+        await current_hub().watch.say_something()
+    assert listener.numbers == [(0, 1), (1, 1)]
+
+
+@in_a_loop
+async def test_signing_out_ends_the_pages_of_that_session_in_every_topic(database: Database) -> None:
+    async with joined(listener=Listener(user_id=1)) as mine, joined(listener=Listener(user_id=2)) as theirs:
+        current_hub().handle({"type": "live.sign_out", "session": digest("session 1")})
+    assert (mine.code, theirs.code) == (SIGNED_OUT, None)
+
+
+@in_a_loop
+async def test_when_the_layer_is_back_every_process_looks_for_what_it_missed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with joined() as listener:
+        await until(lambda: layer.EVERYONE in current_hub().layer.subscribed)
+        current_hub().layer.is_away = True
+        database.head = 1
+        current_hub().layer.send({"type": "live.change", "topic": "test.2", "seq": 1, "html": "[1]"})
+        await until(lambda: listener.frames)
+    assert listener.shown == ["[1]"]
+
+
+@in_a_loop
+async def test_a_process_that_leaves_sends_every_page_back(database: Database) -> None:
+    pages = [Listener() for _ in range(3)]
+    for page in pages:
+        await current_hub().join(page, TOPIC, since=0, head=0)
+    await current_hub().send_all_back()
+    assert all(page.was_sent_back for page in pages)
+    assert not current_hub().topics
 
 
 @in_a_loop
