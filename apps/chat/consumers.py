@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -11,8 +10,10 @@ from urllib.parse import parse_qs
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, parse_cookie
 
+from apps.accounts.models import User
 from apps.accounts.sign_ins import SignIn, sign_in_from
 from apps.chat import fragments
 from apps.chat.forms import MessageForm
@@ -24,6 +25,7 @@ from apps.live.hub import current_hub
 from apps.live.listeners import SIGNED_OUT, Listener
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit, room_for
+from apps.rooms.models import Room
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +56,10 @@ def enter(session_key: str | None, slug: str) -> Entry:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A page among a room's listeners."""
+    """A page among a room's listeners. Small: a process keeps thousands of them, mostly idle."""
 
-    visit: Visit
+    room_pk: int
+    topic: str
     listener: Listener
     allowance: limits.Allowance
 
@@ -75,16 +78,22 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     answering: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        self.unanswered: deque[str | None] = deque()
+        # In place of AsyncConsumer's loop, which waits for a channel of its own as well, by one task more.
+        self.scope, self.base_send = scope, send
+        del scope
+        self.unanswered: list[str | None] = []
         self.unanswered_characters = 0
         try:
-            await super().__call__(scope, receive, send)
+            while True:
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
         finally:
             # Not in disconnect(), which does not run when the server gives a slow socket up.
             self.leave()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        # Without the trip to Channels' one database thread that its own makes before each message.
+        # Without the trip to Channels' one database thread that AsyncConsumer's makes before each message.
         handlers = {"connect": self.websocket_connect, "receive": self.websocket_receive}
         await handlers.get(message["type"].partition(".")[2], self.websocket_disconnect)(message)
 
@@ -124,7 +133,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             listener.end(TOO_MUCH, fragments.told_off("You have too many pages open. Close some and reload this one."))
             return
         allowance.sockets += 1
-        self.place = Place(visit, listener, allowance)
+        self.place = Place(visit.room.pk, visit.room.live_topic, listener, allowance)
         # What came with the handshake would be kept for as long as the page is open.
         self.scope = {"type": "websocket"}
         head = visit.room.last_seq
@@ -158,9 +167,9 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
                     if wait := place.allowance.take():
                         await asyncio.sleep(wait)
                     if self.unanswered:
-                        text = self.unanswered.popleft()
+                        text = self.unanswered.pop(0)
                         self.unanswered_characters -= len(text or "")
-                        place.listener.show(await post(place.visit, text))
+                        place.listener.show(await post(place, text))
         finally:
             self.answering = None
 
@@ -173,16 +182,16 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     def leave(self) -> None:
         """Listen no more."""
         if self.place:
-            current_hub().leave(self.place.listener, self.place.visit.room.live_topic)
+            current_hub().leave(self.place.listener, self.place.topic)
             self.place.allowance.sockets -= 1
             self.place = None
 
 
-async def post(visit: Visit, text: str | None) -> str:
+async def post(place: Place, text: str | None) -> str:
     """Post what the composer's form holds; gives the frame that tells its sender how that went."""
     form = MessageForm(read_fields(text))
     try:
-        return await in_thread(post_and_render, form, visit)
+        return await in_thread(post_and_render, form, place)
     except NO_DATABASE as error:
         logger.warning("A message could not be stored: the database does not answer: %s", error)
         return fragments.delayed(form)
@@ -192,9 +201,12 @@ async def post(visit: Visit, text: str | None) -> str:
         return fragments.delayed(form)
 
 
-def post_and_render(form: MessageForm, visit: Visit) -> str:
+def post_and_render(form: MessageForm, place: Place) -> str:
     """Post, and the frame that tells the sender how that went."""
-    message = submit(form, room=visit.room, viewer=visit.viewer)
+    # By their keys: the service reads both anew, under the lock.
+    user_id = place.listener.sign_in.user_id
+    viewer = AnonymousUser() if user_id is None else User(pk=user_id)
+    message = submit(form, room=Room(pk=place.room_pk), viewer=viewer)
     return fragments.sent(message) if message else fragments.refused(form)
 
 

@@ -30,7 +30,7 @@ class MessageError(Exception):
 
 def post_message(*, room: Room, author: User, body: str, client_id: UUID) -> Message:
     """
-    Say something in a room.
+    Say something in a room. Of `room` and `author` only the primary keys count; the rest is read anew.
 
     Called again with the same `client_id` it returns the message that exists. Raises MessageError for someone who
     is not a member, for an archived room, and for a `client_id` that was used for another text.
@@ -52,7 +52,8 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
     """The transaction of `post_message`."""
     room = locked_room(room.pk)
     # Asked again under the lock: membership may have ended since the page was loaded.
-    if not room.memberships.filter(user=author).exists():
+    membership = room.memberships.select_related("user").filter(user=author).first()
+    if membership is None:
         raise MessageError("You are not a member of this room. Join it to write here.")
     if room.is_archived:
         raise MessageError("This room is archived, so nobody can write in it any more.")
@@ -64,7 +65,7 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
         room=room,
         seq=room.last_seq,
         changed_seq=room.last_seq,
-        author=author,
+        author=membership.user,
         client_id=client_id,
         body=body,
         html=html,

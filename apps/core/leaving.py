@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from asgiref.sync import markcoroutinefunction
+
 logger = logging.getLogger(__name__)
 
 # How long what was begun may take after the pages have gone, in seconds.
@@ -48,14 +50,14 @@ def work() -> Iterator[None]:
 def counted(application: Any) -> Any:
     """The ASGI application, with its requests counted as work."""
 
-    async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await application(scope, receive, send)
-            return
+    async def finish(scope: dict[str, Any], receive: Any, send: Any) -> None:
         with work():
             await application(scope, receive, send)
 
-    return wrapped
+    def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> Any:
+        return (finish if scope["type"] == "http" else application)(scope, receive, send)
+
+    return markcoroutinefunction(wrapped)
 
 
 async def leave() -> None:

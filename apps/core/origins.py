@@ -19,14 +19,14 @@ class SiteOriginValidator(OriginValidator):  # type: ignore[misc]  # Channels ha
     def __init__(self, application: Any) -> None:
         super().__init__(application, settings.CSRF_TRUSTED_ORIGINS)
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
+    def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin1")
         host = headers.get(b"host", b"").decode("latin1")
         domain, _port = split_domain_port(host)
         if origin == f"http://{host}" and validate_host(domain, settings.ALLOWED_HOSTS):
-            return await self.application(scope, receive, send)
-        return await super().__call__(scope, receive, send)
+            return self.application(scope, receive, send)
+        return super().__call__(scope, receive, send)
 
     def valid_origin(self, parsed_origin: ParseResult | None) -> bool:
         return parsed_origin is not None and bool(self.validate_origin(parsed_origin))

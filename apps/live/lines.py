@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Any, Protocol
 
+from asgiref.sync import markcoroutinefunction
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet.tcp import Connection
 
@@ -180,9 +181,10 @@ def line_for(send: Any) -> Line:
 def with_lines(application: type_of_application) -> type_of_application:
     """Put each socket's line into its scope. Outermost, since middleware inside replaces `send`."""
 
-    async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    # Not a coroutine of its own, which would be kept for as long as the socket is open.
+    def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> Awaitable[None]:
         if scope["type"] == "websocket":
             scope["line"] = line_for(send)
-        await application(scope, receive, send)
+        return application(scope, receive, send)
 
-    return wrapped
+    return markcoroutinefunction(wrapped)
