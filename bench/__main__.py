@@ -1,121 +1,384 @@
 """
-`make bench`: how fast live delivery is here, as ratios to the usual Channels consumer in the same run.
+`make bench`: how fast live delivery is here, as ratios to something real in the same run.
 
-The server and the readers are processes of their own. The product's side posts Markdown over a socket, stores it
-in SQLite and renders it; the yardstick (bench/yardstick.py) stores nothing and renders in each consumer, as
-tutorials do.
+The server stands on one core and the load (bench/load.py) on another, each a process of its own. The product's side
+has real sessions, membership, database and rendering. Beside it stand the usual Channels consumer (yardstick.py) and
+the least a server could do (bare.py), under the same Daphne. `python -m bench delivery memory` runs some parts only.
 """
 
-import asyncio
 import json
 import os
 import platform
+import resource
+import signal
+import statistics
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 import uuid
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+import redis
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
-from tests.servers import ROOT, Site, free_port, stop, wait_for_port
+from bench.load import Plan
+from tests.servers import ROOT, Postgres, Redis, Site, free_port, stop, wait_for_port
 
-READERS = 200
-POSTS = 100
-BODY = "Hello **everyone**, see https://example.org and `code`, message %d."
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+SERVER_CORE, LOAD_CORE = (CORES[0], CORES[1]) if len(CORES) > 1 else (None, None)
+SECONDS = 8.0
+POSTERS = 8
+FAR = "?since=999999999"
 
-
-@dataclass(frozen=True)
-class Delivery:
-    """What one run delivered."""
-
-    frames: int
-    seconds: float
-    slowest_hundredth: float  # milliseconds from sending a post to a reader having it, 99th percentile
-    median: float
-
-    @property
-    def frames_a_second(self) -> float:
-        return self.frames / self.seconds
+results: dict[str, Any] = {}
 
 
-async def deliver(address: str, headers: list[dict[str, str]], origin: str) -> Delivery:
-    """Open READERS sockets, post over one of them one after another, and time what arrives."""
-    sockets: list[ClientConnection] = []
-    for number in range(READERS):
-        sockets.append(
-            await connect(
-                address,
-                additional_headers=headers[number % len(headers)],
-                origin=origin,  # type: ignore[arg-type]
-                max_size=None,
-                compression=None,
+def show(name: str, value: str, ratio: str = "") -> None:
+    """One line of the table."""
+    print(f"{name:<66}{value:>24}   {ratio}", flush=True)
+
+
+@contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """Have what is started meanwhile run on one core."""
+    if core is None:
+        yield
+        return
+    os.sched_setaffinity(0, {core})
+    yield
+    os.sched_setaffinity(0, CORES)
+
+
+class Load:
+    """The load's process."""
+
+    def __init__(self, plan: Plan) -> None:
+        with on_core(LOAD_CORE):
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bench.load"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
-        )
-    delays: list[float] = []
-    mark, sent_at = "no post yet", 0.0
+        self.opened_in: float = self.tell(json.dumps(asdict(plan)))["seconds"]
 
-    async def read(socket: ClientConnection) -> None:
-        seen = 0
-        while seen < POSTS:
-            text = str(await socket.recv())
-            if mark in text:
-                delays.append(time.perf_counter() - sent_at)
-                seen += 1
+    def tell(self, line: str) -> dict[str, Any]:
+        """Order something; gives the answer."""
+        assert self.process.stdin
+        assert self.process.stdout
+        print(line, file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        assert answer, "the load ended"
+        found: dict[str, Any] = json.loads(answer)
+        return found
 
-    readers = [asyncio.create_task(read(socket)) for socket in sockets]
-    began = time.perf_counter()
-    for number in range(POSTS):
-        mark, sent_at = f"message {number}.", time.perf_counter()
-        await sockets[0].send(json.dumps({"body": BODY % number, "client_id": str(uuid.uuid4()), "headers": {}}))
-        # The next post when all have this one: the frames of two posts are then never taken for each other.
-        while len(delays) < READERS * (number + 1):
-            await asyncio.sleep(0)
-    await asyncio.gather(*readers)
-    seconds = time.perf_counter() - began
-    for socket in sockets:
-        socket.transport.abort()
-    delays.sort()
-    return Delivery(len(delays), seconds, delays[int(len(delays) * 0.99)] * 1000, delays[len(delays) // 2] * 1000)
+    def __enter__(self) -> "Load":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.communicate()
 
 
-def measure_parley() -> Delivery:
-    """The product: real sessions, membership, database and rendering."""
-    with Site() as site:
-        keys = site.populate(users=20, rooms=1)
-        headers = [{"Cookie": f"sessionid={key}"} for key in keys]
-        return asyncio.run(deliver(f"{site.socket_url}/ws/rooms/room-001/?since=9999", headers, site.url))
-
-
-def measure_yardstick() -> Delivery:
-    """One consumer a socket, group_send, a template rendered in each."""
+@contextmanager
+def server(application: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Another ASGI application under the same Daphne; gives its port."""
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "daphne", "--verbosity", "0", "--port", str(port), "bench.yardstick:application"],
-        cwd=ROOT,
-    )
+    command = [sys.executable, "-m", "daphne", "--verbosity", "0", "--port", str(port), "--websocket_timeout", "-1"]
+    with on_core(SERVER_CORE):
+        process = subprocess.Popen([*command, application], cwd=ROOT)
     try:
         wait_for_port(port, process)
-        return asyncio.run(deliver(f"ws://127.0.0.1:{port}/", [{}], f"http://127.0.0.1:{port}"))
+        yield port, process
     finally:
-        stop(process)
+        stop(process, signal.SIGKILL)
+
+
+@contextmanager
+def parley(environment: dict[str, str] | None = None, *, users: int, rooms: int) -> Iterator[tuple[Site, list[str]]]:
+    """The product, filled; gives the session keys of its users."""
+    site = Site(environment or {}, application="bench.probe:application")
+    site.manage("migrate", "--verbosity", "0")
+    keys = site.populate(users=users, rooms=rooms)
+    with on_core(SERVER_CORE):
+        site.start()
+    try:
+        yield site, keys
+    finally:
+        site.stop(signal.SIGKILL)
+        site.__exit__(None, None, None)
+
+
+def sockets(keys: list[str], count: int, rooms: int, query: str = FAR) -> list[tuple[str, str]]:
+    """Pages of people, spread over the rooms."""
+    return [
+        (f"/ws/rooms/room-{number % rooms + 1:03}/{query}", f"sessionid={keys[number % len(keys)]}")
+        for number in range(count)
+    ]
+
+
+def posted(load: Load) -> dict[str, Any]:
+    """Post for a while; gives what arrived."""
+    found = load.tell("post")
+    found["frames_a_second"] = found["frames"] / found["seconds"]
+    found["posts_a_second"] = found["posts"] / found["seconds"]
+    return found
+
+
+def frames(run: dict[str, Any]) -> str:
+    return f"{run['frames_a_second']:,.0f} frames/s"
+
+
+def posts(run: dict[str, Any]) -> str:
+    return f"{run['posts_a_second']:.0f} posts/s"
+
+
+def figures(run: dict[str, Any]) -> str:
+    return f"median {run['median']:.0f} ms, 99 % {run['slowest_hundredth']:.0f} ms, load {run['busy']:.0%} busy"
+
+
+def measure_load() -> None:
+    """What the load itself can take, from a process that only writes."""
+    port = free_port()
+    with on_core(SERVER_CORE):
+        process = subprocess.Popen([sys.executable, "-m", "bench.blaster", str(port)], cwd=ROOT)
+    try:
+        wait_for_port(port, process)
+        with Load(Plan([port], [("/", "")], seconds=2.0)) as load:
+            run = posted(load)
+    finally:
+        stop(process, signal.SIGKILL)
+    results["load"] = run
+    show("the load can take, in large reads", frames(run))
+
+
+def measure_delivery() -> None:
+    """500 sockets in one room, and 5,000 in 100."""
+    with server("bench.yardstick:application") as (port, _), Load(plan([port], [("/", "")] * 500)) as load:
+        stock = results["stock"] = posted(load)
+    show("one consumer a socket, group_send, nothing stored", frames(stock))
+    with server("bench.bare:application") as (port, _), Load(plan([port], [("/", "")] * 500)) as load:
+        bare = results["bare"] = posted(load)
+    show("a bare loop that sends one prepared string", frames(bare), figures(bare))
+    with parley(users=500, rooms=1) as (site, keys), Load(plan([site.port], sockets(keys, 500, 1))) as load:
+        room = results["parley_500"] = posted(load) | {"memory": site.memory()}
+    show("Parley, stored and rendered, 500 sockets in one room", frames(room), figures(room))
+    results["to_stock"] = room["frames_a_second"] / stock["frames_a_second"]
+    results["to_bare"] = room["frames_a_second"] / bare["frames_a_second"]
+    show("  to one consumer a socket (at least 10)", "", f"{results['to_stock']:.1f}")
+    show("  to the bare loop (at least 0.8)", "", f"{results['to_bare']:.2f}")
+    with parley(users=500, rooms=100) as (site, keys), Load(plan([site.port], sockets(keys, 5000, 100))) as load:
+        rooms = results["parley_5000"] = posted(load) | {"memory": site.memory()}
+    show("5,000 sockets in 100 rooms", frames(rooms), figures(rooms))
+    show("  bound by storing", posts(rooms), f"{posts(room)} with 500 sockets in one room")
+
+
+def measure_crowds() -> None:
+    """What delivering costs for each frame, apart from storing and with nothing merged: one post at a time."""
+    costs = []
+    for count, rooms in ((500, 1), (5000, 100)):
+        with parley(users=500, rooms=rooms) as (site, keys):
+            pages = sockets(keys, count, rooms)
+            with Load(Plan([site.port], pages, posters=100, seconds=SECONDS, in_turn=True)) as load:
+                posted(load)
+            costs.append(delivering(site))
+    few, many = costs
+    results["per_frame"] = {"few": few, "many": many, "ratio": many / few}
+    show("delivering, 500 sockets in one room, one post at a time", f"{few:.1f} µs/frame")
+    show("delivering, 5,000 sockets in 100 rooms", f"{many:.1f} µs/frame", f"{many / few:.2f} (at most 1.25)")
+
+
+def plan(ports: list[int], pages: list[tuple[str, str]], posters: int = POSTERS) -> Plan:
+    return Plan(ports, pages, posters=posters, seconds=SECONDS)
+
+
+def delivering(site: Site) -> float:
+    """Microseconds of processor time that the hub spent on a frame to one socket."""
+    with urllib.request.urlopen(f"{site.url}/bench") as answer:
+        spent = json.load(answer)
+    return float(spent["seconds"] / spent["frames"] * 1e6)
+
+
+def measure_memory() -> None:
+    """5,000 idle sockets, after as many have come and gone before, so that only what a socket needs counts."""
+    path = f"/ws/rooms/room-001/{FAR}"
+    with server("bench.bare:application") as (port, process):
+        bare = memory_of_each(port, [(path, "sessionid=" + "a" * 32)] * 5000, lambda: resident(process.pid))
+    with parley(users=500, rooms=100) as (site, keys):
+        joined = memory_of_each(site.port, sockets(keys, 5000, 100), site.memory)
+    results["memory"] = {"bare": bare, "parley": joined, "ratio": joined / bare}
+    show("memory of a bare accepted socket", f"{bare / 1024:.1f} KiB")
+    show("memory of an idle joined page", f"{joined / 1024:.1f} KiB", f"{joined / bare:.2f} (at most 1.4)")
+
+
+def memory_of_each(port: int, pages: list[tuple[str, str]], memory: Callable[[], int]) -> float:
+    """Bytes for each of the sockets."""
+    with Load(Plan([port], pages[:1000])):
+        pass
+    time.sleep(4)  # Daphne forgets closed sockets a second or two later
+    before = memory()
+    with Load(Plan([port], pages)):
+        time.sleep(2)
+        return (memory() - before) / len(pages)
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has in use."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def measure_processes() -> None:
+    """500 sockets in one room on one process, and half of them on each of two, over Redis."""
+    with Redis() as layer:
+        environment = {"REDIS_URL": layer.url, "SECRET_KEY": "shared"}
+        with parley(environment, users=500, rooms=1) as (first, keys):
+            with Load(plan([first.port], sockets(keys, 500, 1))) as load:
+                one = posted(load)
+            second = Site(environment | {"SITE_URL": first.url}, folder=first.folder, application=first.application)
+            with on_core(CORES[-1] if len(CORES) > 2 else LOAD_CORE):
+                second.start()
+            calls = published(layer.url)
+            with Load(plan([first.port, second.port], sockets(keys, 500, 1))) as load:
+                two = posted(load)
+            publishes = (published(layer.url) - calls) / max(1, two["posts"])
+            second.stop(signal.SIGKILL)
+    ratio = two["frames_a_second"] / one["frames_a_second"]
+    results["two_processes"] = {"one": one, "two": two, "ratio": ratio, "publishes_a_post": publishes}
+    free = "" if len(CORES) > 2 else "; here the second shares its core with the load"
+    show("one process over Redis", frames(one))
+    show(
+        "two processes over Redis",
+        f"{two['frames_a_second']:,.0f} frames/s",
+        f"{ratio:.2f} (1.6 where two cores are free{free})",
+    )
+    show("  messages through Redis for each post, warm-up included", f"{publishes:.2f}")
+
+
+def published(url: str) -> int:
+    """How many messages Redis was given to distribute."""
+    calls: int = redis.Redis.from_url(url).info("commandstats").get("cmdstat_publish", {}).get("calls", 0)
+    return calls
+
+
+def measure_storing() -> None:
+    """Posts stored a second, 20 people at once, in one room and in twenty, on both databases."""
+    with Postgres() as postgres:
+        for name, environment in (("SQLite", {}), ("PostgreSQL", {"DATABASE_URL": postgres.url})):
+            for rooms in (1, 20):
+                with (
+                    parley(environment, users=20, rooms=20) as (site, keys),
+                    Load(plan([site.port], sockets(keys, 20, rooms), posters=20)) as load,
+                ):
+                    run = results[f"storing_{name}_{rooms}"] = posted(load)
+                where = f"{rooms} rooms" if rooms > 1 else "one room"
+                show(f"posts stored, {name}, 20 people in {where}", posts(run), figures(run))
+
+
+def measure_size() -> None:
+    """A room of 1,000 messages and 10 members, and one of 1,000,000 and 10,000."""
+    found = {}
+    for messages, members in ((1_000, 10), (1_000_000, 10_000)):
+        with parley(users=members, rooms=1) as (site, keys):
+            site.populate(users=members, rooms=1, messages=messages)
+            found[members] = (page_time(site, keys[0]), post_time(site, keys[0]))
+    (small_page, small_post), (large_page, large_post) = found.values()
+    results["size"] = {"page": large_page / small_page, "post": large_post / small_post}
+    small, large = "1,000 messages and 10 members", "1,000,000 messages and 10,000 members"
+    show(f"room page, {small}", f"{small_page:.1f} ms")
+    show(f"room page, {large}", f"{large_page:.1f} ms", f"{large_page / small_page:.2f} (at most 1.2)")
+    show(f"post, {small}", f"{small_post:.1f} ms")
+    show(f"post, {large}", f"{large_post:.1f} ms", f"{large_post / small_post:.2f} (at most 1.2)")
+
+
+def page_time(site: Site, key: str) -> float:
+    """The median time of the room's page, in milliseconds."""
+    request = urllib.request.Request(f"{site.url}/rooms/room-001/", headers={"Cookie": f"sessionid={key}"})
+    times = []
+    for _ in range(120):
+        began = time.perf_counter()
+        with urllib.request.urlopen(request) as answer:
+            answer.read()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[20:]) * 1000
+
+
+def page_socket(site: Site, key: str) -> ClientConnection:
+    """A socket of the first room's page."""
+    address, headers = f"{site.socket_url}/ws/rooms/room-001/{FAR}", {"Cookie": f"sessionid={key}"}
+    return connect(address, additional_headers=headers, origin=Origin(site.url), compression=None)
+
+
+def post_time(site: Site, key: str) -> float:
+    """The median time from sending a post to its acknowledgement, in milliseconds."""
+    with page_socket(site, key) as socket:
+        return statistics.median([answered(socket) for _ in range(200)][50:]) * 1000
+
+
+def answered(socket: ClientConnection) -> float:
+    """Post; gives the seconds until it is acknowledged."""
+    began = time.perf_counter()
+    socket.send(json.dumps({"body": "Hello **everyone**", "client_id": str(uuid.uuid4())}))
+    while "<hx-sent" not in str(socket.recv(timeout=60)):
+        pass
+    return time.perf_counter() - began
+
+
+def measure_return() -> None:
+    """2,000 pages come back at once after a restart, each having missed 100 messages, while somebody posts."""
+    with parley(users=500, rooms=20) as (site, keys):
+        site.stop(signal.SIGKILL)
+        site.populate(users=500, rooms=20, messages=2000)
+        with on_core(SERVER_CORE):
+            site.start()
+        times: list[float] = []
+        are_back = threading.Event()
+
+        def post_meanwhile() -> None:
+            with page_socket(site, keys[0]) as socket:
+                while not are_back.is_set():
+                    times.append(answered(socket))
+
+        posting = threading.Thread(target=post_meanwhile)
+        posting.start()
+        with Load(Plan([site.port], sockets(keys, 2000, 20, "?since=0"), together=2000)) as load:
+            caught_up = load.tell("wait for all")["seconds"]
+            are_back.set()
+            posting.join()
+        slowest = max(times)
+    results["return"] = {"opened": load.opened_in, "caught_up": caught_up, "slowest_post": slowest}
+    show("2,000 pages come back at once: all connected after", f"{load.opened_in:.1f} s")
+    show("  and have what they missed after", f"{caught_up:.1f} s")
+    show("  slowest post meanwhile", f"{slowest * 1000:.0f} ms")
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "load": measure_load,
+    "delivery": measure_delivery,
+    "crowds": measure_crowds,
+    "memory": measure_memory,
+    "processes": measure_processes,
+    "storing": measure_storing,
+    "size": measure_size,
+    "return": measure_return,
+}
 
 
 def main() -> None:
-    """Measure both, print the table, write var/bench.json."""
-    parley, yardstick = measure_parley(), measure_yardstick()
-    ratio = parley.frames_a_second / yardstick.frames_a_second
-    print(f"{READERS} readers in one room, {POSTS} posts one after another, one server process.\n")
-    print(f"{ratio:.1f} times the frames a second of one consumer a socket with group_send\n")
-    print(f"{'':28}{'frames/s':>10}{'median ms':>12}{'99 % ms':>10}")
-    for name, run in (("Parley, stored and rendered", parley), ("one consumer a socket", yardstick)):
-        print(f"{name:28}{run.frames_a_second:>10.0f}{run.median:>12.1f}{run.slowest_hundredth:>10.1f}")
+    """Measure, print the table, write var/bench.json."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # thousands of sockets
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    print(f"\nMeasured on {machine}. The readers share it and are Python too, so the ratio is a lower bound.")
+    pinned = "server and load each on its own core" if SERVER_CORE is not None else "server and load share the cores"
+    print(f"Measured on {machine}; {pinned}. A frame is one message for one socket.\n", flush=True)
+    for part in sys.argv[1:] or PARTS:
+        PARTS[part]()
     file = ROOT / "var" / "bench.json"
     file.parent.mkdir(exist_ok=True)
-    results = {"machine": machine, "ratio": ratio, "parley": asdict(parley), "yardstick": asdict(yardstick)}
-    file.write_text(json.dumps(results, indent=2))
+    file.write_text(json.dumps({"machine": machine, **results}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""The least a server could do: send one prepared string to each open socket whenever one of them sends anything."""
+"""The least a server could do: send one prepared string to each socket of the same path whenever one sends anything."""
 
-import os
+from collections import defaultdict
 from typing import Any
 
-PREPARED = '<article data-mark="mark-00000000">' + "x" * int(os.environ.get("FRAME_BYTES", "1200"))
-sends: list[Any] = []
+PREPARED = '<article data-mark="mark-00000000">' + "x" * 850
+rooms: defaultdict[str, list[Any]] = defaultdict(list)
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Echo the poster's mark, so that its arrival can be timed, in a string otherwise prepared."""
+    """Put the poster's mark, so that its arrival can be timed, into a string otherwise prepared."""
+    sends = rooms[scope["path"]]
     while True:
         event = await receive()
         if event["type"] == "websocket.connect":

@@ -1,8 +1,8 @@
 """
 The load: many sockets in one process without an event loop of its own, so that the server is what is measured.
 
-Started as `python -m bench.load`; reads a Plan as JSON from standard input and writes one line of JSON when all
-sockets are open, waits for a line, posts for the time asked, and writes the result as JSON.
+Started as `python -m bench.load`; reads a Plan as JSON from standard input, writes one line of JSON when all sockets
+are open, and then does what it is told, line by line.
 """
 
 import base64
@@ -17,7 +17,6 @@ import uuid
 from collections import deque
 from dataclasses import asdict, dataclass
 
-OPENED_TOGETHER = 50
 ONE_READ = 1 << 18
 # Every so many sockets the arrival of each message is timed; of the others the frames are counted only.
 TIMED_EACH = 10
@@ -28,14 +27,17 @@ MARK_LENGTH = len(MARK) + 8
 @dataclass(frozen=True)
 class Plan:
     """
-    What to do. `sockets` are pairs of path and cookie; the first `posters` of them post, each one message at a
-    time: the next when the last has come back. `frame_a_post` frames are expected on a socket for each post.
+    What to do. `sockets` are pairs of path and cookie, spread over the ports; the first `posters` of them post, each
+    one message at a time: the next when the last has come back. `together` is how many connect at once.
     """
 
-    port: int
+    ports: list[int]
     sockets: list[tuple[str, str]]
-    posters: int
-    seconds: float
+    posters: int = 0
+    seconds: float = 0.0
+    together: int = 50
+    # One message at a time over all: the posters take turns.
+    in_turn: bool = False
     core: int | None = None
     warm_up: float = 1.0
     body: str = "Hello **everyone**, see https://example.org and `code`."
@@ -134,9 +136,9 @@ class Load:
     def open(self) -> None:
         """Open all sockets, some at a time."""
         waiting = list(enumerate(self.plan.sockets))
-        for start in range(0, len(waiting), OPENED_TOGETHER):
-            some = waiting[start : start + OPENED_TOGETHER]
-            opened = [(number, open_socket(self.plan.port, path, cookie)) for number, (path, cookie) in some]
+        for start in range(0, len(waiting), self.plan.together):
+            some = waiting[start : start + self.plan.together]
+            opened = [(number, open_socket(self.port_of(number), path, cookie)) for number, (path, cookie) in some]
             for number, connection in opened:
                 rest = finish_opening(connection)
                 poster = number if number < self.plan.posters else None
@@ -148,11 +150,20 @@ class Load:
                     self.last_mark.append(b"")
                 self.take(client, memoryview(rest), time.perf_counter())
 
+    def port_of(self, number: int) -> int:
+        return self.plan.ports[number % len(self.plan.ports)]
+
+    def wait_for_all(self) -> None:
+        """Return when each socket has been sent something."""
+        while any(not client.frames for client in self.by_descriptor.values()):
+            for descriptor, _ in self.poll.poll(1):
+                self.read(self.by_descriptor[descriptor])
+
     def run(self) -> Result:
         """Post for the plan's time, and some before that is not counted."""
         began = time.perf_counter() + self.plan.warm_up
         end = began + self.plan.seconds
-        for number in range(len(self.posters)):
+        for number in range(1 if self.plan.in_turn else len(self.posters)):
             self.post(number)
         slept = 0.0
         frames_before = 0
@@ -242,7 +253,8 @@ class Load:
             if client.poster is not None and mark == self.last_mark[client.poster]:
                 self.last_mark[client.poster] = b""
                 self.posts += 1
-                self.ready_to_post.append(client.poster)
+                follower = (client.poster + 1) % len(self.posters) if self.plan.in_turn else client.poster
+                self.ready_to_post.append(follower)
             at = data.find(MARK, at + MARK_LENGTH)
 
 
@@ -262,9 +274,13 @@ def main() -> None:
     began = time.perf_counter()
     load.open()
     print(json.dumps({"opened": len(load.by_descriptor), "seconds": time.perf_counter() - began}), flush=True)
-    sys.stdin.readline()
-    print(json.dumps(asdict(load.run())), flush=True)
-    sys.stdin.readline()
+    # What is asked for next: "post", "wait for all", or nothing more.
+    while order := sys.stdin.readline().strip():
+        if order == "post":
+            print(json.dumps(asdict(load.run())), flush=True)
+        else:
+            load.wait_for_all()
+            print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
 
 
 if __name__ == "__main__":

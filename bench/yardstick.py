@@ -15,7 +15,12 @@ settings.configure(
 )
 django.setup()
 
-MESSAGE = Template('<li id="m{{ id }}"><h3>{{ author }}</h3><div>{{ body }}</div><p>{{ time }}</p></li>')
+# About as large as the product's own message, and much simpler.
+MESSAGE = Template(
+    '<li id="m{{ id }}" class="message"><article><h3>{{ author }}</h3><div class="body">{{ body }}</div>'
+    '<p class="meta"><a href="/rooms/room-001/messages/{{ id }}/"><time>{{ time }}</time></a></p></article></li>'
+    "<!-- " + "x" * 500 + " -->"
+)
 
 
 class Consumer(AsyncWebsocketConsumer):  # type: ignore[misc]

@@ -142,6 +142,7 @@ class Site:
     port: int = field(default_factory=free_port)
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="parley-")))
     process: subprocess.Popen[bytes] | None = None
+    application: str = "config.asgi:application"
 
     @property
     def url(self) -> str:
@@ -187,12 +188,13 @@ class Site:
 
     def start(self) -> "Site":
         """Start the process and wait until it is ready."""
-        command = [sys.executable, "-m", "daphne", "--verbosity", "0", "--bind", "127.0.0.1", "--port", str(self.port)]
+        endpoint = f"tcp:port={self.port}:interface=127.0.0.1:backlog=1024"
+        command = [sys.executable, "-m", "daphne", "--verbosity", "0", "--endpoint", endpoint]
         command += ["--websocket_timeout", "-1"]
         command += ["--websocket-max-message-size", "131072", "--websocket-max-frame-size", "131072"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "config.asgi:application"], cwd=ROOT, env=self.variables(), stdout=log, stderr=log
+                [*command, self.application], cwd=ROOT, env=self.variables(), stdout=log, stderr=log
             )
         wait_for_port(self.port, self.process)
         deadline = time.monotonic() + STARTED

@@ -104,7 +104,8 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             if leaving.State.is_leaving:
                 await self.close()
                 return
-            entry = await in_thread(enter, self.session_key(), self.scope["url_route"]["kwargs"]["slug"])
+            async with current_hub().doors:
+                entry = await in_thread(enter, self.session_key(), self.scope["url_route"]["kwargs"]["slug"])
         except NO_DATABASE as error:
             logger.warning("A page could not connect: the database does not answer: %s", error)
             await self.close()

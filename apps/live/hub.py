@@ -31,6 +31,10 @@ GAP_PATIENCE = 0.05
 # This many frames may wait for a listener that is catching up, or in a topic for a missing number. What is more
 # than that is forgotten: the listener comes back for it, the topic asks the database.
 MOST_WAITING = 1000
+# Answers about what was missed that are kept, until the next look at the database.
+MOST_REPLAYED = 32
+# How many pages are let in at once: when all come back after a restart, posts do not stand in line behind them.
+DOORS = 3
 # How long a topic may wait before its next frames go out, in seconds.
 LONGEST_REST = 0.02
 # How long after a change to an account its open pages are looked at, in seconds.
@@ -70,6 +74,8 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.topics: dict[str, Topic] = {}
         self.replays: dict[tuple[str, int], asyncio.Task[Batch]] = {}
+        self.replayed: dict[tuple[str, int], Batch] = {}
+        self.doors = asyncio.Semaphore(DOORS)
         self.layer = LayerLink(wanted=self.topics.keys(), handle=self.handle)
         self.watch = Watch(self)
 
@@ -123,12 +129,25 @@ class Hub:
             self.fill_gap_soon(topic)
 
     async def replay(self, name: str, since: int) -> Batch:
-        """What changed after a number; pages that ask for the same at once, as after a restart, share the answer."""
-        task = self.replays.get((name, since))
+        """What changed after a number; pages that ask for the same, as after a restart, share the answer."""
+        key = (name, since)
+        batch = self.replayed.get(key)
+        topic = self.topics.get(name)
+        if batch and topic and batch.head >= topic.head:
+            return batch
+        task = self.replays.get(key)
         if task is None:
-            task = self.replays[name, since] = asyncio.create_task(source_of(name).replay(name, since))
-            task.add_done_callback(lambda _: self.replays.pop((name, since), None))
+            task = self.replays[key] = asyncio.create_task(source_of(name).replay(name, since))
+            task.add_done_callback(lambda done: self.remember(key, done))
         return await asyncio.shield(task)
+
+    def remember(self, key: tuple[str, int], done: asyncio.Task[Batch]) -> None:
+        """Keep an answer that brings its readers further, for those who ask next."""
+        del self.replays[key]
+        if not done.cancelled() and not done.exception() and done.result().head > key[1]:
+            self.replayed[key] = done.result()
+            if len(self.replayed) > MOST_REPLAYED:
+                del self.replayed[next(iter(self.replayed))]
 
     def leave(self, listener: Listener, name: str) -> None:
         """Forget the listener; the last one out ends the topic."""

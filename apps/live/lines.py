@@ -66,53 +66,60 @@ class Line(Protocol):
         """Close with a code, after all that was written."""
 
 
+STATE_OPEN = WebSocketProtocol.STATE_OPEN
+
+
 class DaphneLine:
     """A socket under Daphne."""
+
+    __slots__ = ("is_plain", "protocol", "send_now", "transport")
 
     def __init__(self, protocol: WebSocketProtocol) -> None:
         self.protocol = protocol
         transport = protocol.transport
         # Through TLS inside Daphne, and for a client that negotiated compression, the protocol has to do it.
         self.is_plain = isinstance(transport, Connection) and not transport.TLS and not protocol._perMessageCompress
+        self.transport = transport
+        self.send_now = transport.getHandle().send if self.is_plain else None
 
     @property
     def unread(self) -> int:
-        transport = self.protocol.transport
-        if not self.is_plain or transport is None:
+        if not self.is_plain:
             return 0
+        transport = self.transport
         # Private, but as old as Twisted; its public signals say only that some limit was crossed.
         waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
         return waiting
 
     def write(self, burst: Burst) -> bool:
-        protocol = self.protocol
-        if protocol.state != WebSocketProtocol.STATE_OPEN:
+        if self.protocol.state != STATE_OPEN:
             return False
-        if not self.is_plain:
+        if self.send_now is None:
             for text in burst.texts:
-                protocol.sendMessage(text.encode())
+                self.protocol.sendMessage(text.encode())
             return True
-        wire, unread, transport = burst.wire, self.unread, protocol.transport
-        if unread + len(wire) > MOST_UNREAD and unread:
-            logger.info("A page that left %d bytes unread was cut", unread)
-            protocol.dropConnection(abort=True)
-            return False
-        sent = 0
-        if not unread:
-            # Twisted would wait for the socket to be writable, which it nearly always is, with three system
-            # calls more for each frame.
-            try:
-                sent = transport.getHandle().send(wire)
-            except BlockingIOError:
-                pass
-            except OSError:
-                return False  # Twisted finds that the connection is gone when it next reads
+        wire = burst.wire
+        if unread := self.unread:
+            if unread + len(wire) > MOST_UNREAD:
+                logger.info("A page that left %d bytes unread was cut", unread)
+                self.protocol.dropConnection(abort=True)
+                return False
+            self.transport.write(wire)
+            return True
+        # Twisted would wait for the socket to be writable, which it nearly always is, with three system calls more
+        # for each frame.
+        try:
+            sent = self.send_now(wire)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return False  # Twisted finds that the connection is gone when it next reads
         if sent < len(wire):
-            transport.write(wire[sent:])
+            self.transport.write(wire[sent:])
         return True
 
     def close(self, code: int) -> None:
-        if self.protocol.state == WebSocketProtocol.STATE_OPEN:
+        if self.protocol.state == STATE_OPEN:
             self.protocol.sendClose(code=code)
 
 

@@ -47,6 +47,7 @@ class Watch:
         """For as long as this process lives."""
         while True:
             await asyncio.sleep(random.uniform(*PAUSE))  # noqa: S311  # no secret
+            self.hub.replayed.clear()
             await logged(self.compare_heads())
             await logged(self.check_sign_ins(self.sign_ins()))
             await logged(self.check_rights())

@@ -295,6 +295,30 @@ async def test_pages_that_come_back_together_share_one_question(database: Databa
 
 
 @in_a_loop
+async def test_pages_that_come_back_one_after_another_share_the_answer_while_it_is_the_last(database: Database) -> None:
+    async with joined():
+        database.head = 5
+        for _ in range(3):
+            await current_hub().join(Listener(), TOPIC, since=2, head=5)
+        assert database.asked.count(2) == 1
+        database.head = 6
+        late = Listener()
+        await current_hub().join(late, TOPIC, since=2, head=6)
+    assert "".join(late.shown) == "[3][4][5][6]"
+
+
+@in_a_loop
+async def test_answers_that_are_kept_are_few(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "MOST_REPLAYED", 3)
+    async with joined():
+        database.head = 50
+        for since in range(20):
+            await current_hub().join(Listener(), TOPIC, since=since, head=50)
+        assert len(current_hub().replayed) <= 3
+    assert not current_hub().replays
+
+
+@in_a_loop
 async def test_an_answer_from_before_a_page_came_is_followed_by_the_rest(database: Database) -> None:
     async with joined():
         database.gate, database.head = asyncio.Event(), 3

@@ -1,0 +1,29 @@
+"""Writes frames to whoever connects as fast as the system takes them: tells how much the load can take."""
+
+import socket
+import sys
+
+from bench.load import ONE_READ
+
+
+def main() -> None:
+    """Serve one connection after another on the port of the command line."""
+    frame = b"\x81\x7e" + (900).to_bytes(2, "big") + b'<hx-seq after="1" value="2">' + b"x" * 872
+    many = frame * (ONE_READ // len(frame))
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", int(sys.argv[1])))
+    listener.listen()
+    while True:
+        connection, _ = listener.accept()
+        try:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            while True:
+                connection.sendall(many)
+        except OSError:
+            connection.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The product's own application, with a stopwatch around what the hub does for each frame; `/bench` reads it."""
+
+import json
+import time
+from typing import Any
+
+# First, since it loads the apps.
+from config.asgi import application as parley
+
+from apps.live.hub import Hub, Topic  # isort: skip
+
+spent = {"frames": 0, "seconds": 0.0}
+fan_out = Hub.fan_out
+
+
+def timed_fan_out(self: Hub, topic: Topic, after: int, frames: list[tuple[int, str]]) -> None:
+    """As `Hub.fan_out`."""
+    listeners = len(topic.subscriptions)
+    began = time.thread_time()
+    fan_out(self, topic, after, frames)
+    spent["seconds"] += time.thread_time() - began
+    spent["frames"] += listeners * len(frames)
+
+
+Hub.fan_out = timed_fan_out  # type: ignore[method-assign]
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """As config.asgi's, but for one address."""
+    if scope["type"] == "http" and scope["path"] == "/bench":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps(spent).encode()})
+        return
+    await parley(scope, receive, send)
