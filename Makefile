@@ -18,7 +18,7 @@ run:
 	@$(PYTHON) manage.py migrate --verbosity 0
 	@$(PYTHON) manage.py collectstatic --no-input --verbosity 0
 	@echo "Parley is on $${SITE_URL:-http://127.0.0.1:$(PORT)} (stop it with Ctrl+C)"
-	@exec $(VENV)/bin/daphne --verbosity 0 --endpoint tcp:port=$(PORT):interface=127.0.0.1:backlog=1024 --websocket_timeout -1 \
+	@exec $(VENV)/bin/daphne --verbosity 0 --endpoint tcp:port=$(PORT):interface=127.0.0.1:backlog=1024 --websocket_timeout -1 --websocket_connect_timeout 20 \
 		--websocket-max-message-size 131072 --websocket-max-frame-size 131072 config.asgi:application
 
 test:

@@ -190,7 +190,7 @@ class Site:
         """Start the process and wait until it is ready."""
         endpoint = f"tcp:port={self.port}:interface=127.0.0.1:backlog=1024"
         command = [sys.executable, "-m", "daphne", "--verbosity", "0", "--endpoint", endpoint]
-        command += ["--websocket_timeout", "-1"]
+        command += ["--websocket_timeout", "-1", "--websocket_connect_timeout", "20"]
         command += ["--websocket-max-message-size", "131072", "--websocket-max-frame-size", "131072"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -34,7 +34,7 @@ MOST_WAITING = 1000
 # Answers about what was missed that are kept, until the next look at the database.
 MOST_REPLAYED = 32
 # How many pages are let in at once: when all come back after a restart, posts do not stand in line behind them.
-DOORS = 3
+DOORS = 4
 # How long a topic may wait before its next frames go out, in seconds.
 LONGEST_REST = 0.02
 # How long after a change to an account its open pages are looked at, in seconds.
