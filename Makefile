@@ -33,7 +33,7 @@ checks:
 	$(VENV)/bin/mypy .
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) -m pytest tests
-	$(PYTHON) -m tests.on_postgres tests --ignore=tests/core
+	$(PYTHON) -m tests.on_postgres tests --ignore=tests/core --ignore=tests/live --ignore=tests/faults
 	$(PYTHON) -m pytest e2e
 
 lint:

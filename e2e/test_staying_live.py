@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from e2e.conftest import PASSWORD, SERVER_AWAY, Person, type_of_join
+from e2e.test_live import say_so_many
 from tests import install
 from tests.servers import Postgres, Site
 
@@ -187,3 +188,27 @@ def test_while_the_database_is_away_the_text_is_kept_and_sent_when_it_is_back(
         ada.expect_message("Without a script")
         page.reload()
         assert sorted(ada.bodies()) == ["Important", "Without a script"]
+
+
+def test_a_page_that_is_open_for_long_lets_the_oldest_messages_go_and_brings_them_back(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    ada, bob = person(site, "user0001").use_session(keys[0]), person(site, "user0002").use_session(keys[1])
+    page = ada.open_room("room-004")
+    bob.open_room("room-004")
+    say_so_many(bob, 420)
+    bob.expect_message("Number 420")
+    ada.expect_message("Number 420")
+    items = page.locator("#messages > li")
+    assert 200 <= items.count() <= 400
+    assert ada.bodies()[-200:] == [f"Number {number}" for number in range(221, 421)]
+    count = items.count()
+    page.locator("#older-link").scroll_into_view_if_needed()
+    expect(items).to_have_count(count + 50)
+    bodies = ada.bodies()
+    numbers = [int(body.removeprefix("Number ")) for body in bodies if body.startswith("Number")]
+    assert numbers == list(range(numbers[0], 421))
+    # While its reader is in the past, nothing goes.
+    bob.write("Something new")
+    ada.expect_message("Something new")
+    assert ada.bodies()[: len(bodies)] == bodies
