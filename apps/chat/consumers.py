@@ -22,6 +22,7 @@ from apps.core import leaving
 from apps.core.database import NO_DATABASE
 from apps.live import limits
 from apps.live.hub import current_hub
+from apps.live.lines import line_for
 from apps.live.listeners import SIGNED_OUT, Listener
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit, room_for
@@ -120,7 +121,8 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             # The page was made for somebody else, who signed out in another tab.
             await self.close(SIGNED_OUT)
         else:
-            await self.join(visit, Listener(self.scope["line"], sign_in), number_in(query))
+            line = self.scope.get("line") or line_for(self.base_send)
+            await self.join(visit, Listener(line, sign_in), number_in(query))
 
     def session_key(self) -> str | None:
         """The session that the browser names."""

@@ -20,8 +20,8 @@ from apps.chat.posting import Composer, submit
 from apps.core.requests import HtmxRequest
 from apps.live.limits import LONGEST_WAIT, allowance_of
 from apps.rooms.access import Visit, room_for
-from apps.rooms.fragments import MOST_LISTED_MEMBERS, listed_members
-from apps.rooms.models import Membership, Room, type_of_viewer
+from apps.rooms.fragments import MOST_LISTED_MEMBERS, ListedMember, listed_members
+from apps.rooms.models import Room, type_of_viewer
 from apps.rooms.views.rooms import rooms_of
 
 
@@ -31,7 +31,7 @@ class RoomPage:
 
     visit: Visit
     window: history.Window
-    members: list[Membership]
+    members: list[ListedMember]
     navigation_rooms: list[Room]
 
 

@@ -1,6 +1,6 @@
 """Rooms as HTML, the same for every viewer."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
 
@@ -10,9 +10,19 @@ from apps.rooms.models import Membership, Room
 MOST_LISTED_MEMBERS = 50
 
 
-def listed_members(room: Room) -> list[Membership]:
+class ListedMember(NamedTuple):
+    """A member as the room page lists them; plain members have no label."""
+
+    username: str
+    role_label: str
+
+
+def listed_members(room: Room) -> list[ListedMember]:
     """The members that the room page lists: owners, moderators, then those who joined first."""
-    return list(room.memberships.select_related("user").order_by("role", "id")[:MOST_LISTED_MEMBERS])
+    # Not as models: fifty pairs of them cost a fifth of the page's time.
+    rows = room.memberships.order_by("role", "id").values_list("user__username", "role")[:MOST_LISTED_MEMBERS]
+    labels = {role.value: role.label for role in Membership.Role if role != Membership.Role.MEMBER}
+    return [ListedMember(username, labels.get(role, "")) for username, role in rows]
 
 
 def members_context(room: Room) -> dict[str, Any]:
