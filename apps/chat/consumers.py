@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
+from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
@@ -95,8 +96,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         # Without the trip to Channels' one database thread that AsyncConsumer's makes before each message.
-        handlers = {"connect": self.websocket_connect, "receive": self.websocket_receive}
-        await handlers.get(message["type"].partition(".")[2], self.websocket_disconnect)(message)
+        await getattr(self, get_handler_name(message))(message)
 
     async def connect(self) -> None:
         """Let the page listen from the number `since` on, if its viewer may see the room."""

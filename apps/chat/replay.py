@@ -46,7 +46,7 @@ def room_of(topic: str) -> int:
 
 def changes_since(room_pk: int, since: int) -> Batch:
     """
-    All that changed in a room after number `since`, as one frame's HTML.
+    All that changed in a room after number `since`, in pieces that fit into a frame each.
 
     State and not a log: a message that was posted and then edited comes once, as it is now, so that applying it
     twice does no harm.

@@ -275,13 +275,6 @@ class Hub:
         """End the pages that one person (or, with None, anybody) has open on a topic."""
         self.end(name, lambda one: user_id is None or one.sign_in.user_id == user_id, NO_LONGER_ALLOWED, html)
 
-    async def check(self, name: str, html: str) -> None:
-        """End the pages of those who may no longer listen to a topic."""
-        if name in self.topics:
-            listening = {listener.sign_in.user_id for listener in self.topics[name].subscriptions}
-            allowed = (await source_of(name).allowed({name: listening})).get(name, set())
-            self.end(name, lambda one: one.sign_in.user_id not in allowed, NO_LONGER_ALLOWED, html)
-
     def sign_out(self, session: str) -> None:
         """End all pages of a session that is over; `session` is its key's digest."""
         for name in list(self.topics):
@@ -309,7 +302,7 @@ class Hub:
         elif kind == "live.sign_out":
             self.sign_out(message["session"])
         elif kind == "live.check":
-            self.watch.soon(self.check(message["topic"], message["html"]))
+            self.watch.soon(self.watch.check_rights([message["topic"]], message["html"]))
         elif kind == "live.look":
             self.watch.soon(self.watch.compare_heads())
         elif kind == "live.check_user":

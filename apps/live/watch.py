@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from apps.accounts.sign_ins import Ending, SignIn, which_ended
@@ -49,8 +49,8 @@ class Watch:
             await asyncio.sleep(random.uniform(*PAUSE))  # noqa: S311  # no secret
             self.hub.replayed.clear()
             await logged(self.compare_heads())
-            await logged(self.check_sign_ins(self.sign_ins()))
-            await logged(self.check_rights())
+            await logged(self.check_sign_ins(self.sign_ins(lambda one: one.user_id is not None)))
+            await logged(self.check_rights(list(self.hub.topics)))
             await logged(self.say_something())
 
     async def compare_heads(self) -> None:
@@ -67,14 +67,14 @@ class Watch:
             self.hub.fan_out(topic, topic.head, [(topic.head, frame(after=topic.head, seq=topic.head, html=""))])
             await asyncio.sleep(0)  # others have their turn between two rooms
 
-    async def check_rights(self) -> None:
-        """End the pages of those who may no longer listen, and of topics that are gone."""
-        for source, names in by_kind(list(self.hub.topics)):
+    async def check_rights(self, topics: list[str], html: str = "") -> None:
+        """End the pages of those who may no longer listen, or whose topic is gone; `html` tells them why."""
+        for source, names in by_kind([name for name in topics if name in self.hub.topics]):
             listening = {name: self.user_ids(name) for name in names}
             allowed = await source.allowed(listening)
             for name, user_ids in listening.items():
                 lost = user_ids - allowed.get(name, set())
-                self.hub.end(name, lambda one, lost=lost: one.sign_in.user_id in lost, NO_LONGER_ALLOWED)  # type: ignore[misc]
+                self.hub.end(name, lambda one, lost=lost: one.sign_in.user_id in lost, NO_LONGER_ALLOWED, html)  # type: ignore[misc]
 
     async def check_sign_ins(self, sign_ins: set[SignIn]) -> None:
         """End the pages of those of the sign-ins that are over."""
@@ -87,18 +87,18 @@ class Watch:
 
     async def check_user(self, user_id: int) -> None:
         """End the pages of one person where they are no longer signed in as they were."""
-        await self.check_sign_ins({one for one in self.sign_ins() if one.user_id == user_id})
+        await self.check_sign_ins(self.sign_ins(lambda one: one.user_id == user_id))
 
     async def end_expired(self) -> None:
         """End the pages of sessions whose time is up, within a second of that."""
         while True:
             await asyncio.sleep(EXPIRY_PAUSE)
             now = time.time()
-            await logged(self.check_sign_ins({one for one in self.sign_ins() if one.expires <= now}))
+            await logged(self.check_sign_ins(self.sign_ins(lambda one, now=now: one.expires <= now)))  # type: ignore[misc]
 
-    def sign_ins(self) -> set[SignIn]:
-        """Every way in which somebody is signed in on an open page."""
-        return {listener.sign_in for _, listener in self.hub.listeners() if listener.sign_in.user_id is not None}
+    def sign_ins(self, is_meant: Callable[[SignIn], bool]) -> set[SignIn]:
+        """Those of the ways in which somebody is signed in on an open page that are meant."""
+        return {listener.sign_in for _, listener in self.hub.listeners() if is_meant(listener.sign_in)}
 
     def user_ids(self, name: str) -> set[int | None]:
         """Who listens to a topic."""
