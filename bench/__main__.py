@@ -25,8 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin
+from websockets.sync.client import ClientConnection
 
 from bench.load import Plan
 from tests.servers import ROOT, Postgres, Redis, Site, free_port, stop, wait_for_port
@@ -35,7 +34,7 @@ CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 SERVER_CORE, LOAD_CORE = (CORES[0], CORES[1]) if len(CORES) > 1 else (None, None)
 SECONDS = 8.0
 POSTERS = 8
-FAR = "?since=999999999"
+FAR = "since=999999999"
 
 results: dict[str, Any] = {}
 
@@ -116,7 +115,7 @@ def parley(environment: dict[str, str] | None = None, *, users: int, rooms: int)
 def sockets(keys: list[str], count: int, rooms: int, query: str = FAR) -> list[tuple[str, str]]:
     """Pages of people, spread over the rooms."""
     return [
-        (f"/ws/rooms/room-{number % rooms + 1:03}/{query}", f"sessionid={keys[number % len(keys)]}")
+        (f"/ws/rooms/room-{number % rooms + 1:03}/?{query}", f"sessionid={keys[number % len(keys)]}")
         for number in range(count)
     ]
 
@@ -205,7 +204,7 @@ def delivering(site: Site) -> float:
 
 def measure_memory() -> None:
     """5,000 idle sockets, after as many have come and gone before, so that only what a socket needs counts."""
-    path = f"/ws/rooms/room-001/{FAR}"
+    path = f"/ws/rooms/room-001/?{FAR}"
     with server("bench.bare:application") as (port, process):
         bare = memory_of_each(port, [(path, "sessionid=" + "a" * 32)] * 5000, lambda: resident(process.pid))
     with parley(users=500, rooms=100) as (site, keys):
@@ -306,15 +305,9 @@ def page_time(site: Site, key: str) -> float:
     return statistics.median(times[20:]) * 1000
 
 
-def page_socket(site: Site, key: str) -> ClientConnection:
-    """A socket of the first room's page."""
-    address, headers = f"{site.socket_url}/ws/rooms/room-001/{FAR}", {"Cookie": f"sessionid={key}"}
-    return connect(address, additional_headers=headers, origin=Origin(site.url), compression=None)
-
-
 def post_time(site: Site, key: str) -> float:
     """The median time from sending a post to its acknowledgement, in milliseconds."""
-    with page_socket(site, key) as socket:
+    with site.page(key, query=FAR) as socket:
         return statistics.median([answered(socket) for _ in range(200)][50:]) * 1000
 
 
@@ -338,13 +331,13 @@ def measure_return() -> None:
         are_back = threading.Event()
 
         def post_meanwhile() -> None:
-            with page_socket(site, keys[0]) as socket:
+            with site.page(keys[0], query=FAR) as socket:
                 while not are_back.is_set():
                     times.append(answered(socket))
 
         posting = threading.Thread(target=post_meanwhile)
         posting.start()
-        with Load(Plan([site.port], sockets(keys, 2000, 20, "?since=0"), together=2000)) as load:
+        with Load(Plan([site.port], sockets(keys, 2000, 20, "since=0"), together=2000)) as load:
             caught_up = load.tell("wait for all")["seconds"]
             are_back.set()
             posting.join()

@@ -38,7 +38,6 @@ class Plan:
     together: int = 50
     # One message at a time over all: the posters take turns.
     in_turn: bool = False
-    core: int | None = None
     warm_up: float = 1.0
     body: str = "Hello **everyone**, see https://example.org and `code`."
 
@@ -268,8 +267,6 @@ def header_length(data: memoryview, at: int, end: int) -> int:
 def main() -> None:
     """See the module."""
     plan = Plan(**json.loads(sys.stdin.readline()))
-    if plan.core is not None:
-        os.sched_setaffinity(0, {plan.core})
     load = Load(plan)
     began = time.perf_counter()
     load.open()

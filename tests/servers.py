@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
 from tests.install import postgres_folder, redis_server
 
 ROOT = Path(__file__).parent.parent
@@ -210,6 +213,16 @@ class Site:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+    def page(self, key: str, slug: str = "room-001", query: str = "since=9999") -> ClientConnection:
+        """A socket of a room's page, opened with this session."""
+        return connect(
+            f"{self.socket_url}/ws/rooms/{slug}/?{query}",
+            additional_headers={"Cookie": f"sessionid={key}"},
+            origin=Origin(self.url),
+            compression=None,
+            close_timeout=1,
+        )
 
     def memory(self) -> int:
         """How many bytes of memory the process has in use."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from bench.load import handshake
 from tests import install
 from tests.faults.crowd import Faults, Page, fresh_items
 from tests.faults.proxy import Proxy
@@ -323,15 +324,5 @@ def open_and_never_read(site: Site, key: str, slug: str) -> socket.socket:
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", site.port))
-    lines = [
-        f"GET /ws/rooms/{slug}/?since=0 HTTP/1.1",
-        f"Host: 127.0.0.1:{site.port}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Version: 13",
-        f"Origin: {site.url}",
-        f"Cookie: sessionid={key}",
-    ]
-    connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+    connection.sendall(handshake(f"/ws/rooms/{slug}/?since=0", f"sessionid={key}", site.port))
     return connection

@@ -10,12 +10,10 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin
+from websockets.sync.client import ClientConnection
 
 from bench.load import finish_opening, open_socket
 from tests.faults.test_faults import IS_FULL
@@ -34,19 +32,6 @@ def site() -> Iterator[Site]:
 def keys(site: Site) -> list[str]:
     """Sessions of the users, in order; new ones for each test."""
     return site.populate(users=6, rooms=2)
-
-
-def page(
-    site: Site, key: str, *, slug: str = "room-001", query: str = "since=9999"
-) -> AbstractContextManager[ClientConnection]:
-    """A socket of a room's page."""
-
-    return connect(
-        f"{site.socket_url}/ws/rooms/{slug}/?{query}",
-        additional_headers={"Cookie": f"sessionid={key}"},
-        origin=Origin(site.url),
-        close_timeout=1,
-    )
 
 
 def send(socket: ClientConnection, body: str = "Hello") -> None:
@@ -83,7 +68,7 @@ def submit(site: Site, key: str, path: str, **fields: str) -> int:
 
 def test_signing_out_ends_the_pages_of_that_browser_at_once_and_no_others(site: Site, keys: list[str]) -> None:
     elsewhere = site.populate(users=6, rooms=2)[0]
-    with page(site, keys[0]) as here, page(site, elsewhere) as there, page(site, keys[1]) as other:
+    with site.page(keys[0]) as here, site.page(elsewhere) as there, site.page(keys[1]) as other:
         submit(site, keys[0], "/accounts/logout/")
         assert closed_with(here)[0] == SIGNED_OUT
         expect_alive(there)
@@ -94,7 +79,7 @@ def test_a_new_password_ends_the_pages_of_other_browsers_and_sends_its_own_to_co
     site: Site, keys: list[str]
 ) -> None:
     elsewhere = site.populate(users=6, rooms=2)[1]
-    with page(site, keys[1]) as here, page(site, elsewhere) as there, page(site, keys[0]) as other:
+    with site.page(keys[1]) as here, site.page(elsewhere) as there, site.page(keys[0]) as other:
         new = "a much better password 7"
         assert submit(
             site, keys[1], "/accounts/password/change/", oldpassword="parley-demo", password1=new, password2=new
@@ -109,7 +94,7 @@ def test_an_account_that_is_switched_off_loses_its_pages_at_once(site: Site, key
     site.shell("User.objects.filter(username='user0001').update(role='owner', is_staff=True, is_superuser=True)")
     pk = site.shell("print(User.objects.get(username='user0003').pk)").strip()
     owner = site.populate(users=6, rooms=2)[0]
-    with page(site, keys[2]) as theirs, page(site, keys[3]) as other:
+    with site.page(keys[2]) as theirs, site.page(keys[3]) as other:
         fields = {"username": "user0003", "role": "member", "date_joined_0": "2026-01-01", "date_joined_1": "10:00"}
         submit(site, owner, f"/admin/accounts/user/{pk}/change/", **fields)
         assert closed_with(theirs)[0] == SIGNED_OUT
@@ -122,25 +107,25 @@ def test_a_session_whose_time_is_up_loses_its_pages_within_a_second(site: Site, 
         f"Session.objects.filter(session_key='{keys[3]}')"
         ".update(expire_date=timezone.now() + datetime.timedelta(seconds=3))"
     )
-    with page(site, keys[3]) as theirs, page(site, keys[4]) as other:
+    with site.page(keys[3]) as theirs, site.page(keys[4]) as other:
         # Back it comes, and there it is told that it is signed out.
         assert closed_with(theirs, within=4)[0] == COME_BACK
         expect_alive(other)
-    with page(site, keys[3]) as again:
+    with site.page(keys[3]) as again:
         assert closed_with(again)[0] == SIGNED_OUT
 
 
 def test_a_page_made_for_somebody_else_is_told_that_it_is_signed_out(site: Site, keys: list[str]) -> None:
     pks = site.shell("print(*User.objects.order_by('username').values_list('pk', flat=True))").split()
-    with page(site, keys[4], query=f"since=9999&viewer={pks[4]}") as own:
+    with site.page(keys[4], query=f"since=9999&viewer={pks[4]}") as own:
         expect_alive(own)
-    with page(site, keys[4], query=f"since=9999&viewer={pks[5]}") as foreign:
+    with site.page(keys[4], query=f"since=9999&viewer={pks[5]}") as foreign:
         assert closed_with(foreign)[0] == SIGNED_OUT
 
 
 def test_what_no_signal_told_is_found_by_looking(site: Site, keys: list[str]) -> None:
     # Another process, without Redis: nothing tells the one with the pages.
-    with page(site, keys[4]) as switched_off, page(site, keys[5]) as removed, page(site, keys[0]) as other:
+    with site.page(keys[4]) as switched_off, site.page(keys[5]) as removed, site.page(keys[0]) as other:
         site.shell(
             "User.objects.filter(username='user0005').update(is_active=False);"
             "from apps.rooms.models import Membership, Room;"
@@ -154,7 +139,7 @@ def test_what_no_signal_told_is_found_by_looking(site: Site, keys: list[str]) ->
 
 
 def test_a_page_that_sends_without_waiting_for_answers_is_told_and_closed(site: Site, keys: list[str]) -> None:
-    with page(site, keys[0], slug="room-002") as wild, page(site, keys[1], slug="room-002") as other:
+    with site.page(keys[0], slug="room-002") as wild, site.page(keys[1], slug="room-002") as other:
         for number in range(2000):
             try:
                 send(wild, f"Flood {number}")
@@ -176,7 +161,7 @@ def test_who_opens_sockets_without_end_is_told_and_closed(site: Site, keys: list
     for connection in opened:
         finish_opening(connection)
     try:
-        with page(site, keys[2], slug="room-002") as one_more, page(site, keys[3], slug="room-002") as other:
+        with site.page(keys[2], slug="room-002") as one_more, site.page(keys[3], slug="room-002") as other:
             code, shown = closed_with(one_more)
             assert code == TOO_MUCH
             assert "too many pages open" in shown
@@ -195,7 +180,7 @@ def leaving(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 def test_a_process_that_leaves_sends_its_pages_back_one_after_another_and_ends(leaving: Site) -> None:
     keys = leaving.populate(users=2, rooms=1)
-    pages = [page(leaving, keys[0]).__enter__() for _ in range(50)]
+    pages = [leaving.page(keys[0]).__enter__() for _ in range(50)]
     for one in pages:
         expect_alive(one)
     times: list[float] = []
@@ -213,7 +198,7 @@ def test_a_process_that_leaves_sends_its_pages_back_one_after_another_and_ends(l
     not_ready = False
     while not times and time.monotonic() - began < 5:
         not_ready = not_ready or not leaving.is_ready()
-    with pytest.raises((InvalidStatus, OSError)), page(leaving, keys[1]):
+    with pytest.raises((InvalidStatus, OSError)), leaving.page(keys[1]):
         pass
     for thread in waiting:
         thread.join()
@@ -234,7 +219,7 @@ def test_a_process_without_pages_leaves_at_once(leaving: Site) -> None:
 
 def test_what_was_begun_is_finished_before_the_process_ends(leaving: Site) -> None:
     keys = leaving.populate(users=2, rooms=1)
-    with page(leaving, keys[0]) as writer:
+    with leaving.page(keys[0]) as writer:
         expect_alive(writer)
         for number in range(20):
             send(writer, f"Last words {number}")
@@ -255,7 +240,7 @@ def test_readers_that_are_stuck_are_cut_and_the_process_stays_small(leaving: Sit
     keys = leaving.populate(users=2, rooms=1)
     path = "/ws/rooms/room-001/?since=9999"
     stuck = [open_socket(leaving.port, path, f"sessionid={keys[1]}") for _ in range(20)]
-    with page(leaving, keys[0]) as writer:
+    with leaving.page(keys[0]) as writer:
         expect_alive(writer)
         before = leaving.memory()
         # Each is 40 KB on the wire: together more than the system's own buffers take.

@@ -5,11 +5,9 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 
 import pytest
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin
+from websockets.sync.client import ClientConnection
 
 from tests import install
 from tests.servers import Redis, Site
@@ -59,23 +57,14 @@ def wait_for_the_layer(here: ClientConnection, there: ClientConnection) -> str:
     raise AssertionError(received)
 
 
-def page(site: Site, key: str, slug: str = "room-001") -> AbstractContextManager[ClientConnection]:
-    """A socket of a room's page."""
-    return connect(
-        f"{site.socket_url}/ws/rooms/{slug}/?since=99",
-        additional_headers={"Cookie": f"sessionid={key}"},
-        origin=Origin(site.url),
-    )
-
-
 def test_a_room_first_opened_while_redis_was_gone_is_live_when_it_is_back(redis: Redis) -> None:
     environment = {"REDIS_URL": redis.url, "SECRET_KEY": "shared"}
     with Site(environment) as first, Site(environment, folder=first.folder) as second:
         keys = first.populate(users=2, rooms=2)
-        with page(first, keys[0]) as writer, page(second, keys[1]) as reader:
+        with first.page(keys[0]) as writer, second.page(keys[1]) as reader:
             wait_for_the_layer(writer, reader)
             redis.stop(signal.SIGKILL)
-            with page(first, keys[0], "room-002") as here, page(second, keys[1], "room-002") as there:
+            with first.page(keys[0], "room-002") as here, second.page(keys[1], "room-002") as there:
                 wait_for_line(second, "did not take a subscription")
                 redis.start()
                 wait_for_the_layer(here, there)
@@ -85,13 +74,13 @@ def test_with_redis_gone_posts_go_on_and_other_processes_catch_up_when_it_is_bac
     environment = {"REDIS_URL": redis.url, "SECRET_KEY": "shared"}
     with Site(environment) as first, Site(environment, folder=first.folder) as second:
         keys = first.populate(users=2, rooms=1)
-        with page(first, keys[0]) as here, page(second, keys[1]) as there:
+        with first.page(keys[0]) as here, second.page(keys[1]) as there:
             post(here, "Before.")
             receive_until(there, "Before.")
             redis.stop(signal.SIGKILL)
             for number in range(3):
                 post(here, f"Meanwhile {number}.")
-            with page(first, keys[1]) as newcomer:
+            with first.page(keys[1]) as newcomer:
                 post(here, "For the newcomer.")
                 receive_until(newcomer, "For the newcomer.")
             redis.start()
