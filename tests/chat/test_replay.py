@@ -150,3 +150,13 @@ def test_who_missed_long_messages_gets_as_many_of_the_newest_as_one_frame_takes(
     assert shown == [message.seq for message in posted[-len(shown) :]]
     assert 0 < len(shown) < 20
     assert f"?before={shown[0]}" in html
+
+
+def test_what_is_posted_after_the_room_was_read_is_left_to_its_own_frame(cast: Cast) -> None:
+    since = cast.room.last_seq
+    first, second = say(cast.room, cast.member), say(cast.room, cast.member)
+    # As the room stood when the second one was not yet stored.
+    Room.objects.filter(pk=cast.room.pk).update(last_seq=first.seq)
+    batch = changes_since(cast.room.pk, since)
+    assert (batch.head, inserted("".join(batch.pieces))) == (first.seq, [first.seq])
+    assert second.seq > batch.head
