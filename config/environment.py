@@ -4,6 +4,7 @@ import ipaddress
 import os
 import secrets
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -119,6 +120,55 @@ def email(name: str) -> dict[str, Any]:
     if urlsplit(value).scheme not in Env.EMAIL_SCHEMES:
         refuse(name, "must look like smtp+tls://user:password@mail.example.org:587.")
     return {key: setting for key, setting in Env.email_url_config(value).items() if key.startswith("EMAIL_")}
+
+
+def social_providers(names: list[str]) -> dict[str, dict[str, Any]]:
+    """
+    django-allauth's settings for those of the providers that have an id and a secret, and for OpenID Connect.
+
+    For a provider called "gitlab" these are GITLAB_CLIENT_ID and GITLAB_CLIENT_SECRET.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        if app := social_app(name.upper()):
+            found[name] = {"APPS": [app]}
+    server = text("OIDC_SERVER_URL")
+    if server:
+        parts = urlsplit(server)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            refuse("OIDC_SERVER_URL", f"is {server!r}; it must look like https://login.example.org/realm.")
+    if (app := social_app("OIDC")) and not server:
+        refuse("OIDC_SERVER_URL", "is not set, but OIDC_CLIENT_ID is.")
+    if server:
+        if not app:
+            refuse("OIDC_CLIENT_ID", "is not set, but OIDC_SERVER_URL is.")
+        app["settings"]["server_url"] = server
+        own = {"provider_id": "oidc", "name": text("OIDC_NAME", "Single sign-on")}
+        found["openid_connect"] = {"APPS": [app | own]}
+    return found
+
+
+def social_app(prefix: str) -> dict[str, Any]:
+    """A provider's id and secret for this site, or nothing where neither is set."""
+    client_id, secret = text(f"{prefix}_CLIENT_ID"), text(f"{prefix}_CLIENT_SECRET")
+    if client_id and not secret:
+        refuse(f"{prefix}_CLIENT_SECRET", f"is not set, but {prefix}_CLIENT_ID is.")
+    if secret and not client_id:
+        refuse(f"{prefix}_CLIENT_ID", f"is not set, but {prefix}_CLIENT_SECRET is.")
+    if not client_id:
+        return {}
+    return {"client_id": client_id, "secret": secret, "settings": {"oauth_pkce_enabled": True}}
+
+
+def provider_names(name: str) -> list[str]:
+    """Names of django-allauth's providers, with commas between."""
+    names = [one.strip() for one in text(name).split(",") if one.strip()]
+    for one in names:
+        if not one.isidentifier() or find_spec(f"allauth.socialaccount.providers.{one}") is None:
+            refuse(name, f"names {one!r}, which is none of django-allauth's providers.")
+        if not text(f"{one.upper()}_CLIENT_ID"):
+            refuse(f"{one.upper()}_CLIENT_ID", f"is not set, but {name} names {one!r}.")
+    return names
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,10 @@ CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
 TRUSTED_PROXY_COUNT = environment.number("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
 SECRET_KEY = environment.secret_key("SECRET_KEY", DATA_DIR, required=SITE.is_https)
 SIGNUP = environment.choice("SIGNUP", "open", ("open", "invite", "closed"))
+# Where people sign in with an account they have elsewhere, by django-allauth's names.
+SOCIALACCOUNT_PROVIDERS = environment.social_providers(
+    ["google", "github", *environment.provider_names("SOCIAL_PROVIDERS")]
+)
 
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -42,6 +46,11 @@ INSTALLED_APPS = [
     "django_htmx",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    *(f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS if name != "openid_connect"),
+    "allauth.mfa",
+    "allauth.usersessions",
+    "apps.accounts.openid_connect",
     "apps.core",
     "apps.accounts",
     "apps.live",
@@ -61,6 +70,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.core.middleware.load_user",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "apps.accounts.middleware.staff_second_factor",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
@@ -133,23 +143,73 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "home"
-ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"login": "apps.accounts.forms.LoginForm"}
-ACCOUNT_LOGIN_METHODS = {"username", "email"}
-ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
-ACCOUNT_USERNAME_MIN_LENGTH = 2
-ACCOUNT_LOGOUT_REDIRECT_URL = "home"
-ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+
+# Mail
 
 EMAIL_CONFIG = environment.email("EMAIL_URL")
 globals().update(EMAIL_CONFIG)
+SENDS_MAIL = bool(environment.text("EMAIL_URL"))
 DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "Parley <parley@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+EMAIL_TIMEOUT = 10  # seconds; somebody waits for the page
+
+# Signing in
+
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "apps.accounts.forms.LoginForm",
+    "signup": "apps.accounts.forms.SignupForm",
+    "reset_password": "apps.accounts.forms.ResetPasswordForm",
+}
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_USERNAME_MIN_LENGTH = 2
+ACCOUNT_LOGOUT_REDIRECT_URL = "home"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_MAX_EMAIL_ADDRESSES = 5
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+# Beside django-allauth's own limits.
+ACCOUNT_RATE_LIMITS = {
+    "set_picture": "20/h/user",
+    "change_username": "10/d/user",
+    "download_data": "10/h/user",
+    "follow_invitation": "60/m/ip",
+}
+# All of this hangs on whether the site can send mail.
+if SENDS_MAIL:
+    ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+    ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+    ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+    ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+    ACCOUNT_EMAIL_NOTIFICATIONS = True
+else:
+    ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
+    ACCOUNT_EMAIL_VERIFICATION = "none"
+    # An address that nobody can confirm says nothing about whose it is: two people may give the same one, and
+    # neither learns of the other.
+    ACCOUNT_PREVENT_ENUMERATION = "strict"
+
+SOCIALACCOUNT_ADAPTER = "apps.accounts.social.SocialAccountAdapter"
+SOCIALACCOUNT_FORMS = {"signup": "apps.accounts.forms.SocialSignupForm"}
+# A first visit from elsewhere ends in a form, so that nobody has a second account by surprise.
+SOCIALACCOUNT_AUTO_SIGNUP = False
+# Never by an address alone: whoever runs the provider could take over any account.
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_LOGIN_ON_GET = False
+
+MFA_ADAPTER = "apps.accounts.second_factor.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# A clock that is half a minute off is the most common trouble with these codes.
+MFA_TOTP_TOLERANCE = 1
+# Browsers make passkeys for https and for localhost only; the library knows https only.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SITE.is_https
+# Without mail an address cannot be confirmed, and would bar the second factor for ever.
+MFA_ALLOW_UNVERIFIED_EMAIL = not SENDS_MAIL
 
 # Cookies and transport
 
@@ -168,6 +228,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
 # Language and time
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
 TIME_ZONE = environment.time_zone("TIME_ZONE")
 USE_TZ = True
 

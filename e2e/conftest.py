@@ -77,7 +77,7 @@ class Person:
         self.go(f"/accounts/signup/?next={next_page}")
         self.page.get_by_label("Username").fill(self.name)
         self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.get_by_role("button", name="Sign Up").click()
+        self.page.get_by_role("button", name="Sign up").click()
         expect(self.page).to_have_url(self.site.url + next_page)
         return self
 

@@ -1,26 +1,83 @@
-"""Where django-allauth asks this site how it wants things."""
+"""Where django-allauth asks this site how it wants things done with accounts."""
+
+import logging
+from smtplib import SMTPException
+from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
 from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from apps.accounts import services
+from apps.accounts import invitations, services
 from apps.accounts.models import User
+from apps.core.views import problem
+
+logger = logging.getLogger(__name__)
+
+
+class SiteName:
+    """What mails call the site."""
+
+    name = "Parley"
+    domain = settings.SITE_URL.partition("://")[2]
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """The site's rules for accounts."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """With SIGNUP closed or by invitation, only the site's first account can be made here."""
-        return settings.SIGNUP == "open" or not User.objects.exists()
+        """Whether this browser may make an account: by SIGNUP, by an invitation, or because it is the first one."""
+        if settings.SIGNUP == "open" or not User.objects.exists():
+            return True
+        return settings.SIGNUP == "invite" and invitations.stashed_in(request) is not None
 
     def save_user(self, request: HttpRequest, user: User, form: "ModelForm[User]", commit: bool = True) -> User:
-        """Store a new account; the first one becomes the site's owner."""
+        """Store a new account; the first one becomes the site's owner. An invitation is used up with it."""
         with transaction.atomic():
             saved: User = super().save_user(request, user, form, commit=commit)
             if commit:
-                services.claim_unowned_site(user=saved)
+                self.welcome(request, saved)
         return saved
+
+    def welcome(self, request: HttpRequest, user: User) -> None:
+        """What belongs to a new account, however it was made; in one transaction with it."""
+        services.claim_unowned_site(user=user)
+        try:
+            invitations.accept_stashed(request, user)
+        except invitations.InvitationError as error:
+            if settings.SIGNUP == "invite" and not user.is_site_owner:
+                raise ImmediateHttpResponse(
+                    problem(request, 403, "This invitation is no longer valid", str(error))
+                ) from None
+
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """The name as it will be stored. Raises ValidationError; with `shallow` it asks no database."""
+        return services.clean_username(username, only_characters=shallow)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send a mail whose links lead to SITE_URL, whatever host the request named."""
+        on_site = {key: at_site_url(value) for key, value in context.items() if key.endswith("_url")}
+        try:
+            super().send_mail(template_prefix, email, context | on_site | {"current_site": SiteName})
+        except (SMTPException, OSError) as error:
+            logger.error("Mail cannot be sent: %s", error)
+            advice = "Please try again in a while. If it goes on, tell whoever runs this site."
+            page = problem(self.request, 503, "The mail could not be sent", advice)
+            raise ImmediateHttpResponse(page) from error
+
+    def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
+        """Tell somebody what happened to their account. What happened stands, so a mail that fails is only logged."""
+        try:
+            super().send_notification_mail(*args, **kwargs)
+        except ImmediateHttpResponse:
+            logger.warning("A notice about an account was not sent.")
+
+
+def at_site_url(address: str) -> str:
+    """The same page's address on SITE_URL."""
+    parts = urlsplit(address)
+    return settings.SITE_URL + parts._replace(scheme="", netloc="").geturl()

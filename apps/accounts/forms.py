@@ -1,8 +1,23 @@
-"""django-allauth's forms, where this site wants something else of them."""
+"""What comes from outside about accounts and people."""
 
 from typing import Any
+from zoneinfo import available_timezones
 
 from allauth.account.forms import LoginForm as AllauthLoginForm
+from allauth.account.forms import ResetPasswordForm as AllauthResetPasswordForm
+from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.socialaccount.forms import SignupForm as AllauthSocialSignupForm
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+
+from apps.accounts import names, pictures, services
+from apps.accounts.models import Invitation, User
+from apps.core.forms import PlainTextField
+
+USERNAME_HINT = "Letters and digits, with . _ + - between them. Others see it, and you may sign in with it."
+NAME_BOX = {"autocapitalize": "none", "spellcheck": "false"}
 
 
 class LoginForm(AllauthLoginForm):  # type: ignore[misc]  # allauth has no types
@@ -11,4 +26,231 @@ class LoginForm(AllauthLoginForm):  # type: ignore[misc]  # allauth has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # The field takes a name or an address; as "email" a password manager would not offer the name it keeps.
-        self.fields["login"].widget.attrs["autocomplete"] = "username"
+        self.fields["login"].widget.attrs |= {"autocomplete": "username", **NAME_BOX}
+        self.fields["login"].label = "User name or e-mail address"
+
+
+class SignupForm(AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
+    """Make an account."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        describe_sign_up(self)
+
+
+class SocialSignupForm(AllauthSocialSignupForm):  # type: ignore[misc]  # allauth has no types
+    """Make an account for somebody who comes from elsewhere."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        describe_sign_up(self)
+
+
+def describe_sign_up(form: forms.Form) -> None:
+    """What the two forms say about their fields."""
+    form.fields["username"].help_text = USERNAME_HINT
+    form.fields["username"].widget.attrs |= NAME_BOX
+    if settings.SENDS_MAIL:
+        form.fields["email"].help_text = "You are sent a code to confirm it."
+
+
+class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # allauth has no types
+    """Ask for a way to a new password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not settings.SENDS_MAIL:
+            self.fields["email"].help_text = "This site sends no mail. Whoever runs it finds the link in its log."
+
+
+class OneLineField(PlainTextField):
+    """A line of text: any run of white space is one space."""
+
+    def to_python(self, value: Any) -> str:
+        return " ".join(super().to_python(value).split())
+
+
+def time_zones() -> list[tuple[str, Any]]:
+    """The world's time zones by continent, for a select; first of all the site's own."""
+    areas: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(available_timezones()):
+        area, _, place = name.partition("/")
+        # Else they are old names of others, or like Etc/GMT+5 nobody's.
+        if place and area not in {"Etc", "SystemV", "US", "Canada", "Brazil", "Chile", "Mexico", "posix", "right"}:
+            areas.setdefault(area, []).append((name, place.replace("_", " ").replace("/", ", ")))
+    return [("", f"The site’s own ({settings.TIME_ZONE})"), ("UTC", "UTC"), *areas.items()]
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Who one is, as others see it."""
+
+    display_name = OneLineField(
+        max_length=60,
+        required=False,
+        label="Name",
+        help_text="What others call you. Without one, it is your user name.",
+    )
+    pronouns = OneLineField(max_length=30, required=False, help_text="For example: she/her.")
+    about = PlainTextField(
+        max_length=500,
+        required=False,
+        label="About you",
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="A few sentences.",
+    )
+    time_zone = forms.ChoiceField(
+        choices=time_zones, required=False, help_text="Messages show the time that it is there."
+    )
+
+    class Meta:
+        model = User
+        fields = ["display_name", "pronouns", "about", "time_zone"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["display_name"].widget.attrs["autocomplete"] = "name"
+        if len(settings.LANGUAGES) > 1:
+            self.fields["language"] = forms.ChoiceField(
+                choices=[("", "The browser’s"), *settings.LANGUAGES], required=False
+            )
+
+    def clean_display_name(self) -> str:
+        name = names.normalized(self.cleaned_data["display_name"])
+        if name and services.name_is_taken(name, self.instance):
+            raise ValidationError("This is somebody else’s user name, or looks like it. Choose another.", code="taken")
+        names.check_marks(name)
+        return name
+
+
+class UsernameForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Another user name."""
+
+    username = PlainTextField(
+        label="User name",
+        help_text=USERNAME_HINT,
+        widget=forms.TextInput(attrs={"autocomplete": "username", **NAME_BOX}),
+    )
+
+    class Meta:
+        model = User
+        fields = ["username"]
+
+    def clean_username(self) -> str:
+        return services.clean_username(self.cleaned_data["username"], user=self.instance)
+
+
+class PictureForm(forms.Form):
+    """A picture of oneself. When valid, `sizes` has it small and large."""
+
+    picture = forms.FileField(
+        allow_empty_file=True,
+        help_text="JPEG, PNG, WebP or GIF, 5 MB at most. Its middle square is shown.",
+        widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/gif"}),
+        error_messages={"required": "Choose a file first."},
+    )
+    sizes: tuple[bytes, bytes]
+
+    def clean_picture(self) -> UploadedFile:  # type: ignore[type-arg]  # it takes none at run time
+        upload: UploadedFile = self.cleaned_data["picture"]  # type: ignore[type-arg]
+        self.sizes = pictures.square_sizes(upload, upload.size or 0)
+        return upload
+
+
+class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
+    """How the site looks and behaves for one."""
+
+    class Meta:
+        model = User
+        fields = ["theme", "text_size", "density", "motion", "clock", "enter_key", "sounds"]
+        widgets = dict.fromkeys(("theme", "text_size", "density", "motion", "clock", "enter_key"), forms.RadioSelect)
+        labels = {
+            "theme": "Colours",
+            "text_size": "Text",
+            "density": "Messages",
+            "motion": "Movement",
+            "enter_key": "The Enter key",
+            "sounds": "Play a sound for a new message",
+        }
+        help_texts = {"sounds": "In a room that is open in another tab or window."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices_of = {
+            "theme": User.Theme,
+            "text_size": User.TextSize,
+            "density": User.Density,
+            "motion": User.Motion,
+            "clock": User.Clock,
+            "enter_key": User.EnterKey,
+        }
+        for name, choices in choices_of.items():
+            # Django would put a blank option beside the one that has a name.
+            self.fields[name] = forms.ChoiceField(
+                choices=choices.choices, required=False, widget=forms.RadioSelect, label=self.fields[name].label
+            )
+
+
+class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Make a link that lets people in."""
+
+    note = OneLineField(max_length=80, required=False, label="For whom", help_text="Only for the list of invitations.")
+    days = forms.TypedChoiceField(
+        coerce=int, initial=7, label="Good for", choices=[(1, "1 day"), (7, "7 days"), (30, "30 days"), (365, "1 year")]
+    )
+    most_uses = forms.IntegerField(
+        min_value=1, max_value=1000, initial=1, label="How many people may use it", help_text="From 1 to 1000."
+    )
+
+    class Meta:
+        model = Invitation
+        fields = ["note", "most_uses"]
+
+
+class SiteRoleForm(forms.Form):
+    """Choose somebody's role on the site."""
+
+    role = forms.ChoiceField(choices=User.Role.choices)
+
+
+class DeleteAccountForm(forms.Form):
+    """Confirm that one's account goes, and say what becomes of one's messages."""
+
+    class Messages:
+        KEEP = "keep"
+        DELETE = "delete"
+
+    messages = forms.ChoiceField(
+        label="Your messages",
+        choices=[
+            (Messages.KEEP, "Stay, under the name “Deleted account”"),
+            (Messages.DELETE, "Go too; that there were messages stays visible"),
+        ],
+        widget=forms.RadioSelect,
+        initial=Messages.KEEP,
+    )
+    heir = PlainTextField(
+        label="Who owns the site after you",
+        help_text="The user name of somebody with an account here. You are the only owner, and a site needs one.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", **NAME_BOX}),
+    )
+    username = PlainTextField(label="Your user name", widget=forms.TextInput(attrs={"autocomplete": "off", **NAME_BOX}))
+
+    def __init__(self, *args: Any, user: User, needs_heir: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        self.fields["username"].help_text = f"Type “{user.username}” to confirm."
+        if not needs_heir:
+            del self.fields["heir"]
+
+    def clean_heir(self) -> User:
+        username = self.cleaned_data["heir"].strip().removeprefix("@")
+        heir = User.objects.filter(username__iexact=username, is_active=True).exclude(pk=self.user.pk).first()
+        if heir is None:
+            raise ValidationError("Nobody else here has this user name. Check how it is written.", code="unknown")
+        return heir
+
+    def clean_username(self) -> str:
+        username: str = self.cleaned_data["username"].strip()
+        if username.casefold() != self.user.username.casefold():
+            raise ValidationError("This is not your user name, so nothing was deleted.", code="mismatch")
+        return username

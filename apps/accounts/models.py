@@ -1,18 +1,77 @@
 """People."""
 
+from datetime import tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.names import look_alike_digest
 
 
 class User(AbstractUser):
-    """Somebody with an account. Custom from the first migration on, since it can't be changed later."""
+    """
+    Somebody with an account. Custom from the first migration on, since it can't be changed later.
+
+    Who they are and what they prefer stands in the same row, so that a page needs one query for all of it.
+    """
 
     class Role(models.TextChoices):
         OWNER = "owner", "Owner"
+        MODERATOR = "moderator", "Moderator"
         MEMBER = "member", "Member"
 
+    class Theme(models.TextChoices):
+        SYSTEM = "", "As the system has it"
+        LIGHT = "light", "Light"
+        DARK = "dark", "Dark"
+        CONTRAST = "contrast", "High contrast"
+
+    class TextSize(models.TextChoices):
+        SMALL = "small", "Smaller"
+        NORMAL = "", "As the browser has it"
+        LARGE = "large", "Larger"
+        LARGEST = "largest", "Largest"
+
+    class Density(models.TextChoices):
+        ROOMY = "", "Roomy"
+        COMPACT = "compact", "Compact"
+
+    class Clock(models.TextChoices):
+        HOURS_24 = "", "24 hours: 15:30"
+        HOURS_12 = "12", "12 hours: 3:30 p.m."
+
+    class EnterKey(models.TextChoices):
+        SENDS = "", "Sends the message; Shift and Enter makes a new line"
+        NEW_LINE = "line", "Makes a new line; Ctrl and Enter sends the message"
+
+    class Motion(models.TextChoices):
+        SYSTEM = "", "As the system has it"
+        REDUCED = "reduced", "Reduced"
+
     role = models.CharField(max_length=16, choices=Role, default=Role.MEMBER)
+    # Unique, so that nobody can be taken for somebody else.
+    name_digest = models.CharField(max_length=64, unique=True, editable=False)
+
+    display_name = models.CharField(max_length=60, blank=True)
+    about = models.CharField(max_length=500, blank=True)
+    pronouns = models.CharField(max_length=30, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True)
+    language = models.CharField(max_length=16, blank=True)
+    # Names the picture in its address; empty without one.
+    picture_key = models.CharField(max_length=43, blank=True)
+
+    theme = models.CharField(max_length=16, choices=Theme, blank=True)
+    text_size = models.CharField(max_length=16, choices=TextSize, blank=True)
+    density = models.CharField(max_length=16, choices=Density, blank=True)
+    clock = models.CharField(max_length=2, choices=Clock, blank=True)
+    enter_key = models.CharField(max_length=8, choices=EnterKey, blank=True)
+    motion = models.CharField(max_length=16, choices=Motion, blank=True)
+    sounds = models.BooleanField(default=False)
 
     class Meta(AbstractUser.Meta):
         constraints = [
@@ -23,6 +82,113 @@ class User(AbstractUser):
             ),
         ]
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self.name_digest:
+            self.name_digest = look_alike_digest(self.username)
+        super().save(*args, **kwargs)
+
+    def get_absolute_url(self) -> str:
+        return reverse("person", args=[self.username])
+
+    @property
+    def name(self) -> str:
+        """What others call them."""
+        return self.display_name or self.username
+
+    @property
+    def zone(self) -> tzinfo:
+        """Whose clock their pages show: their own zone's, else the site's."""
+        return ZoneInfo(self.time_zone) if self.time_zone else timezone.get_default_timezone()
+
     @property
     def is_site_owner(self) -> bool:
         return self.role == self.Role.OWNER
+
+    @property
+    def is_site_moderator(self) -> bool:
+        """Owners may do what moderators may."""
+        return self.role in {self.Role.OWNER, self.Role.MODERATOR}
+
+
+class FormerUsername(models.Model):
+    """
+    A user name that somebody had. It leads to them, and nobody else can have it.
+
+    When the account is deleted the name stays taken, so that nobody can pass for who is gone; no more of it is
+    kept than a hash.
+    """
+
+    digest = models.CharField(max_length=64, unique=True)
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="former_usernames")
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class Picture(models.Model):
+    """
+    A person's picture, re-encoded by us, in two sizes.
+
+    In the database: a few kilobytes that come and go with the account, and that every process of the site has.
+    """
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="picture")
+    key = models.CharField(max_length=43, unique=True)
+    small = models.BinaryField()
+    large = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"Picture of {self.user}"
+
+
+class SiteRules(models.Model):
+    """What the site's owner has decided; one row."""
+
+    staff_need_second_factor = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_row_of_rules")]
+
+    def __str__(self) -> str:
+        return "The site's rules"
+
+
+class Invitation(models.Model):
+    """
+    A link that lets its bearer make an account where SIGNUP asks for one, and join a room if it names one.
+
+    Only a hash of the link's secret is stored. It counts for nothing once who made it has gone.
+    """
+
+    digest = models.CharField(max_length=64, unique=True)
+    made_by = models.ForeignKey(User, models.CASCADE, related_name="invitations")
+    # By name: rooms build on accounts, not the other way round. They hear of it by `invitation_accepted`.
+    room = models.ForeignKey("rooms.Room", models.CASCADE, null=True, blank=True, related_name="invitations")
+    note = models.CharField(max_length=80, blank=True)
+    most_uses = models.PositiveSmallIntegerField()
+    uses = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.note or f"Invitation by {self.made_by}"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it still lets somebody in."""
+        return (
+            self.revoked_at is None
+            and self.uses < self.most_uses
+            and self.expires_at > timezone.now()
+            and self.made_by.is_active
+        )
+
+    @property
+    def ending(self) -> str:
+        """Why it lets nobody in any more; empty while it does."""
+        if self.revoked_at:
+            return "revoked"
+        if self.uses >= self.most_uses:
+            return "used up"
+        return "" if self.is_usable else "expired"

@@ -1,18 +1,90 @@
 """Verbs about accounts."""
 
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Case, IntegerField, Q, QuerySet, When
 
-from apps.accounts.models import User
+from apps.accounts import names
+from apps.accounts.models import FormerUsername, User
+
+
+class AccountError(Exception):
+    """What was asked cannot be done; the text tells the person why and what to do."""
+
+
+def lock_roles() -> None:
+    """Let one transaction at a time decide who owns the site."""
+    # Any row that is always there serves as the lock; of two who sign up first at once, neither has one yet.
+    ContentType.objects.select_for_update().get(app_label="accounts", model="user")
 
 
 @transaction.atomic
 def claim_unowned_site(*, user: User) -> None:
     """Make `user` the owner of a site that has none: the role, and the keys to Django's admin."""
-    # Any row that is always there serves as the lock between two people who sign up first at once.
-    ContentType.objects.select_for_update().get(app_label="accounts", model="user")
+    lock_roles()
     if User.objects.filter(role=User.Role.OWNER).exists():
         return
-    user.role = User.Role.OWNER
-    user.is_staff = user.is_superuser = True
+    set_role(user=user, role=User.Role.OWNER)
+
+
+def set_role(*, user: User, role: str) -> None:
+    """Give somebody a role on the site. Owners have the keys to Django's admin."""
+    user.role = role
+    user.is_staff = user.is_superuser = role == User.Role.OWNER
     user.save(update_fields=["role", "is_staff", "is_superuser"])
+
+
+@transaction.atomic
+def change_role(*, user: User, role: str) -> None:
+    """Give somebody a role on the site. Raises AccountError where that would leave the site without an owner."""
+    lock_roles()
+    owners = User.objects.filter(role=User.Role.OWNER, is_active=True)
+    if role != User.Role.OWNER and not owners.exclude(pk=user.pk).exists():
+        raise AccountError("A site needs an owner. Make somebody else an owner first.")
+    set_role(user=user, role=role)
+
+
+def people_by_role(query: str = "") -> QuerySet[User]:
+    """Those with an account, owners and moderators first; with `query`, those whose names have it."""
+    rank = Case(*(When(role=role, then=number) for number, role in enumerate(User.Role)), output_field=IntegerField())
+    people = User.objects.filter(is_active=True).alias(rank=rank).order_by("rank", "username")
+    if query:
+        people = people.filter(Q(username__icontains=query) | Q(display_name__icontains=query))
+    return people
+
+
+def clean_username(username: str, *, user: User | None = None, only_characters: bool = False) -> str:
+    """
+    The name as it will be stored, for `user` or for a new account.
+
+    Raises ValidationError where it is no user name, or looks like one that somebody else has or had.
+    """
+    name = names.normalized(username)
+    names.check_characters(name)
+    if not only_characters and name_is_taken(name, user):
+        raise ValidationError(
+            "Somebody here has this user name, or one that looks like it. Choose another.", code="username_taken"
+        )
+    return name
+
+
+def name_is_taken(name: str, user: User | None) -> bool:
+    """Whether another than `user` has or had a name that looks like this one."""
+    digest = names.look_alike_digest(name)
+    others = User.objects.filter(name_digest=digest) | User.objects.filter(username__iexact=name)
+    former = FormerUsername.objects.filter(digest=digest)
+    if user:
+        others, former = others.exclude(pk=user.pk), former.exclude(user=user)
+    return others.exists() or former.exists()
+
+
+@transaction.atomic
+def change_username(*, user: User, username: str) -> None:
+    """Give somebody another name, which `clean_username` has passed. The old one goes on leading to them."""
+    digest = names.look_alike_digest(username)
+    if digest != user.name_digest:
+        FormerUsername.objects.get_or_create(digest=user.name_digest, defaults={"user": user})
+        user.former_usernames.filter(digest=digest).delete()
+    user.username, user.name_digest = username, digest
+    user.save(update_fields=["username", "name_digest"])

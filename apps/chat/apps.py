@@ -5,6 +5,7 @@ class ChatConfig(AppConfig):
     name = "apps.chat"
 
     def ready(self) -> None:
+        from apps.chat import exports, signals  # noqa: F401
         from apps.chat.replay import RoomSource
         from apps.live import sources
 

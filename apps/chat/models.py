@@ -50,7 +50,8 @@ class Message(models.Model):
 
     @property
     def author_name(self) -> str:
-        return self.author.username if self.author else "Deleted account"
+        """What others call who said it."""
+        return self.author.name if self.author else "Deleted account"
 
     @property
     def is_deleted(self) -> bool:

@@ -17,6 +17,8 @@ from apps.rooms.models import Room
 
 # One author's messages form a group while no more than this lies between them.
 GROUP_PAUSE = timedelta(minutes=5)
+# How many messages are deleted by one statement.
+AT_ONCE = 500
 
 
 # SQLite has one writer at a time, and lets others look again now and then, up to a tenth of a second late. Within
@@ -137,6 +139,28 @@ def delete_message(*, message: Message, deleter: User) -> Message:
     return store_change(room, message)
 
 
+@transaction.atomic
+def delete_messages_of(*, author: User) -> None:
+    """
+    Delete all that somebody said, who goes, and that it was they.
+
+    Each message takes a number, so that every page hears of it. Of the last one pages are told; that they missed
+    the others they see by its number.
+    """
+    said = Message.objects.filter(author=author, deleted_at=None)
+    for room_id in sorted(said.order_by().values_list("room_id", flat=True).distinct()):
+        room = locked_room(room_id)
+        while messages := list(said.filter(room=room).order_by("seq")[:AT_ONCE]):
+            for message in messages:
+                room.last_seq += 1
+                message.changed_seq = room.last_seq
+                message.body = message.html = ""
+                message.author, message.deleted_at = None, timezone.now()
+            Message.objects.bulk_update(messages, ["changed_seq", "body", "html", "author", "deleted_at"])
+            last = messages[-1]
+        tell_change(room, last)
+
+
 def locked(message: Message) -> tuple[Room, Message]:
     """The message and its room as they are now, locked. Raises MessageError where it cannot change any more."""
     room = locked_room(message.room_id)
@@ -154,6 +178,12 @@ def store_change(room: Room, message: Message) -> Message:
     room.last_seq += 1
     message.changed_seq = room.last_seq
     message.save()
+    return tell_change(room, message)
+
+
+def tell_change(room: Room, message: Message) -> Message:
+    """Store a locked room's new number, and tell its pages of the message that has it."""
+    message.room = room
     room.save(update_fields=["last_seq"])
     transaction.on_commit(
         lambda: broadcast.change(room.live_topic, room.last_seq, fragments.changed_message(message)), robust=True

@@ -11,25 +11,29 @@ from django.utils.decorators import sync_and_async_middleware
 type_of_get_response = Any
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    "default-src 'self'; base-uri 'none'; form-action {}; frame-ancestors 'none'; object-src 'none'"
 )
+# The request's attribute in which a page notes the other sites that its forms lead to.
+FORM_TARGETS = "form_targets"
 
 
 @sync_and_async_middleware
 def security_headers(get_response: type_of_get_response) -> type_of_get_response:
     """Put the Content-Security-Policy and what goes with it on every response."""
     if not iscoroutinefunction(get_response):
-        return lambda request: with_security_headers(get_response(request))
+        return lambda request: with_security_headers(request, get_response(request))
 
     async def middleware(request: HttpRequest) -> HttpResponseBase:
-        return with_security_headers(await get_response(request))
+        return with_security_headers(request, await get_response(request))
 
     return middleware
 
 
-def with_security_headers(response: HttpResponseBase) -> HttpResponseBase:
+def with_security_headers(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """The same response with its security headers set, unless the view set its own."""
-    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    # Chromium applies form-action to where a form's answer redirects to as well.
+    targets = " ".join(["'self'", *sorted(getattr(request, FORM_TARGETS, ()))])
+    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY.format(targets))
     # Pages belong to their viewer and are asked for anew; static files bring a header of their own.
     response.headers.setdefault("Cache-Control", "private, no-cache")
     response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.contrib.auth import user_logged_out
 from django.db import transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -26,3 +27,16 @@ def look_at_pages_of_user(
     """A new password, or an account that is switched off, ends the pages that were opened before."""
     if not created and not raw and (update_fields is None or {"password", "is_active"} & update_fields):
         transaction.on_commit(lambda: broadcast.check_user(instance.pk), robust=True)
+
+
+@receiver(post_delete, sender=UserSession)
+def end_pages_of_ended_session(instance: UserSession, **kwargs: Any) -> None:
+    """A device that is signed out from another loses its pages."""
+    transaction.on_commit(lambda: broadcast.sign_out(instance.session_key), robust=True)
+
+
+@receiver(post_delete, sender=User)
+def end_pages_of_deleted_user(instance: User, **kwargs: Any) -> None:
+    """Who goes is signed out everywhere."""
+    user_id = instance.pk  # taken off the instance when the deletion is done
+    transaction.on_commit(lambda: broadcast.check_user(user_id), robust=True)

@@ -13,16 +13,18 @@ MOST_LISTED_MEMBERS = 50
 class ListedMember(NamedTuple):
     """A member as the room page lists them; plain members have no label."""
 
-    username: str
+    name: str
     role_label: str
 
 
 def listed_members(room: Room) -> list[ListedMember]:
     """The members that the room page lists: owners, moderators, then those who joined first."""
     # Not as models: fifty pairs of them cost a fifth of the page's time.
-    rows = room.memberships.order_by("role", "id").values_list("user__username", "role")[:MOST_LISTED_MEMBERS]
+    rows = room.memberships.order_by("role", "id").values_list("user__display_name", "user__username", "role")[
+        :MOST_LISTED_MEMBERS
+    ]
     labels = {role.value: role.label for role in Membership.Role if role != Membership.Role.MEMBER}
-    return [ListedMember(username, labels.get(role, "")) for username, role in rows]
+    return [ListedMember(display_name or username, labels.get(role, "")) for display_name, username, role in rows]
 
 
 def members_context(room: Room) -> dict[str, Any]:

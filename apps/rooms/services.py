@@ -129,6 +129,28 @@ def hand_over(*, room: Room, owner: User, heir: User) -> None:
     set_role(room=room, user=owner, role=Membership.Role.MODERATOR)
 
 
+@transaction.atomic
+def leave_all_rooms(*, user: User) -> None:
+    """
+    Take a person out of every room. One that they alone own passes to its first moderator, else to its first
+    member; a private one that nobody else is in is deleted, since nobody could find it any more.
+    """
+    # In this order, so that two who leave at once wait for each other instead of locking each other out.
+    for room in Room.objects.filter(memberships__user=user).order_by("pk"):
+        heir = locked(room).memberships.exclude(user=user).order_by("role", "id").first()
+        if heir is None and room.access == Room.Access.PRIVATE:
+            delete_room(room=room)
+            continue
+        if heir and heir.role != Membership.Role.OWNER and owns(room, user):
+            set_role(room=room, user=heir.user, role=Membership.Role.OWNER)
+        remove_member(room=room, user=user, reason="You left this room.")
+
+
+def owns(room: Room, user: User) -> bool:
+    """Whether the person is an owner of the room."""
+    return room.memberships.filter(user=user, role=Membership.Role.OWNER).exists()
+
+
 def refuse_to_lose_last_owner(room: Room, membership: Membership) -> None:
     """Raise RoomError unless the room has another owner than this one."""
     if not room.memberships.filter(role=Membership.Role.OWNER).exclude(pk=membership.pk).exists():

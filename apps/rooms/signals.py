@@ -1,19 +1,39 @@
-"""Every new account is a member of the lobby."""
+"""What happens to accounts happens in rooms too."""
 
 from typing import Any
 
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from apps.accounts.models import User
+from apps.accounts.closing import account_closing
+from apps.accounts.invitations import InvitationError, invitation_accepted
+from apps.accounts.models import Invitation, User
 from apps.rooms import services
+from apps.rooms.access import room_for_inviter
 from apps.rooms.models import Room
 
 
 @receiver(post_save, sender=User)
 def join_lobby(instance: User, created: bool, raw: bool, **kwargs: Any) -> None:
-    """Runs for accounts however they were made; not for those loaded from a fixture, which brings its own."""
+    """Every new account is in the lobby, however it was made; not one loaded from a fixture, which brings its own."""
     if created and not raw:
         lobby = Room.objects.filter(is_lobby=True).first()
         if lobby:
             services.add_member(room=lobby, user=instance)
+
+
+@receiver(invitation_accepted)
+def join_room(invitation: Invitation, user: User, **kwargs: Any) -> None:
+    """Who accepts an invitation to a room is in it, if who made it may still let people in."""
+    if invitation.room_id is None:
+        return
+    room = room_for_inviter(invitation.made_by, invitation.room_id)
+    if room is None:
+        raise InvitationError("Who invited you may no longer let people into this room. Ask one of its owners.")
+    services.add_member(room=room, user=user)
+
+
+@receiver(account_closing)
+def leave_rooms(user: User, **kwargs: Any) -> None:
+    """Who goes leaves all rooms; those that are theirs alone pass to somebody else, or go."""
+    services.leave_all_rooms(user=user)

@@ -10,6 +10,7 @@ urlpatterns = [
     path("<str:slug>/settings/", views.settings, name="room_settings"),
     path("<str:slug>/settings/archive/", views.archive, name="archive_room"),
     path("<str:slug>/settings/delete/", views.delete, name="delete_room"),
+    path("<str:slug>/invitations/", views.room_invitations, name="room_invitations"),
     path("<str:slug>/members/", views.members, name="members"),
     path("<str:slug>/members/<str:username>/role/", views.change_role, name="change_role"),
     path("<str:slug>/members/<str:username>/remove/", views.remove_member, name="remove_member"),

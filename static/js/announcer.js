@@ -35,6 +35,6 @@ function speak() {
   }
 
   function line(item) {
-    return `${item.dataset.author}: ${item.querySelector(".body").textContent.trim()}`;
+    return `${item.querySelector(".author").textContent.trim()}: ${item.querySelector(".body").textContent.trim()}`;
   }
 }

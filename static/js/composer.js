@@ -1,10 +1,13 @@
-// Enter sends, Shift and Enter makes a new line; not while an input method composes a character, and not on a
-// screen's own keyboard, which has no Shift and Enter.
+// Enter sends, Shift and Enter makes a new line; or, for who prefers it so, Enter makes a new line, Ctrl and Enter
+// sends. Not while an input method composes a character, and not on a screen's own keyboard, which has no such keys.
 
 const box = document.getElementById("composer-body");
+const enterMakesLine = document.documentElement.dataset.enter === "line";
 
 box?.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(hover: none)").matches) return;
+  if (event.key !== "Enter" || event.isComposing || matchMedia("(hover: none)").matches) return;
+  const sends = event.ctrlKey || event.metaKey || !(enterMakesLine || event.shiftKey);
+  if (!sends) return;
   event.preventDefault();
   if (box.value.trim()) box.form.requestSubmit();
 });

@@ -141,7 +141,7 @@ function keep(composer, live) {
   function show(entry) {
     const item = template.content.firstElementChild.cloneNode(true);
     item.id = `pending-${entry.client_id}`;
-    item.querySelector("bdi").textContent = composer.dataset.author;
+    item.querySelector("bdi").textContent = composer.dataset.name;
     item.querySelector(".body p").textContent = entry.body;
     list.append(item);
   }

@@ -1,6 +1,8 @@
 """Rooms and their members as pages."""
 
+from apps.rooms.views.invitations import room_invitations
 from apps.rooms.views.members import change_role, hand_over, join, leave, members, remove_member
+from apps.rooms.views.people import person
 from apps.rooms.views.rooms import archive, delete, home, new_room, rooms, settings
 
 __all__ = [
@@ -13,7 +15,9 @@ __all__ = [
     "leave",
     "members",
     "new_room",
+    "person",
     "remove_member",
+    "room_invitations",
     "rooms",
     "settings",
 ]

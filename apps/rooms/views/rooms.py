@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts.models import User
+from apps.accounts.viewer import signed_in
 from apps.rooms import services
 from apps.rooms.access import Visit, room_for
 from apps.rooms.forms import DeleteRoomForm, RoomForm
@@ -53,16 +53,9 @@ def new_room(request: HttpRequest) -> HttpResponse:
     """Create a room."""
     form = RoomForm(request.POST or None, initial={"access": Room.Access.OPEN})
     if request.method == "POST" and form.is_valid():
-        room = services.create_room(owner=room_maker(request), **form.cleaned_data)
+        room = services.create_room(owner=signed_in(request), **form.cleaned_data)
         return redirect(room)
     return render(request, "rooms/new.html", {"form": form}, status=422 if form.errors else 200)
-
-
-def room_maker(request: HttpRequest) -> User:
-    """The signed-in person; `login_required` has seen to it."""
-    if not request.user.is_authenticated:
-        raise PermissionDenied
-    return request.user
 
 
 def manageable_room(request: HttpRequest, slug: str) -> Visit:

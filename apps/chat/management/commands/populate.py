@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.accounts.names import look_alike_digest
 from apps.chat.markdown import RENDERER_VERSION, to_html
 from apps.chat.models import Message
 from apps.chat.services import GROUP_PAUSE
@@ -95,7 +96,9 @@ def make_users(count: int) -> list[User]:
     names = [f"user{number:04}" for number in range(1, count + 1)]
     password = make_password(PASSWORD)
     User.objects.bulk_create(
-        [User(username=name, password=password) for name in names], batch_size=BATCH, ignore_conflicts=True
+        [User(username=name, password=password, name_digest=look_alike_digest(name)) for name in names],
+        batch_size=BATCH,
+        ignore_conflicts=True,
     )
     # Not `username__in`: a database takes only so many parameters.
     found = User.objects.filter(username__startswith="user")

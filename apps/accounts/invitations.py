@@ -1,0 +1,96 @@
+"""Verbs about invitations: make one, find the one that a link names, use it."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.dispatch import Signal
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.accounts.models import Invitation, User
+
+# Sent in the transaction that uses an invitation, with `invitation` and `user`. A receiver may raise InvitationError.
+invitation_accepted = Signal()
+
+SESSION_KEY = "invitation"
+MOST_USABLE = 100  # invitations of one person at a time
+
+
+class InvitationError(Exception):
+    """The invitation cannot be made or used; the text tells the person why and what to do."""
+
+
+def digest(token: str) -> str:
+    """What is stored of an invitation's secret."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses: int) -> str:
+    """
+    Make an invitation; gives the secret of its link, which nobody can find out again.
+
+    Raises InvitationError for somebody who has too many of them.
+    """
+    if usable().filter(made_by=made_by).count() >= MOST_USABLE:
+        raise InvitationError(f"You have {MOST_USABLE} invitations that are still good. Revoke some of them first.")
+    token = secrets.token_urlsafe(32)
+    Invitation.objects.create(
+        digest=digest(token),
+        made_by=made_by,
+        room_id=room_id,
+        note=note,
+        most_uses=most_uses,
+        expires_at=timezone.now() + timedelta(days=days),
+    )
+    return token
+
+
+def usable() -> QuerySet[Invitation]:
+    """Those that still let somebody in."""
+    return Invitation.objects.filter(
+        revoked_at=None, uses__lt=F("most_uses"), expires_at__gt=timezone.now(), made_by__is_active=True
+    )
+
+
+def revoke(*, invitation: Invitation) -> None:
+    """From now on it lets nobody in."""
+    invitation.revoked_at = timezone.now()
+    invitation.save(update_fields=["revoked_at"])
+
+
+def find(token: str) -> Invitation | None:
+    """The invitation that a link names, where it still lets somebody in."""
+    return usable().select_related("made_by", "room").filter(digest=digest(token)).first()
+
+
+def stash(request: HttpRequest, invitation: Invitation) -> None:
+    """Remember the invitation until this browser has made an account."""
+    request.session[SESSION_KEY] = invitation.digest
+
+
+def stashed_in(request: HttpRequest) -> Invitation | None:
+    """The invitation that this browser came with, where it still lets somebody in."""
+    stashed = request.session.get(SESSION_KEY)
+    return usable().select_related("room").filter(digest=stashed).first() if stashed else None
+
+
+def accept_stashed(request: HttpRequest, user: User) -> None:
+    """Use the invitation that this browser came with, if any. Raises InvitationError where it has become useless."""
+    if stashed := request.session.pop(SESSION_KEY, None):
+        accept(digest=stashed, user=user)
+
+
+@transaction.atomic
+def accept(*, digest: str, user: User) -> Invitation:
+    """Use an invitation once. Raises InvitationError where it lets nobody in any more."""
+    # The row lock makes the last use go to one of two people who come at once.
+    invitation = Invitation.objects.select_for_update(of=("self",)).filter(digest=digest).first()
+    if invitation is None or not invitation.is_usable:
+        raise InvitationError("It has expired, was revoked, or has been used up. Ask for a new one.")
+    invitation.uses += 1
+    invitation.save(update_fields=["uses"])
+    invitation_accepted.send(sender=Invitation, invitation=invitation, user=user)
+    return invitation

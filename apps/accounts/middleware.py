@@ -1,0 +1,55 @@
+"""Rules that stand before every page."""
+
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.contrib import messages
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.utils.decorators import sync_and_async_middleware
+
+from apps.accounts.models import User
+from apps.accounts.second_factor import lacks_one
+
+# The next middleware or the view, synchronous or not.
+type_of_get_response = Any
+
+# Where one sets up a second factor, signs out, or leaves; and what asks for no rights.
+OPEN_PATHS = ("/accounts/", "/people/pictures/", "/livez", "/readyz")
+
+
+@sync_and_async_middleware
+def staff_second_factor(get_response: type_of_get_response) -> type_of_get_response:
+    """Lead owners and moderators who must have a second factor and have none to where they set one up."""
+    if not iscoroutinefunction(get_response):
+
+        def middleware(request: HttpRequest) -> HttpResponseBase:
+            if (user := staff_elsewhere(request)) and lacks_one(user):
+                return to_second_factor(request)
+            response: HttpResponseBase = get_response(request)
+            return response
+
+        return middleware
+
+    async def async_middleware(request: HttpRequest) -> HttpResponseBase:
+        if (user := staff_elsewhere(request)) and await sync_to_async(lacks_one)(user):
+            return to_second_factor(request)
+        response: HttpResponseBase = await get_response(request)
+        return response
+
+    return async_middleware
+
+
+def staff_elsewhere(request: HttpRequest) -> User | None:
+    """The viewer, if an owner or moderator, on a page that the rule is about; others cost no query."""
+    user = request.user
+    if not isinstance(user, User) or not user.is_site_moderator or request.path.startswith(OPEN_PATHS):
+        return None
+    return user
+
+
+def to_second_factor(request: HttpRequest) -> HttpResponseBase:
+    """The way there, with the reason."""
+    messages.warning(request, "Owners and moderators of this site need a second factor. Set one up to go on.")
+    return redirect("mfa_index")

@@ -1,0 +1,38 @@
+"""Where django-allauth asks this site how it wants things done with second factors, and who must have one."""
+
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.db.models import QuerySet
+
+from apps.accounts.models import SiteRules, User
+
+
+class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
+    """The site's rules for second factors."""
+
+    def get_totp_issuer(self) -> str:
+        """What authenticator apps call the site."""
+        return f"Parley ({self._get_site_name()})"
+
+    def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
+        """Not the last one of somebody who must have one."""
+        if authenticator.type == Authenticator.Type.RECOVERY_CODES or not must_have_one(authenticator.user):
+            return True
+        others: QuerySet[Authenticator] = factors_of(authenticator.user).exclude(pk=authenticator.pk)
+        return others.exists()
+
+
+def factors_of(user: User) -> QuerySet[Authenticator]:
+    """What somebody has beside a password; recovery codes only stand in for it."""
+    found: QuerySet[Authenticator] = Authenticator.objects.filter(user=user)
+    return found.exclude(type=Authenticator.Type.RECOVERY_CODES)
+
+
+def must_have_one(user: User) -> bool:
+    """Whether the site's rules want a second factor of this person."""
+    return user.is_site_moderator and SiteRules.objects.filter(staff_need_second_factor=True).exists()
+
+
+def lacks_one(user: User) -> bool:
+    """Whether this person must have a second factor and has none."""
+    return must_have_one(user) and not factors_of(user).exists()

@@ -1,0 +1,87 @@
+"""People as pages show them, and the ways in from elsewhere."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from allauth.socialaccount.adapter import get_adapter
+from django import template
+from django.conf import settings
+from django.template import Context
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apps.accounts.models import User
+from apps.core.middleware import FORM_TARGETS
+
+register = template.Library()
+
+COLOURS = 8  # as many as people.css has
+
+
+@register.simple_tag
+def avatar(user_id: int | None, name: str, picture_key: str, size: str = "small") -> SafeString:
+    """
+    A person's picture, or their initials on a colour that stays theirs. It says nothing that the name does not.
+
+    The initials are the style sheet's content, not text: text browsers would read them out before the name.
+    """
+    if picture_key:
+        source = reverse("picture", args=[picture_key, size])
+        return format_html('<img class="avatar {}" src="{}" alt="" loading="lazy">', size, source)
+    colour = (user_id or 0) % COLOURS
+    return format_html('<span class="avatar {} colour-{}" data-initials="{}"></span>', size, colour, initials(name))
+
+
+def initials(name: str) -> str:
+    """The first letters of the first and the last word."""
+    words = ["".join(letter for letter in word if letter.isalnum()) for word in name.split()]
+    letters = [word[0] for word in words if word]
+    return "".join([letters[0], letters[-1]] if len(letters) > 1 else letters).upper()
+
+
+@register.simple_tag(takes_context=True)
+def providers(context: Context) -> list[Any]:
+    """
+    The sites that one can sign in with.
+
+    A page that lists them has buttons that lead there, so the page's security policy names them, and no other's.
+    """
+    request = context["request"]
+    found: list[Any] = get_adapter(request).list_providers(request)
+    targets = getattr(request, FORM_TARGETS, set()) | {origin_of(one) for one in found}
+    setattr(request, FORM_TARGETS, targets)
+    return found
+
+
+@register.simple_tag(takes_context=True)
+def preference_attributes(context: Context) -> SafeString:
+    """What the viewer prefers, as attributes of <html> for style sheets and scripts; what is default says nothing."""
+    user = context.get("user")
+    if not isinstance(user, User):
+        return SafeString("")
+    preferences = {
+        "theme": user.theme,
+        "text": user.text_size,
+        "density": user.density,
+        "motion": user.motion,
+        "clock": user.clock,
+        "time-zone": user.time_zone,
+        "enter": user.enter_key,
+        "sounds": "on" if user.sounds else "",
+    }
+    return format_html_join("", ' data-{}="{}"', ((name, value) for name, value in preferences.items() if value))
+
+
+@register.simple_tag
+def has_providers() -> bool:
+    """Whether there is any site that one can sign in with."""
+    return bool(settings.SOCIALACCOUNT_PROVIDERS)
+
+
+def origin_of(provider: Any) -> str:
+    """Where the provider asks people to sign in."""
+    # Of OpenID Connect the page itself is known only by asking the server, which may be away; it is on its origin.
+    address = provider.app.settings.get("server_url") or provider.get_oauth2_adapter(provider.request).authorize_url
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"

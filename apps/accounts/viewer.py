@@ -1,0 +1,13 @@
+"""Who looks at a page."""
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from apps.accounts.models import User
+
+
+def signed_in(request: HttpRequest) -> User:
+    """The signed-in person, in a view that `login_required` guards."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user

@@ -1,0 +1,29 @@
+"""Everything about one's account that django-allauth has no page for."""
+
+from apps.accounts.views.data import data, delete_account, download
+from apps.accounts.views.invitations import accept_invitation, invitation, invitations, revoke_invitation
+from apps.accounts.views.profile import change_username, picture, preferences, profile, remove_picture, set_picture
+from apps.accounts.views.sessions import end_other_sessions, end_session, sessions
+from apps.accounts.views.site import set_role, set_rules, site
+
+__all__ = [
+    "accept_invitation",
+    "change_username",
+    "data",
+    "delete_account",
+    "download",
+    "end_other_sessions",
+    "end_session",
+    "invitation",
+    "invitations",
+    "picture",
+    "preferences",
+    "profile",
+    "remove_picture",
+    "revoke_invitation",
+    "sessions",
+    "set_picture",
+    "set_role",
+    "set_rules",
+    "site",
+]

@@ -1,0 +1,66 @@
+"""Take all one's data along, and go."""
+
+from collections.abc import AsyncIterator
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.accounts import closing, exports
+from apps.accounts.forms import DeleteAccountForm
+from apps.accounts.guards import recently_authenticated, too_often
+from apps.accounts.models import User
+from apps.accounts.viewer import signed_in
+
+
+@login_required
+@require_safe
+def data(request: HttpRequest) -> HttpResponse:
+    """The ways to one's data and out."""
+    return render(request, "accounts/data.html")
+
+
+@login_required
+@require_POST
+@recently_authenticated
+def download(request: HttpRequest) -> HttpResponseBase:
+    """All one's data as a ZIP archive, made while it is sent: there is nothing to wait for, however much it is."""
+    if refusal := too_often(request, "download_data"):
+        return refusal
+    user = signed_in(request)
+    name = f"parley-{user.username}-{timezone.localdate().isoformat()}.zip"
+    response = StreamingHttpResponse(in_pieces(user), content_type="application/zip")
+    response.headers["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name) or ""
+    return response
+
+
+async def in_pieces(user: User) -> AsyncIterator[bytes]:
+    """The archive's bytes; each piece is made on the request's thread, and only when the last one is sent."""
+    pieces = exports.archive(user)
+    while piece := await sync_to_async(lambda: next(pieces, b""))():
+        yield piece
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@recently_authenticated
+def delete_account(request: HttpRequest) -> HttpResponse:
+    """Delete one's account for good, with one's messages or without."""
+    user = signed_in(request)
+    form = DeleteAccountForm(request.POST or None, user=user, needs_heir=closing.needs_heir(user))
+    if request.method == "POST" and form.is_valid():
+        closing.close_account(
+            user=user,
+            delete_messages=form.cleaned_data["messages"] == DeleteAccountForm.Messages.DELETE,
+            heir=form.cleaned_data.get("heir"),
+        )
+        logout(request)
+        messages.success(request, "Your account is deleted. Thank you for having been here.")
+        return redirect("home")
+    return render(request, "accounts/delete.html", {"form": form}, status=422 if form.errors else 200)

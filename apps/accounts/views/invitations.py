@@ -1,0 +1,106 @@
+"""Let people in: make, list and revoke invitations; follow one."""
+
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.accounts import invitations as services
+from apps.accounts.forms import InvitationForm
+from apps.accounts.models import Invitation, User
+from apps.accounts.viewer import signed_in
+from apps.core.views import problem
+
+MOST_LISTED = 200
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def invitations(request: HttpRequest) -> HttpResponse:
+    """Invitations to the site, for its owners and moderators."""
+    user = signed_in(request)
+    if not user.is_site_moderator:
+        raise PermissionDenied
+    listed = Invitation.objects.filter(room=None)
+    return make_and_list(request, listed if user.is_site_owner else listed.filter(made_by=user), room_id=None)
+
+
+def make_and_list(
+    request: HttpRequest, listed: QuerySet[Invitation], *, room_id: int | None, **context: object
+) -> HttpResponse:
+    """
+    The page of invitations to the site or to a room; on POST, after making one.
+
+    The new link is shown in the answer to the POST itself, since it is stored nowhere: reloading makes another.
+    """
+    form = InvitationForm(request.POST or None)
+    link = ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            token = services.make(made_by=signed_in(request), room_id=room_id, **form.cleaned_data)
+        except services.InvitationError as error:
+            form.add_error(None, str(error))
+        else:
+            link = settings.SITE_URL + reverse("invitation", args=[token])
+            form = InvitationForm()
+    found = listed.select_related("made_by").order_by("-created_at", "-pk")[:MOST_LISTED]
+    context |= {"form": form, "link": link, "invitations": found, "signup": settings.SIGNUP}
+    return render(request, "accounts/invitations.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+@require_POST
+def revoke_invitation(request: HttpRequest, pk: int) -> HttpResponse:
+    """Revoke one's own invitation, or as the site's owner anybody's."""
+    user = signed_in(request)
+    own = Invitation.objects.all() if user.is_site_owner else Invitation.objects.filter(made_by=user)
+    found = get_object_or_404(own.select_related("room"), pk=pk)
+    services.revoke(invitation=found)
+    messages.success(request, "The invitation is revoked.")
+    return redirect("room_invitations", slug=found.room.slug) if found.room else redirect("invitations")
+
+
+@require_safe
+@never_cache
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Where an invitation's link leads: who invites one to what, and the ways in."""
+    found = services.find(token)
+    if found is None:
+        return no_such_invitation(request)
+    may_sign_up = settings.SIGNUP != "closed"
+    context = {"invitation": found, "token": token, "may_sign_up": may_sign_up}
+    return render(request, "accounts/invitation.html", context)
+
+
+def no_such_invitation(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The same for one that never was and for one that is over."""
+    advice = reason or "It may have expired, been revoked or been used up. Ask whoever sent it for a new one."
+    return problem(request, 404, "This invitation is not good any more", advice)
+
+
+@require_POST
+def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Join the room, as somebody with an account; else keep the invitation and go on to sign up."""
+    found = services.find(token)
+    if found is None:
+        return no_such_invitation(request)
+    if not isinstance(request.user, User):
+        services.stash(request, found)
+        query = urlencode({"next": found.room.get_absolute_url()}) if found.room else ""
+        return redirect(f"{reverse('account_signup')}?{query}")
+    if found.room is None:
+        return redirect("home")
+    try:
+        services.accept(digest=found.digest, user=request.user)
+    except services.InvitationError as error:
+        return no_such_invitation(request, str(error))
+    return redirect(found.room)

@@ -1,0 +1,105 @@
+"""Who one is, and how one likes things."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from apps.accounts import pictures, services
+from apps.accounts.forms import PictureForm, PreferencesForm, ProfileForm, UsernameForm
+from apps.accounts.guards import recently_authenticated, too_often
+from apps.accounts.models import Picture, User
+from apps.accounts.viewer import signed_in
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    """What others see of one."""
+    form = ProfileForm(request.POST or None, instance=fresh(request))
+    if request.method == "POST" and form.is_valid():
+        form.instance.save(update_fields=list(form.fields))
+        messages.success(request, "Your profile is saved.")
+        return redirect("profile")
+    return render_profile(request, form=form)
+
+
+def render_profile(
+    request: HttpRequest, *, form: ProfileForm | None = None, picture_form: PictureForm | None = None
+) -> HttpResponse:
+    """The page with both its forms."""
+    form, picture_form = form or ProfileForm(instance=fresh(request)), picture_form or PictureForm()
+    context = {"form": form, "picture_form": picture_form}
+    bad = form.errors or picture_form.errors
+    return render(request, "accounts/profile.html", context, status=422 if bad else 200)
+
+
+def fresh(request: HttpRequest) -> User:
+    """The viewer as stored: a form puts what was typed into its own copy, and the page's header must not show that."""
+    return User.objects.get(pk=signed_in(request).pk)
+
+
+@login_required
+@require_POST
+def set_picture(request: HttpRequest) -> HttpResponse:
+    """Store the picture that is sent."""
+    if refusal := too_often(request, "set_picture"):
+        return refusal
+    form = PictureForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return render_profile(request, picture_form=form)
+    small, large = form.sizes
+    pictures.store(user=signed_in(request), small=small, large=large)
+    messages.success(request, "Your picture is stored.")
+    return redirect("profile")
+
+
+@login_required
+@require_POST
+def remove_picture(request: HttpRequest) -> HttpResponse:
+    """Go back to one's initials."""
+    pictures.remove(user=signed_in(request))
+    messages.success(request, "Your picture is removed.")
+    return redirect("profile")
+
+
+@require_safe
+@cache_control(public=True, max_age=365 * 24 * 3600, immutable=True)
+def picture(request: HttpRequest, key: str, size: str) -> HttpResponse:
+    """A person's picture. Who has its address may see it: it cannot be guessed, and is new for each picture."""
+    if size not in {"small", "large"} or "\x00" in key:
+        raise Http404
+    data = get_object_or_404(Picture.objects.values_list(size, flat=True), key=key)
+    return HttpResponse(bytes(data), content_type="image/webp")
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@recently_authenticated
+def change_username(request: HttpRequest) -> HttpResponse:
+    """Take another user name. The old one stays reserved, and leads to the new one."""
+    form = UsernameForm(request.POST or None, instance=fresh(request))
+    if request.method == "POST":
+        if refusal := too_often(request, "change_username"):
+            return refusal
+        if form.is_valid():
+            services.change_username(user=fresh(request), username=form.cleaned_data["username"])
+            messages.success(request, f"Your user name is {form.cleaned_data['username']} now.")
+            return redirect("profile")
+    return render(request, "accounts/username.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def preferences(request: HttpRequest) -> HttpResponse:
+    """How the site looks and behaves for one."""
+    form = PreferencesForm(request.POST or None, instance=fresh(request))
+    if request.method == "POST":
+        form = PreferencesForm(request.POST, instance=fresh(request))
+        if form.is_valid():
+            form.instance.save(update_fields=list(form.fields))
+            messages.success(request, "Your preferences are saved.")
+            return redirect("preferences")
+    return render(request, "accounts/preferences.html", {"form": form}, status=422 if form.errors else 200)

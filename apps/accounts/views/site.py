@@ -1,0 +1,74 @@
+"""What the site's owner decides: who else helps to run it, and under which rules."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from apps.accounts import second_factor, services
+from apps.accounts.forms import SiteRoleForm
+from apps.accounts.guards import recently_authenticated
+from apps.accounts.models import SiteRules, User
+from apps.accounts.viewer import signed_in
+
+PEOPLE_ON_A_PAGE = 50
+
+
+def require_owner(request: HttpRequest) -> User:
+    """The viewer, where they own the site. Raises PermissionDenied."""
+    user = signed_in(request)
+    if not user.is_site_owner:
+        raise PermissionDenied
+    return user
+
+
+@login_required
+@require_safe
+def site(request: HttpRequest) -> HttpResponse:
+    """The people of the site, those with a role first, searched by name with `q`; and the site's rules."""
+    require_owner(request)
+    query = request.GET.get("q", "").replace("\x00", "").strip()[:80]
+    people = services.people_by_role(query)
+    context = {
+        "page": Paginator(people, PEOPLE_ON_A_PAGE).get_page(request.GET.get("page")),
+        "query": query,
+        "roles": User.Role.choices,
+        "rules": SiteRules.objects.first(),
+        "is_without_factor": second_factor.lacks_one(signed_in(request)),
+    }
+    return render(request, "accounts/site.html", context)
+
+
+@login_required
+@require_POST
+@recently_authenticated
+def set_role(request: HttpRequest, username: str) -> HttpResponse:
+    """Give somebody a role on the site."""
+    require_owner(request)
+    user = get_object_or_404(User, username=username.replace("\x00", ""))
+    form = SiteRoleForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Choose one of the roles in the list.")
+        return redirect("site")
+    try:
+        services.change_role(user=user, role=form.cleaned_data["role"])
+    except services.AccountError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"{user.username} is {user.get_role_display().lower()} of this site now.")
+    return redirect("site")
+
+
+@login_required
+@require_POST
+@recently_authenticated
+def set_rules(request: HttpRequest) -> HttpResponse:
+    """Whether owners and moderators must have a second factor (`staff_need_second_factor`)."""
+    require_owner(request)
+    needed = "staff_need_second_factor" in request.POST
+    SiteRules.objects.update_or_create(pk=1, defaults={"staff_need_second_factor": needed})
+    messages.success(request, "The rules are saved.")
+    return redirect("site")

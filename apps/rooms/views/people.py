@@ -1,0 +1,39 @@
+"""Somebody as others see them."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from apps.accounts.models import FormerUsername, User
+from apps.accounts.names import look_alike_digest
+from apps.accounts.viewer import signed_in
+from apps.rooms.models import Room
+
+
+@login_required
+@require_safe
+def person(request: HttpRequest, username: str) -> HttpResponse:
+    """The page of somebody whom one shares a room with. A name they had before leads to it too."""
+    viewer = signed_in(request)
+    found = find_person(username)
+    common = Room.objects.filter(memberships__user=viewer).filter(memberships__user=found).order_by("name_key")
+    if found != viewer and not viewer.is_site_moderator and not common.exists():
+        raise Http404
+    if found.username != username:
+        return redirect(found, permanent=False)
+    return render(request, "rooms/person.html", {"person": found, "common_rooms": common[:50]})
+
+
+def find_person(username: str) -> User:
+    """Who has or had this user name. Raises Http404."""
+    if "\x00" in username:
+        raise Http404
+    active = User.objects.filter(is_active=True)
+    found = active.filter(username__iexact=username).first()
+    if found is None:
+        former = FormerUsername.objects.filter(digest=look_alike_digest(username)).values("user")
+        found = active.filter(pk__in=former).first()
+    if found is None:
+        raise Http404
+    return found
