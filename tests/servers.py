@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.install import postgres_folder, redis_server
+from tests.provider import __main__ as provider
 
 ROOT = Path(__file__).parent.parent
 STARTED = 30  # seconds a server may take to answer
@@ -137,6 +138,47 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class Provider:
+    """An OpenID Connect provider in a process of its own (tests/provider), for one site."""
+
+    name = "Example School"
+
+    def __init__(self, callback: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.callback = callback
+        self.folder = Path(tempfile.mkdtemp(prefix="parley-provider-"))
+
+    def settings(self) -> dict[str, str]:
+        """The site's environment for signing in here."""
+        return {
+            "OIDC_SERVER_URL": self.url,
+            "OIDC_CLIENT_ID": provider.CLIENT["id"],
+            "OIDC_CLIENT_SECRET": provider.CLIENT["secret"],
+            "OIDC_NAME": self.name,
+        }
+
+    def start(self) -> None:
+        """Start the process and wait until it listens."""
+        command = [sys.executable, "-m", "tests.provider", str(self.port), self.callback]
+        environment = {**os.environ, "PROVIDER_DATABASE": str(self.folder / "provider.sqlite3")}
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        wait_for_port(self.port, self.process)
+
+    def stop(self) -> None:
+        """End the process; its accounts stay."""
+        stop(self.process)
+
+    def __enter__(self) -> "Provider":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 @dataclass
 class Site:
     """The site with a data folder of its own, served by one Daphne process on a port that stays the same."""
@@ -146,6 +188,8 @@ class Site:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="parley-")))
     process: subprocess.Popen[bytes] | None = None
     application: str = "config.asgi:application"
+    # Where its people may sign in instead.
+    provider: Provider | None = None
 
     @property
     def url(self) -> str:

@@ -1,0 +1,237 @@
+"""Signing in with an account elsewhere: a real OpenID Connect provider in a process of its own."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import PASSWORD, Person, type_of_join
+from tests.provider.__main__ import PASSWORD as PROVIDER_PASSWORD
+from tests.servers import Provider, Site
+
+CALLBACK = "/accounts/oidc/oidc/login/callback/"
+# The provider has no icon; the site answers 401 and 409 with pages that say why.
+EXPECTED = "status of 4"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    site = Site()
+    with Provider(site.url + CALLBACK) as provider:
+        site.environment |= provider.settings()
+        site.provider = provider
+        with site:
+            yield site
+
+
+@pytest.fixture
+def provider(site: Site) -> Provider:
+    assert site.provider
+    return site.provider
+
+
+@pytest.fixture
+def come(site: Site, person: type_of_join) -> type_of_join:
+    def make(name: str, *, javascript: bool = False) -> Person:
+        return person(site, name, javascript=javascript, expected=EXPECTED, base_url=site.url)
+
+    return make
+
+
+def go_there(page: Page, path: str, button: str = "Continue with") -> None:
+    """From a page of the site to the provider."""
+    page.goto(path)
+    page.get_by_role("button", name=f"{button} {Provider.name}").click()
+
+
+def sign_in_there(page: Page, name: str) -> None:
+    """Sign in at the provider, unless that browser is signed in."""
+    expect(page.get_by_role("button", name=re.compile("Sign In|Authorize"))).to_be_visible()
+    if page.get_by_label("Username").count():
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill(PROVIDER_PASSWORD)
+        page.get_by_role("button", name="Sign In").click()
+    expect(page.get_by_role("button", name="Authorize")).to_be_visible()
+
+
+def answer(page: Page, name: str, button: str = "Authorize") -> None:
+    """Answer the provider's question whether this site may know who one is."""
+    sign_in_there(page, name)
+    page.get_by_role("button", name=button).click()
+
+
+def sign_up_from_elsewhere(one: Person, name: str, path: str = "/accounts/signup/") -> None:
+    go_there(one.page, path)
+    answer(one.page, name)
+    expect(one.page.get_by_role("heading", name=f"Sign up with {Provider.name}")).to_be_visible()
+    one.page.get_by_role("button", name="Sign up").click()
+    expect(one.page.get_by_role("heading", name="Your rooms")).to_be_visible()
+
+
+def sign_out(one: Person) -> None:
+    one.page.goto("/accounts/logout/")
+    one.page.get_by_role("button", name="Sign out").click()
+    expect(one.page.get_by_role("link", name="Sign in").first).to_be_visible()
+
+
+def heading(page: Page) -> str:
+    return page.get_by_role("heading", level=1).inner_text()
+
+
+def ask(site: Site, expression: str) -> str:
+    """What the site's database says."""
+    code = "from apps.accounts.models import *; from allauth.socialaccount.models import *; "
+    return site.shell(f"{code}print({expression})").strip()
+
+
+@pytest.mark.parametrize(("name", "javascript"), [("carol", True), ("erin", False)])
+def test_one_signs_up_signs_out_and_signs_in_again(site: Site, come: type_of_join, name: str, javascript: bool) -> None:
+    one = come(name, javascript=javascript)
+    sign_up_from_elsewhere(one, name)
+    expect(one.page.get_by_role("link", name=f"Account ({name})")).to_be_visible()
+    sign_out(one)
+    go_there(one.page, "/accounts/login/?next=/rooms/lobby/")
+    answer(one.page, name)
+    expect(one.page).to_have_url(f"{site.url}/rooms/lobby/")
+    assert ask(site, f"User.objects.filter(username__startswith='{name}').count()") == "1"
+
+
+def test_one_connects_and_disconnects_an_account_elsewhere(site: Site, come: type_of_join) -> None:
+    gina = come("gina").sign_up()
+    go_there(gina.page, "/accounts/3rdparty/", "Connect")
+    answer(gina.page, "frank")
+    confirm_password(gina.page)
+    expect(gina.page.get_by_role("button", name=f"Disconnect {Provider.name}")).to_be_visible()
+    sign_out(gina)
+    go_there(gina.page, "/accounts/login/")
+    answer(gina.page, "frank")
+    expect(gina.page.get_by_role("link", name="Account (gina)")).to_be_visible()
+    gina.page.goto("/accounts/3rdparty/")
+    gina.page.get_by_role("button", name=f"Disconnect {Provider.name}").click()
+    confirm_password(gina.page)
+    expect(gina.page.get_by_text("None is connected to your account yet.")).to_be_visible()
+    assert ask(site, "SocialAccount.objects.filter(user__username='gina').count()") == "0"
+
+
+def confirm_password(page: Page) -> None:
+    """Where the site asks again who one is."""
+    if "/reauthenticate/" in page.url:
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Confirm").click()
+
+
+def test_who_has_no_other_way_in_cannot_disconnect(come: type_of_join) -> None:
+    carol = come("carol")
+    go_there(carol.page, "/accounts/login/")
+    answer(carol.page, "carol")
+    carol.page.goto("/accounts/3rdparty/")
+    carol.page.get_by_role("button", name=f"Disconnect {Provider.name}").click()
+    expect(carol.page.locator(".errorlist")).to_contain_text("password")
+
+
+def test_an_account_elsewhere_belongs_to_one_account_here(site: Site, come: type_of_join) -> None:
+    hugo = come("hugo").sign_up()
+    go_there(hugo.page, "/accounts/3rdparty/", "Connect")
+    answer(hugo.page, "carol")
+    confirm_password(hugo.page)
+    expect(hugo.page.locator(".notices")).to_contain_text("different account")
+    assert ask(site, "SocialAccount.objects.filter(user__username='hugo').count()") == "0"
+
+
+def test_who_refuses_over_there_comes_back_to_a_page_that_says_so(come: type_of_join) -> None:
+    one = come("dave")
+    go_there(one.page, "/accounts/login/")
+    answer(one.page, "dave", "Cancel")
+    expect(one.page.get_by_role("heading", level=1)).to_have_text("Signing in was cancelled")
+    one.page.get_by_role("link", name="Try again").click()
+    expect(one.page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+@pytest.mark.parametrize("query", ["code=x&state=made-up", "code=x", "", "error=server_error&state=made-up"])
+def test_an_answer_that_nobody_asked_for_is_refused(come: type_of_join, query: str) -> None:
+    one = come("mallory")
+    answered = one.page.goto(f"{CALLBACK}?{query}")
+    assert answered
+    assert answered.status == 401
+    assert heading(one.page) == f"Signing in with {Provider.name} did not work"
+
+
+def stolen_answer(one: Person, name: str) -> str:
+    """The provider's answer for one browser, which never arrives there."""
+    go_there(one.page, "/accounts/login/")
+    sign_in_there(one.page, name)
+    fields = {
+        field: one.page.locator(f"form [name={field}]").first.input_value()
+        for field in ("csrfmiddlewaretoken", "request")
+    }
+    scopes = {"scopes": "openid", "action": "grant"}
+    address = one.page.url.partition("?")[0]
+    answered = one.context.request.post(
+        address, form={**fields, **scopes}, max_redirects=0, headers={"Referer": one.page.url}
+    )
+    assert answered.status == 302, answered.text()
+    return answered.headers["location"]
+
+
+def test_an_answer_for_another_browser_is_refused(come: type_of_join) -> None:
+    carol, mallory = come("carol"), come("mallory")
+    url = stolen_answer(carol, "carol")
+    mallory.page.goto(url)
+    assert heading(mallory.page) == f"Signing in with {Provider.name} did not work"
+    mallory.page.goto("/accounts/profile/")
+    expect(mallory.page).to_have_url(re.compile("/accounts/login/"))
+
+
+def test_a_stolen_code_is_useless_with_ones_own_state(site: Site, come: type_of_join) -> None:
+    carol, mallory = come("carol"), come("mallory")
+    code = parse_qs(urlsplit(stolen_answer(carol, "carol")).query)["code"][0]
+    own = parse_qs(urlsplit(stolen_answer(mallory, "dave")).query)["state"][0]
+    mallory.page.goto(f"{CALLBACK}?code={code}&state={own}")
+    assert heading(mallory.page) == f"Signing in with {Provider.name} did not work"
+
+
+def test_a_confirmed_address_that_an_account_has_leads_to_that_account_and_opens_nothing(
+    site: Site, come: type_of_join
+) -> None:
+    come("ivy").sign_up()
+    site.shell(
+        "from apps.accounts.models import *; from allauth.account.models import *; "
+        "EmailAddress.objects.create(user=User.objects.get(username='ivy'), email='dave@example.org', verified=True)"
+    )
+    dave = come("dave")
+    go_there(dave.page, "/accounts/login/")
+    answer(dave.page, "dave")
+    expect(dave.page.get_by_role("heading", level=1)).to_have_text("You seem to have an account here already")
+    dave.page.goto("/accounts/profile/")
+    expect(dave.page).to_have_url(re.compile("/accounts/login/"))
+    assert ask(site, "SocialAccount.objects.filter(extra_data__icontains='dave').count()") == "0"
+
+
+def test_a_provider_that_is_down_is_said_to_be(provider: Provider, come: type_of_join) -> None:
+    one = come("carol")
+    provider.stop()
+    try:
+        go_there(one.page, "/accounts/login/")
+        assert heading(one.page) == f"Signing in with {Provider.name} did not work"
+        one.page.get_by_role("link", name="Try again").click()
+        expect(one.page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    finally:
+        provider.start()
+
+
+def test_only_pages_with_a_providers_button_may_lead_there(provider: Provider, come: type_of_join) -> None:
+    one = come("carol")
+    origin = provider.url
+    policies = {}
+    for path in ("/accounts/login/", "/accounts/signup/", "/", "/accounts/password/reset/"):
+        answered = one.page.goto(path)
+        assert answered
+        policies[path] = origin in answered.headers["content-security-policy"]
+    assert policies == {
+        "/accounts/login/": True,
+        "/accounts/signup/": True,
+        "/": False,
+        "/accounts/password/reset/": False,
+    }
