@@ -33,6 +33,21 @@ def client_of(user: User | None) -> Client:
     return client
 
 
+PASSWORD = "correct horse battery 9"
+
+
+def sign_up(name: str, **more: str) -> tuple[Client, int]:
+    """A browser in which somebody has filled in the form for a new account, and the status of the answer."""
+    client = Client()
+    form = {"username": name, "password1": PASSWORD} | more
+    return client, client.post("/accounts/signup/", form).status_code
+
+
+def confirm_password(client: Client) -> None:
+    """Say again who one is, as before anything that matters."""
+    assert client.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code == 302
+
+
 def say(room: Room, author: User, body: str = "Hello") -> Message:
     """A message, as the service posts it."""
     return chat.post_message(room=room, author=author, body=body, client_id=uuid.uuid4())

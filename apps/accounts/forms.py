@@ -28,6 +28,7 @@ class LoginForm(AllauthLoginForm):  # type: ignore[misc]  # allauth has no types
         # The field takes a name or an address; as "email" a password manager would not offer the name it keeps.
         self.fields["login"].widget.attrs |= {"autocomplete": "username", **NAME_BOX}
         self.fields["login"].label = "User name or e-mail address"
+        drop_placeholders(self)
 
 
 class SignupForm(AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
@@ -46,10 +47,17 @@ class SocialSignupForm(AllauthSocialSignupForm):  # type: ignore[misc]  # allaut
         describe_sign_up(self)
 
 
+def drop_placeholders(form: forms.Form) -> None:
+    """They say what the labels say, and look like something typed."""
+    for field in form.fields.values():
+        field.widget.attrs.pop("placeholder", None)
+
+
 def describe_sign_up(form: forms.Form) -> None:
     """What the two forms say about their fields."""
     form.fields["username"].help_text = USERNAME_HINT
     form.fields["username"].widget.attrs |= NAME_BOX
+    drop_placeholders(form)
     if settings.SENDS_MAIL:
         form.fields["email"].help_text = "You are sent a code to confirm it."
 

@@ -10,16 +10,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.rooms.models import Room
-from tests.conftest import client_of, make_user
-
-PASSWORD = "correct horse battery 9"
-
-
-def sign_up(name: str, **more: str) -> tuple[Client, int]:
-    client = Client()
-    form = {"username": name, "password1": PASSWORD} | more
-    return client, client.post("/accounts/signup/", form).status_code
-
+from tests.conftest import PASSWORD, client_of, make_user, sign_up
 
 def test_the_first_account_owns_the_site_and_no_other_does(db: None) -> None:
     for name in ("ada", "bob"):

@@ -52,7 +52,7 @@ def clock_there(context: Context, time_zone: str) -> str:
     viewer = context.get("user")
     here = now.astimezone(viewer.zone) if isinstance(viewer, User) else timezone.localtime(now)
     hours = HOURS_12 if isinstance(viewer, User) and viewer.clock else HOURS_24
-    return f"{date_format(there, f'l, {hours}')}{difference(there, here)}"
+    return f"{date_format(there, f'l, {hours}')} there{difference(there, here)}"
 
 
 def difference(there: datetime, here: datetime) -> str:

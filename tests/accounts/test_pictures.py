@@ -1,0 +1,162 @@
+"""People's pictures: what is taken, what is refused, what is kept."""
+
+import io
+import struct
+import zipfile
+import zlib
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from PIL import Image
+
+from apps.accounts.models import Picture, User
+from apps.accounts.pictures import MOST_BYTES
+from tests.conftest import client_of, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def image(kind: str = "PNG", size: tuple[int, int] = (640, 480), mode: str = "RGB", **options: object) -> bytes:
+    """A picture of one colour."""
+    buffer = io.BytesIO()
+    Image.new(mode, size, 120).save(buffer, kind, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def ada() -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def client(ada: User) -> Client:
+    return client_of(ada)
+
+
+def send(client: Client, data: bytes, name: str = "me.png", kind: str = "image/png") -> tuple[int, str]:
+    answer = client.post("/accounts/profile/picture/", {"picture": SimpleUploadedFile(name, data, kind)})
+    return answer.status_code, answer.content.decode()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_a_picture_is_cut_to_a_square_and_encoded_anew(client: Client, ada: User, kind: str) -> None:
+    assert send(client, image(kind))[0] == 302
+    ada.refresh_from_db()
+    for size, side in (("small", 96), ("large", 384)):
+        answer = client.get(f"/people/pictures/{ada.picture_key}/{size}/")
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/webp")
+        assert "immutable" in answer.headers["Cache-Control"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        shown = Image.open(io.BytesIO(answer.content))
+        assert (shown.format, shown.size) == ("WEBP", (side, side))
+
+
+def test_what_a_camera_writes_beside_the_picture_is_dropped(client: Client) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "SECRET CAMERA"
+    exif.get_ifd(0x8825)[1] = "N"
+    send(client, image("JPEG", exif=exif.tobytes(), comment=b"SECRET COMMENT"))
+    stored = Picture.objects.get()
+    for data in (bytes(stored.small), bytes(stored.large)):
+        assert b"SECRET" not in data
+        assert not Image.open(io.BytesIO(data)).getexif()
+
+
+def test_a_picture_that_lies_on_its_side_is_put_upright(client: Client) -> None:
+    lying = Image.new("RGB", (400, 400), "white")
+    lying.paste("black", (0, 0, 400, 200))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    buffer = io.BytesIO()
+    lying.save(buffer, "JPEG", exif=exif.tobytes())
+    send(client, buffer.getvalue())
+    shown = Image.open(io.BytesIO(bytes(Picture.objects.get().large))).convert("L")
+    assert shown.getpixel((350, 190)) == pytest.approx(0, abs=40)
+    assert shown.getpixel((30, 190)) == pytest.approx(255, abs=40)
+
+
+def test_a_new_picture_has_a_new_address_and_the_old_one_is_gone(client: Client, ada: User) -> None:
+    send(client, image())
+    ada.refresh_from_db()
+    old = ada.picture_key
+    send(client, image("JPEG"))
+    ada.refresh_from_db()
+    assert ada.picture_key != old
+    assert client.get(f"/people/pictures/{old}/small/").status_code == 404
+    client.post("/accounts/profile/picture/remove/")
+    ada.refresh_from_db()
+    assert (ada.picture_key, Picture.objects.count()) == ("", 0)
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header claims a size."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\0" * 3_000_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def zipped(name: str, data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(name, data)
+    return buffer.getvalue()
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+HOSTILE = {
+    "an SVG with a script": SVG,
+    "an SVG that claims to be a PNG": b"\x89PNG\r\n\x1a\n" + SVG,
+    "a page": b"<!doctype html><script>alert(1)</script>",
+    "a page in a GIF": b"GIF89a/*" + b"<script>alert(1)</script>" + b"*/=1;",
+    "a script that is a GIF": b"GIF89a=1;alert(1)//" + b"\0" * 100,
+    "a page after a PNG": image() + b"<html><body onload=alert(1)>",
+    "a page in a PNG's comment": image()[:33] + b"\0\0\0\x20tEXt<script>alert(document.domain)</script>",
+    "an archive after a JPEG": image("JPEG") + zipped("a.html", SVG),
+    "a program after a JPEG": image("JPEG") + b"<?php system($_GET[0]);",
+    "a PDF in a JPEG": image("JPEG", comment=b"%PDF-1.7 obj"),
+    "a bomb by its header": png_that_claims(60_000, 60_000),
+    "a bomb just beyond the limit": png_that_claims(5_500, 5_500),
+    "a long thin bomb": png_that_claims(2**31 - 1, 1),
+    "a GIF that claims to be huge": b"GIF89a\xff\xff\xff\xff\x00\x00\x00" + b"\0" * 50,
+    "a truncated PNG": image()[:-60],
+    "a truncated JPEG": image("JPEG", (2000, 2000))[:2000],
+    "a truncated WebP": image("WEBP")[:40],
+    "only a header": b"\x89PNG\r\n\x1a\n",
+    "a TIFF": image("TIFF"),
+    "a BMP": image("BMP"),
+    "an icon": image("ICO", (64, 64)),
+    "text": b"I am a picture, honestly.",
+    "nothing": b"",
+    "too many bytes": image()[:50] + b"\0" * MOST_BYTES,
+    "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_no_plain_picture_is_refused_with_a_reason(client: Client, name: str) -> None:
+    status, page = send(client, HOSTILE[name])
+    assert status == 422
+    reasons = ("cannot be read as a picture", "something else beside", "megapixels", "too large", "more than 5 MB")
+    assert any(reason in page for reason in reasons), name
+    assert not Picture.objects.exists()
+
+
+def test_no_file_at_all_is_asked_for(client: Client) -> None:
+    answer = client.post("/accounts/profile/picture/")
+    assert answer.status_code == 422
+    assert "Choose a file first" in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["nonsense/small", "nonsense/huge", "a%00b/small"])
+def test_there_is_no_picture_at_a_made_up_address(client: Client, path: str) -> None:
+    assert client.get(f"/people/pictures/{path}/").status_code == 404
+
+
+def test_pictures_are_sent_no_more_than_twenty_times_an_hour(client: Client) -> None:
+    statuses = [send(client, b"no picture")[0] for _ in range(21)]
+    assert statuses == [422] * 20 + [429]
