@@ -12,6 +12,7 @@ from apps.accounts.models import User
 from apps.rooms.models import Room
 from tests.conftest import PASSWORD, client_of, make_user, sign_up
 
+
 def test_the_first_account_owns_the_site_and_no_other_does(db: None) -> None:
     for name in ("ada", "bob"):
         sign_up(name)

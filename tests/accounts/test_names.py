@@ -2,6 +2,8 @@
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+
 from apps.accounts import services
 from apps.accounts.models import FormerUsername, User
 from apps.accounts.names import look_alike_digest, normalized
@@ -17,7 +19,23 @@ def test_names_in_any_alphabet_are_taken(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a b", "ada@example.org", "ada/x", ".ada", "-", "", "<b>", "a\u202eb", "a\u200bb", "a\x00b", "a" * 41, "a\u0301\u0302\u0303\u0304", "😀", "a\nb", "\ud800"],
+    [
+        "a b",
+        "ada@example.org",
+        "ada/x",
+        ".ada",
+        "-",
+        "",
+        "<b>",
+        "a\u202eb",
+        "a\u200bb",
+        "a\x00b",
+        "a" * 41,
+        "a\u0301\u0302\u0303\u0304",
+        "😀",
+        "a\nb",
+        "\ud800",
+    ],
 )
 def test_what_is_no_name_is_refused_with_a_reason(name: str) -> None:
     with pytest.raises(ValidationError, match="name"):
@@ -55,7 +73,7 @@ def test_of_two_that_look_alike_the_database_stores_one() -> None:
     make_user("paypal")
     user = User(username="раураl")
     assert look_alike_digest("paypal") == look_alike_digest(user.username)
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(IntegrityError):
         user.save()
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 def image(kind: str = "PNG", size: tuple[int, int] = (640, 480), mode: str = "RGB", **options: object) -> bytes:
     """A picture of one colour."""
     buffer = io.BytesIO()
-    Image.new(mode, size, 120).save(buffer, kind, **options)  # type: ignore[arg-type]
+    Image.new(mode, size, 120).save(buffer, kind, **options)
     return buffer.getvalue()
 
 

@@ -1,35 +1,43 @@
 """What the site's owner decides: who else helps to run it, and under which rules."""
 
+from functools import wraps
+from typing import Any, cast
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.accounts import second_factor, services
+from apps.accounts import services
 from apps.accounts.forms import SiteRoleForm
-from apps.accounts.guards import recently_authenticated
+from apps.accounts.guards import recently_authenticated, type_of_view
 from apps.accounts.models import SiteRules, User
 from apps.accounts.viewer import signed_in
 
 PEOPLE_ON_A_PAGE = 50
 
 
-def require_owner(request: HttpRequest) -> User:
-    """The viewer, where they own the site. Raises PermissionDenied."""
-    user = signed_in(request)
-    if not user.is_site_owner:
-        raise PermissionDenied
-    return user
+def owners_only(view: type_of_view) -> type_of_view:
+    """403 for everybody else, before anything is asked of them."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not signed_in(request).is_site_owner:
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return cast(type_of_view, guarded)
 
 
 @login_required
 @require_safe
+@owners_only
 def site(request: HttpRequest) -> HttpResponse:
     """The people of the site, those with a role first, searched by name with `q`; and the site's rules."""
-    require_owner(request)
     query = request.GET.get("q", "").replace("\x00", "").strip()[:80]
     people = services.people_by_role(query)
     context = {
@@ -37,17 +45,16 @@ def site(request: HttpRequest) -> HttpResponse:
         "query": query,
         "roles": User.Role.choices,
         "rules": SiteRules.objects.first(),
-        "is_without_factor": second_factor.lacks_one(signed_in(request)),
     }
     return render(request, "accounts/site.html", context)
 
 
 @login_required
 @require_POST
+@owners_only
 @recently_authenticated
 def set_role(request: HttpRequest, username: str) -> HttpResponse:
     """Give somebody a role on the site."""
-    require_owner(request)
     user = get_object_or_404(User, username=username.replace("\x00", ""))
     form = SiteRoleForm(request.POST)
     if not form.is_valid():
@@ -64,10 +71,10 @@ def set_role(request: HttpRequest, username: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@owners_only
 @recently_authenticated
 def set_rules(request: HttpRequest) -> HttpResponse:
     """Whether owners and moderators must have a second factor (`staff_need_second_factor`)."""
-    require_owner(request)
     needed = "staff_need_second_factor" in request.POST
     SiteRules.objects.update_or_create(pk=1, defaults={"staff_need_second_factor": needed})
     messages.success(request, "The rules are saved.")

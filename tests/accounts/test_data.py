@@ -1,0 +1,187 @@
+"""Taking one's data along, and closing an account."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.http import StreamingHttpResponse
+from django.test import Client
+
+from apps.accounts import closing, services
+from apps.accounts.models import User
+from apps.chat.models import Message
+from apps.rooms import services as rooms
+from apps.rooms.models import Membership, Room
+from tests.accounts.test_pictures import image, send
+from tests.conftest import PASSWORD, Cast, client_of, confirm_password, make_user, say, sign_up
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ada(lobby: Room) -> tuple[User, Client]:
+    """Somebody with a password who said it just now; they own the site."""
+    client, _ = sign_up("ada", email="ada@example.org")
+    confirm_password(client)
+    return User.objects.get(username="ada"), client
+
+
+def archive_of(client: Client) -> zipfile.ZipFile:
+    answer = client.post("/accounts/data/download/")
+    assert isinstance(answer, StreamingHttpResponse)
+    assert "attachment" in answer.headers["Content-Disposition"]
+
+    async def read() -> bytes:
+        return b"".join([piece async for piece in answer])
+
+    return zipfile.ZipFile(io.BytesIO(async_to_sync(read)()))
+
+
+def test_the_archive_has_all_that_is_kept_of_one(ada: tuple[User, Client], lobby: Room) -> None:
+    user, client = ada
+    client.post("/accounts/profile/", {"display_name": "Ada"})
+    send(client, image())
+    say(lobby, user, "Good morning ☕")
+    say(lobby, make_user("bob"), "Not hers")
+    archive = archive_of(client)
+    assert archive.testzip() is None
+    assert set(archive.namelist()) == {"README.txt", "account.json", "picture.webp", "rooms.json", "messages.json"}
+    account: dict[str, Any] = json.loads(archive.read("account.json"))
+    assert (account["username"], account["display_name"]) == ("ada", "Ada")
+    assert account["email_addresses"][0]["email"] == "ada@example.org"
+    assert account["devices"]
+    assert [one["room"] for one in json.loads(archive.read("rooms.json"))] == ["Lobby"]
+    assert [one["body"] for one in json.loads(archive.read("messages.json"))] == ["Good morning ☕"]
+
+
+def test_the_archive_has_no_secrets(ada: tuple[User, Client]) -> None:
+    user, client = ada
+    archive = archive_of(client)
+    everything = b"".join(archive.read(name) for name in archive.namelist()).decode()
+    for secret in (user.password, client.cookies["sessionid"].value, PASSWORD):
+        assert secret not in everything
+
+
+def test_an_archive_of_many_messages_comes_in_pieces_and_by_pages(ada: tuple[User, Client], lobby: Room) -> None:
+    user, client = ada
+    first = say(lobby, user, "0")
+    Message.objects.bulk_create(
+        Message(
+            room=lobby,
+            seq=first.seq + n,
+            changed_seq=first.seq + n,
+            author=user,
+            client_id=f"{n:032x}",
+            body=f"{n} {n * 7919 % 99991}",
+            html="",
+            renderer_version=1,
+            created_at=first.created_at,
+        )
+        for n in range(1, 3000)
+    )
+    said = json.loads(archive_of(client).read("messages.json"))
+    assert len(said) == 3000
+    assert said[2999]["body"].startswith("2999 ")
+
+
+def test_the_password_is_asked_for_first(lobby: Room) -> None:
+    client, _ = sign_up("ada")
+    for path in ("/accounts/data/download/", "/accounts/delete/"):
+        assert client.post(path).headers["Location"].startswith("/accounts/reauthenticate/")
+
+
+def close(client: Client, **more: str) -> int:
+    form = {"messages": "keep", "username": "ada"} | more
+    return client.post("/accounts/delete/", form).status_code
+
+
+def test_closing_an_account_takes_the_person_away_and_leaves_what_they_said(
+    ada: tuple[User, Client], lobby: Room
+) -> None:
+    user, client = ada
+    say(lobby, user, "I was here")
+    assert close(client) == 302
+    assert not User.objects.exists()
+    assert Client().post("/accounts/login/", {"login": "ada", "password": PASSWORD}).status_code == 200
+    assert client.get("/accounts/profile/").status_code == 302
+    page = client_of(make_user("bob")).get("/rooms/lobby/").content.decode()
+    assert "I was here" in page
+    assert "Deleted account" in page
+    assert "ada" not in page.partition('id="messages"')[2].partition("</ol>")[0]
+    lobby.refresh_from_db()
+    assert lobby.member_count == 1
+
+
+def test_ones_messages_go_too_if_one_wants_so(ada: tuple[User, Client], lobby: Room) -> None:
+    user, client = ada
+    own = [say(lobby, user, f"mine {n}") for n in range(3)]
+    other = say(lobby, make_user("bob"), "not mine")
+    assert close(client, messages="delete", heir="bob") == 302
+    assert {one.body for one in Message.objects.exclude(pk=other.pk)} == {""}
+    numbers = list(Message.objects.filter(pk__in=[one.pk for one in own]).values_list("changed_seq", flat=True))
+    assert len(set(numbers)) == 3
+    assert min(numbers) > other.seq, "each takes a number, so that pages hear of it"
+
+
+@pytest.mark.parametrize("bad", [{"username": "bob"}, {"username": ""}, {"messages": "burn"}, {"messages": ""}])
+def test_nothing_goes_without_the_right_confirmation(ada: tuple[User, Client], bad: dict[str, str]) -> None:
+    assert close(ada[1], **bad) == 422
+    assert User.objects.filter(username="ada").exists()
+
+
+def test_the_last_owner_names_another(ada: tuple[User, Client]) -> None:
+    bob = make_user("bob")
+    assert close(ada[1]) == 422
+    for heir in ("nobody", "ada", ""):
+        assert close(ada[1], heir=heir) == 422
+    assert close(ada[1], heir="bob") == 302
+    bob.refresh_from_db()
+    assert (bob.is_site_owner, bob.is_superuser) == (True, True)
+
+
+def test_one_of_two_owners_goes_without_naming_anybody(ada: tuple[User, Client]) -> None:
+    services.change_role(user=make_user("bob"), role=User.Role.OWNER)
+    assert close(ada[1]) == 302
+
+
+def test_the_service_refuses_too_to_leave_a_site_without_an_owner(ada: tuple[User, Client]) -> None:
+    make_user("bob")
+    with pytest.raises(services.AccountError, match="needs an owner"):
+        closing.close_account(user=ada[0], delete_messages=False, heir=None)
+
+
+def test_nobody_can_take_the_name_of_who_has_gone(ada: tuple[User, Client]) -> None:
+    close(ada[1])
+    assert sign_up("ada")[1] == 200
+    assert not User.objects.exists()
+
+
+def test_a_room_passes_to_a_moderator_before_anybody_else(cast: Cast) -> None:
+    closing.close_account(user=cast.owner, delete_messages=False, heir=None)
+    assert cast.room.memberships.get(role=Membership.Role.OWNER).user == cast.moderator
+    assert cast.room.memberships.count() == 2
+
+
+def test_a_private_room_that_nobody_else_is_in_goes_and_an_open_one_stays() -> None:
+    ada = make_user("ada")
+    for access in (Room.Access.PRIVATE, Room.Access.OPEN):
+        rooms.create_room(owner=ada, name=access, topic="", access=access)
+    closing.close_account(user=ada, delete_messages=False, heir=None)
+    assert set(Room.objects.filter(is_lobby=False).values_list("name", flat=True)) == {"open"}
+
+
+def test_if_a_step_fails_nothing_has_happened(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = say(cast.room, cast.owner, "still here")
+
+    def fail(**kwargs: object) -> None:
+        raise RuntimeError("the machine stops here")
+
+    monkeypatch.setattr(rooms, "remove_member", fail)
+    with pytest.raises(RuntimeError):
+        closing.close_account(user=cast.owner, delete_messages=True, heir=None)
+    message.refresh_from_db()
+    assert (message.body, message.author) == ("still here", cast.owner)
+    assert cast.room.memberships.get(user=cast.owner).role == Membership.Role.OWNER
