@@ -6,12 +6,19 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.chat import services as chat
 from apps.chat.models import Message
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(settings: Settings) -> None:
+    """Hashing is slow on purpose; tests sign up hundreds of people. Those that measure it take the real hashers."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +36,7 @@ def client_of(user: User | None) -> Client:
     """A browser that the user is signed in with; with None, nobody."""
     client = Client()
     if user:
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        client.force_login(user)
     return client
 
 

@@ -160,10 +160,10 @@ class Provider:
 
     def start(self) -> None:
         """Start the process and wait until it listens."""
-        command = [sys.executable, "-m", "tests.provider", str(self.port), self.callback]
+        program = [sys.executable, "-m", "tests.provider", str(self.port), self.callback]
         environment = {**os.environ, "PROVIDER_DATABASE": str(self.folder / "provider.sqlite3")}
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(program, cwd=ROOT, env=environment, stdout=log, stderr=log)
         wait_for_port(self.port, self.process)
 
     def stop(self) -> None:

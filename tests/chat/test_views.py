@@ -248,7 +248,7 @@ def test_going_back_and_sending_another_text_asks_to_send_again(cast: Cast) -> N
 
 def test_posting_needs_the_forms_token(cast: Cast) -> None:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(cast.member, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(cast.member)
     response = client.post("/rooms/attic/messages/", fields())
     assert response.status_code == 403
     assert "reload the page" in response.content.decode()
@@ -257,7 +257,7 @@ def test_posting_needs_the_forms_token(cast: Cast) -> None:
 
 def test_posting_from_a_page_of_another_site_is_refused(cast: Cast) -> None:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(cast.member, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(cast.member)
     client.get("/rooms/attic/")
     token = client.cookies["csrftoken"].value
     sent = fields() | {"csrfmiddlewaretoken": token}

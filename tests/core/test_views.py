@@ -82,7 +82,7 @@ def test_while_the_database_is_away_a_page_says_so_and_passwords_are_not_echoed(
     client = Client(raise_request_exception=False)
     with patch("apps.rooms.views.rooms.render", side_effect=OperationalError):
         assert "Try again" in client.get("/").content.decode()
-    with patch("allauth.account.auth_backends.AuthenticationBackend.authenticate", side_effect=OperationalError):
+    with patch("apps.accounts.backends.AuthenticationBackend.authenticate", side_effect=OperationalError):
         response = client.post("/accounts/login/", {"login": "ada", "password": "my secret"})
     assert response.status_code == 503
     assert "my secret" not in response.content.decode()
