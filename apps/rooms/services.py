@@ -103,8 +103,10 @@ def remove_member(*, room: Room, user: User, reason: str) -> None:
     membership.delete()
     room.member_count -= 1
     html = fragments.farewell(reason, room)
+    # Taken now: on commit the account may be deleted, and without a key this would end everybody's pages.
+    user_id = user.pk
     # Before the others hear of it, so that the page's last words are the reason.
-    transaction.on_commit(lambda: broadcast.revoke(room.live_topic, user_id=user.pk, html=html), robust=True)
+    transaction.on_commit(lambda: broadcast.revoke(room.live_topic, user_id=user_id, html=html), robust=True)
     store_members(room)
 
 

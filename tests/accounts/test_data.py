@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.http import StreamingHttpResponse
-from django.test import Client
+from django.test import Client, TestCase
 
 from apps.accounts import closing, services
 from apps.accounts.models import User
 from apps.chat.models import Message
+from apps.live import broadcast
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
 from tests.accounts.test_pictures import image, send
@@ -171,6 +172,15 @@ def test_a_private_room_that_nobody_else_is_in_goes_and_an_open_one_stays() -> N
         rooms.create_room(owner=ada, name=access, topic="", access=access)
     closing.close_account(user=ada, delete_messages=False, heir=None)
     assert set(Room.objects.filter(is_lobby=False).values_list("name", flat=True)) == {"open"}
+
+
+def test_only_the_pages_of_who_goes_are_ended(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int | None] = []
+    monkeypatch.setattr(broadcast, "revoke", lambda topic, *, user_id, html: ended.append(user_id))
+    pk = cast.member.pk
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        closing.close_account(user=cast.member, delete_messages=False, heir=None)
+    assert set(ended) == {pk}
 
 
 def test_if_a_step_fails_nothing_has_happened(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
