@@ -1,14 +1,15 @@
 """Every page and state, light and dark, wide and narrow: nothing for axe-core to find, nothing that sticks out."""
 
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import REFUSED, Person, type_of_join
+from e2e.conftest import Person, type_of_join
 from tests.servers import Site
 
 RULES = {
@@ -38,13 +39,43 @@ say(one, "Longwordwithoutanyspace" * 20)
 empty = rooms.create_room(owner=one, name="Empty", topic="", access="open")
 archived = rooms.create_room(owner=one, name="Archived", topic="", access="open")
 rooms.set_archived(room=archived, archived=True)
+one.role, one.display_name, one.about, one.pronouns = "owner", "Ada Lovelace", "Writes programs.", "she/her"
+one.time_zone = "Asia/Kolkata"
+one.save()
+from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
+from apps.accounts import invitations
+SocialAccount.objects.create(user=one, provider="github", uid="1", extra_data={"login": "ada"})
+for name in ("Firefox", "Chrome"):
+    UserSession.objects.create(user=two, ip="127.0.0.1", session_key=name, user_agent=f"{name}/1 Linux")
+from django.contrib.sessions.backends.db import SessionStore
+for note, room_id in (("For the new ones", None), ("For readers", room.pk)):
+    print(invitations.make(made_by=one, room_id=room_id, note=note, days=7, most_uses=2))
+three = User.objects.get(username="user0003")
+from allauth.account.models import EmailAddress
+EmailAddress.objects.create(user=three, email="c@example.org", verified=True, primary=True)
+EmailAddress.objects.create(user=three, email="c@work.example")
 """
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """A site that sends mail, and that one can sign in to from elsewhere."""
+    site = Site()
+    elsewhere = {f"GITHUB_CLIENT_{part}": "x" for part in ("ID", "SECRET")}
+    elsewhere |= {f"OIDC_CLIENT_{part}": "x" for part in ("ID", "SECRET")}
+    # Nobody listens there: what one sees then is one of the states.
+    elsewhere |= {"OIDC_SERVER_URL": "http://127.0.0.1:9", "OIDC_NAME": "Example School"}
+    (site.folder / "mail").mkdir()
+    site.environment |= {"EMAIL_URL": f"filemail:///{site.folder}/mail", **elsewhere}
+    with site:
+        yield site
 
 
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
     keys = site.populate(users=3, rooms=1, messages=120)
-    site.shell("from apps.accounts.models import User" + PEOPLE_AND_TALK)
+    site.invitations = site.shell("from apps.accounts.models import User" + PEOPLE_AND_TALK).split()
     return keys
 
 
@@ -69,6 +100,7 @@ def submit_a_bad_room(page: Page) -> None:
 
 def submit_a_bad_sign_up(page: Page) -> None:
     page.get_by_label("Username").fill("user0001")
+    page.get_by_label("Email").fill("user0001@example.org")
     page.get_by_label("Password").fill("123")
     page.get_by_role("button", name="Sign up").click()
     expect(page.locator(".errorlist").first).to_be_visible()
@@ -105,6 +137,66 @@ def lose_the_connection(page: Page) -> None:
     expect(page.locator("#connection-status")).to_be_visible(timeout=20_000)
 
 
+def confirm_password(page: Page) -> None:
+    """Where it is asked for again: once is enough for a while."""
+    if page.get_by_role("heading", name="Confirm Access").count():
+        page.get_by_label("Password").fill("parley-demo")
+        page.get_by_role("button", name="Confirm").click()
+        expect(page.get_by_role("heading", name="Confirm Access")).to_have_count(0)
+
+
+def choose_a_bad_name(page: Page) -> None:
+    confirm_password(page)
+    page.get_by_label("User name").fill("no name")
+    page.get_by_role("button", name="Change").click()
+    expect(page.locator(".errorlist")).to_be_visible()
+
+
+def mistype_ones_name(page: Page) -> None:
+    confirm_password(page)
+    page.get_by_label("Who owns the site after you").fill("nobody")
+    page.get_by_label("Your user name").fill("somebody")
+    page.get_by_role("button", name="Delete my account").click()
+    expect(page.locator(".errorlist")).to_be_visible()
+
+
+def press(name: str) -> Callable[[Page], None]:
+    """Press a button and wait for the page it leads to."""
+
+    def act(page: Page) -> None:
+        with page.expect_navigation():
+            page.get_by_role("button", name=name).first.click()
+
+    return act
+
+
+def sign_up_with_mail(page: Page) -> None:
+    page.get_by_label("Username").fill(f"mail{int(time.time())}")
+    page.get_by_label("Email").fill(f"mail{int(time.time())}@example.org")
+    page.get_by_label("Password").fill("correct horse battery 9")
+    page.get_by_role("button", name="Sign up").click()
+    page.get_by_label("Code").fill("WRONG")
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.locator(".errorlist")).to_be_visible()
+
+
+def send_a_bad_picture(page: Page) -> None:
+    page.locator("input[type=file]").set_input_files({"name": "x", "mimeType": "image/png", "buffer": b"x"})
+    page.get_by_role("button", name="Use this picture").click()
+    expect(page.locator(".errorlist")).to_be_visible()
+
+
+def try_too_often(page: Page) -> None:
+    for _ in range(6):
+        page.goto("/accounts/password/reset/")
+        page.get_by_label("Email").fill("often@example.org")
+        with page.expect_navigation():
+            page.get_by_role("button").first.click()
+        if page.get_by_role("heading", name="Too many tries").count():
+            return
+    raise AssertionError("there is no end to it")
+
+
 STATES = {
     "welcome": State(None, "/"),
     "sign up": State(None, "/accounts/signup/"),
@@ -136,16 +228,43 @@ STATES = {
     "a message's page": State(1, "/rooms/attic/messages/1/"),
     "members": State(1, "/rooms/attic/members/", open_a_members_menu),
     "settings": State(1, "/rooms/attic/settings/"),
+    "sign up, code asked": State(None, "/accounts/signup/", sign_up_with_mail),
+    "a code instead of a password": State(None, "/accounts/login/code/"),
+    "a provider that is down": State(None, "/accounts/login/", press("Continue with Example School")),
+    "a refused sign-in from elsewhere": State(None, "/accounts/3rdparty/login/cancelled/"),
+    "too many tries": State(None, "/accounts/password/reset/", try_too_often),
+    "an invitation for a stranger": State(None, "/invitations/ROOM/"),
+    "an invitation to a room": State(2, "/invitations/ROOM/"),
+    "an invitation that is over": State(None, "/invitations/made-up/"),
+    "invitations": State(1, "/invitations/", press("Make the link")),
+    "invitations to a room": State(1, "/rooms/attic/invitations/"),
+    "profile": State(1, "/accounts/profile/"),
+    "profile, bad picture": State(1, "/accounts/profile/", send_a_bad_picture),
+    "preferences": State(1, "/accounts/preferences/"),
+    "user name": State(3, "/accounts/username/", choose_a_bad_name),
+    "password asked again": State(3, "/accounts/username/"),
+    "addresses, several": State(3, "/accounts/email/"),
+    "accounts elsewhere": State(1, "/accounts/3rdparty/"),
+    "second factor": State(2, "/accounts/2fa/"),
+    "an authenticator app": State(2, "/accounts/2fa/totp/activate/", confirm_password),
+    "add a passkey": State(2, "/accounts/2fa/webauthn/add/", confirm_password),
+    "passkeys": State(2, "/accounts/2fa/webauthn/"),
+    "devices": State(2, "/accounts/sessions/"),
+    "data": State(1, "/accounts/data/"),
+    "delete the account": State(1, "/accounts/delete/", mistype_ones_name),
+    "the site": State(1, "/site/"),
+    "somebody": State(2, "/people/user0001/"),
 }
 
 
 @pytest.fixture
 def viewer(site: Site, keys: list[str], person: type_of_join) -> Callable[[State], Person]:
     def come(state: State) -> Person:
-        one = person(site, "viewer", expected=f"{REFUSED}|status of 404|htmx:ws:error|WebSocket")
+        one = person(site, "viewer", expected="status of 4|htmx:ws:error|WebSocket", base_url=site.url)
         if state.viewer:
             one.use_session(keys[state.viewer - 1])
-        one.go(state.path.replace("/messages/1/", f"/messages/{first_message(site)}/"))
+        path = state.path.replace("/messages/1/", f"/messages/{first_message(site)}/")
+        one.go(path.replace("ROOM", site.invitations[-1]))
         if one.page.locator("[hx-ws\\:connect]").count():
             one.wait_until_live()
         state.act(one.page)

@@ -190,6 +190,8 @@ class Site:
     application: str = "config.asgi:application"
     # Where its people may sign in instead.
     provider: Provider | None = None
+    # Secrets of links that its tests follow.
+    invitations: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
