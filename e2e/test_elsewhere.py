@@ -21,6 +21,8 @@ def site() -> Iterator[Site]:
     site = Site()
     with Provider(site.url + CALLBACK) as provider:
         site.environment |= provider.settings()
+        for name in ("GITHUB", "GOOGLE"):
+            site.environment |= {f"{name}_CLIENT_ID": "our-id", f"{name}_CLIENT_SECRET": "our-secret"}
         site.provider = provider
         with site:
             yield site
@@ -235,3 +237,34 @@ def test_only_pages_with_a_providers_button_may_lead_there(provider: Provider, c
         "/": False,
         "/accounts/password/reset/": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        ("Google", "https://accounts.google.com/o/oauth2/v2/auth"),
+        ("GitHub", "https://github.com/login/oauth/authorize"),
+    ],
+)
+def test_others_are_asked_in_the_same_careful_way(come: type_of_join, name: str, there: str) -> None:
+    one = come("carol")
+    one.page.goto("/accounts/login/")
+    form = one.page.locator("form", has=one.page.get_by_role("button", name=f"Continue with {name}"))
+    token = form.locator("[name=csrfmiddlewaretoken]").input_value()
+    answered = one.context.request.post(
+        str(form.get_attribute("action")), form={"csrfmiddlewaretoken": token}, max_redirects=0
+    )
+    address, _, query = answered.headers["location"].partition("?")
+    asked = parse_qs(query)
+    assert (answered.status, address) == (302, there)
+    assert (asked["client_id"], asked["code_challenge_method"]) == (["our-id"], ["S256"])
+    assert len(asked["state"][0]) >= 16
+
+
+def test_going_there_takes_a_button(come: type_of_join) -> None:
+    one = come("carol")
+    for path in ("/accounts/oidc/oidc/login/", "/accounts/github/login/"):
+        answered = one.page.goto(path)
+        assert answered
+        assert answered.status == 200, "a page with a button, and no redirect"
+        expect(one.page.get_by_role("button", name="Continue")).to_be_visible()

@@ -151,6 +151,27 @@ def test_the_enter_key_does_what_one_prefers(come: type_of_join) -> None:
     expect(page.locator("#messages .body").last).to_have_text(re.compile(r"one\s+two"))
 
 
+def test_a_sound_is_played_for_others_messages_in_a_room_that_is_not_in_front(come: type_of_join) -> None:
+    pia = come("pia", javascript=True)
+    pia.context.add_init_script(
+        "window.tones = 0; const create = AudioContext.prototype.createOscillator;"
+        "AudioContext.prototype.createOscillator = function () { window.tones += 1; return create.call(this); };"
+    )
+    page = pia.sign_up("/accounts/preferences/").page
+    page.get_by_label("Play a sound").check()
+    page.get_by_role("button", name="Save").click()
+    pia.open_room("lobby")
+    roy = come("roy").sign_up("/rooms/lobby/")
+    page.evaluate("document.hasFocus = () => true")
+    roy.post("You are looking")
+    pia.expect_message("You are looking")
+    assert page.evaluate("window.tones") == 0
+    page.evaluate("document.hasFocus = () => false")
+    roy.post("You look away")
+    pia.expect_message("You look away")
+    assert page.evaluate("window.tones") == 1
+
+
 def test_one_takes_ones_data_along(come: type_of_join, tmp_path: Path) -> None:
     ian = come("ian").sign_up("/rooms/lobby/")
     ian.post("Keep this")

@@ -1,5 +1,6 @@
 """Settings from the environment: what is derived, and what a bad value says."""
 
+import ast
 import os
 import stat
 import subprocess
@@ -37,6 +38,10 @@ def settings(folder: Path, show: str = "''", **variables: str) -> subprocess.Com
         ("TIME_ZONE", "../../etc/passwd"),
         ("TRUSTED_PROXY_COUNT", "-1"),
         ("DATA_DIR", "/proc/parley"),
+        ("OIDC_SERVER_URL", "login.example.org"),
+        ("OIDC_SERVER_URL", "ftp://login.example.org"),
+        ("SOCIAL_PROVIDERS", "nosuchprovider"),
+        ("SOCIAL_PROVIDERS", "../gitlab"),
     ],
 )
 def test_a_bad_value_stops_the_start_with_one_line_that_names_the_variable(
@@ -104,3 +109,62 @@ def test_two_variables_make_it_a_larger_installation(tmp_path: Path) -> None:
     assert ("sqlite3" in small, "InMemory" in small, "LocMem" in small) == (True, True, True)
     large = settings(tmp_path, show, DATABASE_URL="postgres://a:b@db/parley", REDIS_URL="redis://redis/0").stdout
     assert ("postgresql" in large, "RedisPubSub" in large, "RedisCache" in large) == (True, True, True)
+
+
+OIDC = {
+    "OIDC_SERVER_URL": "https://login.example.org/realm",
+    "OIDC_CLIENT_ID": "parley",
+    "OIDC_CLIENT_SECRET": "secret",
+    "OIDC_NAME": "The School",
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "missing"),
+    [
+        ({"GOOGLE_CLIENT_ID": "x"}, "GOOGLE_CLIENT_SECRET"),
+        ({"GITHUB_CLIENT_SECRET": "x"}, "GITHUB_CLIENT_ID"),
+        ({"SOCIAL_PROVIDERS": "gitlab"}, "GITLAB_CLIENT_ID"),
+        ({"SOCIAL_PROVIDERS": "gitlab", "GITLAB_CLIENT_ID": "x"}, "GITLAB_CLIENT_SECRET"),
+        ({"OIDC_SERVER_URL": "https://x.example"}, "OIDC_CLIENT_ID"),
+        ({"OIDC_CLIENT_ID": "x", "OIDC_CLIENT_SECRET": "x"}, "OIDC_SERVER_URL"),
+        ({"OIDC_CLIENT_ID": "x", "OIDC_SERVER_URL": "https://x.example"}, "OIDC_CLIENT_SECRET"),
+    ],
+)
+def test_half_a_provider_stops_the_start(tmp_path: Path, variables: dict[str, str], missing: str) -> None:
+    done = settings(tmp_path, **variables)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{missing} ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_provider_there_is_none(tmp_path: Path) -> None:
+    assert settings(tmp_path, "s.SOCIALACCOUNT_PROVIDERS").stdout == "{}\n"
+
+
+def test_providers_are_those_that_have_an_id_and_a_secret(tmp_path: Path) -> None:
+    keys = {"GOOGLE_CLIENT_ID": "a", "GOOGLE_CLIENT_SECRET": "b", "GITLAB_CLIENT_ID": "c", "GITLAB_CLIENT_SECRET": "d"}
+    done = settings(tmp_path, "*s.SOCIALACCOUNT_PROVIDERS", SOCIAL_PROVIDERS="gitlab", **keys, **OIDC)
+    assert done.stdout == "google gitlab openid_connect\n"
+
+
+def test_an_openid_connect_provider_is_called_as_the_operator_calls_it(tmp_path: Path) -> None:
+    show = "s.SOCIALACCOUNT_PROVIDERS['openid_connect']['APPS'][0]"
+    app = ast.literal_eval(settings(tmp_path, show, **OIDC).stdout)
+    assert (app["name"], app["provider_id"], app["client_id"]) == ("The School", "oidc", "parley")
+    assert app["settings"] == {"server_url": "https://login.example.org/realm", "oauth_pkce_enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("mail", "verification"), [({}, "none"), ({"EMAIL_URL": "smtp://mail.example.org:25"}, "mandatory")]
+)
+def test_addresses_are_confirmed_where_mail_can_be_sent(
+    tmp_path: Path, mail: dict[str, str], verification: str
+) -> None:
+    assert settings(tmp_path, "s.ACCOUNT_EMAIL_VERIFICATION", **mail).stdout == f"{verification}\n"
+
+
+def test_passkeys_of_a_site_on_https_are_bound_to_it(tmp_path: Path) -> None:
+    show = "s.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN"
+    done = settings(tmp_path, show, SITE_URL="https://chat.example.org", SECRET_KEY="x" * 50)
+    assert done.stdout == "False\n"
