@@ -26,15 +26,36 @@ test:
 	@$(PYTHON) -m tests.install
 	@$(MAKE) --no-print-directory checks
 
-.PHONY: checks
+# Two at a time where nobody looks at the clock; what holds the product to a time runs alone.
+LOOK_AT_THE_CLOCK := e2e/test_conversation.py e2e/test_live.py e2e/test_people.py e2e/test_staying_live.py
+NEED_SERVERS := tests/live tests/faults
+
+.PHONY: checks types migrations sqlite postgres pages journeys
 checks:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync types migrations sqlite postgres
+	$(PYTHON) -m pytest $(NEED_SERVERS)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync pages journeys
+	$(PYTHON) -m pytest $(LOOK_AT_THE_CLOCK)
+
+types:
 	$(VENV)/bin/mypy .
+
+migrations:
 	$(PYTHON) manage.py makemigrations --check --dry-run
-	$(PYTHON) -m pytest tests
-	$(PYTHON) -m tests.on_postgres tests --ignore=tests/core --ignore=tests/live --ignore=tests/faults
-	$(PYTHON) -m pytest e2e
+
+sqlite:
+	$(PYTHON) -m pytest tests $(NEED_SERVERS:%=--ignore=%)
+
+postgres:
+	$(PYTHON) -m tests.on_postgres tests --ignore=tests/core $(NEED_SERVERS:%=--ignore=%)
+
+pages:
+	$(PYTHON) -m pytest e2e/test_accessibility.py
+
+journeys:
+	$(PYTHON) -m pytest e2e --ignore=e2e/test_accessibility.py $(LOOK_AT_THE_CLOCK:%=--ignore=%)
 
 lint:
 	$(call install,test)

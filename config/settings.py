@@ -173,7 +173,6 @@ ACCOUNT_RATE_LIMITS = {
     "set_picture": "20/h/user",
     "change_username": "10/d/user",
     "download_data": "10/h/user",
-    "follow_invitation": "60/m/ip",
 }
 # All of this hangs on whether the site can send mail.
 if SENDS_MAIL:

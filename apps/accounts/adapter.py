@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
+from django.contrib import messages
 from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -50,9 +51,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             invitations.accept_stashed(request, user)
         except invitations.InvitationError as error:
             if settings.SIGNUP == "invite" and not user.is_site_owner:
-                raise ImmediateHttpResponse(
-                    problem(request, 403, "This invitation is no longer valid", str(error))
-                ) from None
+                page = problem(request, 403, "This invitation is not good any more", str(error))
+                raise ImmediateHttpResponse(page) from None
+            messages.warning(request, f"Your invitation is not good any more. {error}")
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """The name as it will be stored. Raises ValidationError; with `shallow` it asks no database."""

@@ -1,5 +1,6 @@
 """What comes from outside about accounts and people."""
 
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -78,6 +79,7 @@ class OneLineField(PlainTextField):
         return " ".join(super().to_python(value).split())
 
 
+@cache
 def time_zones() -> list[tuple[str, Any]]:
     """The world's time zones by continent, for a select; first of all the site's own."""
     areas: dict[str, list[tuple[str, str]]] = {}

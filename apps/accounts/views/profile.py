@@ -95,11 +95,10 @@ def change_username(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: HttpRequest) -> HttpResponse:
     """How the site looks and behaves for one."""
-    form = PreferencesForm(request.POST or None, instance=fresh(request))
-    if request.method == "POST":
-        form = PreferencesForm(request.POST, instance=fresh(request))
-        if form.is_valid():
-            form.instance.save(update_fields=list(form.fields))
-            messages.success(request, "Your preferences are saved.")
-            return redirect("preferences")
+    # Not `request.POST or None`: who prefers nothing sends nothing.
+    form = PreferencesForm(request.POST if request.method == "POST" else None, instance=fresh(request))
+    if form.is_valid():
+        form.instance.save(update_fields=list(form.fields))
+        messages.success(request, "Your preferences are saved.")
+        return redirect("preferences")
     return render(request, "accounts/preferences.html", {"form": form}, status=422 if form.errors else 200)
