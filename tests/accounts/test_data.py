@@ -183,6 +183,19 @@ def test_only_the_pages_of_who_goes_are_ended(cast: Cast, monkeypatch: pytest.Mo
     assert set(ended) == {pk}
 
 
+def test_pages_are_told_that_words_are_gone_and_no_more_whose_they_were(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(cast.room, cast.member, "mine")
+    told: list[str] = []
+    monkeypatch.setattr(broadcast, "change", lambda topic, seq, html: told.append(html))
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        closing.close_account(user=cast.member, delete_messages=True, heir=None)
+    (deleted,) = [html for html in told if "message-" in html]
+    assert "Deleted account" in deleted
+    assert "member</bdi>" not in deleted
+
+
 def test_if_a_step_fails_nothing_has_happened(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     message = say(cast.room, cast.owner, "still here")
 

@@ -165,6 +165,15 @@ def test_a_link_that_is_over_looks_like_one_that_never_was(owner: User, settings
     assert not User.objects.filter(username="newcomer").exists()
 
 
+def test_the_last_use_is_looked_at_again_when_it_is_made(owner: User) -> None:
+    make(owner)
+    digest = Invitation.objects.get().digest
+    invitations.accept(digest=digest, user=make_user("first"))
+    with pytest.raises(invitations.InvitationError, match="used up"):
+        invitations.accept(digest=digest, user=make_user("second"))
+    assert Invitation.objects.get().uses == 1
+
+
 def test_an_invitation_counts_only_while_its_maker_may_let_people_in(cast: Cast) -> None:
     path = make(cast.moderator, room_id=cast.room.pk)
     Membership.objects.filter(user=cast.moderator).update(role=Membership.Role.MEMBER)
