@@ -186,6 +186,7 @@ def test_one_takes_ones_data_along(come: type_of_join, tmp_path: Path) -> None:
 
 
 def test_who_goes_takes_their_words_along_and_open_pages_show_it(come: type_of_join) -> None:
+    come("owner1").sign_up()  # else the first to sign up would own the site
     jan = come("jan").sign_up("/rooms/lobby/")
     for text in ("First of Jan", "Second of Jan", "Third of Jan"):
         jan.post(text)
@@ -266,6 +267,7 @@ def fill(page: Page, label: str, text: str) -> None:
 
 
 def test_signing_up_and_setting_up_an_account_need_no_mouse(come: type_of_join) -> None:
+    come("owner2").sign_up()  # else the first to sign up would own the site
     page = come("nia", javascript=True).go("/")
     follow(page, "Sign up", "Sign up")
     fill(page, "Username", "nia")

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -17,8 +18,6 @@ from apps.rooms.models import Room
 
 # One author's messages form a group while no more than this lies between them.
 GROUP_PAUSE = timedelta(minutes=5)
-# How many messages are deleted by one statement.
-AT_ONCE = 500
 
 
 # SQLite has one writer at a time, and lets others look again now and then, up to a tenth of a second late. Within
@@ -144,20 +143,22 @@ def delete_messages_of(*, author: User) -> None:
     """
     Delete all that somebody said, who goes, and that it was they.
 
-    Each message takes a number, so that every page hears of it. Of the last one pages are told; that they missed
-    the others they see by its number.
+    One statement a room, however much it is: each message's new number is its place, moved behind the room's last
+    number. Of the last one pages are told; that they missed the others they see by its number.
     """
     said = Message.objects.filter(author=author, deleted_at=None)
     for room_id in sorted(said.order_by().values_list("room_id", flat=True).distinct()):
         room = locked_room(room_id)
-        while messages := list(said.filter(room=room).order_by("seq")[:AT_ONCE]):
-            for message in messages:
-                room.last_seq += 1
-                message.changed_seq = room.last_seq
-                message.body = message.html = ""
-                message.author, message.deleted_at = None, timezone.now()
-            Message.objects.bulk_update(messages, ["changed_seq", "body", "html", "author", "deleted_at"])
-            last = messages[-1]
+        theirs = said.filter(room=room).order_by("seq")
+        first, last = theirs.first(), theirs.last()
+        if first is None or last is None:
+            continue
+        offset = room.last_seq + 1 - first.seq
+        theirs.update(
+            changed_seq=F("seq") + offset, body="", html="", author=None, deleted_at=timezone.now(), deleted_by=None
+        )
+        last.refresh_from_db()
+        room.last_seq = last.changed_seq
         tell_change(room, last)
 
 
