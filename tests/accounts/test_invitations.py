@@ -94,6 +94,13 @@ def test_without_a_link_nobody_comes_in_where_one_is_needed(owner: User, setting
     assert User.objects.count() == 1
 
 
+def test_a_closed_site_does_not_speak_of_invitations(owner: User, settings: Settings) -> None:
+    settings.SIGNUP = "closed"
+    page = Client().get("/accounts/signup/").content.decode()
+    assert "No new accounts can be made here" in page
+    assert "invitation" not in page
+
+
 def test_a_link_to_a_room_leads_into_it(cast: Cast) -> None:
     client, _ = follow(make(cast.moderator, room_id=cast.room.pk))
     assert client.get(f"/rooms/{cast.room.slug}/").status_code == 200

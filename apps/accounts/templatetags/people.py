@@ -74,6 +74,12 @@ def preference_attributes(context: Context) -> SafeString:
 
 
 @register.simple_tag
+def signup() -> str:
+    """Who may make an account: SIGNUP."""
+    return str(settings.SIGNUP)
+
+
+@register.simple_tag
 def has_providers() -> bool:
     """Whether there is any site that one can sign in with."""
     return bool(settings.SOCIALACCOUNT_PROVIDERS)

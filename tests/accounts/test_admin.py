@@ -1,0 +1,38 @@
+"""People in Django's admin, for the site's owner."""
+
+import pytest
+from django.test import Client
+
+from apps.accounts.models import User
+from tests.conftest import PASSWORD, make_user, sign_up
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def owner() -> Client:
+    client, _ = sign_up("ada")
+    return client
+
+
+def add(owner: Client, name: str) -> int:
+    form = {"username": name, "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+    return owner.post("/admin/accounts/user/add/", form).status_code
+
+
+def test_the_owner_makes_an_account_that_one_can_sign_in_to(owner: Client) -> None:
+    assert add(owner, "bob") == 302
+    assert Client().post("/accounts/login/", {"login": "bob", "password": PASSWORD}).status_code == 302
+
+
+@pytest.mark.parametrize("name", ["аdа", "ADA", "a b", "x@y"])
+def test_names_follow_the_same_rule_as_everywhere(owner: Client, name: str) -> None:
+    assert add(owner, name) == 200
+    assert User.objects.count() == 1
+
+
+def test_a_name_is_not_changed_behind_its_bearers_back(owner: Client) -> None:
+    bob = make_user("bob")
+    page = owner.get(f"/admin/accounts/user/{bob.pk}/change/").content.decode()
+    assert 'name="username"' not in page
+    assert owner.get("/admin/accounts/user/").status_code == 200
