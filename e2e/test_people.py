@@ -185,6 +185,21 @@ def test_one_takes_ones_data_along(come: type_of_join, tmp_path: Path) -> None:
     assert json.loads(archive.read("account.json"))["username"] == "ian"
 
 
+def test_who_goes_leaves_no_name_behind_on_open_pages(come: type_of_join) -> None:
+    come("owner3").sign_up()  # else the first to sign up would own the site
+    tim = come("tim").sign_up("/rooms/lobby/")
+    tim.post("Tim was here")
+    uma = come("uma", javascript=True).sign_up()
+    page = uma.open_room("lobby")
+    message = page.locator("#messages > li", has_text="Tim was here")
+    expect(message.locator("bdi")).to_have_text("tim")
+    tim.go("/accounts/delete/")
+    confirm_password(tim.page)
+    tim.page.get_by_label("Your user name").fill("tim")
+    tim.page.get_by_role("button", name="Delete my account").click()
+    expect(message.locator("bdi")).to_have_text("Deleted account")
+
+
 def test_who_goes_takes_their_words_along_and_open_pages_show_it(come: type_of_join) -> None:
     come("owner1").sign_up()  # else the first to sign up would own the site
     jan = come("jan").sign_up("/rooms/lobby/")

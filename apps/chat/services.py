@@ -3,10 +3,12 @@
 import threading
 from contextlib import nullcontext
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -139,25 +141,25 @@ def delete_message(*, message: Message, deleter: User) -> Message:
 
 
 @transaction.atomic
-def delete_messages_of(*, author: User) -> None:
+def part_with(*, author: User, delete_messages: bool) -> None:
     """
-    Delete all that somebody said, who goes, and that it was they.
+    All that somebody said loses its author, who goes, and its text too if they want it so.
 
     One statement a room, however much it is: each message's new number is its place, moved behind the room's last
     number. Of the last one pages are told; that they missed the others they see by its number.
     """
-    said = Message.objects.filter(author=author, deleted_at=None)
-    for room_id in sorted(said.order_by().values_list("room_id", flat=True).distinct()):
+    changes: dict[str, Any] = {"author": None}
+    if delete_messages:
+        changes |= {"body": "", "html": "", "deleted_at": Coalesce("deleted_at", timezone.now())}
+    said = Message.objects.filter(author=author).order_by("seq")
+    for room_id in said.order_by("room_id").values_list("room_id", flat=True).distinct():
         room = locked_room(room_id)
-        theirs = said.filter(room=room).order_by("seq")
+        theirs = said.filter(room=room)
         first, last = theirs.first(), theirs.last()
         if first is None or last is None:
             continue
-        offset = room.last_seq + 1 - first.seq
-        theirs.update(
-            changed_seq=F("seq") + offset, body="", html="", author=None, deleted_at=timezone.now(), deleted_by=None
-        )
-        last.refresh_from_db()
+        theirs.update(**changes | {"changed_seq": F("seq") + room.last_seq + 1 - first.seq})
+        last = Message.objects.get(pk=last.pk)
         room.last_seq = last.changed_seq
         tell_change(room, last)
 

@@ -10,7 +10,6 @@ from apps.chat import services
 
 
 @receiver(account_closing)
-def delete_messages_of_person(user: User, delete_messages: bool, **kwargs: Any) -> None:
-    """Who goes may take their words along."""
-    if delete_messages:
-        services.delete_messages_of(author=user)
+def let_messages_go(user: User, delete_messages: bool, **kwargs: Any) -> None:
+    """Who goes takes their name off what they said, and the words along if they like."""
+    services.part_with(author=user, delete_messages=delete_messages)

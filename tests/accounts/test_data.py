@@ -9,9 +9,11 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.http import StreamingHttpResponse
 from django.test import Client, TestCase
+from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts import closing, services
 from apps.accounts.models import User
+from apps.chat import services as chat
 from apps.chat.models import Message
 from apps.live import broadcast
 from apps.rooms import services as rooms
@@ -160,6 +162,28 @@ def test_nobody_can_take_the_name_of_who_has_gone(ada: tuple[User, Client]) -> N
     assert not User.objects.exists()
 
 
+def test_what_was_deleted_before_keeps_its_time(cast: Cast) -> None:
+    message = say(cast.room, cast.member)
+    chat.delete_message(message=message, deleter=cast.owner)
+    message.refresh_from_db()
+    before = message.deleted_at
+    closing.close_account(user=cast.member, delete_messages=True, heir=None)
+    message.refresh_from_db()
+    assert (message.deleted_at, message.deleted_by, message.author) == (before, cast.owner, None)
+
+
+@pytest.mark.parametrize("rooms_said_in", [1, 4])
+def test_parting_with_messages_costs_a_few_queries_a_room_however_many_they_are(
+    cast: Cast, rooms_said_in: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(rooms_said_in):
+        room = rooms.create_room(owner=cast.member, name=f"Room {number}", topic="", access="open")
+        for _ in range(20):
+            say(room, cast.member)
+    with django_assert_num_queries(3 + 6 * rooms_said_in):  # a savepoint and the rooms; each room's six
+        chat.part_with(author=cast.member, delete_messages=True)
+
+
 def test_a_room_passes_to_a_moderator_before_anybody_else(cast: Cast) -> None:
     closing.close_account(user=cast.owner, delete_messages=False, heir=None)
     assert cast.room.memberships.get(role=Membership.Role.OWNER).user == cast.moderator
@@ -183,17 +207,19 @@ def test_only_the_pages_of_who_goes_are_ended(cast: Cast, monkeypatch: pytest.Mo
     assert set(ended) == {pk}
 
 
-def test_pages_are_told_that_words_are_gone_and_no_more_whose_they_were(
-    cast: Cast, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("delete", [True, False])
+def test_pages_are_told_that_words_are_gone_or_no_more_whose_they_were(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, delete: bool
 ) -> None:
-    say(cast.room, cast.member, "mine")
+    say(cast.room, cast.member, "these words")
     told: list[str] = []
     monkeypatch.setattr(broadcast, "change", lambda topic, seq, html: told.append(html))
     with TestCase.captureOnCommitCallbacks(execute=True):
-        closing.close_account(user=cast.member, delete_messages=True, heir=None)
-    (deleted,) = [html for html in told if "message-" in html]
-    assert "Deleted account" in deleted
-    assert "member</bdi>" not in deleted
+        closing.close_account(user=cast.member, delete_messages=delete, heir=None)
+    (changed,) = [html for html in told if "message-" in html]
+    assert "Deleted account" in changed
+    assert ("these words" in changed) is not delete
+    assert "member</bdi>" not in changed
 
 
 def test_if_a_step_fails_nothing_has_happened(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
