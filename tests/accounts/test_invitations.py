@@ -116,6 +116,12 @@ def test_who_has_an_account_joins_the_room_by_the_link(cast: Cast) -> None:
     assert client.get(f"/rooms/{cast.room.slug}/").status_code == 200
 
 
+def test_who_is_in_the_room_already_uses_nothing_up(cast: Cast) -> None:
+    path = make(cast.owner, room_id=cast.room.pk)
+    assert client_of(cast.owner).post(f"{path}accept/").headers["Location"] == f"/rooms/{cast.room.slug}/"
+    assert Invitation.objects.get().uses == 0
+
+
 def test_a_link_is_used_as_often_as_it_says(owner: User, settings: Settings) -> None:
     settings.SIGNUP = "invite"
     path = make(owner, most_uses=2)

@@ -99,6 +99,8 @@ def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
         return redirect(f"{reverse('account_signup')}?{query}")
     if found.room is None:
         return redirect("home")
+    if found.room.memberships.filter(user=request.user).exists():
+        return redirect(found.room)  # and the use is left for somebody else
     try:
         services.accept(digest=found.digest, user=request.user)
     except services.InvitationError as error:
