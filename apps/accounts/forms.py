@@ -12,9 +12,10 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import TextChoices
 
 from apps.accounts import names, pictures, services
-from apps.accounts.models import Invitation, User
+from apps.accounts.models import User
 from apps.core.forms import PlainTextField
 
 USERNAME_HINT = "Letters and digits, with . _ + - between them. Others see it, and you may sign in with it."
@@ -183,37 +184,17 @@ class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
         }
         help_texts = {"sounds": "In a room that is open in another tab or window."}
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        choices_of = {
-            "theme": User.Theme,
-            "text_size": User.TextSize,
-            "density": User.Density,
-            "motion": User.Motion,
-            "clock": User.Clock,
-            "enter_key": User.EnterKey,
-        }
-        for name, choices in choices_of.items():
-            # Django would put a blank option beside the one that has a name.
-            self.fields[name] = forms.ChoiceField(
-                choices=choices.choices, required=False, widget=forms.RadioSelect, label=self.fields[name].label
-            )
 
-
-class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
+class InvitationForm(forms.Form):
     """Make a link that lets people in."""
 
     note = OneLineField(max_length=80, required=False, label="For whom", help_text="Only for the list of invitations.")
-    days = forms.TypedChoiceField(
-        coerce=int, initial=7, label="Good for", choices=[(1, "1 day"), (7, "7 days"), (30, "30 days"), (365, "1 year")]
-    )
     most_uses = forms.IntegerField(
         min_value=1, max_value=1000, initial=1, label="How many people may use it", help_text="From 1 to 1000."
     )
-
-    class Meta:
-        model = Invitation
-        fields = ["note", "most_uses"]
+    days = forms.TypedChoiceField(
+        coerce=int, initial=7, label="Good for", choices=[(1, "1 day"), (7, "7 days"), (30, "30 days"), (365, "1 year")]
+    )
 
 
 class SiteRoleForm(forms.Form):
@@ -225,16 +206,13 @@ class SiteRoleForm(forms.Form):
 class DeleteAccountForm(forms.Form):
     """Confirm that one's account goes, and say what becomes of one's messages."""
 
-    class Messages:
-        KEEP = "keep"
-        DELETE = "delete"
+    class Messages(TextChoices):
+        KEEP = "keep", "Stay, under the name “Deleted account”"
+        DELETE = "delete", "Go too; that there were messages stays visible"
 
     messages = forms.ChoiceField(
         label="Your messages",
-        choices=[
-            (Messages.KEEP, "Stay, under the name “Deleted account”"),
-            (Messages.DELETE, "Go too; that there were messages stays visible"),
-        ],
+        choices=Messages.choices,
         widget=forms.RadioSelect,
         initial=Messages.KEEP,
     )
@@ -253,9 +231,8 @@ class DeleteAccountForm(forms.Form):
             del self.fields["heir"]
 
     def clean_heir(self) -> User:
-        username = self.cleaned_data["heir"].strip().removeprefix("@")
-        heir = User.objects.filter(username__iexact=username, is_active=True).exclude(pk=self.user.pk).first()
-        if heir is None:
+        heir = services.account_named(self.cleaned_data["heir"])
+        if heir is None or heir == self.user:
             raise ValidationError("Nobody else here has this user name. Check how it is written.", code="unknown")
         return heir
 

@@ -87,8 +87,8 @@ def accept_stashed(request: HttpRequest, user: User) -> None:
 def accept(*, digest: str, user: User) -> Invitation:
     """Use an invitation once. Raises InvitationError where it lets nobody in any more."""
     # The row lock makes the last use go to one of two people who come at once.
-    invitation = Invitation.objects.select_for_update(of=("self",)).filter(digest=digest).first()
-    if invitation is None or not invitation.is_usable:
+    invitation = usable().select_for_update(of=("self",)).filter(digest=digest).first()
+    if invitation is None:
         raise InvitationError("It has expired, was revoked, or has been used up. Ask for a new one.")
     invitation.uses += 1
     invitation.save(update_fields=["uses"])

@@ -1,7 +1,5 @@
 """Rules that stand before every page."""
 
-from typing import Any
-
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib import messages
 from django.http import HttpRequest
@@ -11,9 +9,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 from apps.accounts.models import User
 from apps.accounts.second_factor import lacks_one
-
-# The next middleware or the view, synchronous or not.
-type_of_get_response = Any
+from apps.core.middleware import type_of_get_response
 
 # Where one sets up a second factor, signs out, or leaves; and what asks for no rights.
 OPEN_PATHS = ("/accounts/", "/people/pictures/", "/livez", "/readyz")

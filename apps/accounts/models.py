@@ -175,20 +175,10 @@ class Invitation(models.Model):
         return self.note or f"Invitation by {self.made_by}"
 
     @property
-    def is_usable(self) -> bool:
-        """Whether it still lets somebody in."""
-        return (
-            self.revoked_at is None
-            and self.uses < self.most_uses
-            and self.expires_at > timezone.now()
-            and self.made_by.is_active
-        )
-
-    @property
     def ending(self) -> str:
         """Why it lets nobody in any more; empty while it does."""
         if self.revoked_at:
             return "revoked"
         if self.uses >= self.most_uses:
             return "used up"
-        return "" if self.is_usable else "expired"
+        return "" if self.expires_at > timezone.now() and self.made_by.is_active else "expired"

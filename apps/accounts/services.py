@@ -54,6 +54,11 @@ def people_by_role(query: str = "") -> QuerySet[User]:
     return people
 
 
+def account_named(typed: str) -> User | None:
+    """The active account whose user name somebody typed, perhaps with an @ before it."""
+    return User.objects.filter(username__iexact=typed.strip().removeprefix("@"), is_active=True).first()
+
+
 def clean_username(username: str, *, user: User | None = None, only_characters: bool = False) -> str:
     """
     The name as it will be stored, for `user` or for a new account.

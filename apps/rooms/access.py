@@ -91,11 +91,3 @@ def who_may_see(listening: dict[int, set[int | None]]) -> dict[int, set[int | No
         else:
             allowed[pk] = listening[pk] & members[pk]
     return allowed
-
-
-def room_for_inviter(user: User, room_id: int) -> Room | None:
-    """The room, if this person may put people into it."""
-    room = Room.objects.visible_to(user).filter(pk=room_id, archived_at=None).first()
-    if room is None or not Visit(room=room, viewer=user, role=room.viewer_role).may_moderate:  # type: ignore[attr-defined]
-        return None
-    return room

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from apps.accounts.models import User
+from apps.accounts.services import account_named
 from apps.core.forms import PlainTextField
 from apps.rooms.models import Membership, Room, name_key
 
@@ -44,11 +45,11 @@ class AddMemberForm(forms.Form):
     )
 
     def clean_username(self) -> str:
-        username = self.cleaned_data["username"].strip().removeprefix("@")
-        self.user = User.objects.filter(username__iexact=username, is_active=True).first()
+        username: str = self.cleaned_data["username"]
+        self.user = account_named(username)
         if self.user is None:
             raise forms.ValidationError("Nobody here has this user name. Check how it is written.", code="unknown")
-        return str(username)
+        return username
 
     user: User | None = None
 

@@ -4,12 +4,13 @@ from typing import Any
 
 from django.db.models.signals import post_save
 from django.dispatch import receiver
+from django.http import Http404
 
 from apps.accounts.closing import account_closing
 from apps.accounts.invitations import InvitationError, invitation_accepted
 from apps.accounts.models import Invitation, User
 from apps.rooms import services
-from apps.rooms.access import room_for_inviter
+from apps.rooms.access import room_for
 from apps.rooms.models import Room
 
 
@@ -25,12 +26,20 @@ def join_lobby(instance: User, created: bool, raw: bool, **kwargs: Any) -> None:
 @receiver(invitation_accepted)
 def join_room(invitation: Invitation, user: User, **kwargs: Any) -> None:
     """Who accepts an invitation to a room is in it, if who made it may still let people in."""
-    if invitation.room_id is None:
+    if invitation.room is None:
         return
-    room = room_for_inviter(invitation.made_by, invitation.room_id)
-    if room is None:
+    if not may_let_people_in(invitation.made_by, invitation.room):
         raise InvitationError("Who invited you may no longer let people into this room. Ask one of its owners.")
-    services.add_member(room=room, user=user)
+    services.add_member(room=invitation.room, user=user)
+
+
+def may_let_people_in(user: User, room: Room) -> bool:
+    """Whether this person may put others into the room as it is now."""
+    try:
+        visit = room_for(user, room.slug)
+    except Http404:
+        return False
+    return visit.may_moderate and not room.is_archived
 
 
 @receiver(account_closing)

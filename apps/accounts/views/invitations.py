@@ -53,7 +53,7 @@ def make_and_list(
             link = settings.SITE_URL + reverse("invitation", args=[token])
             form = InvitationForm()
     found = listed.select_related("made_by").order_by("-created_at", "-pk")[:MOST_LISTED]
-    context |= {"form": form, "link": link, "invitations": found, "signup": settings.SIGNUP}
+    context |= {"form": form, "link": link, "invitations": found}
     return render(request, "accounts/invitations.html", context, status=422 if form.errors else 200)
 
 
@@ -76,9 +76,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     found = services.find(token)
     if found is None:
         return no_such_invitation(request)
-    may_sign_up = settings.SIGNUP != "closed"
-    context = {"invitation": found, "token": token, "may_sign_up": may_sign_up}
-    return render(request, "accounts/invitation.html", context)
+    return render(request, "accounts/invitation.html", {"invitation": found, "token": token})
 
 
 def no_such_invitation(request: HttpRequest, reason: str = "") -> HttpResponse:
