@@ -16,7 +16,7 @@ from django.db.models import TextChoices
 
 from apps.accounts import names, pictures, services
 from apps.accounts.models import User
-from apps.core.forms import PlainTextField
+from apps.core.forms import OneLineField, PlainTextField
 
 USERNAME_HINT = "Letters and digits, with . _ + - between them. Others see it, and you may sign in with it."
 NAME_BOX = {"autocapitalize": "none", "spellcheck": "false"}
@@ -71,13 +71,6 @@ class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # alla
         super().__init__(*args, **kwargs)
         if not settings.SENDS_MAIL:
             self.fields["email"].help_text = "This site sends no mail. Whoever runs it finds the link in its log."
-
-
-class OneLineField(PlainTextField):
-    """A line of text: any run of white space is one space."""
-
-    def to_python(self, value: Any) -> str:
-        return " ".join(super().to_python(value).split())
 
 
 @cache

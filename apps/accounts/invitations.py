@@ -1,6 +1,5 @@
 """Verbs about invitations: make one, find the one that a link names, use it."""
 
-import hashlib
 import secrets
 from datetime import timedelta
 
@@ -11,6 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.accounts.models import Invitation, User
+from apps.accounts.sign_ins import digest as digest_of
 
 # Sent in the transaction that uses an invitation, with `invitation` and `user`. A receiver may raise InvitationError.
 invitation_accepted = Signal()
@@ -23,11 +23,6 @@ class InvitationError(Exception):
     """The invitation cannot be made or used; the text tells the person why and what to do."""
 
 
-def digest(token: str) -> str:
-    """What is stored of an invitation's secret."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses: int) -> str:
     """
     Make an invitation; gives the secret of its link, which nobody can find out again.
@@ -38,7 +33,7 @@ def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses:
         raise InvitationError(f"You have {MOST_USABLE} invitations that are still good. Revoke some of them first.")
     token = secrets.token_urlsafe(32)
     Invitation.objects.create(
-        digest=digest(token),
+        digest=digest_of(token),
         made_by=made_by,
         room_id=room_id,
         note=note,
@@ -63,7 +58,7 @@ def revoke(*, invitation: Invitation) -> None:
 
 def find(token: str) -> Invitation | None:
     """The invitation that a link names, where it still lets somebody in."""
-    return usable().select_related("made_by", "room").filter(digest=digest(token)).first()
+    return usable().select_related("made_by", "room").filter(digest=digest_of(token)).first()
 
 
 def stash(request: HttpRequest, invitation: Invitation) -> None:

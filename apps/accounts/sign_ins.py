@@ -42,9 +42,9 @@ class Ending(Enum):
     MOVED = 2
 
 
-def digest(session_key: str) -> str:
-    """A name for a session that does not give its key away."""
-    return hashlib.sha256(session_key.encode()).hexdigest()
+def digest(secret: str) -> str:
+    """A name for a session, or for whatever else is opened by a secret, that does not give the secret away."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def sign_in_from(session_key: str | None) -> tuple[User | AnonymousUser, SignIn]:

@@ -32,3 +32,10 @@ class PlainTextField(forms.CharField):
                 "The text holds half of a character. Take out what looks broken and send again.", code="surrogate"
             ) from None
         return text
+
+
+class OneLineField(PlainTextField):
+    """A line of text: any run of white space becomes one space, once the text has passed as it was sent."""
+
+    def clean(self, value: Any) -> str:
+        return " ".join(super().clean(value).split())

@@ -6,15 +6,15 @@ from django import forms
 
 from apps.accounts.models import User
 from apps.accounts.services import account_named
-from apps.core.forms import PlainTextField
+from apps.core.forms import OneLineField, PlainTextField
 from apps.rooms.models import Membership, Room, name_key
 
 
 class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
     """Create a room or change its details."""
 
-    name = PlainTextField(max_length=80, help_text="What the room is about, in a few words.")
-    topic = PlainTextField(max_length=250, required=False, help_text="A sentence for those who look for a room.")
+    name = OneLineField(max_length=80, help_text="What the room is about, in a few words.")
+    topic = OneLineField(max_length=250, required=False, help_text="A sentence for those who look for a room.")
 
     class Meta:
         model = Room
@@ -23,15 +23,11 @@ class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {"access": "Who may read and join"}
 
     def clean_name(self) -> str:
-        name = " ".join(self.cleaned_data["name"].split())
+        name: str = self.cleaned_data["name"]
         if Room.objects.filter(name_key=name_key(name)).exclude(pk=self.instance.pk).exists():
             # Says no more than that the name is taken, whoever may see that room.
             raise forms.ValidationError("Another room has this name. Choose a different one.", code="taken")
         return name
-
-    def clean_topic(self) -> str:
-        topic: str = self.cleaned_data["topic"]
-        return " ".join(topic.split())
 
 
 class AddMemberForm(forms.Form):

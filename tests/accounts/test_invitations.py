@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from apps.accounts import invitations
 from apps.accounts.models import Invitation, User
+from apps.accounts.sign_ins import digest
 from apps.rooms.models import Membership
 from tests.conftest import PASSWORD, Cast, client_of, make_user, sign_up
 
@@ -62,7 +63,7 @@ def test_the_link_is_shown_once_and_only_its_hash_is_stored(owner: User) -> None
     assert found
     stored = Invitation.objects.values().get()
     assert found[1] not in str(stored)
-    assert invitations.digest(found[1]) == stored["digest"]
+    assert digest(found[1]) == stored["digest"]
     listed = client.get("/invitations/").content.decode()
     assert found[1] not in listed
     assert "For the new ones" in listed
