@@ -1,22 +1,15 @@
-// A short, quiet tone for a new message by somebody else in a page that is not in front, for who has asked for it.
+// A short, quiet tone for a message that arrives in a page that is not in front, for who has asked for it.
 
-const conversation = document.getElementById("conversation");
-const self = document.getElementById("composer")?.dataset.author;
 const PAUSE = 3000; // milliseconds between tones: a burst makes one
+let last = 0;
 
-if (conversation && document.documentElement.dataset.sounds) {
-  let last = 0;
-  let newest = Math.max(0, ...Array.from(conversation.querySelectorAll("[data-seq]"), (item) => Number(item.dataset.seq)));
-  new MutationObserver((records) => {
-    for (const item of records.flatMap((record) => Array.from(record.addedNodes))) {
-      if (!(Number(item.dataset?.seq) > newest)) continue;
-      newest = Number(item.dataset.seq);
-      const isAway = document.hidden || !document.hasFocus();
-      if (item.dataset.author === self || !isAway || Date.now() - last < PAUSE) continue;
-      last = Date.now();
-      play();
-    }
-  }).observe(conversation, { childList: true, subtree: true });
+if (document.documentElement.dataset.sounds) {
+  document.addEventListener("message-arrived", () => {
+    const isAway = document.hidden || !document.hasFocus();
+    if (!isAway || Date.now() - last < PAUSE) return;
+    last = Date.now();
+    play();
+  });
 }
 
 function play() {
