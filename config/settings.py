@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.core.middleware.load_user",
+    "apps.core.middleware.speak_the_viewers_language",
     "django.contrib.messages.middleware.MessageMiddleware",
     "apps.accounts.middleware.staff_second_factor",
     "django_htmx.middleware.HtmxMiddleware",
@@ -85,6 +86,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
             ],
         },
     },
@@ -224,7 +226,9 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
 # Language and time
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+# Each by its own name, for who reads no other. Their words are in config/locale (docs/translating.md).
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("ar", "العربية")]
+LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
 TIME_ZONE = environment.time_zone("TIME_ZONE")
 USE_TZ = True
 

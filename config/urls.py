@@ -3,6 +3,7 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.views.i18n import set_language
 
 from apps.core import views as core
 from apps.rooms import views as rooms
@@ -18,6 +19,10 @@ urlpatterns = [
     path("people/<str:username>/", rooms.person, name="person"),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("accessibility/", core.accessibility, name="accessibility"),
+    path("keys/", core.keys, name="keys"),
+    path("words/<str:language>.js", core.words, name="words"),
+    path("language/", set_language, name="set_language"),
     path("livez", core.livez, name="livez"),
     path("readyz", core.readyz, name="readyz"),
     path("favicon.ico", core.favicon),

@@ -12,11 +12,13 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.http import Http404, parse_cookie
+from django.http import parse_cookie
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.accounts.sign_ins import SignIn, sign_in_from
 from apps.chat import fragments
+from apps.chat.entry import enter
 from apps.chat.forms import MessageForm
 from apps.chat.posting import submit
 from apps.core import leaving
@@ -25,8 +27,9 @@ from apps.live import limits
 from apps.live.hub import current_hub
 from apps.live.lines import line_for
 from apps.live.listeners import SIGNED_OUT, Listener
+from apps.live.sources import in_language
 from apps.live.threads import in_thread
-from apps.rooms.access import Visit, room_for
+from apps.rooms.access import Visit
 from apps.rooms.models import Room
 
 logger = logging.getLogger(__name__)
@@ -37,23 +40,6 @@ TOO_MUCH = 4429
 
 # The longest message in the widest characters, as JSON, fits into half of this.
 MOST_FRAME_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Who opened a socket, and the room as they may see it; None where there is none for them."""
-
-    sign_in: SignIn
-    visit: Visit | None
-
-
-def enter(session_key: str | None, slug: str) -> Entry:
-    """Find the viewer and the room, in one trip to the database's thread."""
-    viewer, sign_in = sign_in_from(session_key)
-    try:
-        return Entry(sign_in, room_for(viewer, slug))
-    except Http404:
-        return Entry(sign_in, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +108,8 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             await self.close(SIGNED_OUT)
         else:
             line = self.scope.get("line") or line_for(self.base_send)
-            await self.join(visit, Listener(line, sign_in), number_in(query))
+            language = language_in(query)
+            await self.join(visit, Listener(line, sign_in, language), number_in(query))
 
     def session_key(self) -> str | None:
         """The session that the browser names."""
@@ -133,15 +120,18 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         """Take a place in the room."""
         allowance = limits.allowance_of(listener.sign_in.user_id)
         if allowance.sockets >= limits.MOST_SOCKETS:
-            listener.end(TOO_MUCH, fragments.told_off("You have too many pages open. Close some and reload this one."))
+            with translation.override(listener.language):
+                html = fragments.told_off(_("You have too many pages open. Close some and reload this one."))
+            listener.end(TOO_MUCH, html)
             return
         allowance.sockets += 1
-        self.place = Place(visit.room.pk, visit.room.live_topic, listener, allowance)
+        topic = in_language(visit.room.live_topic, listener.language)
+        self.place = Place(visit.room.pk, topic, listener, allowance)
         # What came with the handshake would be kept for as long as the page is open.
         self.scope = {"type": "websocket"}
         head = visit.room.last_seq
         try:
-            await current_hub().join(listener, visit.room.live_topic, since=min(since, head), head=head)
+            await current_hub().join(listener, topic, since=min(since, head), head=head)
         except NO_DATABASE as error:
             logger.warning("A page could not be told what it missed: %s", error)
             await self.close()
@@ -156,9 +146,11 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         too_many = len(self.unanswered) > limits.MOST_UNANSWERED
         if too_many or self.unanswered_characters > limits.MOST_UNANSWERED_CHARACTERS:
             self.unanswered.clear()
-            reason = "This page sent too much at once and was closed. Wait a moment, then reload it."
+            with translation.override(place.listener.language):
+                reason = _("This page sent too much at once and was closed. Wait a moment, then reload it.")
+                html = fragments.told_off(reason)
             self.leave()
-            place.listener.end(TOO_MUCH, fragments.told_off(reason))
+            place.listener.end(TOO_MUCH, html)
         elif self.answering is None:
             self.answering = asyncio.create_task(self.answer(place))
 
@@ -209,14 +201,21 @@ def post_and_render(form: MessageForm, place: Place) -> str:
     # By their keys: the service reads both anew, under the lock.
     user_id = place.listener.sign_in.user_id
     viewer = AnonymousUser() if user_id is None else User(pk=user_id)
-    message = submit(form, room=Room(pk=place.room_pk), viewer=viewer)
-    return fragments.sent(message) if message else fragments.refused(form)
+    with translation.override(place.listener.language):
+        message = submit(form, room=Room(pk=place.room_pk), viewer=viewer)
+        return fragments.sent(message) if message else fragments.refused(form)
 
 
 def number_in(query: dict[str, list[str]]) -> int:
     """The number that the page says it stands at; what makes no sense counts as knowing nothing."""
     since = query.get("since", ["0"])[-1]
     return int(since) if since.isascii() and since.isdecimal() and len(since) < 19 else 0
+
+
+def language_in(query: dict[str, list[str]]) -> str:
+    """The language that the page is in, so that frames are in the same."""
+    language = query.get("language", [""])[-1]
+    return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
 
 def read_fields(text: str | None) -> dict[str, Any]:

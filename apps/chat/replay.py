@@ -1,5 +1,7 @@
 """What the hub asks about rooms: what a page has missed, and who may go on listening."""
 
+from django.utils import translation
+
 from apps.chat import fragments, history
 from apps.chat.models import Message
 from apps.live.sources import Batch
@@ -17,31 +19,41 @@ MARKUP = 900
 
 
 class RoomSource:
-    """Knows about topics named `room.<pk>`."""
+    """Knows about topics named `room.<pk>.<language>`."""
 
     async def replay(self, topic: str, since: int) -> Batch:
         """All that changed in the room after number `since`."""
-        return await in_thread(changes_since, room_of(topic), since)
+        return await in_thread(changes_in_language, topic, since)
 
     async def heads(self, topics: list[str]) -> dict[str, int]:
         """The last number of each of the rooms that still exist."""
-        return await in_thread(last_numbers, [room_of(topic) for topic in topics])
+        return await in_thread(last_numbers, topics)
 
     async def allowed(self, listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
         """Of each room's listeners those who may see it."""
-        by_room = {room_of(topic): user_ids for topic, user_ids in listening.items()}
+        by_room: dict[int, set[int | None]] = {}
+        for topic, user_ids in listening.items():
+            by_room.setdefault(room_of(topic), set()).update(user_ids)
         allowed = await in_thread(who_may_see, by_room)
         return {topic: allowed[room_of(topic)] for topic in listening}
 
 
-def last_numbers(room_pks: list[int]) -> dict[str, int]:
-    """The last number of each of the rooms, by the name of its topic."""
-    return {room.live_topic: room.last_seq for room in Room.objects.filter(pk__in=room_pks).only("last_seq")}
+def last_numbers(topics: list[str]) -> dict[str, int]:
+    """The last number of each of the topics whose room exists."""
+    room_pks = {room_of(topic) for topic in topics}
+    numbers = dict(Room.objects.filter(pk__in=room_pks).values_list("pk", "last_seq"))
+    return {topic: numbers[room_of(topic)] for topic in topics if room_of(topic) in numbers}
 
 
 def room_of(topic: str) -> int:
-    """The primary key in a topic's name."""
-    return int(topic.partition(".")[2])
+    """The room's primary key in a topic's name."""
+    return int(topic.split(".")[1])
+
+
+def changes_in_language(topic: str, since: int) -> Batch:
+    """All that changed in a topic's room after number `since`, in the topic's language."""
+    with translation.override(topic.split(".")[2]):
+        return changes_since(room_of(topic), since)
 
 
 def changes_since(room_pk: int, since: int) -> Batch:

@@ -3,6 +3,7 @@
 import threading
 from contextlib import nullcontext
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -77,9 +78,13 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
         continues=not opens_day and previous is not None and follows(previous, author, now - GROUP_PAUSE),
         created_at=now,
     )
-    room.save(update_fields=["last_seq"])
+    room.message_count += 1
+    room.save(update_fields=["last_seq", "message_count"])
+    # Who writes has read what stands above, and needs not read their own words.
+    membership.last_read_seq, membership.read_count = room.last_seq, room.message_count
+    membership.save(update_fields=["last_read_seq", "read_count"])
     transaction.on_commit(
-        lambda: broadcast.change(room.live_topic, message.seq, fragments.new_messages([message])), robust=True
+        lambda: broadcast.change(room.live_topic, message.seq, partial(fragments.new_messages, [message])), robust=True
     )
     return message
 
@@ -189,6 +194,7 @@ def tell_change(room: Room, message: Message) -> Message:
     message.room = room
     room.save(update_fields=["last_seq"])
     transaction.on_commit(
-        lambda: broadcast.change(room.live_topic, room.last_seq, fragments.changed_message(message)), robust=True
+        lambda: broadcast.change(room.live_topic, room.last_seq, partial(fragments.changed_message, message)),
+        robust=True,
     )
     return message

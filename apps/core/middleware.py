@@ -3,18 +3,23 @@
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 
 # The next middleware or the view, synchronous or not.
 type_of_get_response = Any
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; base-uri 'none'; form-action {}; frame-ancestors 'none'; object-src 'none'"
+    "default-src 'self'; base-uri 'none'; form-action {targets}; frame-ancestors {ancestors}; object-src 'none'"
 )
 # The request's attribute in which a page notes the other sites that its forms lead to.
 FORM_TARGETS = "form_targets"
+# The response's attribute by which a page lets pages of this site show it in a frame.
+FRAMED_BY_OURSELVES = "framed_by_ourselves"
 
 
 @sync_and_async_middleware
@@ -33,7 +38,9 @@ def with_security_headers(request: HttpRequest, response: HttpResponseBase) -> H
     """The same response with its security headers set, unless the view set its own."""
     # Chromium applies form-action to where a form's answer redirects to as well.
     targets = " ".join(["'self'", *sorted(getattr(request, FORM_TARGETS, ()))])
-    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY.format(targets))
+    ancestors = "'self'" if getattr(response, FRAMED_BY_OURSELVES, False) else "'none'"
+    policy = CONTENT_SECURITY_POLICY.format(targets=targets, ancestors=ancestors)
+    response.headers.setdefault("Content-Security-Policy", policy)
     # Pages belong to their viewer and are asked for anew; static files bring a header of their own.
     response.headers.setdefault("Cache-Control", "private, no-cache")
     response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
@@ -61,3 +68,35 @@ def load_user(get_response: type_of_get_response) -> type_of_get_response:
         return response
 
     return async_middleware if iscoroutinefunction(get_response) else middleware
+
+
+@sync_and_async_middleware
+def speak_the_viewers_language(get_response: type_of_get_response) -> type_of_get_response:
+    """
+    Answer in the language that the viewer has chosen, else in the first of the browser's that the site speaks.
+
+    Django's own knows no language of an account, and hops through a thread for each async page.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        with translation.override(language := language_of(request)):
+            return in_language(language, get_response(request))
+
+    async def async_middleware(request: HttpRequest) -> HttpResponseBase:
+        with translation.override(language := language_of(request)):
+            return in_language(language, await get_response(request))
+
+    return async_middleware if iscoroutinefunction(get_response) else middleware
+
+
+def language_of(request: HttpRequest) -> str:
+    """The code of the language that the viewer is spoken to in."""
+    chosen = getattr(request.user, "language", "")
+    return chosen if chosen in dict(settings.LANGUAGES) else translation.get_language_from_request(request)
+
+
+def in_language(language: str, response: HttpResponseBase) -> HttpResponseBase:
+    """The same response, which says what language it is in, and that others may get another."""
+    response.headers.setdefault("Content-Language", language)
+    patch_vary_headers(response, ["Accept-Language"])
+    return response

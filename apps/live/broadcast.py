@@ -1,30 +1,49 @@
 """Say that something changed. Call these when the change is committed, from synchronous code. None ever raises."""
 
 import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.utils import translation
 
 from apps.accounts.sign_ins import digest
 from apps.live.hub import hub_of_this_process
 from apps.live.layer import send_to_layer
+from apps.live.sources import in_language
 
 logger = logging.getLogger(__name__)
 
 
-def change(topic: str, seq: int, html: str) -> None:
+# Makes the HTML, in the language that is active.
+type_of_rendering = Callable[[], str]
+
+
+def change(topic: str, seq: int, render: type_of_rendering) -> None:
     """Hand change `seq` to every page that listens to `topic`, in this process and the others."""
-    _tell({"type": "live.change", "topic": topic, "seq": seq, "html": html})
+    for name, html in in_each_language(topic, render):
+        _tell({"type": "live.change", "topic": name, "seq": seq, "html": html})
 
 
-def revoke(topic: str, *, user_id: int | None, html: str) -> None:
-    """End the pages that one person (or, with None, anybody) has open on `topic`, showing `html`."""
-    _tell({"type": "live.revoke", "topic": topic, "user_id": user_id, "html": html})
+def revoke(topic: str, *, user_id: int | None, render: type_of_rendering) -> None:
+    """End the pages that one person (or, with None, anybody) has open on `topic`, showing what is rendered."""
+    for name, html in in_each_language(topic, render):
+        _tell({"type": "live.revoke", "topic": name, "user_id": user_id, "html": html})
 
 
-def check(topic: str, *, html: str) -> None:
-    """End the pages of those who may no longer listen to `topic`, showing `html`."""
-    _tell({"type": "live.check", "topic": topic, "html": html})
+def check(topic: str, *, render: type_of_rendering) -> None:
+    """End the pages of those who may no longer listen to `topic`, showing what is rendered."""
+    for name, html in in_each_language(topic, render):
+        _tell({"type": "live.check", "topic": name, "html": html})
+
+
+def in_each_language(topic: str, render: type_of_rendering) -> Iterator[tuple[str, str]]:
+    """The topic's name in each of the site's languages, with the HTML for who reads that."""
+    for language, _ in settings.LANGUAGES:
+        with translation.override(language):
+            html = render()
+        yield in_language(topic, language), html
 
 
 def sign_out(session_key: str) -> None:

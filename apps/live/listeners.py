@@ -13,10 +13,11 @@ COME_BACK = 1000
 
 @dataclass(eq=False, slots=True)
 class Listener:
-    """Its line, and who looks at it."""
+    """Its line, who looks at it, and in what language."""
 
     line: Line
     sign_in: SignIn
+    language: str = "en"
     is_ended: bool = False
 
     def show(self, html: str) -> None:

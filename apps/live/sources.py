@@ -37,7 +37,7 @@ def frame(*, after: int, seq: int, html: str) -> str:
 
 
 class Source(Protocol):
-    """Who knows about the topics of one kind, named `kind.<anything>`."""
+    """Who knows about the topics of one kind, named `kind.<anything>.<language>`."""
 
     async def replay(self, topic: str, since: int) -> Batch:
         """All that changed in the topic after number `since`."""
@@ -47,6 +47,15 @@ class Source(Protocol):
 
     async def allowed(self, listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
         """For each topic those of its listeners (None: nobody signed in) who may go on, in a query or two."""
+
+
+def in_language(topic: str, language: str) -> str:
+    """
+    The name of the stream that tells of a topic in a language.
+
+    For the hub each is a topic of its own: what a page is sent is the same for all who read the same language.
+    """
+    return f"{topic}.{language}"
 
 
 _sources: dict[str, Source] = {}

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
+from django.utils.functional import Promise
 
 from apps.rooms.models import Membership, Room
 
@@ -42,6 +43,6 @@ def members(room: Room) -> str:
     return render_to_string("rooms/members_frame.html", members_context(room))
 
 
-def farewell(reason: str, room: Room | None = None) -> str:
+def farewell(reason: str | Promise, room: Room | None = None) -> str:
     """A frame's part for a page that may no longer listen; it says why."""
     return render_to_string("rooms/farewell_frame.html", {"reason": reason, "room": room})

@@ -5,8 +5,12 @@ Each change locks the room's row, takes the room's next number, and is broadcast
 has checked that whoever asks may ask.
 """
 
+from functools import partial
+
 from django.db import transaction
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 from apps.live import broadcast
@@ -43,8 +47,8 @@ def change_details(*, room: Room, name: str, topic: str, access: str) -> Room:
             FormerSlug.objects.create(room=room, slug=room.slug)
             room.slug = slug
     if access != room.access:
-        html = fragments.farewell("This room is no longer open to you.", room)
-        transaction.on_commit(lambda: broadcast.check(room.live_topic, html=html), robust=True)
+        farewell = partial(fragments.farewell, _("This room is no longer open to you."), room)
+        transaction.on_commit(lambda: broadcast.check(room.live_topic, render=farewell), robust=True)
     room.name, room.topic, room.access = name, topic, access
     return store_details(room)
 
@@ -63,7 +67,7 @@ def store_details(room: Room) -> Room:
     room.details_seq = room.last_seq
     room.save()
     transaction.on_commit(
-        lambda: broadcast.change(room.live_topic, room.last_seq, fragments.details(room)), robust=True
+        lambda: broadcast.change(room.live_topic, room.last_seq, partial(fragments.details, room)), robust=True
     )
     return room
 
@@ -73,22 +77,24 @@ def delete_room(*, room: Room) -> None:
     """Delete a room and all that was said in it."""
     topic = room.live_topic
     room.delete()
-    html = fragments.farewell("This room was deleted.")
-    transaction.on_commit(lambda: broadcast.revoke(topic, user_id=None, html=html), robust=True)
+    farewell = partial(fragments.farewell, _("This room was deleted."))
+    transaction.on_commit(lambda: broadcast.revoke(topic, user_id=None, render=farewell), robust=True)
 
 
 @transaction.atomic
 def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
     """Put a person into a room; nothing happens where they are in it already."""
     room = locked(room)
-    _, is_new = Membership.objects.get_or_create(room=room, user=user, defaults={"role": role})
+    # What was said before they came does not count as unread.
+    start = {"role": role, "last_read_seq": room.last_seq, "read_count": room.message_count}
+    is_new = Membership.objects.get_or_create(room=room, user=user, defaults=start)[1]
     if is_new:
         room.member_count += 1
         store_members(room)
 
 
 @transaction.atomic
-def remove_member(*, room: Room, user: User, reason: str) -> None:
+def remove_member(*, room: Room, user: User, reason: str | Promise) -> None:
     """
     Take a person out of a room, and end their open pages of it, which show the reason.
 
@@ -102,11 +108,11 @@ def remove_member(*, room: Room, user: User, reason: str) -> None:
         refuse_to_lose_last_owner(room, membership)
     membership.delete()
     room.member_count -= 1
-    html = fragments.farewell(reason, room)
+    farewell = partial(fragments.farewell, reason, room)
     # Taken now: on commit the account may be deleted, and without a key this would end everybody's pages.
     user_id = user.pk
     # Before the others hear of it, so that the page's last words are the reason.
-    transaction.on_commit(lambda: broadcast.revoke(room.live_topic, user_id=user_id, html=html), robust=True)
+    transaction.on_commit(lambda: broadcast.revoke(room.live_topic, user_id=user_id, render=farewell), robust=True)
     store_members(room)
 
 
@@ -145,7 +151,7 @@ def leave_all_rooms(*, user: User) -> None:
             continue
         if heir and heir.role != Membership.Role.OWNER and owns(room, user):
             set_role(room=room, user=heir.user, role=Membership.Role.OWNER)
-        remove_member(room=room, user=user, reason="You left this room.")
+        remove_member(room=room, user=user, reason=_("You left this room."))
 
 
 def owns(room: Room, user: User) -> bool:
@@ -165,5 +171,5 @@ def store_members(room: Room) -> None:
     room.members_seq = room.last_seq
     room.save(update_fields=["member_count", "last_seq", "members_seq"])
     transaction.on_commit(
-        lambda: broadcast.change(room.live_topic, room.last_seq, fragments.members(room)), robust=True
+        lambda: broadcast.change(room.live_topic, room.last_seq, partial(fragments.members, room)), robust=True
     )

@@ -200,7 +200,7 @@ def test_a_private_room_that_nobody_else_is_in_goes_and_an_open_one_stays() -> N
 
 def test_only_the_pages_of_who_goes_are_ended(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int | None] = []
-    monkeypatch.setattr(broadcast, "revoke", lambda topic, *, user_id, html: ended.append(user_id))
+    monkeypatch.setattr(broadcast, "revoke", lambda topic, *, user_id, render: ended.append(user_id))
     pk = cast.member.pk
     with TestCase.captureOnCommitCallbacks(execute=True):
         closing.close_account(user=cast.member, delete_messages=False, heir=None)
@@ -213,7 +213,7 @@ def test_pages_are_told_that_words_are_gone_or_no_more_whose_they_were(
 ) -> None:
     say(cast.room, cast.member, "these words")
     told: list[str] = []
-    monkeypatch.setattr(broadcast, "change", lambda topic, seq, html: told.append(html))
+    monkeypatch.setattr(broadcast, "change", lambda topic, seq, render: told.append(render()))
     with TestCase.captureOnCommitCallbacks(execute=True):
         closing.close_account(user=cast.member, delete_messages=delete, heir=None)
     (changed,) = [html for html in told if "message-" in html]

@@ -17,7 +17,8 @@ from apps.live.lines import Burst
 from apps.live.listeners import COME_BACK, SIGNED_OUT
 from apps.live.sources import Batch
 
-TOPIC = "test.1"
+SUBJECT = "test.1"
+TOPIC = "test.1.en"
 
 
 class Listener(listeners.Listener):
@@ -460,7 +461,7 @@ async def test_without_the_layer_this_processs_own_pages_still_hear(
 ) -> None:
     monkeypatch.setattr(layer, "get_channel_layer", BrokenLayer)
     async with joined() as listener:
-        await asyncio.to_thread(broadcast.change, TOPIC, 1, "[1]")
+        await asyncio.to_thread(broadcast.change, SUBJECT, 1, lambda: "[1]")
         await until(lambda: listener.frames)
     assert listener.shown == ["[1]"]
 
@@ -470,8 +471,8 @@ def test_a_broadcast_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) 
         raise RuntimeError("no hub")
 
     monkeypatch.setattr(broadcast, "hub_of_this_process", fail)
-    broadcast.change(TOPIC, 1, "[1]")
-    broadcast.revoke(TOPIC, user_id=None, html="")
+    broadcast.change(SUBJECT, 1, lambda: "[1]")
+    broadcast.revoke(SUBJECT, user_id=None, render=lambda: "")
 
 
 def test_a_frame_begins_with_a_tag_of_ours() -> None:

@@ -6,6 +6,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.rooms import services
@@ -34,7 +35,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
     """Stop being a member."""
     visit = room_for(request.user, slug)
     try:
-        services.remove_member(room=visit.room, user=visit.member, reason="You left this room.")
+        services.remove_member(room=visit.room, user=visit.member, reason=_("You left this room."))
     except services.RoomError as error:
         messages.error(request, str(error))
         return redirect("members", slug=visit.room.slug)
@@ -104,7 +105,8 @@ def remove_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
     if membership.role != Membership.Role.MEMBER and not visit.may_manage:
         raise PermissionDenied
     try:
-        services.remove_member(room=visit.room, user=membership.user, reason="You are no longer a member of this room.")
+        reason = _("You are no longer a member of this room.")
+        services.remove_member(room=visit.room, user=membership.user, reason=reason)
         messages.success(request, f"{username} is no longer a member of this room.")
     except services.RoomError as error:
         messages.error(request, str(error))

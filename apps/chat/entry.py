@@ -1,0 +1,25 @@
+"""How a page that stays open comes to a room."""
+
+from dataclasses import dataclass
+
+from django.http import Http404
+
+from apps.accounts.sign_ins import SignIn, sign_in_from
+from apps.rooms.access import Visit, room_for
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who opened it, and the room as they may see it; None where there is none for them."""
+
+    sign_in: SignIn
+    visit: Visit | None
+
+
+def enter(session_key: str | None, slug: str) -> Entry:
+    """Find the viewer and the room, in one trip to the database's thread."""
+    viewer, sign_in = sign_in_from(session_key)
+    try:
+        return Entry(sign_in, room_for(viewer, slug))
+    except Http404:
+        return Entry(sign_in, None)
