@@ -106,17 +106,17 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         choices=time_zones, required=False, help_text="Messages show the time that it is there."
     )
 
+    language = forms.ChoiceField(
+        choices=[("", "The browser’s"), *settings.LANGUAGES], required=False, help_text="What this site speaks to you."
+    )
+
     class Meta:
         model = User
-        fields = ["display_name", "pronouns", "about", "time_zone"]
+        fields = ["display_name", "pronouns", "about", "time_zone", "language"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["display_name"].widget.attrs["autocomplete"] = "name"
-        if len(settings.LANGUAGES) > 1:
-            self.fields["language"] = forms.ChoiceField(
-                choices=[("", "The browser’s"), *settings.LANGUAGES], required=False
-            )
 
     def clean_display_name(self) -> str:
         name = names.normalized(self.cleaned_data["display_name"])
@@ -165,17 +165,26 @@ class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = User
-        fields = ["theme", "text_size", "density", "motion", "clock", "enter_key", "sounds"]
-        widgets = dict.fromkeys(("theme", "text_size", "density", "motion", "clock", "enter_key"), forms.RadioSelect)
+        choices = ["theme", "text_size", "density", "motion", "clock", "enter_key", "reading_order"]
+        fields = [*choices, "says_sent", "says_changes", "letter_keys", "sounds"]
+        widgets = dict.fromkeys(choices, forms.RadioSelect)
         labels = {
             "theme": "Colours",
             "text_size": "Text",
             "density": "Messages",
             "motion": "Movement",
             "enter_key": "The Enter key",
+            "reading_order": "Order in which a message is read out",
+            "says_sent": "Say “Sent” when my own message is stored",
+            "says_changes": "Say when messages are edited or deleted",
+            "letter_keys": "Letters move in a room: J, K, U, R and ?",
             "sounds": "Play a sound for a new message",
         }
-        help_texts = {"sounds": "In a room that is open in another tab or window."}
+        help_texts = {
+            "reading_order": "By a screen reader, also when a new message is announced.",
+            "letter_keys": "Switch this off if you speak to your computer, or press letters by accident.",
+            "sounds": "In a room that is open in another tab or window.",
+        }
 
 
 class InvitationForm(forms.Form):

@@ -53,6 +53,11 @@ class User(AbstractUser):
         SYSTEM = "", "As the system has it"
         REDUCED = "reduced", "Reduced"
 
+    class ReadingOrder(models.TextChoices):
+        AUTHOR_FIRST = "", "Author, text, time"
+        TEXT_FIRST = "text", "Text, author, time"
+        TIME_FIRST = "time", "Time, author, text"
+
     role = models.CharField(max_length=16, choices=Role, default=Role.MEMBER)
     # Unique, so that nobody can be taken for somebody else.
     name_digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -72,6 +77,11 @@ class User(AbstractUser):
     enter_key = models.CharField(max_length=8, choices=EnterKey, blank=True)
     motion = models.CharField(max_length=16, choices=Motion, blank=True)
     sounds = models.BooleanField(default=False)
+    # For who listens: in which order a message is read out, and what is spoken besides messages that arrive.
+    reading_order = models.CharField(max_length=8, choices=ReadingOrder, blank=True)
+    says_sent = models.BooleanField(default=False)
+    says_changes = models.BooleanField(default=False)
+    letter_keys = models.BooleanField(default=True)
 
     class Meta(AbstractUser.Meta):
         constraints = [

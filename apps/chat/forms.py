@@ -4,9 +4,11 @@ import uuid
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
-from apps.chat.models import MOST_CHARACTERS
+from apps.chat.models import LARGEST_SEQ, MOST_CHARACTERS
 from apps.core.forms import PlainTextField
+from apps.rooms.models import Membership
 
 
 class BodyField(PlainTextField):
@@ -47,6 +49,22 @@ class MessageForm(forms.Form):
     def empty(cls, body: str = "") -> "MessageForm":
         """A form for the next message, with an id of its own."""
         return cls(initial={"client_id": uuid.uuid4(), "body": body})
+
+
+class ReadForm(forms.Form):
+    """How far somebody has read."""
+
+    seq = forms.IntegerField(min_value=0, max_value=LARGEST_SEQ)
+
+
+class AnnouncementsForm(forms.Form):
+    """What a screen reader speaks of a room while it is open."""
+
+    announces = forms.ChoiceField(
+        label=_("What is announced while the room is open"),
+        choices=Membership.Announces.choices,
+        widget=forms.RadioSelect,
+    )
 
 
 class EditForm(forms.Form):

@@ -7,11 +7,10 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.chat.models import Message
+from apps.chat.models import LARGEST_SEQ, Message
 from apps.rooms.models import Room
 
 PAGE = 50
-LARGEST_SEQ = 2**63 - 1
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from django.urls import reverse
 from apps.rooms.models import Room
 
 MOST_CHARACTERS = 10_000
+LARGEST_SEQ = 2**63 - 1
 
 
 class Message(models.Model):

@@ -1,18 +1,26 @@
 """Health, and the pages for what went wrong."""
 
 import sys
+from functools import cache
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
-from django.views.decorators.cache import never_cache
+from django.utils import translation
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+from django.views.i18n import JavaScriptCatalog
+from markdown_it import MarkdownIt
 
 from apps.core import leaving
 from apps.core.database import NO_DATABASE, forget_connections
+from apps.core.requests import HtmxRequest
 
 
 @require_safe
@@ -44,6 +52,36 @@ def reason_not_ready() -> str:
 async def favicon(request: HttpRequest) -> HttpResponse:
     """Browsers that ignore the page's <link> ask here."""
     return redirect(static("icon.svg"))
+
+
+@require_safe
+@cache_control(public=True, max_age=600)
+def words(request: HttpRequest, language: str) -> HttpResponseBase:
+    """What the scripts say, in one language: gettext, ngettext and interpolate, made by Django from its catalogue."""
+    if language not in dict(settings.LANGUAGES):
+        raise Http404
+    with translation.override(language):
+        return JavaScriptCatalog.as_view(packages=["apps.core"])(request)
+
+
+@require_safe
+def accessibility(request: HttpRequest) -> HttpResponse:
+    """The statement of docs/accessibility.md, which is written in English."""
+    return render(request, "core/accessibility.html", {"statement": statement()})
+
+
+@cache
+def statement() -> str:
+    """It as HTML. It is ours, and trusted."""
+    source = (settings.BASE_DIR / "docs" / "accessibility.md").read_text()
+    return str(MarkdownIt("commonmark").enable("table").render(source))
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+def keys(request: HtmxRequest) -> HttpResponse:
+    """What the keys of the keyboard do in a room: as a page, and for a room's dialog."""
+    return render(request, "core/keys_list.html" if request.htmx else "core/keys.html")
 
 
 def problem(request: HttpRequest, status: int, heading: str, advice: str, **context: object) -> HttpResponse:

@@ -17,6 +17,10 @@ class Visit:
     room: Room
     viewer: type_of_viewer
     role: int | None
+    # Of a member: where they stopped reading, how much there is since, and what is spoken of what comes.
+    last_read_seq: int = 0
+    unread_count: int = 0
+    announces: str = Membership.Announces.ALL
 
     @property
     def is_member(self) -> bool:
@@ -69,7 +73,16 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
         raise Http404
     # Put there by `visible_to`.
     role: int | None = room.viewer_role  # type: ignore[attr-defined]
-    return Visit(room=room, viewer=viewer, role=role)
+    if role is None:
+        return Visit(room=room, viewer=viewer, role=None)
+    return Visit(
+        room=room,
+        viewer=viewer,
+        role=role,
+        last_read_seq=room.last_read_seq,  # type: ignore[attr-defined]
+        unread_count=room.unread_count,  # type: ignore[attr-defined]
+        announces=room.viewer_announces,  # type: ignore[attr-defined]
+    )
 
 
 def who_may_see(listening: dict[int, set[int | None]]) -> dict[int, set[int | None]]:

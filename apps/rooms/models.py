@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, FilteredRelation, Q
 from django.urls import reverse
 from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 
@@ -29,6 +30,9 @@ class RoomQuerySet(models.QuerySet["Room"]):
         return self.annotate(
             own=FilteredRelation("memberships", condition=Q(memberships__user=viewer)),
             viewer_role=F("own__role"),
+            viewer_announces=F("own__announces"),
+            last_read_seq=F("own__last_read_seq"),
+            unread_count=F("message_count") - F("own__read_count"),
         ).filter(Q(access__in=[Room.Access.PUBLIC, Room.Access.OPEN]) | Q(viewer_role__isnull=False))
 
 
@@ -55,6 +59,8 @@ class Room(models.Model):
     details_seq = models.PositiveBigIntegerField(default=0)
     members_seq = models.PositiveBigIntegerField(default=0)
     member_count = models.PositiveIntegerField(default=0)
+    # How many messages were ever posted; what somebody has not read is this less Membership.read_count.
+    message_count = models.PositiveBigIntegerField(default=0)
 
     objects = RoomQuerySet.as_manager()
 
@@ -102,10 +108,23 @@ class Membership(models.Model):
         MODERATOR = 2, "Moderator"
         MEMBER = 3, "Member"
 
+    class Announces(models.TextChoices):
+        """Which new messages a screen reader speaks while the room is open."""
+
+        ALL = "all", _("Every message")
+        MENTIONS = "mentions", _("Only messages that name me")
+        COUNT = "count", _("Only how many there are")
+        OFF = "off", _("Nothing")
+
     room = models.ForeignKey(Room, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     role = models.PositiveSmallIntegerField(choices=Role, default=Role.MEMBER)
     joined_at = models.DateTimeField(auto_now_add=True)
+    # Where the person stopped reading: the number of the last message that was in view, and how many messages were
+    # posted up to there.
+    last_read_seq = models.PositiveBigIntegerField(default=0)
+    read_count = models.PositiveBigIntegerField(default=0)
+    announces = models.CharField(max_length=8, choices=Announces, default=Announces.ALL)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["room", "user"], name="one_membership")]

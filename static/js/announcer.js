@@ -1,26 +1,69 @@
-// Speaks each message that arrives once, author first, in the page's polite live region.
+// Speaks in the page's polite live region: messages that arrive, as the room's level wants it, and what other scripts
+// have to say ("say" on the document). One line at a time, author first unless the viewer likes another order.
 
-const announce = document.getElementById("announce");
+const region = document.getElementById("announce");
+const { order, saysChanges } = document.documentElement.dataset;
+const level = document.querySelector(".live")?.dataset.announces;
+const self = document.getElementById("composer")?.dataset.author;
+
 const PAUSE = 250; // milliseconds between lines: screen readers swallow faster ones
-const MOST_LINES = 3; // more than this waiting are told as a number
+const COLLECTING = 1200; // milliseconds in which what follows a message is collected
+const MOST_LINES = 3; // more than this collected are told as a number
 
-const queue = [];
-let timer = null;
+const lines = [];
+let arrived = [];
+let collecting = null;
+let speaking = null;
+let last = "";
+
+document.addEventListener("say", ({ detail }) => speak(detail));
+document.addEventListener("say-again", () => speak(last || gettext("Nothing has been announced yet.")));
 
 document.addEventListener("message-arrived", ({ detail }) => {
-  queue.push(detail);
-  timer ??= setTimeout(next, 0);
+  if (level === "off" || (level === "mentions" && !names(detail))) return;
+  arrived.push(detail);
+  collecting ??= setTimeout(tell, 0);
 });
 
+document.addEventListener("message-changed", ({ detail }) => {
+  if (!saysChanges) return;
+  const isDeleted = detail.classList.contains("deleted");
+  speak(`${isDeleted ? gettext("Deleted") : gettext("Edited")}: ${line(detail)}`);
+});
+
+function tell() {
+  const [items, isCount] = [arrived, level === "count" || arrived.length > MOST_LINES];
+  arrived = [];
+  collecting = items.length ? setTimeout(tell, COLLECTING) : null;
+  if (!items.length) return;
+  if (!isCount) items.map(line).forEach(speak);
+  else speak(interpolate(ngettext("%s new message", "%s new messages", items.length), [items.length]));
+}
+
+function speak(text) {
+  lines.push(text);
+  speaking ??= setTimeout(next, 0);
+}
+
 function next() {
-  timer = null;
-  if (!queue.length) return;
-  const text = queue.length > MOST_LINES ? `${queue.splice(0).length} new messages` : line(queue.shift());
+  const text = lines.shift();
+  speaking = text === undefined ? null : setTimeout(next, PAUSE);
+  if (text === undefined) return;
+  // Behind a modal dialog the page's own region is silent.
+  const heard = document.querySelector("dialog[open] [aria-live]") ?? region;
   // The same text again would be no change, and so not be spoken: a space that nobody hears makes it one.
-  announce.textContent = text === announce.textContent ? `${text}\u00a0` : text;
-  timer = setTimeout(next, PAUSE);
+  heard.textContent = text === heard.textContent ? `${text}\u00a0` : text;
+  if (text !== last) document.dispatchEvent(new CustomEvent("announced", { detail: text }));
+  last = text;
 }
 
 function line(item) {
-  return `${item.querySelector(".author").textContent.trim()}: ${item.querySelector(".body").textContent.trim()}`;
+  const [author, body, time] = [".author", ".body", ".meta time"].map((part) => item.querySelector(part).textContent.trim());
+  if (order === "text") return `${body}, ${author}`;
+  return order === "time" ? `${time}, ${author}: ${body}` : `${author}: ${body}`;
+}
+
+function names(item) {
+  const text = item.querySelector(".body").textContent.toLowerCase();
+  return text.split(/[^\p{L}\p{N}._+@-]+/u).some((word) => word.replace(/[.,:;!?]+$/, "") === `@${self?.toLowerCase()}`);
 }

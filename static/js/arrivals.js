@@ -1,5 +1,5 @@
-// Notices each new message by somebody else once, and says so as "message-arrived" on the document. History that is
-// loaded, one's own messages, edits and deletions are no arrivals.
+// Notices each new message by somebody else once, and says so as "message-arrived" on the document; of one by others
+// that is edited or deleted it says "message-changed". History that is loaded, and what one did oneself, is neither.
 
 const conversation = document.getElementById("conversation");
 const self = document.getElementById("composer")?.dataset.author;
@@ -7,16 +7,26 @@ const self = document.getElementById("composer")?.dataset.author;
 if (conversation && document.querySelector("[hx-ws\\:connect]")) watch();
 
 function watch() {
-  let newest = Math.max(0, ...Array.from(conversation.querySelectorAll("[data-seq]"), (item) => Number(item.dataset.seq)));
+  const versions = new Map();
+  const items = Array.from(conversation.querySelectorAll("[data-seq]"));
+  items.forEach(remember);
+  let newest = Math.max(0, ...items.map((item) => Number(item.dataset.seq)));
 
   new MutationObserver((records) => {
     const added = records.flatMap((record) => Array.from(record.addedNodes)).filter((node) => node.dataset?.seq);
     document.getElementById("no-messages")?.remove();
     for (const item of added) {
-      if (Number(item.dataset.seq) <= newest) continue;
-      newest = Number(item.dataset.seq);
-      if (item.dataset.author === self) continue;
-      document.dispatchEvent(new CustomEvent("message-arrived", { detail: item }));
+      const isNew = Number(item.dataset.seq) > newest;
+      const isChanged = versions.has(item.id) && versions.get(item.id) < Number(item.dataset.version);
+      remember(item);
+      newest = Math.max(newest, Number(item.dataset.seq));
+      if (item.dataset.author !== self && (isNew || isChanged)) {
+        document.dispatchEvent(new CustomEvent(isNew ? "message-arrived" : "message-changed", { detail: item }));
+      }
     }
   }).observe(conversation, { childList: true, subtree: true });
+
+  function remember(item) {
+    versions.set(item.id, Number(item.dataset.version));
+  }
 }

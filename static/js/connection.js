@@ -3,13 +3,13 @@
 
 const live = document.querySelector("[hx-ws\\:connect]");
 const status = document.getElementById("connection-status");
-const announce = document.getElementById("announce");
+const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
 
 const FINAL = {
-  4401: "You are signed out, so this page shows nothing new. Sign in again to go on.",
-  4403: "You may no longer read this room. This page shows nothing new.",
-  4404: "This room is gone, or you may no longer read it. This page shows nothing new.",
-  4429: "This page was closed because too much came from you. Wait a moment, then reload it.",
+  4401: gettext("You are signed out, so this page shows nothing new. Sign in again to go on."),
+  4403: gettext("You may no longer read this room. This page shows nothing new."),
+  4404: gettext("This room is gone, or you may no longer read it. This page shows nothing new."),
+  4429: gettext("This page was closed because too much came from you. Wait a moment, then reload it."),
 };
 const PATIENCE = 2000; // milliseconds without a connection before the reader is told
 const FIRST_PAUSE = 500; // milliseconds before trying again, at most; twice as long each time, up to the longest
@@ -42,7 +42,7 @@ function follow(head) {
     heardAt = openedAt = Date.now();
     clearTimeout(telling);
     telling = null;
-    if (told) announce.textContent = "Live again.";
+    if (told) say(gettext("Live again."));
     told = false;
     status.hidden = true;
     status.textContent = "";
@@ -106,13 +106,13 @@ function follow(head) {
 
   function tellNotLive() {
     told = true;
-    tell("Not live at the moment. Trying to connect again; you can go on writing.");
+    tell(gettext("Not live at the moment. Trying to connect again; you can go on writing."));
   }
 
   function tell(text) {
     clearTimeout(telling);
     status.textContent = text;
     status.hidden = false;
-    announce.textContent = text;
+    say(text);
   }
 }

@@ -4,7 +4,7 @@
 
 const composer = document.getElementById("composer");
 const live = document.querySelector("[hx-ws\\:connect]");
-const announce = document.getElementById("announce");
+const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
 
 const PATIENCE = 8000; // milliseconds until an unanswered message is sent again by form
 const PAUSE = 5000; // milliseconds between tries while neither way works
@@ -64,7 +64,8 @@ function keep(composer, live) {
     htmx_process_sent: (fragment) => {
       const pending = document.getElementById(`pending-${fragment.getAttribute("client")}`);
       if (pending) pending.dataset.message = fragment.getAttribute("message");
-      settle(fragment.getAttribute("client"));
+      const isNews = settle(fragment.getAttribute("client"));
+      if (isNews && document.documentElement.dataset.saysSent) say(gettext("Sent"));
     },
     htmx_process_refused: (fragment) => {
       const entry = settle(fragment.getAttribute("client"));
@@ -117,11 +118,11 @@ function keep(composer, live) {
   // Neither the socket nor the form's address takes it now. It stays in the outbox and goes when one of them does.
   function tryLater(entry) {
     if (underWay !== entry) return;
-    const text = "Not stored yet. It is kept here and sent again by itself.";
+    const text = gettext("Not stored yet. It is kept here and sent again by itself.");
     const note = document.querySelector(`#pending-${entry.client_id} .meta`);
     if (note && note.textContent !== text) {
       note.textContent = text;
-      announce.textContent = "Your message is not stored yet. It is kept and sent again by itself.";
+      say(gettext("Your message is not stored yet. It is kept and sent again by itself."));
     }
     underWay = null;
     clearTimeout(timer);

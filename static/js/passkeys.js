@@ -13,9 +13,9 @@ document.addEventListener("allauth.error", (event) => {
 
 function reason(exception) {
   if (/^[\d.]+$|^\[/.test(location.hostname)) {
-    return "Browsers do not make passkeys for an address of numbers. Open this site by its name, such as localhost.";
+    return gettext("Browsers do not make passkeys for an address of numbers. Open this site by its name, such as localhost.");
   }
-  if (exception.name === "NotAllowedError") return "No passkey was used. Try again, or sign in another way.";
-  if (exception.name === "InvalidStateError") return "This device has a passkey for your account already.";
-  return "The passkey could not be used. Try again, or sign in another way.";
+  if (exception.name === "NotAllowedError") return gettext("No passkey was used. Try again, or sign in another way.");
+  if (exception.name === "InvalidStateError") return gettext("This device has a passkey for your account already.");
+  return gettext("The passkey could not be used. Try again, or sign in another way.");
 }

@@ -14,7 +14,7 @@ if (conversation && template && document.querySelector("[hx-ws\\:connect]")) {
 }
 
 function trim() {
-  const items = conversation.querySelectorAll("#messages > li");
+  const items = conversation.querySelectorAll("#messages > .message");
   // The list is laid out from its end, so that its scroll position there is 0.
   if (items.length <= MOST || Math.abs(scroller.scrollTop) > AT_END) return;
   const gone = Array.from(items).slice(0, -KEPT);

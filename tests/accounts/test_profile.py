@@ -72,7 +72,7 @@ def test_bad_input_is_refused_and_kept_in_the_form(ada: User, bad: dict[str, str
 
 def test_what_is_refused_is_not_shown_as_ones_own(ada: User) -> None:
     page = client_of(ada).post("/accounts/username/", {"username": "x y"}, follow=True).content.decode()
-    assert 'Account<span class="who"> (ada)' in page
+    assert 'Account<span class="who"> (<bdi>ada</bdi>)' in page
 
 
 def test_hostile_text_is_only_text(ada: User) -> None:

@@ -66,7 +66,7 @@ def test_a_process_that_is_to_end_is_not_ready(monkeypatch: pytest.MonkeyPatch) 
 def test_while_the_database_is_away_a_form_comes_back_with_its_text(error: type[Exception]) -> None:
     client = client_of(make_user("ada"))
     client.raise_request_exception = False
-    with patch("apps.chat.views.room_for", side_effect=error):
+    with patch("apps.chat.views.rooms.room_for", side_effect=error):
         response = client.post("/rooms/lobby/messages/", {"body": "Kept <b>", "client_id": "some-id"})
     page = response.content.decode()
     assert response.status_code == 503

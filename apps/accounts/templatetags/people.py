@@ -69,6 +69,10 @@ def preference_attributes(context: Context) -> SafeString:
         "time-zone": user.time_zone,
         "enter": user.enter_key,
         "sounds": "on" if user.sounds else "",
+        "order": user.reading_order,
+        "says-sent": "on" if user.says_sent else "",
+        "says-changes": "on" if user.says_changes else "",
+        "letters": "" if user.letter_keys else "off",
     }
     return format_html_join("", ' data-{}="{}"', ((name, value) for name, value in preferences.items() if value))
 

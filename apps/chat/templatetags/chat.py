@@ -6,41 +6,86 @@ viewer's clock; `clock.js` does the same to what frames bring.
 """
 
 from datetime import date, datetime, timedelta
+from html import unescape
+from math import ceil
 from zoneinfo import ZoneInfo
 
 from django import template
 from django.template import Context
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, strip_tags
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext, pgettext
 
 from apps.accounts.models import User
+from apps.chat.models import Message
 
 register = template.Library()
 
-HOURS_24, HOURS_12 = "H:i", "g:i a"
+HOURS_24, HOURS_12 = "H:i", "g:i"
 
 
 @register.simple_tag(takes_context=True)
-def clock(context: Context, moment: datetime) -> str:
+def clock(context: Context, moment: datetime) -> SafeString:
     """
     A <time> that shows hour and minute, and the whole date to who asks for it.
 
     Day headings are the site's. Where the viewer has another day by then, the time says which.
     """
     viewer = context.get("user")
-    local, hours = timezone.localtime(moment), HOURS_24
+    local = timezone.localtime(moment)
+    shown = date_format(local, HOURS_24)
     if isinstance(viewer, User):
         site_day = local.date()
-        local, hours = moment.astimezone(viewer.zone), HOURS_12 if viewer.clock else HOURS_24
+        local = moment.astimezone(viewer.zone)
+        shown = hour_and_minute(local, viewer)
         if local.date() != site_day:
-            hours = f"D {hours}"
+            shown = f"{date_format(local, 'D')} {shown}"
     return format_html(
         '<time datetime="{}" title="{} {}">{}</time>',
         local.isoformat(timespec="seconds"),
-        date_format(local, "j F Y H:i"),
+        date_format(local, pgettext("format of a moment, as Django's date filter has it", "j F Y H:i")),
         local.tzname() or "",
-        date_format(local, hours),
+        shown,
+    )
+
+
+def hour_and_minute(local: datetime, viewer: object) -> str:
+    """The time as the viewer's clock shows it."""
+    if not isinstance(viewer, User) or not viewer.clock:
+        return date_format(local, HOURS_24)
+    half = pgettext("clock", "a.m.") if local.hour < 12 else pgettext("clock", "p.m.")
+    return f"{date_format(local, HOURS_12)} {half}"
+
+
+LABEL_ORDERS = {
+    "": "author-{0} body-{0} time-{0}",
+    "text": "body-{0} author-{0} time-{0}",
+    "time": "time-{0} author-{0} body-{0}",
+}
+
+
+@register.simple_tag(takes_context=True)
+def label_of(context: Context, pk: int) -> str:
+    """What a message's article is labelled by, in the order that the viewer likes; frames have the usual one."""
+    viewer = context.get("user")
+    return LABEL_ORDERS[viewer.reading_order if isinstance(viewer, User) else ""].format(pk)
+
+
+@register.simple_tag(takes_context=True)
+def announcement(context: Context, message: Message) -> SafeString:
+    """A message as it is announced, in the order that the viewer likes (announcer.js says the same)."""
+    viewer = context.get("user")
+    order = viewer.reading_order if isinstance(viewer, User) else ""
+    text = gettext("This message was deleted.") if message.is_deleted else unescape(strip_tags(message.html)).strip()
+    line = {
+        "": "<bdi>{author}</bdi>: <bdi>{text}</bdi>",
+        "text": "<bdi>{text}</bdi>, <bdi>{author}</bdi>",
+        "time": "{time}, <bdi>{author}</bdi>: <bdi>{text}</bdi>",
+    }[order]
+    return format_html(
+        line, author=message.author_name, text=unescape(text).strip(), time=clock(context, message.created_at)
     )
 
 
@@ -51,8 +96,8 @@ def clock_there(context: Context, time_zone: str) -> str:
     there = now.astimezone(ZoneInfo(time_zone))
     viewer = context.get("user")
     here = now.astimezone(viewer.zone) if isinstance(viewer, User) else timezone.localtime(now)
-    hours = HOURS_12 if isinstance(viewer, User) and viewer.clock else HOURS_24
-    return f"{date_format(there, f'l, {hours}')} there{difference(there, here)}"
+    shown = f"{date_format(there, 'l')}, {hour_and_minute(there, viewer)}"
+    return gettext("%(time)s there%(difference)s") % {"time": shown, "difference": difference(there, here)}
 
 
 def difference(there: datetime, here: datetime) -> str:
@@ -60,12 +105,14 @@ def difference(there: datetime, here: datetime) -> str:
     ahead = (there.utcoffset() or timedelta()) - (here.utcoffset() or timedelta())
     if not ahead:
         return ""
-    hours = f"{abs(ahead) / timedelta(hours=1):g}"
-    return f", {hours} hour{'' if hours == '1' else 's'} {'ahead of' if ahead > timedelta() else 'behind'} you"
+    hours = abs(ahead) / timedelta(hours=1)
+    words = ngettext(", %(hours)s hour", ", %(hours)s hours", ceil(hours)) % {"hours": f"{hours:g}"}
+    return f"{words} {gettext('ahead of you') if ahead > timedelta() else gettext('behind you')}"
 
 
 @register.simple_tag
-def day(moment: date) -> str:
+def day(moment: date) -> SafeString:
     """A <time> that shows a day in full, as the site has it."""
     local = timezone.localdate(moment) if isinstance(moment, datetime) else moment
-    return format_html('<time datetime="{}">{}</time>', local.isoformat(), date_format(local, "l, j F Y"))
+    shown = date_format(local, pgettext("format of a day, as Django's date filter has it", "l, j F Y"))
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(), shown)

@@ -4,11 +4,14 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
 
 from apps.accounts.viewer import signed_in
+from apps.core.requests import HtmxRequest
 from apps.rooms import services
 from apps.rooms.access import Visit, room_for
 from apps.rooms.forms import DeleteRoomForm, RoomForm
@@ -24,12 +27,17 @@ def rooms_of(viewer: type_of_viewer) -> list[Room]:
     if not viewer.is_authenticated:
         return []
     own = Room.objects.filter(memberships__user=viewer.pk, archived_at=None)
+    own = own.annotate(unread_count=F("message_count") - F("memberships__read_count"))
     return list(own.order_by("name_key")[:MOST_NAVIGATION_ROOMS])
 
 
 @require_safe
-def home(request: HttpRequest) -> HttpResponse:
-    """One's rooms; or, for who has not signed in, what this is."""
+@vary_on_headers("HX-Request")
+def home(request: HtmxRequest) -> HttpResponse:
+    """One's rooms; or, for who has not signed in, what this is. For htmx the rooms of the navigation, `room` marked."""
+    if request.htmx:
+        context = {"navigation_rooms": rooms_of(request.user), "current_slug": request.GET.get("room")}
+        return render(request, "rooms/navigation_rooms.html", context)
     if request.user.is_authenticated:
         return render(request, "rooms/home.html", {"navigation_rooms": rooms_of(request.user)})
     public_rooms = Room.objects.visible_to(request.user).filter(archived_at=None).order_by("name_key")

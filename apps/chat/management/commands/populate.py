@@ -83,6 +83,7 @@ class Command(BaseCommand):
             for number, room in enumerate(rooms):
                 share = options["messages"] // len(rooms) + (number < options["messages"] % len(rooms))
                 fill(room, users, share)
+                room.memberships.update(last_read_seq=room.last_seq, read_count=room.message_count)
         if options["sessions"]:
             write_sessions(users, Path(options["sessions"]))
         self.stdout.write(
@@ -145,7 +146,8 @@ def fill(room: Room, users: list[User], share: int) -> None:
             Message.objects.bulk_create(messages)
             messages.clear()
     Message.objects.bulk_create(messages)
-    room.save(update_fields=["last_seq"])
+    room.message_count = room.messages.count()
+    room.save(update_fields=["last_seq", "message_count"])
 
 
 def conversation(

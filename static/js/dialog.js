@@ -1,7 +1,7 @@
 // A message's own page, opened over the conversation: its link loads it here, and this shows and closes it.
 
-const dialog = document.getElementById("message-dialog");
-const body = document.getElementById("message-dialog-body");
+const dialog = document.getElementById("dialog");
+const body = document.getElementById("dialog-body");
 
 if (dialog) {
   let opener = null;

@@ -1,0 +1,25 @@
+"""Where people stopped reading."""
+
+from apps.accounts.models import User
+from apps.chat.models import Message
+from apps.rooms.access import Visit
+from apps.rooms.models import Membership, Room
+
+
+def mark_read(*, room: Room, user: User, seq: int) -> None:
+    """
+    Somebody has seen the room's messages up to number `seq`. It never goes back, and means nothing for who is not a
+    member. `room` as just loaded: what was posted since does not count as read.
+    """
+    seq = min(seq, room.last_seq)
+    left = Message.objects.filter(room=room, seq__gt=seq, seq__lte=room.last_seq).count()
+    own = Membership.objects.filter(room=room, user=user, last_read_seq__lt=seq)
+    own.update(last_read_seq=seq, read_count=room.message_count - left)
+
+
+def first_unread(visit: Visit) -> Message | None:
+    """The first message that the viewer has not seen; None where there is none."""
+    if not visit.unread_count:
+        return None
+    unread = Message.objects.filter(room=visit.room, seq__gt=visit.last_read_seq)
+    return unread.only("seq").order_by("seq").first()

@@ -1,0 +1,45 @@
+"""What is announced of a room, chosen and read without scripts."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from apps.chat.forms import AnnouncementsForm
+from apps.chat.history import in_room
+from apps.chat.models import Message
+from apps.rooms.access import Visit, room_for
+from apps.rooms.models import Membership
+
+MOST_LINES = 50
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def announcements(request: HttpRequest, slug: str) -> HttpResponse:
+    """The room's level, to be chosen by its members; and the last of what it announced, newest first."""
+    visit = room_for(request.user, slug)
+    if not visit.is_member:
+        raise PermissionDenied
+    form = AnnouncementsForm(request.POST or None, initial={"announces": visit.announces})
+    if request.method == "POST" and form.is_valid():
+        visit.room.memberships.filter(user=visit.member).update(announces=form.cleaned_data["announces"])
+        messages.success(request, _("The choice is saved."))
+        return redirect("announcements", slug=visit.room.slug)
+    lines = in_room(visit.room, list(announced(visit)[:MOST_LINES]))
+    context = {"room": visit.room, "form": form, "lines": lines}
+    return render(request, "chat/announcements.html", context, status=422 if form.errors else 200)
+
+
+def announced(visit: Visit) -> QuerySet[Message]:
+    """What the room's level lets through of what others said, newest first."""
+    said = Message.objects.filter(room=visit.room).exclude(author=visit.member)
+    if visit.announces == Membership.Announces.MENTIONS:
+        said = said.filter(body__icontains=f"@{visit.member.username}")
+    elif visit.announces == Membership.Announces.OFF:
+        said = said.none()
+    return said.select_related("author").order_by("-seq")

@@ -1,0 +1,107 @@
+"""A message's own page, and what its viewer may do with it."""
+
+from dataclasses import dataclass
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+from django_htmx.http import trigger_client_event
+
+from apps.chat import services
+from apps.chat.forms import EditForm
+from apps.chat.models import Message
+from apps.chat.views.rooms import see_other
+from apps.core.requests import HtmxRequest
+from apps.rooms.access import Visit, room_for
+from apps.rooms.models import type_of_viewer
+
+
+@dataclass(frozen=True)
+class MessageVisit:
+    """A message as one viewer sees it."""
+
+    visit: Visit
+    message: Message
+
+    @property
+    def may_edit(self) -> bool:
+        is_author = self.visit.is_member and self.message.author_id == self.visit.viewer.pk
+        return is_author and not self.message.is_deleted and not self.visit.room.is_archived
+
+    @property
+    def may_delete(self) -> bool:
+        may_moderate = self.visit.may_moderate and not self.message.is_deleted and not self.visit.room.is_archived
+        return self.may_edit or may_moderate
+
+    @property
+    def place(self) -> str:
+        """The message's address in the conversation."""
+        return f"{self.visit.room.get_absolute_url()}?at={self.message.seq}#message-{self.message.pk}"
+
+
+def message_for(viewer: type_of_viewer, slug: str, pk: int) -> MessageVisit:
+    """A message of a room that the viewer may see. Raises Http404."""
+    visit = room_for(viewer, slug)
+    message = get_object_or_404(Message.objects.select_related("author"), pk=pk, room=visit.room)
+    message.room = visit.room
+    return MessageVisit(visit, message)
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+async def message(request: HtmxRequest, slug: str, pk: int) -> HttpResponse:
+    """A message's own page: its permalink, and all that the viewer may do with it."""
+    visit = await sync_to_async(message_for)(request.user, slug, pk)
+    return render_message(request, visit, EditForm(initial={"body": visit.message.body}))
+
+
+def render_message(request: HtmxRequest, visit: MessageVisit, form: EditForm, status: int = 200) -> HttpResponse:
+    """The page, or for htmx its middle, which a dialog shows."""
+    template = "chat/message_actions.html" if request.htmx else "chat/message_page.html"
+    context = {"visit": visit, "message": visit.message, "room": visit.visit.room, "form": form}
+    return render(request, template, context, status=status)
+
+
+@require_POST
+@login_required
+async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
+    """Change the text of one's own message."""
+    visit = await sync_to_async(message_for)(request.user, slug, pk)
+    if not visit.may_edit:
+        raise PermissionDenied
+    form = EditForm(request.POST)
+    if form.is_valid():
+        try:
+            await sync_to_async(services.edit_message)(message=visit.message, body=form.cleaned_data["body"])
+        except services.MessageError as error:
+            form.add_error("body", str(error))
+    return render_message(request, visit, form, status=422) if form.errors else done(request, visit)
+
+
+@require_POST
+@login_required
+async def delete(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
+    """Delete one's own message, or as a moderator anybody's."""
+    visit = await sync_to_async(message_for)(request.user, slug, pk)
+    if visit.message.is_deleted:
+        return done(request, visit)
+    if not visit.may_delete:
+        raise PermissionDenied
+    try:
+        await sync_to_async(services.delete_message)(message=visit.message, deleter=visit.visit.member)
+    except services.MessageError as error:
+        form = EditForm(initial={"body": visit.message.body})
+        form.add_error(None, str(error))
+        return render_message(request, visit, form, status=422)
+    return done(request, visit)
+
+
+def done(request: HtmxRequest, visit: MessageVisit) -> HttpResponseBase:
+    """Back to the message in its room; htmx's page shows the change by its socket and only closes its dialog."""
+    if request.htmx:
+        return trigger_client_event(HttpResponse(status=204), "message-done")
+    return see_other(visit.place)

@@ -1,0 +1,32 @@
+// A panel with what was announced on this page, newest first. Its link leads to the page that has the same.
+
+const link = document.getElementById("announced-link");
+const template = document.getElementById("announced-template");
+const MOST = 50; // lines that are kept
+
+if (link && template && "popover" in HTMLElement.prototype) {
+  document.body.append(template.content);
+  const panel = document.getElementById("announced");
+  const list = panel.querySelector("ol");
+
+  document.addEventListener("announced", ({ detail }) => {
+    const line = document.createElement("li");
+    line.dir = "auto";
+    line.textContent = detail;
+    list.prepend(line);
+    if (list.children.length > MOST) list.lastElementChild.remove();
+    panel.querySelector(".empty").hidden = true;
+  });
+
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    panel.showPopover();
+    panel.querySelector("h2").focus();
+  });
+
+  panel.addEventListener("toggle", ({ newState }) => {
+    const isLost = !document.activeElement || document.activeElement === document.body;
+    if (newState === "closed" && (isLost || panel.contains(document.activeElement))) link.focus();
+  });
+}

@@ -1,0 +1,30 @@
+// Focus is never lost: where what had it is taken off the page or replaced, it goes to what has taken its place.
+
+let last = null;
+
+document.addEventListener("focusin", ({ target }) => {
+  const message = target.closest("[data-seq]");
+  const region = target.closest("#composer-region, #members-panel, .rooms-navigation");
+  last = { target, id: target.id, seq: Number(message?.dataset.seq ?? 0), region };
+});
+
+new MutationObserver(() => {
+  const isLost = !document.activeElement || document.activeElement === document.body;
+  if (!last || !isLost || last.target.isConnected) return;
+  (document.getElementById(last.id) ?? neighbour(last.seq) ?? inRegion(last.region) ?? document.getElementById("main")).focus({
+    preventScroll: true,
+  });
+}).observe(document.body, { childList: true, subtree: true });
+
+// The message that is nearest to where the number was.
+function neighbour(seq) {
+  if (!seq) return null;
+  const distance = (item) => Math.abs(Number(item.dataset.seq) - seq);
+  const items = Array.from(document.querySelectorAll("#messages [data-seq]"));
+  return items.sort((a, b) => distance(a) - distance(b))[0]?.querySelector("article");
+}
+
+function inRegion(region) {
+  if (!region?.isConnected) return null;
+  return region.querySelector("textarea, a[href], button, [tabindex]") ?? region;
+}

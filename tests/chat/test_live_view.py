@@ -1,0 +1,186 @@
+"""The page without scripts that does not end: who may open it, what it shows, when it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.test import AsyncClient
+
+from apps.accounts.models import User
+from apps.accounts.sign_ins import NOBODY
+from apps.chat import fragments
+from apps.chat.models import Message
+from apps.chat.streaming import HEARTBEAT, Stream, can_patch
+from apps.chat.views import live
+from apps.live import limits
+from apps.live.lines import MOST_UNREAD, Burst
+from apps.live.streams import StreamLine
+from apps.rooms.access import room_for
+from apps.rooms.models import Room
+from tests.conftest import Cast, client_of, say
+
+CHROMIUM = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+
+
+def stream_for(cast: Cast, user: User, *, patches: bool = True) -> Stream:
+    return Stream(room_for(user, cast.room.slug), patches=patches)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_may_read_the_room_may_read_it_live(cast: Cast) -> None:
+    statuses = cast.status_for_each(lambda client: client.head("/rooms/attic/live/").status_code)
+    assert statuses == {"anonymous": 404, "outsider": 404, "member": 200, "moderator": 200, "owner": 200}
+    assert client_of(cast.member).post("/rooms/attic/live/").status_code == 405
+    cast.open(Room.Access.PUBLIC)
+    assert client_of(None).head("/rooms/attic/live/").status_code == 200
+
+
+def test_only_who_may_write_gets_the_composer_for_the_frame(cast: Cast) -> None:
+    cast.open()
+    statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/composer/").status_code)
+    assert statuses == {"anonymous": 404, "outsider": 404, "member": 200, "moderator": 200, "owner": 200}
+
+
+def test_the_composers_page_and_no_other_may_stand_in_a_frame_of_ours(cast: Cast) -> None:
+    client = client_of(cast.member)
+    for path, ancestors in (("composer/", "'self'"), ("", "'none'")):
+        answer = client.get(f"/rooms/attic/{path}")
+        assert f"frame-ancestors {ancestors}" in answer.headers["Content-Security-Policy"]
+
+
+def test_posting_in_the_frame_leads_back_to_it(cast: Cast) -> None:
+    client = client_of(cast.member)
+    sent = {"body": "Hi", "client_id": "7f0e1f9e-0000-4000-8000-000000000001", "frame": ""}
+    answer = client.post("/rooms/attic/messages/", sent)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/rooms/attic/composer/?sent")
+    refused = client.post("/rooms/attic/messages/", sent | {"body": " "})
+    assert refused.status_code == 422
+    assert "frame-ancestors 'self'" in refused.headers["Content-Security-Policy"]
+    assert 'name="frame"' in refused.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("agent", "patches"),
+    [(CHROMIUM, True), (CHROMIUM.replace("156", "155"), False), ("Mozilla/5.0 Firefox/145.0", False), ("", False)],
+)
+def test_only_browsers_that_are_known_to_patch_are_sent_patches(agent: str, patches: bool) -> None:
+    assert can_patch(agent) is patches
+
+
+def test_a_change_is_shown_only_where_the_message_is(cast: Cast) -> None:
+    old, new = say(cast.room, cast.owner, "Old"), say(cast.room, cast.owner, "New")
+    stream = stream_for(cast, cast.member)
+    stream.first(fragments.message(new))
+    assert stream.more(fragments.changed_message(old)) == ""
+    assert '<template for="message-' in stream.more(fragments.changed_message(new))
+    assert stream.more(fragments.new_messages([new])) != ""
+    later = say(cast.room, cast.owner, "Later")
+    assert '<template for="more">' in stream.more(fragments.new_messages([later]))
+
+
+def test_a_message_with_lists_and_code_is_taken_whole(cast: Cast) -> None:
+    body = '- one\n- two\n\n> quote\n\n```html\n<li id="message-1" class="message"></article></li>\n```'
+    message = say(cast.room, cast.owner, body)
+    item = fragments.message(message)
+    stream = stream_for(cast, cast.member)
+    assert stream.more(fragments.new_messages([message])).count(item) == 1
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [("all", "owner: Hi @member"), ("mentions", "owner: Hi @member"), ("count", "1 new message"), ("off", "")],
+)
+def test_the_level_holds_without_scripts_too(cast: Cast, level: str, said: str) -> None:
+    cast.room.memberships.update(announces=level)
+    stream = stream_for(cast, cast.member)
+    found = stream.more(fragments.new_messages([say(cast.room, cast.owner, "Hi @member")]))
+    assert (f'<?start name="announced">{said}<?end>' in found) == bool(said)
+    assert "announced" not in stream.more(fragments.new_messages([say(cast.room, cast.member, "Own")]))
+
+
+def test_a_reader_that_does_not_read_is_cut() -> None:
+    line = StreamLine()
+    assert line.write(Burst(["x" * MOST_UNREAD]))
+    assert not line.write(Burst(["y"]))
+    assert line.code is not None
+
+
+# The page as it grows
+
+
+async def grow(cast: Cast, stream: Stream, language: str = "en") -> AsyncIterator[str]:
+    return live.show(stream, NOBODY, "127.0.0.1", language, "<beginning>")
+
+
+@pytest.fixture
+def short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages end soon."""
+    monkeypatch.setattr(live, "LIFE", 0.5)
+    monkeypatch.setattr(live, "PAUSE", 0.1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_shows_signs_of_life_and_ends_with_a_way_to_go_on(cast: Cast, short_lived: None) -> None:
+    async def read() -> list[str]:
+        stream = await sync_to_async(stream_for)(cast, cast.member)
+        return [part async for part in await grow(cast, stream)]
+
+    parts = asyncio.run(read())
+    assert parts[0] == "<beginning>"
+    assert set(parts[1:-1]) == {HEARTBEAT}
+    assert 3 <= len(parts[1:-1]) <= 6
+    assert 'href="/rooms/attic/live/"' in parts[-1]
+    assert parts[-1].endswith("</html>")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_ends_after_so_many_characters(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_CHARACTERS", 1)
+    monkeypatch.setattr(live, "PAUSE", 0.1)
+
+    async def read() -> list[str]:
+        stream = await sync_to_async(stream_for)(cast, cast.member)
+        return [part async for part in await grow(cast, stream)]
+
+    assert len(asyncio.run(read())) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_said_before_it_listens_is_not_missed(cast: Cast, short_lived: None) -> None:
+    async def read() -> list[str]:
+        stream = await sync_to_async(stream_for)(cast, cast.member)
+        page = await grow(cast, stream)
+        parts = [await anext(page)]
+        await sync_to_async(say)(cast.room, cast.owner, "In between")
+        return parts + [part async for part in page]
+
+    parts = asyncio.run(read())
+    assert sum("In between" in part for part in parts) == 1
+    assert Message.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_closed_page_is_forgotten(cast: Cast, short_lived: None) -> None:
+    async def leave() -> tuple[bool, bool]:
+        stream = await sync_to_async(stream_for)(cast, cast.member)
+        pages = [await grow(cast, stream) for _ in range(limits.MOST_STREAMS_FROM_AN_ADDRESS)]
+        for page in pages:
+            await anext(page)
+        before = limits.may_stream(None, "127.0.0.1")
+        for page in pages:
+            await page.aclose()  # type: ignore[attr-defined]
+        return before, limits.may_stream(None, "127.0.0.1")
+
+    assert asyncio.run(leave()) == (False, True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_third_view_of_a_person_is_refused(cast: Cast) -> None:
+    async def third() -> int:
+        client = AsyncClient()
+        await client.aforce_login(cast.member)
+        with limits.one_stream(cast.member.pk, ""), limits.one_stream(cast.member.pk, ""):
+            return (await client.get("/rooms/attic/live/")).status_code
+
+    assert asyncio.run(third()) == 429

@@ -1,0 +1,201 @@
+"""Where people stopped reading."""
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from apps.accounts.models import User
+from apps.chat import reading, services
+from apps.chat.views.rooms import SCRIPTS_RUN
+from apps.rooms import services as rooms
+from apps.rooms.access import Visit, room_for
+from tests.conftest import Cast, client_of, say
+
+
+def visit(cast: Cast, user: User) -> Visit:
+    """The room as they see it now."""
+    return room_for(user, cast.room.slug)
+
+
+def with_scripts(user: User) -> Client:
+    """A browser in which a page's scripts have run."""
+    client = client_of(user)
+    client.cookies[SCRIPTS_RUN] = "run"
+    return client
+
+
+def test_what_others_say_is_unread_and_what_one_says_oneself_is_not(cast: Cast) -> None:
+    for _ in range(3):
+        say(cast.room, cast.owner)
+    assert visit(cast, cast.member).unread_count == 3
+    assert visit(cast, cast.owner).unread_count == 0
+
+
+def test_edits_deletions_and_newcomers_do_not_count(cast: Cast) -> None:
+    first, second = say(cast.room, cast.owner), say(cast.room, cast.owner)
+    reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=second.seq)
+    services.edit_message(message=first, body="Other")
+    services.delete_message(message=second, deleter=cast.owner)
+    rooms.add_member(room=cast.room, user=cast.outsider)
+    assert visit(cast, cast.member).unread_count == 0
+    assert reading.first_unread(visit(cast, cast.member)) is None
+
+
+def test_reading_some_leaves_the_rest(cast: Cast) -> None:
+    said = [say(cast.room, cast.owner) for _ in range(5)]
+    reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=said[1].seq)
+    now = visit(cast, cast.member)
+    assert (now.unread_count, reading.first_unread(now)) == (3, said[2])
+
+
+def test_it_never_goes_back_nor_beyond_what_there_is(cast: Cast) -> None:
+    said = [say(cast.room, cast.owner) for _ in range(3)]
+    for seq in (said[2].seq, said[0].seq, 2**60):
+        reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=seq)
+    later = say(cast.room, cast.owner)
+    now = visit(cast, cast.member)
+    assert (now.unread_count, reading.first_unread(now)) == (1, later)
+
+
+def test_what_was_said_before_one_came_is_not_unread(cast: Cast) -> None:
+    say(cast.room, cast.owner)
+    rooms.add_member(room=cast.room, user=cast.outsider)
+    assert visit(cast, cast.outsider).unread_count == 0
+    say(cast.room, cast.owner)
+    assert visit(cast, cast.outsider).unread_count == 1
+
+
+def test_coming_again_keeps_where_one_stopped(cast: Cast) -> None:
+    say(cast.room, cast.owner)
+    rooms.add_member(room=cast.room, user=cast.member)
+    assert visit(cast, cast.member).unread_count == 1
+
+
+def test_who_only_reads_along_has_no_position(cast: Cast) -> None:
+    cast.open()
+    say(cast.room, cast.owner)
+    reading.mark_read(room=cast.room, user=cast.outsider, seq=1)
+    assert visit(cast, cast.outsider).unread_count == 0
+    assert client_of(cast.outsider).get("/rooms/attic/").status_code == 200
+
+
+# By page and by script
+
+
+def test_a_page_without_scripts_reads_what_it_shows(cast: Cast) -> None:
+    say(cast.room, cast.owner)
+    client = client_of(cast.member)
+    page = client.get("/rooms/attic/").content.decode()
+    assert 'id="first-unread"' in page
+    assert "<title>(1 unread) Attic" in page
+    assert 'id="first-unread"' not in client.get("/rooms/attic/").content.decode()
+
+
+def test_a_page_of_the_past_reads_up_to_there(cast: Cast) -> None:
+    said = [say(cast.room, cast.owner) for _ in range(60)]
+    client_of(cast.member).get(f"/rooms/attic/?before={said[10].seq}")
+    assert visit(cast, cast.member).unread_count == 50
+
+
+def test_where_scripts_run_the_page_itself_says_what_was_read(cast: Cast) -> None:
+    last = say(cast.room, cast.owner)
+    client = with_scripts(cast.member)
+    client.get("/rooms/attic/")
+    assert visit(cast, cast.member).unread_count == 1
+    assert client.post("/rooms/attic/read/", {"seq": last.seq}).status_code == 204
+    assert visit(cast, cast.member).unread_count == 0
+
+
+def test_the_line_and_its_link_lead_to_the_first_unread_message(cast: Cast) -> None:
+    said = [say(cast.room, cast.owner) for _ in range(60)]
+    page = with_scripts(cast.member).get("/rooms/attic/").content.decode()
+    assert 'id="first-unread"' not in page
+    assert f'href="/rooms/attic/?at={said[0].seq}#message-{said[0].pk}"' in page
+
+
+def test_members_say_what_they_have_read_and_nobody_else(cast: Cast) -> None:
+    statuses = cast.status_for_each(lambda client: client.post("/rooms/attic/read/", {"seq": 1}).status_code)
+    assert statuses == {"anonymous": 404, "outsider": 404, "member": 204, "moderator": 204, "owner": 204}
+    assert client_of(cast.member).get("/rooms/attic/read/").status_code == 405
+    cast.open()
+    assert client_of(cast.outsider).post("/rooms/attic/read/", {"seq": 1}).status_code == 403
+
+
+@pytest.mark.parametrize("seq", ["", "x", "-1", "9" * 30, "\x00"])
+def test_a_number_that_makes_no_sense_changes_nothing(cast: Cast, seq: str) -> None:
+    say(cast.room, cast.owner)
+    assert client_of(cast.member).post("/rooms/attic/read/", {"seq": seq}).status_code == 422
+    assert visit(cast, cast.member).unread_count == 1
+
+
+@pytest.mark.parametrize("messages", [1, 60])
+def test_reading_takes_a_fixed_number_of_queries(
+    cast: Cast, messages: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(messages):
+        last = say(cast.room, cast.owner)
+    client = with_scripts(cast.member)
+    # As without anything unread, and the first unread message.
+    with django_assert_num_queries(7):
+        client.get("/rooms/attic/")
+    # The session, the user, the room, the messages after that number, the position.
+    with django_assert_num_queries(5):
+        client.post("/rooms/attic/read/", {"seq": last.seq})
+
+
+def test_the_lists_of_rooms_count_in_words_with_one_query(
+    cast: Cast, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    say(cast.room, cast.owner)
+    for number in range(20):
+        room = rooms.create_room(owner=cast.owner, name=f"Room {number}", topic="", access="open")
+        rooms.add_member(room=room, user=cast.member)
+    client = client_of(cast.member)
+    with django_assert_num_queries(3):
+        page = client.get("/").content.decode()
+    assert '<span class="unread">1 unread</span>' in page
+    fragment = client.get("/?room=attic", headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in fragment
+    assert fragment.count("<li") == 22  # with the lobby
+    assert 'href="/rooms/attic/" aria-current="page"' in fragment
+
+
+# What is announced
+
+
+def test_only_members_choose_what_is_announced(cast: Cast) -> None:
+    cast.open()
+    statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/announcements/").status_code)
+    assert statuses == {"anonymous": 302, "outsider": 403, "member": 200, "moderator": 200, "owner": 200}
+    client = client_of(cast.member)
+    assert client.post("/rooms/attic/announcements/", {"announces": "off"}).status_code == 302
+    assert cast.room.memberships.get(user=cast.member).announces == "off"
+    assert cast.room.memberships.get(user=cast.owner).announces == "all"
+    assert 'data-announces="off"' in client.get("/rooms/attic/").content.decode()
+
+
+@pytest.mark.parametrize("level", ["", "loud"])
+def test_a_level_that_there_is_not_is_refused(cast: Cast, level: str) -> None:
+    response = client_of(cast.member).post("/rooms/attic/announcements/", {"announces": level})
+    assert response.status_code == 422
+    assert cast.room.memberships.get(user=cast.member).announces == "all"
+
+
+def test_the_last_fifty_are_listed_by_level_without_ones_own(cast: Cast) -> None:
+    for number in range(60):
+        say(cast.room, cast.owner, f"Number {number} & *more*")
+    say(cast.room, cast.owner, "For @member alone")
+    say(cast.room, cast.member, "My own")
+    client = client_of(cast.member)
+
+    def lines(level: str) -> list[str]:
+        client.post("/rooms/attic/announcements/", {"announces": level})
+        page = client.get("/rooms/attic/announcements/").content.decode()
+        return [part.partition("</li>")[0] for part in page.partition("<ol")[2].partition("</ol>")[0].split("<li>")[1:]]
+
+    everything = lines("all")
+    assert len(everything) == 50
+    assert "<bdi>owner</bdi>: <bdi>For @member alone</bdi>" in everything[0]
+    assert "<bdi>Number 59 &amp; more</bdi>" in everything[1]
+    assert len(lines("mentions")) == 1
+    assert lines("off") == []
