@@ -116,13 +116,13 @@ class Person:
 
     def markup(self) -> list[str]:
         """The messages' markup, in order."""
-        script = "() => Array.from(document.querySelectorAll('#messages > li'), (item) => item.outerHTML)"
+        script = "() => Array.from(document.querySelectorAll('#messages > .message'), (item) => item.outerHTML)"
         found: list[str] = self.page.evaluate(script)
         return found
 
     def markup_ids(self) -> list[str]:
         """The messages' ids, in order; works without JavaScript in the page."""
-        items = self.page.locator("#messages > li")
+        items = self.page.locator("#messages > .message")
         return [items.nth(number).get_attribute("id") or "" for number in range(items.count())]
 
     def expect_message(self, text: str) -> None:

@@ -43,7 +43,7 @@ def hold_conversation(ada: Person, bob: Person, cleo: Person) -> None:
     cleo.page.reload()
     said = ["Shall we play tonight?", "Yes, at eight.", "May I watch?", "Of course.", "Bring a board."]
     for one in (ada, bob, cleo):
-        expect(one.page.locator("#messages > li")).to_have_count(len(said))
+        expect(one.page.locator("#messages > .message")).to_have_count(len(said))
         assert one.bodies() == said
     ada.expect_nothing_pending()
 

@@ -110,10 +110,10 @@ def test_scrolling_up_loads_older_messages_and_keeps_the_place(
     site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-005")
-    items = page.locator("#messages > li")
+    items = page.locator("#messages > .message")
     expect(items).to_have_count(50)
     expect(items.last).to_be_in_viewport()
-    top = page.locator("#messages > li").first
+    top = page.locator("#messages > .message").first
     top_id = top.get_attribute("id")
     top.scroll_into_view_if_needed()
     expect(items).to_have_count(100)
@@ -122,7 +122,7 @@ def test_scrolling_up_loads_older_messages_and_keeps_the_place(
     expect(page.get_by_text("This is where Room 005 begins.")).to_be_visible()
     expect(items).to_have_count(120)
     sequence = [
-        int(seq) for seq in page.eval_on_selector_all("#messages > li", "all => all.map(one => one.dataset.seq)")
+        int(seq) for seq in page.eval_on_selector_all("#messages > .message", "all => all.map(one => one.dataset.seq)")
     ]
     assert sequence == sorted(set(sequence))
 
@@ -131,7 +131,7 @@ def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[st
     site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.go("/rooms/room-005/?after=0")
-    first = page.locator("#messages > li").first
+    first = page.locator("#messages > .message").first
     name = first.get_attribute("id")
     first.locator(".meta a").click()
     page.get_by_role("dialog").get_by_role("link", name="See it in the conversation").click()
@@ -145,7 +145,7 @@ def test_what_one_reads_stays_in_place_when_something_new_arrives(
     site.populate(users=6, rooms=5, messages=600)
     pair = Pair(person, site, keys, "room-005")
     page = pair.two.page
-    reading = page.locator("#messages > li").nth(20)
+    reading = page.locator("#messages > .message").nth(20)
     reading.scroll_into_view_if_needed()
     before = reading.bounding_box()
     for number in range(5):
@@ -190,7 +190,7 @@ def test_sending_shows_at_once_clears_the_box_and_keeps_the_focus(
           box.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true, cancelable: true}));
           return new Promise((resolve) => setTimeout(() => resolve([
             box.value, document.activeElement === box,
-            document.querySelectorAll("#pending > li, #messages > li").length,
+            document.querySelectorAll("#pending > li, #messages > .message").length,
           ])));
         }"""
     )
@@ -276,7 +276,7 @@ def test_two_hundred_messages_posted_while_a_page_is_cut_off_arrive_in_order(
     expect(pair.two.page.locator("#connection-status")).to_contain_text("Not live")
     say_so_many(pair.one, 200)
     pair.two.context.set_offline(False)
-    expect(pair.two.page.locator("#messages > li")).to_have_count(201, timeout=RECONNECTED)
+    expect(pair.two.page.locator("#messages > .message")).to_have_count(201, timeout=RECONNECTED)
     assert pair.two.bodies() == ["Before"] + [f"Number {number}" for number in range(1, 201)]
     expect(pair.two.page.locator("#connection-status")).to_be_hidden()
     assert pair.two.markup() == pair.one.markup()
@@ -291,7 +291,7 @@ def test_who_missed_a_thousand_messages_gets_the_newest_and_scrolls_back_for_the
     site.stop()
     site.populate(users=2, rooms=1, messages=1003)
     site.start()
-    items = page.locator("#messages > li")
+    items = page.locator("#messages > .message")
     expect(items).to_have_count(50, timeout=RECONNECTED)
     live = ada.markup()
     ada.write("Here again")
@@ -325,7 +325,7 @@ def test_a_server_killed_in_mid_conversation_loses_and_doubles_nothing(
     expect(pair.one.page.locator("#pending > li")).to_have_count(1)
     site.start()
     for each in (pair.one, pair.two):
-        expect(each.page.locator("#messages > li")).to_have_count(3, timeout=RECONNECTED)
+        expect(each.page.locator("#messages > .message")).to_have_count(3, timeout=RECONNECTED)
         expect(each.page.locator("#connection-status")).to_be_hidden(timeout=RECONNECTED)
         each.expect_nothing_pending()
     pair.one.write("After")

@@ -205,7 +205,7 @@ def test_who_goes_leaves_no_name_behind_on_open_pages(come: type_of_join) -> Non
     tim.post("Tim was here")
     uma = come("uma", javascript=True).sign_up()
     page = uma.open_room("lobby")
-    message = page.locator("#messages > li", has_text="Tim was here")
+    message = page.locator("#messages > .message", has_text="Tim was here")
     expect(message.locator("bdi")).to_have_text("tim")
     tim.go("/accounts/delete/")
     confirm_password(tim.page)

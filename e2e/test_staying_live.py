@@ -199,7 +199,7 @@ def test_a_page_that_is_open_for_long_lets_the_oldest_messages_go_and_brings_the
     say_so_many(bob, 420)
     bob.expect_message("Number 420")
     ada.expect_message("Number 420")
-    items = page.locator("#messages > li")
+    items = page.locator("#messages > .message")
     assert 200 <= items.count() <= 400
     assert ada.bodies()[-200:] == [f"Number {number}" for number in range(221, 421)]
     count = items.count()

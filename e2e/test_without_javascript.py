@@ -75,7 +75,7 @@ def test_one_reads_all_of_a_long_conversation(ada: Person) -> None:
 
 def test_the_newest_message_and_the_composer_are_in_view(ada: Person) -> None:
     page = ada.go("/rooms/room-001/")
-    expect(page.locator("#messages > li").last).to_be_in_viewport()
+    expect(page.locator("#messages > .message").last).to_be_in_viewport()
     expect(page.locator("#composer-body")).to_be_in_viewport(ratio=1)
 
 
