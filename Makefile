@@ -1,5 +1,5 @@
 # The commands of this project; README.md says what they do.
-.PHONY: run test bench lint format requirements
+.PHONY: run test bench lint format requirements messages
 
 PORT ?= 8000
 export PORT
@@ -71,6 +71,13 @@ format:
 bench:
 	$(call install,test)
 	@$(PYTHON) -m bench
+
+# Brings the catalogues in config/locale up to date with the texts in the code, and compiles them (docs/translating.md).
+messages:
+	$(call install,test)
+	$(PYTHON) manage.py makemessages --all --no-obsolete --add-location file --ignore .venv --ignore var --ignore tests --ignore e2e --ignore bench
+	$(PYTHON) manage.py makemessages --all --no-obsolete --add-location file --domain djangojs --ignore .venv --ignore var --ignore static/vendor
+	$(PYTHON) manage.py compilemessages --ignore .venv --verbosity 0
 
 # Compiles requirements/*.in to the hashed lists; for every platform and Python that the site runs on.
 requirements:

@@ -36,6 +36,11 @@ def postgres_folder() -> Path | None:
     return folders[-1] if folders and (folders[-1] / "initdb").exists() else None
 
 
+def translator() -> str | None:
+    """The program that finds the texts to translate."""
+    return shutil.which("xgettext")
+
+
 @dataclass(frozen=True)
 class Need:
     """Something to find, and how the two package managers call it."""
@@ -49,6 +54,7 @@ class Need:
 NEEDS = [
     Need("Chromium", browser, "chromium", None),
     Need("Redis", redis_server, "redis-server", "redis"),
+    Need("gettext", translator, "gettext", "gettext"),
     Need("PostgreSQL", postgres_folder, "postgresql", "postgresql@17"),
 ]
 

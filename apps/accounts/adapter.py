@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from apps.accounts import invitations, services
 from apps.accounts.models import User
@@ -51,9 +52,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             invitations.accept_stashed(request, user)
         except invitations.InvitationError as error:
             if settings.SIGNUP == "invite" and not user.is_site_owner:
-                page = problem(request, 403, "This invitation is not good any more", str(error))
+                page = problem(request, 403, _("This invitation is not good any more"), str(error))
                 raise ImmediateHttpResponse(page) from None
-            messages.warning(request, f"Your invitation is not good any more. {error}")
+            messages.warning(request, _("Your invitation is not good any more. %(reason)s") % {"reason": error})
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """The name as it will be stored. Raises ValidationError; with `shallow` it asks no database."""
@@ -66,8 +67,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             super().send_mail(template_prefix, email, context | on_site | {"current_site": SiteName})
         except (SMTPException, OSError) as error:
             logger.error("Mail cannot be sent: %s", error)
-            advice = "Please try again in a while. If it goes on, tell whoever runs this site."
-            page = problem(self.request, 503, "The mail could not be sent", advice)
+            advice = _("Please try again in a while. If it goes on, tell whoever runs this site.")
+            page = problem(self.request, 503, _("The mail could not be sent"), advice)
             raise ImmediateHttpResponse(page) from error
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:

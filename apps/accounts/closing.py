@@ -2,6 +2,7 @@
 
 from django.db import transaction
 from django.dispatch import Signal
+from django.utils.translation import gettext as _
 
 from apps.accounts import services
 from apps.accounts.models import FormerUsername, User
@@ -30,7 +31,7 @@ def close_account(*, user: User, delete_messages: bool, heir: User | None) -> No
     services.lock_roles()
     if needs_heir(user):
         if heir is None:
-            raise services.AccountError("A site needs an owner. Say who owns it after you.")
+            raise services.AccountError(_("A site needs an owner. Say who owns it after you."))
         services.set_role(user=heir, role=User.Role.OWNER)
     account_closing.send(sender=User, user=user, delete_messages=delete_messages)
     FormerUsername.objects.get_or_create(digest=user.name_digest)

@@ -2,6 +2,8 @@
 
 import re
 
+from django.utils.translation import gettext as _
+
 # Browsers name those that they descend from too, so the order counts.
 BROWSERS = [
     ("Edge", r"\bEdg(?:e|A|iOS)?/"),
@@ -22,6 +24,6 @@ SYSTEMS = [
 
 def device_of(user_agent: str) -> str:
     """A few words such as "Firefox on Linux"."""
-    browser = next((name for name, pattern in BROWSERS if re.search(pattern, user_agent)), "A browser")
+    browser = next((name for name, pattern in BROWSERS if re.search(pattern, user_agent)), _("A browser"))
     system = next((name for name, pattern in SYSTEMS if pattern in user_agent), "")
-    return f"{browser} on {system}" if system else browser
+    return _("%(browser)s on %(system)s") % {"browser": browser, "system": system} if system else browser

@@ -13,12 +13,14 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import TextChoices
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from apps.accounts import names, pictures, services
 from apps.accounts.models import User
 from apps.core.forms import OneLineField, PlainTextField
 
-USERNAME_HINT = "Letters and digits, with . _ + - between them. Others see it, and you may sign in with it."
+USERNAME_HINT = _("Letters and digits, with . _ + - between them. Others see it, and you may sign in with it.")
 NAME_BOX = {"autocapitalize": "none", "spellcheck": "false"}
 
 
@@ -29,7 +31,7 @@ class LoginForm(AllauthLoginForm):  # type: ignore[misc]  # allauth has no types
         super().__init__(*args, **kwargs)
         # The field takes a name or an address; as "email" a password manager would not offer the name it keeps.
         self.fields["login"].widget.attrs |= {"autocomplete": "username", **NAME_BOX}
-        self.fields["login"].label = "User name or e-mail address"
+        self.fields["login"].label = _("User name or e-mail address")
         drop_placeholders(self)
 
 
@@ -58,10 +60,13 @@ def drop_placeholders(form: forms.Form) -> None:
 def describe_sign_up(form: forms.Form) -> None:
     """What the two forms say about their fields."""
     form.fields["username"].help_text = USERNAME_HINT
+    if "email" in form.fields:
+        # Without "(optional)", which every field says that is.
+        form.fields["email"].label = _("Email")
     form.fields["username"].widget.attrs |= NAME_BOX
     drop_placeholders(form)
     if settings.SENDS_MAIL:
-        form.fields["email"].help_text = "You are sent a code to confirm it."
+        form.fields["email"].help_text = _("You are sent a code to confirm it.")
 
 
 class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # allauth has no types
@@ -70,19 +75,19 @@ class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # alla
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not settings.SENDS_MAIL:
-            self.fields["email"].help_text = "This site sends no mail. Whoever runs it finds the link in its log."
+            self.fields["email"].help_text = _("This site sends no mail. Whoever runs it finds the link in its log.")
 
 
 @cache
-def time_zones() -> list[tuple[str, Any]]:
+def time_zones() -> list[tuple[Any, Any]]:
     """The world's time zones by continent, for a select; first of all the site's own."""
     areas: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(available_timezones()):
-        area, _, place = name.partition("/")
+        area, place = name.partition("/")[::2]
         # Else they are old names of others, or like Etc/GMT+5 nobody's.
         if place and area not in {"Etc", "SystemV", "US", "Canada", "Brazil", "Chile", "Mexico", "posix", "right"}:
             areas.setdefault(area, []).append((name, place.replace("_", " ").replace("/", ", ")))
-    return [("", f"The site’s own ({settings.TIME_ZONE})"), ("UTC", "UTC"), *areas.items()]
+    return [("", format_lazy(_("The site’s own ({zone})"), zone=settings.TIME_ZONE)), ("UTC", "UTC"), *areas.items()]
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -91,23 +96,29 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     display_name = OneLineField(
         max_length=60,
         required=False,
-        label="Name",
-        help_text="What others call you. Without one, it is your user name.",
+        label=_("Name"),
+        help_text=_("What others call you. Without one, it is your user name."),
     )
-    pronouns = OneLineField(max_length=30, required=False, help_text="For example: she/her.")
+    pronouns = OneLineField(max_length=30, required=False, label=_("Pronouns"), help_text=_("For example: she/her."))
     about = PlainTextField(
         max_length=500,
         required=False,
-        label="About you",
+        label=_("About you"),
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="A few sentences.",
+        help_text=_("A few sentences."),
     )
     time_zone = forms.ChoiceField(
-        choices=time_zones, required=False, help_text="Messages show the time that it is there."
+        label=_("Time zone"),
+        choices=time_zones,
+        required=False,
+        help_text=_("Messages show the time that it is there."),
     )
 
     language = forms.ChoiceField(
-        choices=[("", "The browser’s"), *settings.LANGUAGES], required=False, help_text="What this site speaks to you."
+        label=_("Language"),
+        choices=[("", _("The browser’s")), *settings.LANGUAGES],
+        required=False,
+        help_text=_("What this site speaks to you."),
     )
 
     class Meta:
@@ -121,7 +132,9 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_display_name(self) -> str:
         name = names.normalized(self.cleaned_data["display_name"])
         if name and services.name_is_taken(name, self.instance):
-            raise ValidationError("This is somebody else’s user name, or looks like it. Choose another.", code="taken")
+            raise ValidationError(
+                _("This is somebody else’s user name, or looks like it. Choose another."), code="taken"
+            )
         names.check_marks(name)
         return name
 
@@ -130,7 +143,7 @@ class UsernameForm(forms.ModelForm):  # type: ignore[type-arg]
     """Another user name."""
 
     username = PlainTextField(
-        label="User name",
+        label=_("User name"),
         help_text=USERNAME_HINT,
         widget=forms.TextInput(attrs={"autocomplete": "username", **NAME_BOX}),
     )
@@ -147,10 +160,11 @@ class PictureForm(forms.Form):
     """A picture of oneself. When valid, `sizes` has it small and large."""
 
     picture = forms.FileField(
+        label=_("Picture"),
         allow_empty_file=True,
-        help_text="JPEG, PNG, WebP or GIF, 5 MB at most. Its middle square is shown.",
+        help_text=_("JPEG, PNG, WebP or GIF, 5 MB at most. Its middle square is shown."),
         widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/gif"}),
-        error_messages={"required": "Choose a file first."},
+        error_messages={"required": _("Choose a file first.")},
     )
     sizes: tuple[bytes, bytes]
 
@@ -169,33 +183,39 @@ class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = [*choices, "says_sent", "says_changes", "letter_keys", "sounds"]
         widgets = dict.fromkeys(choices, forms.RadioSelect)
         labels = {
-            "theme": "Colours",
-            "text_size": "Text",
-            "density": "Messages",
-            "motion": "Movement",
-            "enter_key": "The Enter key",
-            "reading_order": "Order in which a message is read out",
-            "says_sent": "Say “Sent” when my own message is stored",
-            "says_changes": "Say when messages are edited or deleted",
-            "letter_keys": "Letters move in a room: J, K, U, R and ?",
-            "sounds": "Play a sound for a new message",
+            "theme": _("Colours"),
+            "text_size": _("Text"),
+            "density": _("Messages"),
+            "motion": _("Movement"),
+            "clock": _("Clock"),
+            "enter_key": _("The Enter key"),
+            "reading_order": _("Order in which a message is read out"),
+            "says_sent": _("Say “Sent” when my own message is stored"),
+            "says_changes": _("Say when messages are edited or deleted"),
+            "letter_keys": _("Letters move in a room: J, K, U, R and ?"),
+            "sounds": _("Play a sound for a new message"),
         }
         help_texts = {
-            "reading_order": "By a screen reader, also when a new message is announced.",
-            "letter_keys": "Switch this off if you speak to your computer, or press letters by accident.",
-            "sounds": "In a room that is open in another tab or window.",
+            "reading_order": _("By a screen reader, also when a new message is announced."),
+            "letter_keys": _("Switch this off if you speak to your computer, or press letters by accident."),
+            "sounds": _("In a room that is open in another tab or window."),
         }
 
 
 class InvitationForm(forms.Form):
     """Make a link that lets people in."""
 
-    note = OneLineField(max_length=80, required=False, label="For whom", help_text="Only for the list of invitations.")
+    note = OneLineField(
+        max_length=80, required=False, label=_("For whom"), help_text=_("Only for the list of invitations.")
+    )
     most_uses = forms.IntegerField(
-        min_value=1, max_value=1000, initial=1, label="How many people may use it", help_text="From 1 to 1000."
+        min_value=1, max_value=1000, initial=1, label=_("How many people may use it"), help_text=_("From 1 to 1000.")
     )
     days = forms.TypedChoiceField(
-        coerce=int, initial=7, label="Good for", choices=[(1, "1 day"), (7, "7 days"), (30, "30 days"), (365, "1 year")]
+        coerce=int,
+        initial=7,
+        label=_("Good for"),
+        choices=[(1, _("1 day")), (7, _("7 days")), (30, _("30 days")), (365, _("1 year"))],
     )
 
 
@@ -209,21 +229,23 @@ class DeleteAccountForm(forms.Form):
     """Confirm that one's account goes, and say what becomes of one's messages."""
 
     class Messages(TextChoices):
-        KEEP = "keep", "Stay, under the name “Deleted account”"
-        DELETE = "delete", "Go too; that there were messages stays visible"
+        KEEP = "keep", _("Stay, under the name “Deleted account”")
+        DELETE = "delete", _("Go too; that there were messages stays visible")
 
     messages = forms.ChoiceField(
-        label="Your messages",
+        label=_("Your messages"),
         choices=Messages.choices,
         widget=forms.RadioSelect,
         initial=Messages.KEEP,
     )
     heir = PlainTextField(
-        label="Who owns the site after you",
-        help_text="The user name of somebody with an account here. You are the only owner, and a site needs one.",
+        label=_("Who owns the site after you"),
+        help_text=_("The user name of somebody with an account here. You are the only owner, and a site needs one."),
         widget=forms.TextInput(attrs={"autocomplete": "off", **NAME_BOX}),
     )
-    username = PlainTextField(label="Your user name", widget=forms.TextInput(attrs={"autocomplete": "off", **NAME_BOX}))
+    username = PlainTextField(
+        label=_("Your user name"), widget=forms.TextInput(attrs={"autocomplete": "off", **NAME_BOX})
+    )
 
     def __init__(self, *args: Any, user: User, needs_heir: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -235,11 +257,11 @@ class DeleteAccountForm(forms.Form):
     def clean_heir(self) -> User:
         heir = services.account_named(self.cleaned_data["heir"])
         if heir is None or heir == self.user:
-            raise ValidationError("Nobody else here has this user name. Check how it is written.", code="unknown")
+            raise ValidationError(_("Nobody else here has this user name. Check how it is written."), code="unknown")
         return heir
 
     def clean_username(self) -> str:
         username: str = self.cleaned_data["username"].strip()
         if username.casefold() != self.user.username.casefold():
-            raise ValidationError("This is not your user name, so nothing was deleted.", code="mismatch")
+            raise ValidationError(_("This is not your user name, so nothing was deleted."), code="mismatch")
         return username

@@ -8,6 +8,7 @@ from django.db.models import F, QuerySet
 from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import Invitation, User
 from apps.accounts.sign_ins import digest as digest_of
@@ -30,7 +31,9 @@ def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses:
     Raises InvitationError for somebody who has too many of them.
     """
     if usable().filter(made_by=made_by).count() >= MOST_USABLE:
-        raise InvitationError(f"You have {MOST_USABLE} invitations that are still good. Revoke some of them first.")
+        raise InvitationError(
+            _("You have %(count)d invitations that are still good. Revoke some of them first.") % {"count": MOST_USABLE}
+        )
     token = secrets.token_urlsafe(32)
     Invitation.objects.create(
         digest=digest_of(token),
@@ -84,7 +87,7 @@ def accept(*, digest: str, user: User) -> Invitation:
     # The row lock makes the last use go to one of two people who come at once.
     invitation = usable().select_for_update(of=("self",)).filter(digest=digest).first()
     if invitation is None:
-        raise InvitationError("It has expired, was revoked, or has been used up. Ask for a new one.")
+        raise InvitationError(_("It has expired, was revoked, or has been used up. Ask for a new one."))
     invitation.uses += 1
     invitation.save(update_fields=["uses"])
     invitation_accepted.send(sender=Invitation, invitation=invitation, user=user)

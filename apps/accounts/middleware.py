@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.accounts.second_factor import lacks_one
@@ -47,5 +48,5 @@ def staff_elsewhere(request: HttpRequest) -> User | None:
 
 def to_second_factor(request: HttpRequest) -> HttpResponseBase:
     """The way there, with the reason."""
-    messages.warning(request, "Owners and moderators of this site need a second factor. Set one up to go on.")
+    messages.warning(request, _("Owners and moderators of this site need a second factor. Set one up to go on."))
     return redirect("mfa_index")

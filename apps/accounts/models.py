@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.names import look_alike_digest
 
@@ -21,42 +23,42 @@ class User(AbstractUser):
     """
 
     class Role(models.TextChoices):
-        OWNER = "owner", "Owner"
-        MODERATOR = "moderator", "Moderator"
-        MEMBER = "member", "Member"
+        OWNER = "owner", _("Owner")
+        MODERATOR = "moderator", _("Moderator")
+        MEMBER = "member", _("Member")
 
     class Theme(models.TextChoices):
-        SYSTEM = "", "As the system has it"
-        LIGHT = "light", "Light"
-        DARK = "dark", "Dark"
-        CONTRAST = "contrast", "High contrast"
+        SYSTEM = "", _("As the system has it")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+        CONTRAST = "contrast", _("High contrast")
 
     class TextSize(models.TextChoices):
-        SMALL = "small", "Smaller"
-        NORMAL = "", "As the browser has it"
-        LARGE = "large", "Larger"
-        LARGEST = "largest", "Largest"
+        SMALL = "small", _("Smaller")
+        NORMAL = "", _("As the browser has it")
+        LARGE = "large", _("Larger")
+        LARGEST = "largest", _("Largest")
 
     class Density(models.TextChoices):
-        ROOMY = "", "Roomy"
-        COMPACT = "compact", "Compact"
+        ROOMY = "", _("Roomy")
+        COMPACT = "compact", _("Compact")
 
     class Clock(models.TextChoices):
-        HOURS_24 = "", "24 hours: 15:30"
-        HOURS_12 = "12", "12 hours: 3:30 p.m."
+        HOURS_24 = "", _("24 hours: 15:30")
+        HOURS_12 = "12", _("12 hours: 3:30 p.m.")
 
     class EnterKey(models.TextChoices):
-        SENDS = "", "Sends the message; Shift and Enter makes a new line"
-        NEW_LINE = "line", "Makes a new line; Ctrl and Enter sends the message"
+        SENDS = "", _("Sends the message; Shift and Enter makes a new line")
+        NEW_LINE = "line", _("Makes a new line; Ctrl and Enter sends the message")
 
     class Motion(models.TextChoices):
-        SYSTEM = "", "As the system has it"
-        REDUCED = "reduced", "Reduced"
+        SYSTEM = "", _("As the system has it")
+        REDUCED = "reduced", _("Reduced")
 
     class ReadingOrder(models.TextChoices):
-        AUTHOR_FIRST = "", "Author, text, time"
-        TEXT_FIRST = "text", "Text, author, time"
-        TIME_FIRST = "time", "Time, author, text"
+        AUTHOR_FIRST = "", _("Author, text, time")
+        TEXT_FIRST = "text", _("Text, author, time")
+        TIME_FIRST = "time", _("Time, author, text")
 
     role = models.CharField(max_length=16, choices=Role, default=Role.MEMBER)
     # Unique, so that nobody can be taken for somebody else.
@@ -88,7 +90,7 @@ class User(AbstractUser):
             models.UniqueConstraint(
                 Lower("username"),
                 name="username_unique_without_case",
-                violation_error_message="Somebody has this user name already.",
+                violation_error_message=_("Somebody has this user name already."),
             ),
         ]
 
@@ -188,7 +190,7 @@ class Invitation(models.Model):
     def ending(self) -> str:
         """Why it lets nobody in any more; empty while it does."""
         if self.revoked_at:
-            return "revoked"
+            return gettext("revoked")
         if self.uses >= self.most_uses:
-            return "used up"
-        return "" if self.expires_at > timezone.now() and self.made_by.is_active else "expired"
+            return gettext("used up")
+        return "" if self.expires_at > timezone.now() and self.made_by.is_active else gettext("expired")

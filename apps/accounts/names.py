@@ -6,6 +6,7 @@ import unicodedata
 
 from confusable_homoglyphs.confusables import confusables_data
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 MOST_CHARACTERS = 40
 MOST_MARKS = 2  # that may stand on one letter; more of them run over the lines above and below
@@ -41,13 +42,18 @@ def prototype(letter: str) -> str:
 def check_characters(name: str) -> None:
     """Raises ValidationError for a normalized name that is too long or has something in it that no name has."""
     if len(name) > MOST_CHARACTERS:
-        raise ValidationError(f"A user name has at most {MOST_CHARACTERS} characters.", code="too_long")
+        raise ValidationError(
+            _("A user name has at most %(count)d characters."), code="too_long", params={"count": MOST_CHARACTERS}
+        )
     categories = "".join(unicodedata.category(letter)[0] for letter in name)
     if any(
         kind not in "LMN" and letter not in ".+-_" for letter, kind in zip(name, categories, strict=True)
     ) or categories[:1] not in {"L", "N"}:
         raise ValidationError(
-            "A user name has letters and digits and may have . _ + - between them; it begins with a letter or a digit.",
+            _(
+                "A user name has letters and digits and may have . _ + - between them;"
+                " it begins with a letter or a digit."
+            ),
             code="characters",
         )
     check_marks(name)
@@ -56,4 +62,4 @@ def check_characters(name: str) -> None:
 def check_marks(name: str) -> None:
     """Raises ValidationError for a name with letters that carry more marks than any language needs."""
     if re.search("M" * (MOST_MARKS + 1), "".join(unicodedata.category(letter)[0] for letter in name)):
-        raise ValidationError("A letter of this name carries too many marks. Leave some out.", code="marks")
+        raise ValidationError(_("A letter of this name carries too many marks. Leave some out."), code="marks")

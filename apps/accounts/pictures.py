@@ -9,6 +9,7 @@ from typing import IO
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 from PIL import Image, ImageOps
 
 from apps.accounts.models import Picture, User
@@ -30,7 +31,9 @@ def square_sizes(file: IO[bytes], size: int) -> tuple[bytes, bytes]:
     Raises ValidationError for what is too large or no picture of a kind that is taken.
     """
     if size > MOST_BYTES:
-        raise ValidationError("The picture has more than 5 MB. Choose a smaller one, or scale it down.", code="bytes")
+        raise ValidationError(
+            _("The picture has more than 5 MB. Choose a smaller one, or scale it down."), code="bytes"
+        )
     refuse_two_formats_in_one(file)
     picture = decoded(file)
     return encoded(picture, SMALL), encoded(picture, LARGE)
@@ -42,7 +45,10 @@ def refuse_two_formats_in_one(file: IO[bytes]) -> None:
     file.seek(0)
     if is_other:
         raise ValidationError(
-            "This file holds something else beside a picture. Open it in an image program, save it anew and send that.",
+            _(
+                "This file holds something else beside a picture."
+                " Open it in an image program, save it anew and send that."
+            ),
             code="polyglot",
         )
 
@@ -56,7 +62,7 @@ def decoded(file: IO[bytes]) -> Image.Image:
             # Known from the header: a bomb goes off only when it is decoded.
             if image.width * image.height > MOST_PIXELS:
                 raise ValidationError(
-                    "The picture has more than 30 megapixels. Scale it down and send it again.", code="pixels"
+                    _("The picture has more than 30 megapixels. Scale it down and send it again."), code="pixels"
                 )
             if image.format == "JPEG":
                 image.draft("RGB", (2 * LARGE, 2 * LARGE))
@@ -65,10 +71,10 @@ def decoded(file: IO[bytes]) -> Image.Image:
     except ValidationError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ValidationError("The picture is too large to be opened. Scale it down.", code="pixels") from None
+        raise ValidationError(_("The picture is too large to be opened. Scale it down."), code="pixels") from None
     except Exception:  # decoders raise whatever they like
         raise ValidationError(
-            "This file cannot be read as a picture. Send a JPEG, PNG, WebP or GIF.", code="unreadable"
+            _("This file cannot be read as a picture. Send a JPEG, PNG, WebP or GIF."), code="unreadable"
         ) from None
 
 

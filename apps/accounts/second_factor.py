@@ -3,6 +3,8 @@
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.db.models import QuerySet
+from django.utils.html import escape
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import SiteRules, User
 
@@ -16,8 +18,9 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no typ
 
     def build_totp_svg(self, url: str) -> str:
         """The QR code as an element of the page: the security policy loads no picture from an address of data."""
-        _, _, svg = super().build_totp_svg(url).partition("<svg ")
-        return f'<svg class="picture" role="img" aria-label="QR code of the secret below" {svg}'
+        svg = super().build_totp_svg(url).partition("<svg ")[2]
+        label = escape(_("QR code of the secret below"))
+        return f'<svg class="picture" role="img" aria-label="{label}" {svg}'
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
         """Not the last one of somebody who must have one."""

@@ -4,6 +4,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Case, IntegerField, Q, QuerySet, When
+from django.utils.translation import gettext as _
 
 from apps.accounts import names
 from apps.accounts.models import FormerUsername, User
@@ -41,7 +42,7 @@ def change_role(*, user: User, role: str) -> None:
     lock_roles()
     owners = User.objects.filter(role=User.Role.OWNER, is_active=True)
     if role != User.Role.OWNER and not owners.exclude(pk=user.pk).exists():
-        raise AccountError("A site needs an owner. Make somebody else an owner first.")
+        raise AccountError(_("A site needs an owner. Make somebody else an owner first."))
     set_role(user=user, role=role)
 
 
@@ -69,7 +70,7 @@ def clean_username(username: str, *, user: User | None = None, only_characters: 
     names.check_characters(name)
     if not only_characters and name_is_taken(name, user):
         raise ValidationError(
-            "Somebody here has this user name, or one that looks like it. Choose another.", code="username_taken"
+            _("Somebody here has this user name, or one that looks like it. Choose another."), code="username_taken"
         )
     return name
 

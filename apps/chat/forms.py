@@ -20,9 +20,11 @@ class BodyField(PlainTextField):
             max_length=MOST_CHARACTERS,
             widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"}),
             error_messages={
-                "required": "Write something first.",
-                "max_length": "A message has at most %(limit_value)d characters; this one has %(show_value)d."
-                " Shorten it, or send it in parts.",
+                "required": _("Write something first."),
+                "max_length": _(
+                    "A message has at most %(limit_value)d characters; this one has %(show_value)d."
+                    " Shorten it, or send it in parts."
+                ),
             },
             **kwargs,
         )
@@ -36,12 +38,12 @@ class BodyField(PlainTextField):
 class MessageForm(forms.Form):
     """A new message."""
 
-    body = BodyField(label="Message")
+    body = BodyField(label=_("Message"))
     client_id = forms.UUIDField(
         widget=forms.HiddenInput,
         error_messages={
-            "required": "The page is out of date. Reload it and send again.",
-            "invalid": "The page is out of date. Reload it and send again.",
+            "required": _("The page is out of date. Reload it and send again."),
+            "invalid": _("The page is out of date. Reload it and send again."),
         },
     )
 
@@ -70,4 +72,4 @@ class AnnouncementsForm(forms.Form):
 class EditForm(forms.Form):
     """A message's new text."""
 
-    body = BodyField(label="Message")
+    body = BodyField(label=_("Message"))

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from apps.rooms.models import Room
 
@@ -52,7 +53,7 @@ class Message(models.Model):
     @property
     def author_name(self) -> str:
         """What others call who said it."""
-        return self.author.name if self.author else "Deleted account"
+        return self.author.name if self.author else _("Deleted account")
 
     @property
     def is_deleted(self) -> bool:

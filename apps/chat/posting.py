@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from django.contrib.auth.models import AnonymousUser
+from django.utils.translation import gettext as _
 
 from apps.chat import services
 from apps.chat.forms import MessageForm
@@ -32,7 +33,7 @@ def submit(form: MessageForm, *, room: Room, viewer: type_of_viewer) -> Message 
     if not form.is_valid():
         return None
     if isinstance(viewer, AnonymousUser):
-        form.add_error("body", "Sign in to write here.")
+        form.add_error("body", _("Sign in to write here."))
         return None
     try:
         return services.post_message(

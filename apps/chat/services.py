@@ -11,6 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.chat import fragments
@@ -58,9 +59,9 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
     # Asked again under the lock: membership may have ended since the page was loaded.
     membership = room.memberships.select_related("user").filter(user=author).first()
     if membership is None:
-        raise MessageError("You are not a member of this room. Join it to write here.")
+        raise MessageError(_("You are not a member of this room. Join it to write here."))
     if room.is_archived:
-        raise MessageError("This room is archived, so nobody can write in it any more.")
+        raise MessageError(_("This room is archived, so nobody can write in it any more."))
     room.last_seq += 1
     now = timezone.now()
     previous = room.messages.only("room_id", "author_id", "created_at").order_by("-seq").first()
@@ -93,7 +94,7 @@ def locked_room(pk: int) -> Room:
     """The room's row as it is now, locked until the transaction ends. Raises MessageError where it is gone."""
     room = Room.objects.select_for_update().filter(pk=pk).first()
     if room is None:
-        raise MessageError("This room was deleted meanwhile.")
+        raise MessageError(_("This room was deleted meanwhile."))
     return room
 
 
@@ -121,7 +122,7 @@ def the_same_message(earlier: Message, room: Room, body: str) -> Message:
     """
     is_untouched = earlier.edited_at is None and not earlier.is_deleted
     if earlier.room_id != room.pk or (is_untouched and earlier.body != body):
-        raise MessageError("This form was sent before with another text. Send it again to post this one.")
+        raise MessageError(_("This form was sent before with another text. Send it again to post this one."))
     return earlier
 
 
@@ -175,9 +176,9 @@ def locked(message: Message) -> tuple[Room, Message]:
     message = Message.objects.select_related("author").get(pk=message.pk)
     message.room = room
     if message.is_deleted:
-        raise MessageError("This message was deleted meanwhile.")
+        raise MessageError(_("This message was deleted meanwhile."))
     if room.is_archived:
-        raise MessageError("This room is archived, so its messages cannot change any more.")
+        raise MessageError(_("This room is archived, so its messages cannot change any more."))
     return room, message
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.forms.renderers import TemplatesSetting
+from django.utils.translation import gettext_lazy as _
 
 
 class AccessibleFormRenderer(TemplatesSetting):
@@ -24,12 +25,12 @@ class PlainTextField(forms.CharField):
         text = super().to_python(value) or ""
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         if "\x00" in text:
-            raise forms.ValidationError("The text holds a NUL character. Take it out and send again.", code="nul")
+            raise forms.ValidationError(_("The text holds a NUL character. Take it out and send again."), code="nul")
         try:
             text.encode()
         except UnicodeEncodeError:
             raise forms.ValidationError(
-                "The text holds half of a character. Take out what looks broken and send again.", code="surrogate"
+                _("The text holds half of a character. Take out what looks broken and send again."), code="surrogate"
             ) from None
         return text
 

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils import translation
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
@@ -90,19 +91,19 @@ def problem(request: HttpRequest, status: int, heading: str, advice: str, **cont
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problem(request, 400, "That request could not be read", "Go back, reload the page and try again.")
+    return problem(request, 400, _("That request could not be read"), _("Go back, reload the page and try again."))
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return problem(request, 403, "You may not do that", "If you think you should, ask one of the room’s owners.")
+    return problem(request, 403, _("You may not do that"), _("If you think you should, ask one of the room’s owners."))
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return problem(
         request,
         404,
-        "There is nothing here",
-        "The address may be mistyped, the thing deleted, or it is private and you are not among its members.",
+        _("There is nothing here"),
+        _("The address may be mistyped, the thing deleted, or it is private and you are not among its members."),
     )
 
 
@@ -111,8 +112,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
         forget_connections()
         return no_database(request)
     # Without the user: what went wrong may be the database.
-    advice = "It has been noted. Please try again in a while."
-    return problem(request, 500, "Something went wrong on our side", advice, user=None)
+    advice = _("It has been noted. Please try again in a while.")
+    return problem(request, 500, _("Something went wrong on our side"), advice, user=None)
 
 
 def no_database(request: HttpRequest) -> HttpResponse:
@@ -128,6 +129,6 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return problem(
         request,
         403,
-        "This form is no longer valid",
-        "Go back, reload the page and send it again. Your browser must accept cookies from this site.",
+        _("This form is no longer valid"),
+        _("Go back, reload the page and send it again. Your browser must accept cookies from this site."),
     )

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 from apps.accounts.services import account_named
@@ -13,20 +15,22 @@ from apps.rooms.models import Membership, Room, name_key
 class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
     """Create a room or change its details."""
 
-    name = OneLineField(max_length=80, help_text="What the room is about, in a few words.")
-    topic = OneLineField(max_length=250, required=False, help_text="A sentence for those who look for a room.")
+    name = OneLineField(max_length=80, label=_("Name"), help_text=_("What the room is about, in a few words."))
+    topic = OneLineField(
+        max_length=250, required=False, label=_("Topic"), help_text=_("A sentence for those who look for a room.")
+    )
 
     class Meta:
         model = Room
         fields = ["name", "topic", "access"]
         widgets = {"access": forms.RadioSelect}
-        labels = {"access": "Who may read and join"}
+        labels = {"access": _("Who may read and join")}
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if Room.objects.filter(name_key=name_key(name)).exclude(pk=self.instance.pk).exists():
             # Says no more than that the name is taken, whoever may see that room.
-            raise forms.ValidationError("Another room has this name. Choose a different one.", code="taken")
+            raise forms.ValidationError(_("Another room has this name. Choose a different one."), code="taken")
         return name
 
 
@@ -35,8 +39,8 @@ class AddMemberForm(forms.Form):
 
     username = PlainTextField(
         max_length=150,
-        label="User name",
-        help_text="Of somebody with an account here.",
+        label=_("User name"),
+        help_text=_("Of somebody with an account here."),
         widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}),
     )
 
@@ -44,7 +48,7 @@ class AddMemberForm(forms.Form):
         username: str = self.cleaned_data["username"]
         self.user = account_named(username)
         if self.user is None:
-            raise forms.ValidationError("Nobody here has this user name. Check how it is written.", code="unknown")
+            raise forms.ValidationError(_("Nobody here has this user name. Check how it is written."), code="unknown")
         return username
 
     user: User | None = None
@@ -65,11 +69,11 @@ class DeleteRoomForm(forms.Form):
         # Stands on one page with the room's details, which have a name too.
         super().__init__(data, auto_id="delete_%s")
         self.room = room
-        self.fields["name"].label = "The room’s name"
-        self.fields["name"].help_text = f"Type “{room.name}” to confirm."
+        self.fields["name"].label = _("The room’s name")
+        self.fields["name"].help_text = gettext("Type “%(name)s” to confirm.") % {"name": room.name}
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if name_key(name) != name_key(self.room.name):
-            raise forms.ValidationError("This is not the room’s name, so nothing was deleted.", code="mismatch")
+            raise forms.ValidationError(_("This is not the room’s name, so nothing was deleted."), code="mismatch")
         return name

@@ -24,7 +24,7 @@ def listed_members(room: Room) -> list[ListedMember]:
     rows = room.memberships.order_by("role", "id").values_list("user__display_name", "user__username", "role")[
         :MOST_LISTED_MEMBERS
     ]
-    labels = {role.value: role.label for role in Membership.Role if role != Membership.Role.MEMBER}
+    labels = {role.value: str(role.label) for role in Membership.Role if role != Membership.Role.MEMBER}
     return [ListedMember(display_name or username, labels.get(role, "")) for display_name, username, role in rows]
 
 

@@ -40,9 +40,9 @@ class Room(models.Model):
     """A conversation with a name."""
 
     class Access(models.TextChoices):
-        PUBLIC = "public", "Public: anyone may read it and see who is in it, without an account too"
-        OPEN = "open", "Open: anyone with an account may read it and join"
-        PRIVATE = "private", "Private: only its members know of it"
+        PUBLIC = "public", _("Public: anyone may read it and see who is in it, without an account too")
+        OPEN = "open", _("Open: anyone with an account may read it and join")
+        PRIVATE = "private", _("Private: only its members know of it")
 
     name = models.CharField(max_length=80)
     name_key = models.CharField(max_length=320, unique=True, editable=False)
@@ -104,9 +104,9 @@ class Membership(models.Model):
 
     class Role(models.IntegerChoices):
         # In the order in which members are listed.
-        OWNER = 1, "Owner"
-        MODERATOR = 2, "Moderator"
-        MEMBER = 3, "Member"
+        OWNER = 1, _("Owner")
+        MODERATOR = 2, _("Moderator")
+        MEMBER = 3, _("Member")
 
     class Announces(models.TextChoices):
         """Which new messages a screen reader speaks while the room is open."""

@@ -10,6 +10,7 @@ from functools import partial
 from django.db import transaction
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
@@ -122,7 +123,7 @@ def set_role(*, room: Room, user: User, role: int) -> None:
     room = locked(room)
     membership = room.memberships.filter(user=user).first()
     if membership is None:
-        raise RoomError(f"{user.username} is not a member of this room any more.")
+        raise RoomError(gettext("%(name)s is not a member of this room any more.") % {"name": user.username})
     if membership.role == Membership.Role.OWNER and role != Membership.Role.OWNER:
         refuse_to_lose_last_owner(room, membership)
     membership.role = role
@@ -162,7 +163,7 @@ def owns(room: Room, user: User) -> bool:
 def refuse_to_lose_last_owner(room: Room, membership: Membership) -> None:
     """Raise RoomError unless the room has another owner than this one."""
     if not room.memberships.filter(role=Membership.Role.OWNER).exclude(pk=membership.pk).exists():
-        raise RoomError("A room needs an owner. Hand it over to another member first.")
+        raise RoomError(_("A room needs an owner. Hand it over to another member first."))
 
 
 def store_members(room: Room) -> None:

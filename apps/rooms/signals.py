@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import Http404
+from django.utils.translation import gettext as _
 
 from apps.accounts.closing import account_closing
 from apps.accounts.invitations import InvitationError, invitation_accepted
@@ -29,7 +30,7 @@ def join_room(invitation: Invitation, user: User, **kwargs: Any) -> None:
     if invitation.room is None:
         return
     if not may_let_people_in(invitation.made_by, invitation.room):
-        raise InvitationError("Who invited you may no longer let people into this room. Ask one of its owners.")
+        raise InvitationError(_("Who invited you may no longer let people into this room. Ask one of its owners."))
     services.add_member(room=invitation.room, user=user)
 
 

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient
+from django.utils import translation
 
 from apps.accounts.models import User
 from apps.accounts.sign_ins import NOBODY
-from apps.chat import fragments
+from apps.chat import fragments, services
 from apps.chat.models import Message
 from apps.chat.streaming import HEARTBEAT, Stream, can_patch
 from apps.chat.views import live
@@ -184,3 +185,19 @@ def test_the_third_view_of_a_person_is_refused(cast: Cast) -> None:
             return (await client.get("/rooms/attic/live/")).status_code
 
     assert asyncio.run(third()) == 429
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_speaks_the_viewers_language_to_its_end(cast: Cast, short_lived: None) -> None:
+    async def read() -> list[str]:
+        stream = await sync_to_async(stream_for)(cast, cast.member)
+        page = await grow(cast, stream, "de")
+        parts = [await anext(page)]
+        message = await sync_to_async(say)(cast.room, cast.owner, "Weg damit")
+        await sync_to_async(services.delete_message)(message=message, deleter=cast.owner)
+        return parts + [part async for part in page]
+
+    with translation.override("en"):
+        parts = asyncio.run(read())
+    assert any("Diese Nachricht wurde gelöscht." in part for part in parts)
+    assert "Live weiterlesen" in parts[-1]

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts import closing, exports
@@ -61,6 +62,6 @@ def delete_account(request: HttpRequest) -> HttpResponse:
             heir=form.cleaned_data.get("heir"),
         )
         logout(request)
-        messages.success(request, "Your account is deleted. Thank you for having been here.")
+        messages.success(request, _("Your account is deleted. Thank you for having been here."))
         return redirect("home")
     return render(request, "accounts/delete.html", {"form": form}, status=422 if form.errors else 200)

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -65,7 +66,7 @@ def revoke_invitation(request: HttpRequest, pk: int) -> HttpResponse:
     own = Invitation.objects.all() if user.is_site_owner else Invitation.objects.filter(made_by=user)
     found = get_object_or_404(own.select_related("room"), pk=pk)
     services.revoke(invitation=found)
-    messages.success(request, "The invitation is revoked.")
+    messages.success(request, _("The invitation is revoked."))
     return redirect("room_invitations", slug=found.room.slug) if found.room else redirect("invitations")
 
 
@@ -81,8 +82,8 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 
 def no_such_invitation(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The same for one that never was and for one that is over."""
-    advice = reason or "It may have expired, been revoked or been used up. Ask whoever sent it for a new one."
-    return problem(request, 404, "This invitation is not good any more", advice)
+    advice = reason or _("It may have expired, been revoked or been used up. Ask whoever sent it for a new one.")
+    return problem(request, 404, _("This invitation is not good any more"), advice)
 
 
 @require_POST

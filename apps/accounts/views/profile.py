@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -21,7 +22,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     form = ProfileForm(request.POST or None, instance=fresh(request))
     if request.method == "POST" and form.is_valid():
         form.instance.save(update_fields=list(form.fields))
-        messages.success(request, "Your profile is saved.")
+        messages.success(request, _("Your profile is saved."))
         return redirect("profile")
     return render_profile(request, form=form)
 
@@ -52,7 +53,7 @@ def set_picture(request: HttpRequest) -> HttpResponse:
         return render_profile(request, picture_form=form)
     small, large = form.sizes
     pictures.store(user=signed_in(request), small=small, large=large)
-    messages.success(request, "Your picture is stored.")
+    messages.success(request, _("Your picture is stored."))
     return redirect("profile")
 
 
@@ -61,7 +62,7 @@ def set_picture(request: HttpRequest) -> HttpResponse:
 def remove_picture(request: HttpRequest) -> HttpResponse:
     """Go back to one's initials."""
     pictures.remove(user=signed_in(request))
-    messages.success(request, "Your picture is removed.")
+    messages.success(request, _("Your picture is removed."))
     return redirect("profile")
 
 
@@ -86,7 +87,7 @@ def change_username(request: HttpRequest) -> HttpResponse:
             return refusal
         if form.is_valid():
             services.change_username(user=fresh(request), username=form.cleaned_data["username"])
-            messages.success(request, f"Your user name is {form.cleaned_data['username']} now.")
+            messages.success(request, _("Your user name is %(name)s now.") % {"name": form.cleaned_data["username"]})
             return redirect("profile")
     return render(request, "accounts/username.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -99,6 +100,6 @@ def preferences(request: HttpRequest) -> HttpResponse:
     form = PreferencesForm(request.POST if request.method == "POST" else None, instance=fresh(request))
     if form.is_valid():
         form.instance.save(update_fields=list(form.fields))
-        messages.success(request, "Your preferences are saved.")
+        messages.success(request, _("Your preferences are saved."))
         return redirect("preferences")
     return render(request, "accounts/preferences.html", {"form": form}, status=422 if form.errors else 200)

@@ -5,6 +5,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.devices import device_of
@@ -35,7 +36,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
     if session.session_key == request.session.session_key:
         return redirect("account_logout")
     session.end()
-    messages.success(request, f"{device_of(session.user_agent)} is signed out.")
+    messages.success(request, _("%(device)s is signed out.") % {"device": device_of(session.user_agent)})
     return redirect("sessions")
 
 
@@ -46,5 +47,5 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
     others = UserSession.objects.filter(user=signed_in(request)).exclude(session_key=request.session.session_key)
     for session in others:
         session.end()
-    messages.success(request, "All your other devices are signed out.")
+    messages.success(request, _("All your other devices are signed out."))
     return redirect("sessions")

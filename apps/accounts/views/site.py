@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts import services
@@ -58,14 +59,18 @@ def set_role(request: HttpRequest, username: str) -> HttpResponse:
     user = get_object_or_404(User, username=username.replace("\x00", ""))
     form = SiteRoleForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Choose one of the roles in the list.")
+        messages.error(request, _("Choose one of the roles in the list."))
         return redirect("site")
     try:
         services.change_role(user=user, role=form.cleaned_data["role"])
     except services.AccountError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"{user.username} is {user.get_role_display().lower()} of this site now.")
+        messages.success(
+            request,
+            _("The new role of %(name)s on this site: %(role)s.")
+            % {"name": user.username, "role": user.get_role_display()},
+        )
     return redirect("site")
 
 
@@ -77,5 +82,5 @@ def set_rules(request: HttpRequest) -> HttpResponse:
     """Whether owners and moderators must have a second factor (`staff_need_second_factor`)."""
     needed = "staff_need_second_factor" in request.POST
     SiteRules.objects.update_or_create(pk=1, defaults={"staff_need_second_factor": needed})
-    messages.success(request, "The rules are saved.")
+    messages.success(request, _("The rules are saved."))
     return redirect("site")

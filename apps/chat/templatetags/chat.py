@@ -45,7 +45,7 @@ def clock(context: Context, moment: datetime) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{} {}">{}</time>',
         local.isoformat(timespec="seconds"),
-        date_format(local, pgettext("format of a moment, as Django's date filter has it", "j F Y H:i")),
+        date_format(local, pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i")),
         local.tzname() or "",
         shown,
     )

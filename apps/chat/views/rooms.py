@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -122,7 +123,7 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
         message = await sync_to_async(submit)(form, room=visit.room, viewer=request.user)
     else:
         status = 429
-        form.add_error("body", "You are sending faster than anybody can read. Wait a moment, then send this again.")
+        form.add_error("body", _("You are sending faster than anybody can read. Wait a moment, then send this again."))
     if request.htmx:
         if message:
             return HttpResponse(fragments.sent(message))

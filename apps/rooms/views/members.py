@@ -6,6 +6,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -39,7 +40,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
     except services.RoomError as error:
         messages.error(request, str(error))
         return redirect("members", slug=visit.room.slug)
-    messages.success(request, f"You left {visit.room.name}.")
+    messages.success(request, gettext("You left %(name)s.") % {"name": visit.room.name})
     return redirect("home")
 
 
@@ -54,7 +55,7 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
             raise PermissionDenied
         if form.is_valid() and form.user:
             services.add_member(room=visit.room, user=form.user)
-            messages.success(request, f"{form.user.username} is a member of this room.")
+            messages.success(request, gettext("%(name)s is a member of this room.") % {"name": form.user.username})
             return redirect("members", slug=visit.room.slug)
     listed = visit.room.memberships.select_related("user").order_by("role", "id")
     context = {
@@ -86,11 +87,11 @@ def change_role(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     if form.is_valid():
         try:
             services.set_role(room=visit.room, user=membership.user, role=form.cleaned_data["role"])
-            messages.success(request, f"{username}’s role is changed.")
+            messages.success(request, gettext("The role of %(name)s is changed.") % {"name": username})
         except services.RoomError as error:
             messages.error(request, str(error))
     else:
-        messages.error(request, "Choose one of the roles in the list.")
+        messages.error(request, _("Choose one of the roles in the list."))
     return redirect("members", slug=visit.room.slug)
 
 
@@ -107,7 +108,7 @@ def remove_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
     try:
         reason = _("You are no longer a member of this room.")
         services.remove_member(room=visit.room, user=membership.user, reason=reason)
-        messages.success(request, f"{username} is no longer a member of this room.")
+        messages.success(request, gettext("%(name)s is no longer a member of this room.") % {"name": username})
     except services.RoomError as error:
         messages.error(request, str(error))
     return redirect("members", slug=visit.room.slug)
@@ -122,8 +123,8 @@ def hand_over(request: HttpRequest, slug: str, username: str) -> HttpResponse:
         raise PermissionDenied
     membership = other_member(visit, username)
     if membership.user == visit.member:
-        messages.error(request, "You own this room already. Choose somebody else.")
+        messages.error(request, _("You own this room already. Choose somebody else."))
     else:
         services.hand_over(room=visit.room, owner=visit.member, heir=membership.user)
-        messages.success(request, f"{username} owns this room now; you are a moderator.")
+        messages.success(request, gettext("%(name)s owns this room now; you are a moderator.") % {"name": username})
     return redirect("members", slug=visit.room.slug)

@@ -7,6 +7,7 @@ from django.core.paginator import Paginator
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -82,7 +83,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     form = RoomForm(request.POST or None, instance=visit.room)
     if request.method == "POST" and form.is_valid():
         room = services.change_details(room=visit.room, **form.cleaned_data)
-        messages.success(request, "The room’s settings are saved.")
+        messages.success(request, _("The room’s settings are saved."))
         return redirect(room)
     room = Room.objects.get(pk=visit.room.pk)  # the form has put what was typed into its own
     context = {"room": room, "form": form, "delete_form": DeleteRoomForm(room=room)}
@@ -96,7 +97,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
     visit = manageable_room(request, slug)
     archived = request.POST.get("archived") == "1"
     services.set_archived(room=visit.room, archived=archived)
-    messages.success(request, "The room is archived." if archived else "The room is open again.")
+    messages.success(request, _("The room is archived.") if archived else _("The room is open again."))
     return redirect(visit.room)
 
 
@@ -106,12 +107,12 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
     """Delete a room for good, once its name is typed."""
     visit = manageable_room(request, slug)
     if visit.room.is_lobby:
-        messages.error(request, "The lobby is where new people arrive. Rename it, if you like, but keep it.")
+        messages.error(request, _("The lobby is where new people arrive. Rename it, if you like, but keep it."))
         return redirect("room_settings", slug=visit.room.slug)
     form = DeleteRoomForm(request.POST, room=visit.room)
     if not form.is_valid():
         context = {"room": visit.room, "form": RoomForm(instance=visit.room), "delete_form": form}
         return render(request, "rooms/settings.html", context, status=422)
     services.delete_room(room=visit.room)
-    messages.success(request, f"The room {visit.room.name} is deleted.")
+    messages.success(request, _("The room %(name)s is deleted.") % {"name": visit.room.name})
     return redirect("home")

@@ -1,0 +1,25 @@
+"""Days and moments as text, each language in its own order."""
+
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import pgettext
+
+register = template.Library()
+
+
+@register.filter
+def day_of(moment: datetime) -> str:
+    """The day of a moment, where the site is."""
+    return date_format(
+        timezone.localtime(moment), pgettext("format of a date, as Django's date filter has it", "j F Y")
+    )
+
+
+@register.filter
+def moment(moment: datetime) -> str:
+    """A moment with its day, hour and minute, where the site is."""
+    form = pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i")
+    return date_format(timezone.localtime(moment), form)
