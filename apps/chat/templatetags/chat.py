@@ -106,8 +106,11 @@ def difference(there: datetime, here: datetime) -> str:
     if not ahead:
         return ""
     hours = abs(ahead) / timedelta(hours=1)
-    words = ngettext(", %(hours)s hour", ", %(hours)s hours", ceil(hours)) % {"hours": f"{hours:g}"}
-    return f"{words} {gettext('ahead of you') if ahead > timedelta() else gettext('behind you')}"
+    if ahead > timedelta():
+        words = ngettext(", %(hours)s hour ahead of you", ", %(hours)s hours ahead of you", ceil(hours))
+    else:
+        words = ngettext(", %(hours)s hour behind you", ", %(hours)s hours behind you", ceil(hours))
+    return words % {"hours": f"{hours:g}"}
 
 
 @register.simple_tag
