@@ -55,6 +55,8 @@ NEEDS = [
     Need("Chromium", browser, "chromium", None),
     Need("Redis", redis_server, "redis-server", "redis"),
     Need("gettext", translator, "gettext", "gettext"),
+    Need("w3m", lambda: shutil.which("w3m"), "w3m", "w3m"),
+    Need("lynx", lambda: shutil.which("lynx"), "lynx", "lynx"),
     Need("PostgreSQL", postgres_folder, "postgresql", "postgresql@17"),
 ]
 

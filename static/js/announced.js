@@ -1,12 +1,10 @@
 // A panel with what was announced on this page, newest first. Its link leads to the page that has the same.
 
 const link = document.getElementById("announced-link");
-const template = document.getElementById("announced-template");
+const panel = document.getElementById("announced");
 const MOST = 50; // lines that are kept
 
-if (link && template && "popover" in HTMLElement.prototype) {
-  document.body.append(template.content);
-  const panel = document.getElementById("announced");
+if (link && panel && "popover" in HTMLElement.prototype) {
   const list = panel.querySelector("ol");
 
   document.addEventListener("announced", ({ detail }) => {

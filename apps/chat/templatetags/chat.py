@@ -11,10 +11,10 @@ from math import ceil
 from zoneinfo import ZoneInfo
 
 from django import template
-from django.template import Context
+from django.template import Context, Engine
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html, strip_tags
+from django.utils.html import format_html, json_script, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext, pgettext
 
@@ -71,6 +71,13 @@ def label_of(context: Context, pk: int) -> str:
     """What a message's article is labelled by, in the order that the viewer likes; frames have the usual one."""
     viewer = context.get("user")
     return LABEL_ORDERS[viewer.reading_order if isinstance(viewer, User) else ""].format(pk)
+
+
+@register.simple_tag(takes_context=True)
+def for_scripts(context: Context, template_name: str, element_id: str) -> SafeString:
+    """A template's HTML as data for a script: text browsers would show a <dialog> or a <template> to everybody."""
+    html = Engine.get_default().get_template(template_name).render(context)
+    return json_script(html, element_id)
 
 
 @register.simple_tag(takes_context=True)

@@ -1,0 +1,182 @@
+"""
+w3m and lynx: sign up, find a room, join, read, page, write, edit; and how a page reads from top to bottom.
+
+The transcripts are in e2e/transcripts. TRANSCRIPTS=write writes them anew, to be read before they are committed.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.conftest import PASSWORD
+from e2e.terminal import Terminal, writes
+from tests.servers import Site
+
+TRANSCRIPTS = Path(__file__).parent / "transcripts"
+BROWSERS = ["w3m", "lynx"]
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Site() as site:
+        site.populate(users=3, rooms=2, messages=120)
+        yield site
+
+
+def need(program: str) -> None:
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+
+
+class W3m:
+    """w3m moves by searching, and calls an editor for a box of several lines."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.editor = writes(home, "")
+
+    def open(self, address: str) -> Terminal:
+        options = ["-cookie", "-o", "auto_image=0", "-o", f"editor={self.editor}"]
+        self.terminal = Terminal(["w3m", *options, address], {"HOME": str(self.home)})
+        return self.terminal
+
+    def find(self, text: str) -> None:
+        """Put the cursor on the last place on the page that has this text."""
+        self.terminal.press(f"G?{text}\r")
+
+    def follow(self, text: str) -> None:
+        self.find(text)
+        self.terminal.press("\r")
+
+    def fill(self, label: str, text: str) -> None:
+        self.terminal.press(f"g/{label}\r\t\r")
+        self.terminal.expect("TEXT:") if label != "Password" else self.terminal.expect("Password:")
+        self.terminal.press(f"{text}\r")
+
+    def write(self, label: str, text: str) -> None:
+        writes(self.home, text)
+        self.terminal.press(f"G?^{label}\r\t\r")
+        self.terminal.expect(f"[{text}")
+
+    def push(self, name: str) -> None:
+        self.follow(name)
+
+
+class Lynx:
+    """lynx numbers all that one can go to, in the order of the Tab key."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def open(self, address: str) -> Terminal:
+        options = ["-tna", "-number_fields", "-accept_all_cookies", "-nopause", "-nocolor"]
+        self.terminal = Terminal(["lynx", *options, address], {"HOME": str(self.home)})
+        return self.terminal
+
+    def go(self, pattern: str) -> None:
+        """Go to what has the number that the pattern finds, the last of several: from the top, by the Tab key."""
+        found = re.findall(pattern, self.terminal.text(), re.DOTALL)
+        assert found, self.terminal.text().strip()
+        self.terminal.press("\x01" + "\t" * (int(found[-1]) - 1 - self.lines_below(int(found[-1]))))
+
+    def lines_below(self, number: int) -> int:
+        """How many of the numbers before this one are the next lines of a box, which the Tab key passes over."""
+        boxes = re.findall(r"\n\s+\[\d+\][^\n\[]*_{5}(?=\n\s+\[(\d+)\][^\n\[]*_{5})", self.terminal.text())
+        return sum(int(one) < number for one in boxes)
+
+    def follow(self, text: str) -> None:
+        self.go(rf"\[(\d+)\]{text}")
+        self.terminal.press("\r")
+
+    def fill(self, label: str, text: str) -> None:
+        self.go(rf"\n\s+{label}\b.*?\[(\d+)\]_")
+        self.terminal.press(f"\r{text}\t")
+
+    def write(self, label: str, text: str) -> None:
+        self.go(rf"{label}.*?\[(\d+)\][^\n]*")
+        # Into the box, to its end and out by erasing what stands there.
+        self.terminal.press(f"\r\x15{text}\t")
+        self.terminal.expect(text)
+
+    def push(self, name: str) -> None:
+        self.go(rf"\(\[(\d+)\]BUTTON\) {name}")
+        self.terminal.press("\r")
+
+
+@pytest.mark.parametrize("name", BROWSERS)
+def test_one_can_sign_up_find_a_room_read_page_write_and_edit(site: Site, tmp_path: Path, name: str) -> None:
+    need(name)
+    browser: W3m | Lynx = W3m(tmp_path) if name == "w3m" else Lynx(tmp_path)
+    person = f"reader-{name}"
+    with browser.open(f"{site.url}/accounts/signup/") as terminal:
+        terminal.expect("Sign up", "Password", "Language")
+        browser.fill("Username", person)
+        terminal.expect(person)
+        browser.fill("Password", PASSWORD)
+        browser.push("Sign up")
+        terminal.expect("Your rooms", "Lobby")
+        browser.follow("Find a room")
+        terminal.expect("Part of its name", "Room 002")
+        browser.push("Join Room 002")
+        terminal.expect("Older messages")
+        browser.follow("Older messages")
+        terminal.expect("This is where Room 002 begins.")
+        browser.follow("Newest messages")
+        terminal.expect("Older messages")
+        browser.write("Message to", f"Hello from {name}")
+        browser.push("Send")
+        terminal.expect(f"Hello from {name}", person)
+        said = "from apps.chat.models import *; print(Message.objects.latest('pk').body)"
+        assert site.shell(said) == f"Hello from {name}\n"
+        browser.follow("[0-9:]+ Actions" if name == "lynx" else "Actions")
+        terminal.expect("Delete this message")
+        browser.write("Message", f"Greetings from {name}")
+        browser.push("Save")
+        terminal.expect(f"Greetings from {name}", "edited")
+        assert site.shell(said) == f"Greetings from {name}\n"
+
+
+DUMPS = {
+    "w3m": ["w3m", "-dump", "-cols", "80"],
+    "lynx": ["lynx", "-dump", "-nolist", "-width=80", "-display_charset=utf-8"],
+}
+SAID = """
+import uuid
+from apps.accounts.models import *
+from apps.chat import services as chat
+from apps.rooms import services as rooms
+ada, bob = (User.objects.get(username=name) for name in ("user0001", "user0002"))
+room = rooms.create_room(owner=ada, name="Library", topic="What we read", access="public")
+rooms.add_member(room=room, user=bob)
+say = lambda who, body: chat.post_message(room=room, author=who, body=body, client_id=uuid.uuid4())
+say(ada, "Which one is **next**?")
+say(bob, "I can think of two:\\n\\n- Middlemarch\\n- Solaris")
+say(bob, "See https://example.org/list")
+chat.delete_message(message=say(ada, "Oops"), deleter=ada)
+chat.edit_message(message=say(ada, "Solairs"), body="Solaris then.")
+"""
+
+
+def dump(browser: str, address: str, home: Path) -> str:
+    """The page as the browser prints it, without what differs from day to day."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "vt100", "LANG": "C.UTF-8"}
+    done = subprocess.run([*DUMPS[browser], address], env=environment, capture_output=True, text=True, check=True)
+    text = re.sub(r"\b\w+day, \d+ \w+ \d{4}\b", "Monday, 23 November 2026", done.stdout)
+    return re.sub(r"\b\d\d:\d\d\b", "15:30", text).rstrip() + "\n"
+
+
+@pytest.mark.parametrize("name", BROWSERS)
+def test_pages_read_well_from_top_to_bottom(site: Site, tmp_path: Path, name: str) -> None:
+    need(name)
+    if "Library" not in dump(name, f"{site.url}/", tmp_path):
+        site.shell(SAID)
+    for page, path in (("welcome", "/"), ("room", "/rooms/library/"), ("keys", "/keys/")):
+        shown, file = dump(name, f"{site.url}{path}", tmp_path), TRANSCRIPTS / f"{name}-{page}.txt"
+        if os.environ.get("TRANSCRIPTS") == "write":
+            file.write_text(shown)
+        assert shown == file.read_text()
