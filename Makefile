@@ -1,5 +1,5 @@
 # The commands of this project; README.md says what they do.
-.PHONY: run test bench lint format requirements messages
+.PHONY: run test test-speech test-markup bench lint format requirements messages
 
 PORT ?= 8000
 export PORT
@@ -55,7 +55,20 @@ pages:
 	$(PYTHON) -m pytest e2e/test_accessibility.py
 
 journeys:
-	$(PYTHON) -m pytest e2e --ignore=e2e/test_accessibility.py $(LOOK_AT_THE_CLOCK:%=--ignore=%)
+	$(PYTHON) -m pytest e2e --ignore=e2e/speech --ignore=e2e/markup --ignore=e2e/test_accessibility.py $(LOOK_AT_THE_CLOCK:%=--ignore=%)
+
+# What a screen reader says, by a real Orca. By itself, since it needs a screen and some minutes.
+test-speech:
+	$(call install,test)
+	@$(PYTHON) -m tests.install speech
+	dbus-run-session -- $(PYTHON) -m pytest e2e/speech
+
+# Whether the pages' markup is valid HTML. By itself, since it needs npm and Java.
+test-markup:
+	$(call install,test)
+	@$(PYTHON) -m tests.install markup
+	npm --prefix e2e/markup ci --silent
+	$(PYTHON) -m pytest e2e/markup
 
 lint:
 	$(call install,test)

@@ -61,6 +61,25 @@ NEEDS = [
 ]
 
 
+# What `make test-speech` needs besides; on Linux only.
+SPEECH = [
+    Need("Orca", lambda: shutil.which("orca"), "orca", None),
+    Need("an X server", lambda: shutil.which("Xvfb"), "xvfb", None),
+    Need("a window manager", lambda: shutil.which("openbox"), "openbox", None),
+    Need("the accessibility bus", lambda: Path("/usr/libexec/at-spi-bus-launcher").exists(), "at-spi2-core", None),
+    Need("a session bus", lambda: shutil.which("dbus-run-session"), "dbus", None),
+    Need("xdotool", lambda: shutil.which("xdotool"), "xdotool", None),
+    Need("window names", lambda: Path("/usr/share/doc/gir1.2-wnck-3.0").exists(), "gir1.2-wnck-3.0", None),
+]
+
+
+# What `make test-markup` needs besides.
+MARKUP = [
+    Need("npm", lambda: shutil.which("npm"), "npm", "node"),
+    Need("Java", lambda: shutil.which("java"), "default-jre-headless", "openjdk"),
+]
+
+
 def install(missing: list[Need]) -> None:
     """Ask the system's package manager, or Playwright for a browser; says what it runs and why it failed."""
     if platform.system() == "Linux" and shutil.which("apt-get") and os.geteuid() == 0:
@@ -86,7 +105,8 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> None:
 
 def main() -> int:
     """Install what is missing. In CI what is still missing is a failure; elsewhere it is said, and skipped."""
-    missing = [need for need in NEEDS if not need.find()]
+    needs = NEEDS + (SPEECH if "speech" in sys.argv else []) + (MARKUP if "markup" in sys.argv else [])
+    missing = [need for need in needs if not need.find()]
     if missing:
         install(missing)
     missing = [need for need in missing if not need.find()]

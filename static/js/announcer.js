@@ -7,6 +7,7 @@ const level = document.querySelector(".live")?.dataset.announces;
 const self = document.getElementById("composer")?.dataset.author;
 
 const PAUSE = 250; // milliseconds between lines: screen readers swallow faster ones
+const EMPTY = 50; // milliseconds that the region is empty before the next line
 const COLLECTING = 1200; // milliseconds in which what follows a message is collected
 const MOST_LINES = 3; // more than this collected are told as a number
 
@@ -51,8 +52,10 @@ function next() {
   if (text === undefined) return;
   // Behind a modal dialog the page's own region is silent.
   const heard = document.querySelector("dialog[open] [aria-live]") ?? region;
-  // The same text again would be no change, and so not be spoken: a space that nobody hears makes it one.
-  heard.textContent = text === heard.textContent ? `${text}\u00a0` : text;
+  // Emptied first: of a text that turns into another, screen readers may say no more than the letters that differ, and of
+  // the same text again nothing.
+  heard.textContent = "";
+  setTimeout(() => (heard.textContent = text), EMPTY);
   if (text !== last) document.dispatchEvent(new CustomEvent("announced", { detail: text }));
   last = text;
 }

@@ -17,9 +17,13 @@ function keep(composer, live) {
   const template = document.getElementById("pending-message");
   const prefix = `outbox:${composer.dataset.author}:${composer.dataset.room}:`;
   const entries = stored();
+  // A browser that restores a form when it reloads would restore the id of what was sent from it.
+  composer.elements.client_id.value = newId();
   let socket = null;
   let underWay = null;
   let timer = null;
+
+  box.addEventListener("blur", () => box.setAttribute("aria-describedby", "composer-errors composer-hint"));
 
   entries.forEach(show);
   if (entries.length) timer = setTimeout(flush, PATIENCE);
@@ -73,6 +77,8 @@ function keep(composer, live) {
       document.getElementById(`pending-${entry.client_id}`)?.remove();
       box.value = box.value.trim() ? `${entry.body}\n\n${box.value}` : entry.body;
       box.setAttribute("aria-invalid", "true");
+      // The reason is spoken as an alert. Described by it as well, the box that has the focus would say it again.
+      box.setAttribute("aria-describedby", "composer-hint");
     },
     htmx_process_delayed: (fragment) => {
       if (underWay?.client_id === fragment.getAttribute("client")) tryLater(underWay);

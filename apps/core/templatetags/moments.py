@@ -23,3 +23,9 @@ def moment(moment: datetime) -> str:
     """A moment with its day, hour and minute, where the site is."""
     form = pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i")
     return date_format(timezone.localtime(moment), form)
+
+
+@register.filter
+def iso(moment: datetime) -> str:
+    """A moment as HTML's <time> wants it."""
+    return timezone.localtime(moment).isoformat(timespec="seconds")
