@@ -87,6 +87,7 @@ def account_of(user: User) -> dict[str, Any]:
     """What is kept of the person in this app and in django-allauth's."""
     own = ["username", "email", "display_name", "pronouns", "about", "time_zone", "language", "role", "date_joined"]
     own += ["last_login", "theme", "text_size", "density", "motion", "clock", "enter_key", "sounds"]
+    own += ["reading_order", "says_sent", "says_changes", "letter_keys"]
     tables: dict[str, Any] = {
         "email_addresses": EmailAddress.objects.filter(user=user).values("email", "verified", "primary"),
         "accounts_elsewhere": SocialAccount.objects.filter(user=user).values(

@@ -8,15 +8,19 @@ the end of the list, and changes as new entries; where it knows declarative shad
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from django.contrib.auth.models import AnonymousUser
+from django.template import Context
 from django.template.loader import render_to_string
 from django.utils.html import strip_tags
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.accounts.models import User
+from apps.chat.templatetags.chat import clock, label_of
 from apps.rooms.access import Visit
-from apps.rooms.models import Membership
+from apps.rooms.models import Membership, type_of_viewer
 
 # The first Chromium that was seen to do it.
 PATCHING_CHROMIUM = 156
@@ -31,6 +35,8 @@ MESSAGE = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+# The time of a message; days have no hour, and people write no <time>.
+TIME = re.compile(r'<time datetime="([^"]+T[^"]+)"[^>]*>[^<]*</time>')
 # Nothing to see: it keeps what lies between from closing the connection, and finds out who has gone.
 HEARTBEAT = "<!-- live -->\n"
 FAREWELL = re.compile(r'<hx-partial hx-target="#alert" hx-swap="innerHTML">(.*?)</hx-partial>', re.DOTALL)
@@ -40,6 +46,16 @@ def can_patch(user_agent: str) -> bool:
     """Whether the browser patches what it has shown."""
     found = re.search(r"\b(?:Headless)?Chrome/(\d+)\b", user_agent)
     return found is not None and int(found[1]) >= PATCHING_CHROMIUM
+
+
+def for_viewer(item: str, pk: str, viewer: type_of_viewer) -> str:
+    """A message by the viewer's own clock and in their order, which in pages viewer.js sees to."""
+    if isinstance(viewer, AnonymousUser):
+        return item
+    context = Context({"user": viewer})
+    item = TIME.sub(lambda found: clock(context, datetime.fromisoformat(found[1])), item)
+    usual, liked = label_of(Context(), int(pk)), label_of(context, int(pk))
+    return item.replace(f'aria-labelledby="{usual}"', f'aria-labelledby="{liked}"')
 
 
 @dataclass
@@ -66,7 +82,8 @@ class Stream:
         self.newest = max(self.newest, int(found["seq"]))
 
     def place(self, pk: str, item: str) -> str:
-        """A message between the marks that a patch for it needs."""
+        """A message as the viewer likes it, between the marks that a patch for it needs."""
+        item = for_viewer(item, pk, self.visit.viewer)
         return f'<?start name="message-{pk}">{item}<?end>' if self.patches else item
 
     def more(self, frames: str) -> str:
@@ -93,11 +110,12 @@ class Stream:
 
     def changed(self, found: re.Match[str]) -> str:
         """A message as it is now."""
+        item = self.place(found["pk"], found[0])
         if self.patches:
-            return f'<template for="message-{found["pk"]}">{self.place(found["pk"], found[0])}</template>'
+            return f'<template for="message-{found["pk"]}">{item}</template>'
         word = _("Deleted") if "deleted" in found["kind"].split() else _("Edited")
         # Without ids, of which the page has these already.
-        item = re.sub(r' (?:id|aria-labelledby)="[^"]*"', "", found[0])
+        item = re.sub(r' (?:id|aria-labelledby)="[^"]*"', "", item)
         return item.replace('<p class="meta">', f'<p class="meta"><strong class="changed">{word}</strong> ', 1)
 
     def announced(self, arrived: list[re.Match[str]]) -> str:

@@ -15,6 +15,8 @@ def rooms_of_person(user: User) -> Iterator[dict[str, Any]]:
             "address": membership.room.get_absolute_url(),
             "role": membership.get_role_display(),
             "joined_at": membership.joined_at,
+            "announces": membership.get_announces_display(),
+            "messages_read": membership.read_count,
         }
 
 

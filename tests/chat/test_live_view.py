@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.template.loader import render_to_string
 from django.test import AsyncClient
 from django.utils import translation
 
@@ -98,6 +99,15 @@ def test_the_level_holds_without_scripts_too(cast: Cast, level: str, said: str) 
     found = stream.more(fragments.new_messages([say(cast.room, cast.owner, "Hi @member")]))
     assert (f'<?start name="announced">{said}<?end>' in found) == bool(said)
     assert "announced" not in stream.more(fragments.new_messages([say(cast.room, cast.member, "Own")]))
+
+
+def test_times_and_order_are_the_viewers_own_as_in_a_page(cast: Cast) -> None:
+    cast.member.time_zone, cast.member.clock, cast.member.reading_order = "Asia/Kolkata", "12", "time"
+    message = say(cast.room, cast.owner, "Hello")
+    stream = stream_for(cast, cast.member, patches=False)
+    shown = stream.more(fragments.new_messages([message]))
+    assert shown == render_to_string("chat/message.html", {"message": message, "user": cast.member})
+    assert shown != fragments.message(message)
 
 
 def test_a_reader_that_does_not_read_is_cut() -> None:
