@@ -28,6 +28,7 @@ import redis
 from websockets.sync.client import ClientConnection
 
 from bench.load import Plan
+from bench.streams import Readers, opened, processor_seconds
 from tests.servers import ROOT, Postgres, Redis, Site, free_port, stop, wait_for_port
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -348,6 +349,38 @@ def measure_return() -> None:
     show("  slowest post meanwhile", f"{slowest * 1000:.0f} ms")
 
 
+def measure_streams() -> None:
+    """500 live views without scripts beside 500 sockets: memory, and processor time for each message to each."""
+    socket_memory, socket_time = cost_of_readers("sockets")
+    view_memory, view_time = cost_of_readers("live views")
+    results["streams"] = {"memory": view_memory / socket_memory, "time": view_time / socket_time}
+    show("memory of a socket, opened just now", f"{socket_memory / 1024:.1f} KiB")
+    show("memory of a live view without scripts", f"{view_memory / 1024:.1f} KiB", f"{view_memory / socket_memory:.2f}")
+    show("a message to one of 500 sockets, its share of posting included", f"{socket_time:.0f} µs")
+    show("a message to one of 500 live views", f"{view_time:.0f} µs", f"{view_time / socket_time:.2f}")
+
+
+def cost_of_readers(kind: str, count: int = 500, messages: int = 40) -> tuple[float, float]:
+    """Bytes of memory for each reader, and microseconds of processor time for each message to each."""
+    with parley(users=count // 2 + 1, rooms=1) as (site, keys):
+        assert site.process
+        Readers(site.port, opened(kind, keys, 100, site.port), b"").close()
+        time.sleep(4)  # Daphne forgets closed connections a second or two later
+        memory = site.memory()
+        readers = Readers(site.port, opened(kind, keys, count, site.port), b'<li id="message-')
+        each = (site.memory() - memory) / count
+        with site.page(keys[-1], query=FAR) as poster:
+            answered(poster)
+            readers.wait_for(count)
+            before = processor_seconds(site.process.pid)
+            for number in range(2, messages + 2):
+                answered(poster)
+                readers.wait_for(number * count)
+            spent = processor_seconds(site.process.pid) - before
+        readers.close()
+    return each, spent / messages / count * 1e6
+
+
 PARTS: dict[str, Callable[[], None]] = {
     "load": measure_load,
     "delivery": measure_delivery,
@@ -357,6 +390,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "storing": measure_storing,
     "size": measure_size,
     "return": measure_return,
+    "streams": measure_streams,
 }
 
 
