@@ -27,7 +27,7 @@ test:
 	@$(MAKE) --no-print-directory checks
 
 # Two at a time where nobody looks at the clock; what holds the product to a time runs alone.
-LOOK_AT_THE_CLOCK := e2e/test_conversation.py e2e/test_live.py e2e/test_people.py e2e/test_staying_live.py
+LOOK_AT_THE_CLOCK := e2e/test_conversation.py e2e/test_live.py e2e/test_live_view.py e2e/test_people.py e2e/test_staying_live.py
 NEED_SERVERS := tests/live tests/faults
 
 .PHONY: checks types migrations sqlite postgres pages journeys
