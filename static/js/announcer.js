@@ -14,6 +14,7 @@ const MOST_LINES = 3; // more than this collected are told as a number
 const lines = [];
 let arrived = [];
 let collecting = null;
+let isBurst = false;
 let speaking = null;
 let last = "";
 
@@ -33,11 +34,13 @@ document.addEventListener("message-changed", ({ detail }) => {
 });
 
 function tell() {
-  const [items, isCount] = [arrived, level === "count" || arrived.length > MOST_LINES];
+  const items = arrived;
+  // What is left of a burst is told as a number too, however little it is.
+  isBurst = items.length > MOST_LINES || (isBurst && items.length > 1);
   arrived = [];
   collecting = items.length ? setTimeout(tell, COLLECTING) : null;
   if (!items.length) return;
-  if (!isCount) items.map(line).forEach(speak);
+  if (!isBurst && level !== "count") items.map(line).forEach(speak);
   else speak(interpolate(ngettext("%s new message", "%s new messages", items.length), [items.length]));
 }
 

@@ -2,7 +2,7 @@
 // not, and keeps the numbers in the list of rooms fresh.
 
 const conversation = document.getElementById("conversation");
-const address = document.querySelector(".live")?.dataset.read;
+const { read: address, unread: unreadAtFirst } = document.querySelector(".live")?.dataset ?? {};
 const rooms = document.getElementById("rooms");
 const self = document.getElementById("composer")?.dataset.author;
 const token = document.querySelector("[name=csrfmiddlewaretoken]")?.value;
@@ -17,6 +17,8 @@ let told = 0; // and the one that the server knows of
 let pause = PAUSE;
 let timer = null;
 const inView = new Set();
+// What stands before the room's name in the title; a name may begin with brackets of its own.
+let prefix = Number(unreadAtFirst) ? document.title.slice(0, document.title.indexOf(") ") + 2) : "";
 
 if (conversation && address) {
   const observer = new IntersectionObserver((entries) => {
@@ -69,9 +71,9 @@ function tell() {
 function showCount() {
   const items = Array.from(conversation.querySelectorAll("[data-seq]"));
   const unread = items.filter((item) => Number(item.dataset.seq) > seen && item.dataset.author !== self).length;
-  const plain = document.title.replace(/^\([^)]*\) /, "");
-  const title = unread ? `(${interpolate(ngettext("%s unread", "%s unread", unread), [unread])}) ${plain}` : plain;
-  if (document.title !== title) document.title = title;
+  const plain = document.title.startsWith(prefix) ? document.title.slice(prefix.length) : document.title;
+  prefix = unread ? `(${interpolate(ngettext("%s unread", "%s unread", unread), [unread])}) ` : "";
+  if (document.title !== prefix + plain) document.title = prefix + plain;
   document.querySelector("#rooms [aria-current] .unread")?.remove();
 }
 
