@@ -29,8 +29,8 @@ def test_a_page_says_when_it_is_not_live_and_when_it_is_again(
     spoken = page.evaluate_handle(
         """() => {
           const lines = [];
-          new MutationObserver(() => lines.push(document.getElementById("announce").textContent))
-            .observe(document.getElementById("announce"), {childList: true});
+          const region = document.getElementById("announce");
+          new MutationObserver(() => region.textContent && lines.push(region.textContent)).observe(region, {childList: true});
           return lines;
         }"""
     )
@@ -44,6 +44,7 @@ def test_a_page_says_when_it_is_not_live_and_when_it_is_again(
     # At once, though by now it tries only every few seconds.
     page.wait_for_function(f"() => {LIVE}", timeout=1000)
     expect(page.locator("#connection-status")).to_be_hidden()
+    expect(page.locator("#announce")).to_have_text("Live again.")
     assert spoken.json_value() == [
         "Not live at the moment. Trying to connect again; you can go on writing.",
         "Live again.",
