@@ -26,17 +26,20 @@ test:
 	@$(PYTHON) -m tests.install
 	@$(MAKE) --no-print-directory checks
 
-# Two at a time where nobody looks at the clock; what holds the product to a time runs alone.
+# Several at a time where nobody looks at the clock (browsers mostly wait); what holds the product to a time runs alone.
 LOOK_AT_THE_CLOCK := e2e/test_conversation.py e2e/test_live.py e2e/test_live_view.py e2e/test_people.py e2e/test_staying_live.py
+LISTENING := e2e/test_languages.py e2e/test_listening.py e2e/test_moving.py
+# With commands of their own, below.
+BY_THEMSELVES := e2e/speech e2e/markup
 NEED_SERVERS := tests/live tests/faults
 
-.PHONY: checks types migrations sqlite postgres pages journeys
+.PHONY: checks types migrations sqlite postgres pages journeys listening
 checks:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync types migrations sqlite postgres
 	$(PYTHON) -m pytest $(NEED_SERVERS)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync pages journeys
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync pages journeys listening
 	$(PYTHON) -m pytest $(LOOK_AT_THE_CLOCK)
 
 types:
@@ -55,7 +58,10 @@ pages:
 	$(PYTHON) -m pytest e2e/test_accessibility.py
 
 journeys:
-	$(PYTHON) -m pytest e2e --ignore=e2e/speech --ignore=e2e/markup --ignore=e2e/test_accessibility.py $(LOOK_AT_THE_CLOCK:%=--ignore=%)
+	$(PYTHON) -m pytest e2e $(BY_THEMSELVES:%=--ignore=%) --ignore=e2e/test_accessibility.py $(LISTENING:%=--ignore=%) $(LOOK_AT_THE_CLOCK:%=--ignore=%)
+
+listening:
+	$(PYTHON) -m pytest $(LISTENING)
 
 # What a screen reader says, by a real Orca. By itself, since it needs a screen and some minutes.
 test-speech:

@@ -73,7 +73,7 @@ def test_a_message_is_said_once_author_first(pair: tuple[Person, Person]) -> Non
     meet(ada, bob)
     bob.write("Shall we **play**?")
     ada.expect_message("Shall we play?")
-    expect(ada.page.locator("#announce")).to_have_text("user0002: Shall we play?", timeout=1000)
+    expect(ada.page.locator("#announce")).to_have_text("user0002: Shall we play?")
     bob.write("Shall we **play**?")
     expect(ada.page.locator("#messages .message")).to_have_count(2)
     ada.page.wait_for_function("() => window.heard.length === 2")

@@ -30,7 +30,8 @@ def test_a_page_says_when_it_is_not_live_and_when_it_is_again(
         """() => {
           const lines = [];
           const region = document.getElementById("announce");
-          new MutationObserver(() => region.textContent && lines.push(region.textContent)).observe(region, {childList: true});
+          new MutationObserver(() => region.textContent && lines.push(region.textContent))
+            .observe(region, {childList: true});
           return lines;
         }"""
     )

@@ -9,6 +9,7 @@ the end of the list, and changes as new entries; where it knows declarative shad
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from django.contrib.auth.models import AnonymousUser
 from django.template import Context
@@ -48,9 +49,15 @@ def can_patch(user_agent: str) -> bool:
     return found is not None and int(found[1]) >= PATCHING_CHROMIUM
 
 
+@lru_cache(maxsize=32)
+def messages_in(frames: str) -> list[re.Match[str]]:
+    """The messages in a frame, found once for all live views that it goes to."""
+    return list(MESSAGE.finditer(frames))
+
+
 def for_viewer(item: str, pk: str, viewer: type_of_viewer) -> str:
     """A message by the viewer's own clock and in their order, which in pages viewer.js sees to."""
-    if isinstance(viewer, AnonymousUser):
+    if isinstance(viewer, AnonymousUser) or not (viewer.clock or viewer.time_zone or viewer.reading_order):
         return item
     context = Context({"user": viewer})
     item = TIME.sub(lambda found: clock(context, datetime.fromisoformat(found[1])), item)
@@ -92,7 +99,7 @@ class Stream:
         if farewell := FAREWELL.search(frames):
             self.farewell = farewell[1]
         arrived: list[re.Match[str]] = []
-        for found in MESSAGE.finditer(frames):
+        for found in messages_in(frames):
             if int(found["seq"]) > self.newest:
                 self.note(found)
                 arrived.append(found)

@@ -1,9 +1,10 @@
-"""When the database's server is gone for a while."""
+"""When the database's server is gone for a while, and whose connections are held."""
 
 import threading
 import time
 
-from django.db import InterfaceError, OperationalError, connection
+from asgiref.sync import SyncToAsync
+from django.db import InterfaceError, OperationalError, connection, connections
 
 # What a database's driver raises when its server is gone, restarts, or is too busy. It passes.
 NO_DATABASE = (OperationalError, InterfaceError)
@@ -28,3 +29,17 @@ def forget_connections() -> None:
             return
         _forgotten_at = time.monotonic()
     pool.drain()
+
+
+def give_back_thread() -> None:
+    """
+    End the thread that Django keeps for an async request's synchronous work, with its database connection.
+
+    It would last as long as the response: a page that streams for minutes would hold both. What needs a thread at the
+    end of the request gets a new one.
+    """
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None
+    if executor:
+        executor.submit(connections.close_all)
+        executor.shutdown(wait=False)

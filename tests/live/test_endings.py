@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -282,3 +283,26 @@ def wait_for_descriptors(site: Site, most: int) -> None:
         assert time.monotonic() < deadline, site.descriptors()
         time.sleep(0.2)
     time.sleep(2.5)
+
+
+def test_a_live_view_holds_no_thread_and_no_connection_to_the_database() -> None:
+    with Site() as site:
+        keys = site.populate(users=20, rooms=1, messages=3)
+        assert site.process
+        with site.page(keys[0]):
+            threads = Path(f"/proc/{site.process.pid}/task")
+            before, files = len(list(threads.iterdir())), site.descriptors()
+            views = [
+                urllib.request.urlopen(
+                    urllib.request.Request(
+                        f"{site.url}/rooms/room-001/live/", headers={"Cookie": f"sessionid={keys[number // 2]}"}
+                    )
+                )
+                for number in range(40)
+            ]
+            assert all(b"<!doctype html>" in view.read(200) for view in views)
+            # A socket each, and no file of the database; a few threads are the sockets' own.
+            assert site.descriptors() - files < 40 + 20
+            assert len(list(threads.iterdir())) - before < 20
+            for view in views:
+                view.close()

@@ -19,6 +19,7 @@ from apps.chat import fragments, history, reading
 from apps.chat.entry import enter
 from apps.chat.posting import Composer
 from apps.chat.streaming import HEARTBEAT, Stream, can_patch
+from apps.core.database import give_back_thread
 from apps.core.middleware import FRAMED_BY_OURSELVES
 from apps.live import limits
 from apps.live.hub import current_hub
@@ -77,7 +78,9 @@ async def show(stream: Stream, sign_in: SignIn, address: str, language: str, beg
     ends_at, left, read = time.monotonic() + LIFE, MOST_CHARACTERS, stream.newest
     frames: str | None = ""
     with limits.one_stream(sign_in.user_id, address):
+        give_back_thread()
         yield beginning
+        del beginning
         try:
             # Beside the reading, which joining waits for where much was missed.
             joining = asyncio.create_task(hub.join(listener, topic, since=room.last_seq, head=room.last_seq))
