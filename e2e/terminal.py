@@ -11,6 +11,7 @@ from types import TracebackType
 import pyte
 
 COLUMNS, LINES = 80, 400  # high enough for whole pages
+SETTLED = 0.4  # seconds without a change after which a page is there
 PATIENCE = 15.0  # seconds until something must be on the screen
 
 
@@ -59,6 +60,12 @@ class Terminal:
                 left = deadline - time.monotonic()
                 assert left > 0, f"No {texts} on the screen:\n{self.text().strip()}"
                 self.changed.wait(left)
+
+    def settle(self) -> None:
+        """Wait until nothing has changed on the screen for a while: no program says that it has drawn all of a page."""
+        with self.changed:
+            while self.changed.wait(SETTLED):
+                pass
 
     def press(self, keys: str) -> None:
         """Press keys, one after another."""

@@ -47,6 +47,7 @@ class W3m:
 
     def find(self, text: str) -> None:
         """Put the cursor on the last place on the page that has this text."""
+        self.terminal.settle()
         self.terminal.press(f"G?{text}\r")
 
     def follow(self, text: str) -> None:
@@ -54,11 +55,13 @@ class W3m:
         self.terminal.press("\r")
 
     def fill(self, label: str, text: str) -> None:
+        self.terminal.settle()
         self.terminal.press(f"g/{label}\r\t\r")
         self.terminal.expect("TEXT:") if label != "Password" else self.terminal.expect("Password:")
         self.terminal.press(f"{text}\r")
 
     def write(self, label: str, text: str) -> None:
+        self.terminal.settle()
         writes(self.home, text)
         self.terminal.press(f"G?^{label}\r\t\r")
         self.terminal.expect(f"[{text}")
@@ -80,6 +83,7 @@ class Lynx:
 
     def go(self, pattern: str) -> None:
         """Go to what has the number that the pattern finds, the last of several: from the top, by the Tab key."""
+        self.terminal.settle()
         found = re.findall(pattern, self.terminal.text(), re.DOTALL)
         assert found, self.terminal.text().strip()
         self.terminal.press("\x01" + "\t" * (int(found[-1]) - 1 - self.lines_below(int(found[-1]))))
