@@ -48,6 +48,13 @@ def test_reading_some_leaves_the_rest(cast: Cast) -> None:
     assert (now.unread_count, reading.first_unread(now)) == (3, said[2])
 
 
+def test_looking_at_an_earlier_page_keeps_where_one_stopped(cast: Cast) -> None:
+    said = [say(cast.room, cast.owner) for _ in range(3)]
+    for seq in (said[1].seq, said[0].seq):
+        reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=seq)
+    assert visit(cast, cast.member).unread_count == 1
+
+
 def test_it_never_goes_back_nor_beyond_what_there_is(cast: Cast) -> None:
     said = [say(cast.room, cast.owner) for _ in range(3)]
     for seq in (said[2].seq, said[0].seq, 2**60):
