@@ -60,10 +60,10 @@ def drop_placeholders(form: forms.Form) -> None:
 def describe_sign_up(form: forms.Form) -> None:
     """What the two forms say about their fields."""
     form.fields["username"].help_text = USERNAME_HINT
+    form.fields["username"].widget.attrs |= NAME_BOX
     if "email" in form.fields:
         # Without "(optional)", which every field says that is.
         form.fields["email"].label = _("Email")
-    form.fields["username"].widget.attrs |= NAME_BOX
     drop_placeholders(form)
     if settings.SENDS_MAIL:
         form.fields["email"].help_text = _("You are sent a code to confirm it.")

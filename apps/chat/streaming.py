@@ -75,18 +75,10 @@ class Stream:
     newest: int = 0
     farewell: str = ""
 
-    def first(self, item: str) -> str:
-        """A message as it stands in the page's first part, so that it can be patched later."""
-        found = MESSAGE.match(item)
-        if not found:
-            return item
-        self.note(found)
-        return self.place(found["pk"], item)
-
-    def note(self, found: re.Match[str]) -> None:
+    def note(self, pk: int, seq: int) -> None:
         """Remember that a message is on the page."""
-        self.shown.add(int(found["pk"]))
-        self.newest = max(self.newest, int(found["seq"]))
+        self.shown.add(pk)
+        self.newest = max(self.newest, seq)
 
     def place(self, pk: str, item: str) -> str:
         """A message as the viewer likes it, between the marks that a patch for it needs."""
@@ -101,7 +93,7 @@ class Stream:
         arrived: list[re.Match[str]] = []
         for found in messages_in(frames):
             if int(found["seq"]) > self.newest:
-                self.note(found)
+                self.note(int(found["pk"]), int(found["seq"]))
                 arrived.append(found)
                 parts.append(self.appended(found))
             elif int(found["pk"]) in self.shown:

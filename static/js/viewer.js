@@ -44,8 +44,10 @@ function show(time) {
     ? `${hour % 12 || 12}:${parts.minute} ${hour < 12 ? pgettext("clock", "a.m.") : pgettext("clock", "p.m.")}`
     : `${parts.hour}:${parts.minute}`;
   const isSiteDay = `${parts.year}-${parts.month}-${parts.day}` === siteDay;
-  const { lang } = document.documentElement;
-  const weekday = new Intl.DateTimeFormat(lang, { timeZone, weekday: "short" }).format(moment);
-  const shown = isSiteDay ? text : `${weekday} ${text}`;
+  const shown = isSiteDay ? text : `${weekday(moment)} ${text}`;
   if (time.textContent !== shown) time.textContent = shown;
+}
+
+function weekday(moment) {
+  return new Intl.DateTimeFormat(document.documentElement.lang, { timeZone, weekday: "short" }).format(moment);
 }

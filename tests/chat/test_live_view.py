@@ -73,7 +73,7 @@ def test_only_browsers_that_are_known_to_patch_are_sent_patches(agent: str, patc
 def test_a_change_is_shown_only_where_the_message_is(cast: Cast) -> None:
     old, new = say(cast.room, cast.owner, "Old"), say(cast.room, cast.owner, "New")
     stream = stream_for(cast, cast.member)
-    stream.first(fragments.message(new))
+    stream.note(new.pk, new.seq)
     assert stream.more(fragments.changed_message(old)) == ""
     assert '<template for="message-' in stream.more(fragments.changed_message(new))
     assert stream.more(fragments.new_messages([new])) != ""

@@ -15,7 +15,7 @@ from django.utils import translation
 from django.views.decorators.http import require_safe
 
 from apps.accounts.sign_ins import SignIn
-from apps.chat import fragments, history, reading
+from apps.chat import history, reading
 from apps.chat.entry import enter
 from apps.chat.posting import Composer
 from apps.chat.streaming import HEARTBEAT, Stream, can_patch
@@ -61,11 +61,12 @@ def first_part(request: HttpRequest, stream: Stream) -> str:
     """The page as it stands when it is opened, up to where more is added."""
     room = stream.visit.room
     window = history.newest(room)
-    messages = [stream.first(fragments.message(one)) for one in window.messages]
+    for message in window.messages:
+        stream.note(message.pk, message.seq)
     if stream.visit.is_member and window.messages:
         reading.mark_read(room=room, user=stream.visit.member, seq=stream.newest)
     template = "chat/stream_patched.html" if stream.patches else "chat/stream_appended.html"
-    context = {"visit": stream.visit, "room": room, "window": window, "messages": messages}
+    context = {"visit": stream.visit, "room": room, "window": window}
     return render_to_string(template, context, request=request)
 
 
