@@ -91,9 +91,7 @@ def announcement(context: Context, message: Message) -> SafeString:
         "text": "<bdi>{text}</bdi>, <bdi>{author}</bdi>",
         "time": "{time}, <bdi>{author}</bdi>: <bdi>{text}</bdi>",
     }[order]
-    return format_html(
-        line, author=message.author_name, text=unescape(text).strip(), time=clock(context, message.created_at)
-    )
+    return format_html(line, author=message.author_name, text=text, time=clock(context, message.created_at))
 
 
 @register.simple_tag(takes_context=True)
