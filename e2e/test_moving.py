@@ -228,6 +228,22 @@ def test_the_focus_is_not_lost_when_all_messages_are_replaced(ada: Person) -> No
     page.wait_for_function("() => document.activeElement !== document.body")
 
 
+def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest_of_them(ada: Person) -> None:
+    page = ada.open_room("room-001")
+    oldest = page.locator("#messages article").first.get_attribute("id")
+    link = page.locator("#older-link")
+    link.focus()
+    expect(link).to_be_in_viewport()
+    # What the browser has to say of the link's coming into view, it has said two frames later.
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
+    expect(page.locator("#messages > .message")).to_have_count(50)
+    page.keyboard.press("Enter")
+    expect(page.locator("#messages > .message").nth(50)).to_be_attached()
+    nearest = page.locator(f"#messages > .message:has(+ .message #{oldest}) article")
+    expect(nearest).to_be_focused()
+    assert page.evaluate(IS_SEEN) == ""
+
+
 def tab_through(page: Page, most: int = 120) -> list[str]:
     """Go once through all that the Tab key reaches; gives what was wrong with any of it."""
     wrong = []
