@@ -13,14 +13,17 @@ if (dialog) {
   });
 
   // The server says so when an edit or a deletion is done; the change itself comes by the socket.
+  // The focus goes back at once: the event of closing comes later, and until then nothing would have it.
   document.addEventListener("message-done", () => {
-    body.replaceChildren();
     dialog.close();
+    giveBack();
   });
+  dialog.addEventListener("close", giveBack);
 
-  dialog.addEventListener("close", () => {
-    body.replaceChildren();
+  function giveBack() {
     // The message may have been swapped meanwhile; its link has the same id in its new form.
     document.getElementById(opener)?.focus();
-  });
+    opener = null;
+    body.replaceChildren();
+  }
 }
