@@ -26,21 +26,21 @@ test:
 	@$(PYTHON) -m tests.install
 	@$(MAKE) --no-print-directory checks
 
-# Several at a time where nobody looks at the clock (browsers mostly wait); what holds the product to a time runs alone.
+# Several at a time: servers and browsers mostly wait. Fewer where a browser holds the product to a second.
+SEVERAL = --dist worksteal --numprocesses
 LOOK_AT_THE_CLOCK := e2e/test_conversation.py e2e/test_live.py e2e/test_live_view.py e2e/test_people.py e2e/test_staying_live.py
-LISTENING := e2e/test_languages.py e2e/test_listening.py e2e/test_moving.py
 # With commands of their own, below.
 BY_THEMSELVES := e2e/speech e2e/markup
 NEED_SERVERS := tests/live tests/faults
 
-.PHONY: checks types migrations sqlite postgres pages journeys listening
+.PHONY: checks types migrations sqlite postgres
 checks:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync types migrations sqlite postgres
-	$(PYTHON) -m pytest $(NEED_SERVERS)
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync pages journeys listening
-	$(PYTHON) -m pytest $(LOOK_AT_THE_CLOCK)
+	$(PYTHON) -m pytest $(NEED_SERVERS) $(SEVERAL) 3
+	$(PYTHON) -m pytest e2e $(BY_THEMSELVES:%=--ignore=%) $(LOOK_AT_THE_CLOCK:%=--ignore=%) $(SEVERAL) 4
+	$(PYTHON) -m pytest $(LOOK_AT_THE_CLOCK) $(SEVERAL) 2
 
 types:
 	$(VENV)/bin/mypy .
@@ -53,15 +53,6 @@ sqlite:
 
 postgres:
 	$(PYTHON) -m tests.on_postgres tests --ignore=tests/core $(NEED_SERVERS:%=--ignore=%)
-
-pages:
-	$(PYTHON) -m pytest e2e/test_accessibility.py
-
-journeys:
-	$(PYTHON) -m pytest e2e $(BY_THEMSELVES:%=--ignore=%) --ignore=e2e/test_accessibility.py $(LISTENING:%=--ignore=%) $(LOOK_AT_THE_CLOCK:%=--ignore=%)
-
-listening:
-	$(PYTHON) -m pytest $(LISTENING)
 
 # What a screen reader says, by a real Orca. By itself, since it needs a screen and some minutes.
 test-speech:

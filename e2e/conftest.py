@@ -25,7 +25,7 @@ expect.set_options(timeout=10_000)
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = install.browser()
+    path = install.headless_browser()
     if not path:
         pytest.skip("no Chromium is installed")
     arguments = ["--disable-background-networking", "--disable-quic"]
