@@ -10,16 +10,18 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
 from django.template import Context
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.html import strip_tags
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.accounts.models import User
-from apps.chat.templatetags.chat import clock, label_of
+from apps.chat.templatetags.chat import SPOKEN_ORDERS, clock, label_of
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership, type_of_viewer
 
@@ -49,20 +51,81 @@ def can_patch(user_agent: str) -> bool:
     return found is not None and int(found[1]) >= PATCHING_CHROMIUM
 
 
-@lru_cache(maxsize=32)
-def messages_in(frames: str) -> list[re.Match[str]]:
-    """The messages in a frame, found once for all live views that it goes to."""
-    return list(MESSAGE.finditer(frames))
+class Style(NamedTuple):
+    """How somebody's live view shows messages. Views that agree in it share what is rendered."""
+
+    patches: bool
+    language: str
+    clock: str = ""
+    time_zone: str = ""
+    reading_order: str = ""
 
 
-def for_viewer(item: str, pk: str, viewer: type_of_viewer) -> str:
+class Piece(NamedTuple):
+    """A message in a frame, as it is added to a page."""
+
+    pk: int
+    seq: int
+    author: str
+    body: str
+    # What is announced of it.
+    spoken: str
+    # What shows it as a new message, and as it is now on a page that has it already.
+    appended: str
+    changed: str
+
+
+def style_of(viewer: type_of_viewer, *, patches: bool, language: str) -> Style:
+    """The style for one viewer."""
+    if isinstance(viewer, AnonymousUser):
+        return Style(patches, language)
+    return Style(patches, language, viewer.clock, viewer.time_zone, viewer.reading_order)
+
+
+@lru_cache(maxsize=256)
+def pieces_of(frame: str, style: Style) -> list[Piece]:
+    """The messages in a frame, rendered once for all live views of a style that it goes to."""
+    with translation.override(style.language):
+        return [piece_of(found, style) for found in MESSAGE.finditer(frame)]
+
+
+def piece_of(found: re.Match[str], style: Style) -> Piece:
+    """One message."""
+    item = for_viewer(found[0], found["pk"], style)
+    spoken = SPOKEN_ORDERS[style.reading_order].format(
+        author=strip_tags(found["name"]), text=" ".join(strip_tags(found["body"]).split()), time=time_in(item)
+    )
+    if style.patches:
+        place = f'<?start name="message-{found["pk"]}">{item}<?end>'
+        appended = f'<template for="more">{place}<?marker name="more"></template>'
+        changed = f'<template for="message-{found["pk"]}">{place}</template>'
+    else:
+        appended, changed = item, changed_entry(item, is_deleted="deleted" in found["kind"].split())
+    return Piece(int(found["pk"]), int(found["seq"]), found["author"], found["body"], spoken, appended, changed)
+
+
+def for_viewer(item: str, pk: str, style: Style) -> str:
     """A message by the viewer's own clock and in their order, which in pages viewer.js sees to."""
-    if isinstance(viewer, AnonymousUser) or not (viewer.clock or viewer.time_zone or viewer.reading_order):
+    if not (style.clock or style.time_zone or style.reading_order):
         return item
+    viewer = User(clock=style.clock, time_zone=style.time_zone, reading_order=style.reading_order)
     context = Context({"user": viewer})
     item = TIME.sub(lambda found: clock(context, datetime.fromisoformat(found[1])), item)
     usual, liked = label_of(Context(), int(pk)), label_of(context, int(pk))
     return item.replace(f'aria-labelledby="{usual}"', f'aria-labelledby="{liked}"')
+
+
+def time_in(item: str) -> str:
+    """The time that a message shows."""
+    return strip_tags(found[0]) if (found := TIME.search(item)) else ""
+
+
+def changed_entry(item: str, *, is_deleted: bool) -> str:
+    """A message as it is now, as a new entry of a page that cannot put it in its place."""
+    word = _("Deleted") if is_deleted else _("Edited")
+    # Without ids, of which the page has these already.
+    item = re.sub(r' (?:id|aria-labelledby)="[^"]*"', "", item)
+    return item.replace('<p class="meta">', f'<p class="meta"><strong class="changed">{word}</strong> ', 1)
 
 
 @dataclass
@@ -70,7 +133,7 @@ class Stream:
     """One page: what it has shown so far, and how to show more."""
 
     visit: Visit
-    patches: bool
+    style: Style
     shown: set[int] = field(default_factory=set)
     newest: int = 0
     farewell: str = ""
@@ -80,61 +143,43 @@ class Stream:
         self.shown.add(pk)
         self.newest = max(self.newest, seq)
 
-    def place(self, pk: str, item: str) -> str:
-        """A message as the viewer likes it, between the marks that a patch for it needs."""
-        item = for_viewer(item, pk, self.visit.viewer)
-        return f'<?start name="message-{pk}">{item}<?end>' if self.patches else item
-
-    def more(self, frames: str) -> str:
-        """What shows the frames' changes when it is added to the page."""
-        parts = []
-        if farewell := FAREWELL.search(frames):
+    def more(self, frame: str) -> str:
+        """What shows a frame's changes when it is added to the page."""
+        if farewell := FAREWELL.search(frame):
             self.farewell = farewell[1]
-        arrived: list[re.Match[str]] = []
-        for found in messages_in(frames):
-            if int(found["seq"]) > self.newest:
-                self.note(int(found["pk"]), int(found["seq"]))
-                arrived.append(found)
-                parts.append(self.appended(found))
-            elif int(found["pk"]) in self.shown:
-                parts.append(self.changed(found))
-        if self.patches and (line := self.announced(arrived)):
+        parts: list[str] = []
+        arrived: list[Piece] = []
+        for piece in pieces_of(frame, self.style):
+            if piece.seq > self.newest:
+                self.note(piece.pk, piece.seq)
+                arrived.append(piece)
+                parts.append(piece.appended)
+            elif piece.pk in self.shown:
+                parts.append(piece.changed)
+        if arrived and self.style.patches and (line := self.announced(arrived)):
             parts.append(f'<template for="announced"><?start name="announced">{line}<?end></template>')
         return "".join(parts)
 
-    def appended(self, found: re.Match[str]) -> str:
-        """A new message."""
-        item = self.place(found["pk"], found[0])
-        return f'<template for="more">{item}<?marker name="more"></template>' if self.patches else item
-
-    def changed(self, found: re.Match[str]) -> str:
-        """A message as it is now."""
-        item = self.place(found["pk"], found[0])
-        if self.patches:
-            return f'<template for="message-{found["pk"]}">{item}</template>'
-        word = _("Deleted") if "deleted" in found["kind"].split() else _("Edited")
-        # Without ids, of which the page has these already.
-        item = re.sub(r' (?:id|aria-labelledby)="[^"]*"', "", item)
-        return item.replace('<p class="meta">', f'<p class="meta"><strong class="changed">{word}</strong> ', 1)
-
-    def announced(self, arrived: list[re.Match[str]]) -> str:
+    def announced(self, arrived: list[Piece]) -> str:
         """What a screen reader speaks of new messages, by the room's level; with scripts announcer.js does this."""
         own = self.visit.viewer.username if isinstance(self.visit.viewer, User) else None
-        others = [found for found in arrived if found["author"] != own]
         level = self.visit.announces
+        others = [piece for piece in arrived if piece.author != own]
         if level == Membership.Announces.MENTIONS:
-            others = [found for found in others if f"@{own}".lower() in found["body"].lower()]
+            others = [piece for piece in others if f"@{own}".lower() in piece.body.lower()]
         if not others or level == Membership.Announces.OFF:
             return ""
-        if level == Membership.Announces.COUNT or len(others) > 1:
+        if level != Membership.Announces.COUNT and len(others) == 1:
+            return others[0].spoken
+        with translation.override(self.style.language):
             words = ngettext("%(count)s new message", "%(count)s new messages", len(others))
-            return words % {"count": len(others)}
-        return f"{strip_tags(others[0]['name'])}: {' '.join(strip_tags(others[0]['body']).split())}"
+        return words % {"count": len(others)}
 
     def ending(self, *, timed_out: bool) -> str:
         """The page's last part: why it ends, and the way on."""
         context = {"room": self.visit.room, "farewell": self.farewell, "timed_out": timed_out}
-        text = render_to_string("chat/stream_end.html", context)
-        if self.patches:
+        with translation.override(self.style.language):
+            text = render_to_string("chat/stream_end.html", context)
+        if self.style.patches:
             return f'<template for="status">{text}</template></body></html>'
         return f"</ol>{text}</div></main></body></html>"

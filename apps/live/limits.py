@@ -1,9 +1,6 @@
 """How much one person may send: generous to anybody who types, and an end to programs that run wild."""
 
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 
 # Posts a second in the long run, and at once. Who sends more is slowed to that, over all their pages.
@@ -18,9 +15,6 @@ LONGEST_WAIT = 2.0
 MOST_REMEMBERED = 10_000
 # Open sockets of one person in one process.
 MOST_SOCKETS = 1000
-# Pages without scripts that read live, in one process: of one person, and from an address where nobody is signed in.
-MOST_STREAMS = 2
-MOST_STREAMS_FROM_AN_ADDRESS = 20
 
 
 class Allowance:
@@ -60,30 +54,3 @@ def allowance_of(user_id: int | None) -> Allowance:
             if oldest.sockets or oldest_id == user_id:
                 _allowances[oldest_id] = oldest
     return allowance
-
-
-_streams: Counter[str] = Counter()
-
-
-def may_stream(user_id: int | None, address: str) -> bool:
-    """Whether the person, or the address of somebody who has not signed in, may have one more stream."""
-    most = MOST_STREAMS_FROM_AN_ADDRESS if user_id is None else MOST_STREAMS
-    return _streams[stream_key(user_id, address)] < most
-
-
-@contextmanager
-def one_stream(user_id: int | None, address: str) -> Iterator[None]:
-    """A stream that counts while it lasts."""
-    key = stream_key(user_id, address)
-    _streams[key] += 1
-    try:
-        yield
-    finally:
-        _streams[key] -= 1
-        if not _streams[key]:
-            del _streams[key]
-
-
-def stream_key(user_id: int | None, address: str) -> str:
-    """Whose streams are counted together."""
-    return f"address {address}" if user_id is None else f"user {user_id}"

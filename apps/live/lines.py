@@ -66,6 +66,35 @@ class Line(Protocol):
         """Close with a code, after all that was written."""
 
 
+def is_plain(transport: object) -> bool:
+    """Whether what is written to Twisted's transport goes to the operating system as it is."""
+    return isinstance(transport, Connection) and not transport.TLS
+
+
+def unread_of(transport: Any) -> int:
+    """How many bytes Twisted holds back for a client that does not read."""
+    # Private, but as old as Twisted; its public signals say only that some limit was crossed.
+    waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+    return waiting
+
+
+def write_at_once(transport: Any, send_now: Callable[[bytes], int], wire: bytes) -> bool:
+    """
+    Write to a connection that has nothing unread, in one system call; False where it is gone.
+
+    Twisted would wait for the socket to be writable, which it nearly always is, with three system calls more.
+    """
+    try:
+        sent = send_now(wire)
+    except BlockingIOError:
+        sent = 0
+    except OSError:
+        return False  # Twisted finds that the connection is gone when it next reads
+    if sent < len(wire):
+        transport.write(wire[sent:])
+    return True
+
+
 STATE_OPEN = WebSocketProtocol.STATE_OPEN
 
 
@@ -78,18 +107,13 @@ class DaphneLine:
         self.protocol = protocol
         transport = protocol.transport
         # Through TLS inside Daphne, and for a client that negotiated compression, the protocol has to do it.
-        self.is_plain = isinstance(transport, Connection) and not transport.TLS and not protocol._perMessageCompress
+        self.is_plain = is_plain(transport) and not protocol._perMessageCompress
         self.transport = transport
         self.send_now = transport.getHandle().send if self.is_plain else None
 
     @property
     def unread(self) -> int:
-        if not self.is_plain:
-            return 0
-        transport = self.transport
-        # Private, but as old as Twisted; its public signals say only that some limit was crossed.
-        waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
-        return waiting
+        return unread_of(self.transport) if self.is_plain else 0
 
     def write(self, burst: Burst) -> bool:
         if self.protocol.state != STATE_OPEN:
@@ -106,17 +130,7 @@ class DaphneLine:
                 return False
             self.transport.write(wire)
             return True
-        # Twisted would wait for the socket to be writable, which it nearly always is, with three system calls more
-        # for each frame.
-        try:
-            sent = self.send_now(wire)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return False  # Twisted finds that the connection is gone when it next reads
-        if sent < len(wire):
-            self.transport.write(wire[sent:])
-        return True
+        return write_at_once(self.transport, self.send_now, wire)
 
     def close(self, code: int) -> None:
         if self.protocol.state == STATE_OPEN:
@@ -186,12 +200,18 @@ def line_for(send: Any) -> Line:
 
 
 def with_lines(application: type_of_application) -> type_of_application:
-    """Put each socket's line into its scope. Outermost, since middleware inside replaces `send`."""
+    """
+    Put each socket's line into its scope, and for pages the server's own `send` (streams.py).
+
+    Outermost, since middleware inside replaces `send`.
+    """
 
     # Not a coroutine of its own, which would be kept for as long as the socket is open.
     def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> Awaitable[None]:
         if scope["type"] == "websocket":
             scope["line"] = line_for(send)
+        else:
+            scope["send"] = send
         return application(scope, receive, send)
 
     return markcoroutinefunction(wrapped)

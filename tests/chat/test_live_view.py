@@ -5,28 +5,31 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.template.loader import render_to_string
-from django.utils import translation
+from django.test import override_settings
+from django.utils import timezone, translation
+from django.utils.formats import date_format
 
 from apps.accounts.models import User
 from apps.accounts.sign_ins import NOBODY
 from apps.chat import fragments, services
 from apps.chat.models import Message
-from apps.chat.streaming import HEARTBEAT, Stream, can_patch
+from apps.chat.streaming import HEARTBEAT, Stream, can_patch, pieces_of, style_of
 from apps.chat.views import live
-from apps.live import limits
-from apps.live.lines import MOST_UNREAD, Burst
-from apps.live.streams import StreamLine
+from apps.live import seats
+from apps.live.seats import take_seat
 from apps.live.threads import in_thread
 from apps.rooms.access import room_for
 from apps.rooms.models import Room
 from tests.conftest import Cast, client_of, say
+from tests.servers import free_port
 
 CHROMIUM = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
 
 
-def stream_for(cast: Cast, user: User, *, patches: bool = True) -> Stream:
-    return Stream(room_for(user, cast.room.slug), patches=patches)
+def stream_for(cast: Cast, user: User, *, patches: bool = True, language: str = "en") -> Stream:
+    return Stream(room_for(user, cast.room.slug), style_of(user, patches=patches, language=language))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -111,18 +114,33 @@ def test_times_and_order_are_the_viewers_own_as_in_a_page(cast: Cast) -> None:
     assert shown != fragments.message(message).strip()
 
 
-def test_a_reader_that_does_not_read_is_cut() -> None:
-    line = StreamLine()
-    assert line.write(Burst(["x" * MOST_UNREAD]))
-    assert not line.write(Burst(["y"]))
-    assert line.code is not None
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [("", "owner: A &lt;b&gt; c"), ("text", "A &lt;b&gt; c, owner"), ("time", "<time>, owner: A &lt;b&gt; c")],
+)
+def test_it_is_announced_in_the_order_that_the_viewer_likes(cast: Cast, order: str, said: str) -> None:
+    cast.member.reading_order = order
+    stream = stream_for(cast, cast.member)
+    message = say(cast.room, cast.owner, "A <b> c")
+    said = said.replace("<time>", date_format(timezone.localtime(message.created_at), "H:i"))
+    assert f'<?start name="announced">{said}<?end>' in stream.more(fragments.new_messages([message]))
+
+
+def test_views_of_one_style_share_what_is_rendered(cast: Cast) -> None:
+    frame = fragments.new_messages([say(cast.room, cast.owner, "Hello")])
+    pieces_of.cache_clear()
+    for viewer in (cast.member, cast.owner, cast.member):
+        stream_for(cast, viewer).more(frame)
+    assert pieces_of.cache_info()[:2] == (2, 1)
 
 
 # The page as it grows
 
 
-async def grow(cast: Cast, stream: Stream, language: str = "en") -> AsyncIterator[str]:
-    return live.show(stream, NOBODY, "127.0.0.1", language, "<beginning>")
+async def grow(stream: Stream) -> AsyncIterator[str]:
+    seat = await take_seat(None, "127.0.0.1")
+    assert seat
+    return live.show(stream, NOBODY, seat, "<beginning>", None)
 
 
 @pytest.fixture
@@ -136,7 +154,7 @@ def short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_shows_signs_of_life_and_ends_with_a_way_to_go_on(cast: Cast, short_lived: None) -> None:
     async def read() -> list[str]:
         stream = await in_thread(stream_for, cast, cast.member)
-        return [part async for part in await grow(cast, stream)]
+        return [part async for part in await grow(stream)]
 
     parts = asyncio.run(read())
     assert parts[0] == "<beginning>"
@@ -149,20 +167,24 @@ def test_it_shows_signs_of_life_and_ends_with_a_way_to_go_on(cast: Cast, short_l
 @pytest.mark.django_db(transaction=True)
 def test_it_ends_after_so_many_characters(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MOST_CHARACTERS", 1)
-    monkeypatch.setattr(live, "PAUSE", 0.1)
 
     async def read() -> list[str]:
         stream = await in_thread(stream_for, cast, cast.member)
-        return [part async for part in await grow(cast, stream)]
+        page = await grow(stream)
+        parts = [await anext(page)]
+        await in_thread(say, cast.room, cast.owner, "Too much")
+        return parts + [part async for part in page]
 
-    assert len(asyncio.run(read())) == 3
+    parts = asyncio.run(asyncio.wait_for(read(), 10))
+    assert len(parts) == 3
+    assert "Too much" in parts[1]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_said_before_it_listens_is_not_missed(cast: Cast, short_lived: None) -> None:
     async def read() -> list[str]:
         stream = await in_thread(stream_for, cast, cast.member)
-        page = await grow(cast, stream)
+        page = await grow(stream)
         parts = [await anext(page)]
         await in_thread(say, cast.room, cast.owner, "In between")
         return parts + [part async for part in page]
@@ -173,32 +195,68 @@ def test_what_is_said_before_it_listens_is_not_missed(cast: Cast, short_lived: N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_closed_page_is_forgotten(cast: Cast, short_lived: None) -> None:
-    async def leave() -> tuple[bool, bool]:
+def test_a_closed_page_gives_its_seat_back(cast: Cast, short_lived: None) -> None:
+    async def leave() -> tuple[str | None, str | None]:
         stream = await in_thread(stream_for, cast, cast.member)
-        pages = [await grow(cast, stream) for _ in range(limits.MOST_STREAMS_FROM_AN_ADDRESS)]
+        pages = [await grow(stream) for _ in range(seats.SEATS_OF_AN_ADDRESS)]
         for page in pages:
             await anext(page)
-        before = limits.may_stream(None, "127.0.0.1")
+        before = await take_seat(None, "127.0.0.1")
         for page in pages:
             await page.aclose()  # type: ignore[attr-defined]
-        return before, limits.may_stream(None, "127.0.0.1")
+        return before, await take_seat(None, "127.0.0.1")
 
-    assert asyncio.run(leave()) == (False, True)
+    before, after = asyncio.run(leave())
+    assert before is None
+    assert after
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_keeps_its_seat_for_as_long_as_it_lasts(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LIFE", 1.0)
+    monkeypatch.setattr(live, "PAUSE", 0.1)
+    monkeypatch.setattr(seats, "KEPT", 0.4)
+    monkeypatch.setattr(seats, "SEATS_OF_AN_ADDRESS", 1)
+
+    async def others() -> list[str | None]:
+        stream = await in_thread(stream_for, cast, cast.member)
+        return [await take_seat(None, "127.0.0.1") async for _ in await grow(stream)]
+
+    found = asyncio.run(others())
+    assert len(found) > 8
+    assert set(found) == {None}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_third_view_of_a_person_is_refused(cast: Cast) -> None:
-    with limits.one_stream(cast.member.pk, ""), limits.one_stream(cast.member.pk, ""):
-        assert client_of(cast.member).get("/rooms/attic/live/").status_code == 429
-        assert client_of(cast.owner).head("/rooms/attic/live/").status_code == 200
+    taken = [async_to_sync(take_seat)(cast.member.pk, "") for _ in range(2)]
+    assert all(taken)
+    assert client_of(cast.member).get("/rooms/attic/live/").status_code == 429
+
+
+def test_people_and_addresses_have_seats_of_their_own() -> None:
+    take = async_to_sync(take_seat)
+    assert [bool(take(1, "::1")) for _ in range(3)] == [True, True, False]
+    assert take(2, "::1")
+    assert take(None, "::1")
+
+
+def test_while_the_cache_is_away_nobody_is_turned_away() -> None:
+    location = f"redis://127.0.0.1:{free_port()}/0"
+    away = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": location}}
+    with override_settings(CACHES=away):
+        for _ in range(seats.SEATS + 1):
+            seat = async_to_sync(take_seat)(1, "")
+            assert seat
+            async_to_sync(seats.keep_seat)(seat)
+            async_to_sync(seats.give_seat_back)(seat)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_it_speaks_the_viewers_language_to_its_end(cast: Cast, short_lived: None) -> None:
     async def read() -> list[str]:
-        stream = await in_thread(stream_for, cast, cast.member)
-        page = await grow(cast, stream, "de")
+        stream = await in_thread(partial(stream_for, cast, cast.member, language="de"))
+        page = await grow(stream)
         parts = [await anext(page)]
         message = await in_thread(say, cast.room, cast.owner, "Weg damit")
         await in_thread(partial(services.delete_message, message=message, deleter=cast.owner))

@@ -2,7 +2,7 @@
 Times in the conversation.
 
 In a frame, which is the same for every viewer, they are those of the site (TIME_ZONE). A page shows them by its
-viewer's clock; `clock.js` does the same to what frames bring.
+viewer's clock; `viewer.js` does the same to what frames bring.
 """
 
 from datetime import date, datetime, timedelta
@@ -64,6 +64,8 @@ LABEL_ORDERS = {
     "text": "body-{0} author-{0} time-{0}",
     "time": "time-{0} author-{0} body-{0}",
 }
+# A new message as it is announced; announcer.js has the same.
+SPOKEN_ORDERS = {"": "{author}: {text}", "text": "{text}, {author}", "time": "{time}, {author}: {text}"}
 
 
 @register.simple_tag(takes_context=True)
@@ -82,16 +84,12 @@ def for_scripts(context: Context, template_name: str, element_id: str) -> SafeSt
 
 @register.simple_tag(takes_context=True)
 def announcement(context: Context, message: Message) -> SafeString:
-    """A message as it is announced, in the order that the viewer likes (announcer.js says the same)."""
+    """A message as it is announced, in the order that the viewer likes."""
     viewer = context.get("user")
     order = viewer.reading_order if isinstance(viewer, User) else ""
     text = gettext("This message was deleted.") if message.is_deleted else unescape(strip_tags(message.html)).strip()
-    line = {
-        "": "<bdi>{author}</bdi>: <bdi>{text}</bdi>",
-        "text": "<bdi>{text}</bdi>, <bdi>{author}</bdi>",
-        "time": "{time}, <bdi>{author}</bdi>: <bdi>{text}</bdi>",
-    }[order]
-    return format_html(line, author=message.author_name, text=text, time=clock(context, message.created_at))
+    parts = {"author": format_html("<bdi>{}</bdi>", message.author_name), "text": format_html("<bdi>{}</bdi>", text)}
+    return format_html(SPOKEN_ORDERS[order], **parts, time=clock(context, message.created_at))
 
 
 @register.simple_tag(takes_context=True)

@@ -18,14 +18,14 @@ from apps.accounts.sign_ins import SignIn
 from apps.chat import history, reading
 from apps.chat.entry import enter
 from apps.chat.posting import Composer
-from apps.chat.streaming import HEARTBEAT, Stream, can_patch
-from apps.core.database import give_back_thread
+from apps.chat.streaming import HEARTBEAT, Stream, can_patch, style_of
+from apps.core.database import NO_DATABASE, give_back_thread
 from apps.core.middleware import FRAMED_BY_OURSELVES
-from apps.live import limits
 from apps.live.hub import current_hub
 from apps.live.listeners import COME_BACK, Listener
+from apps.live.seats import give_seat_back, keep_seat, take_seat
 from apps.live.sources import in_language
-from apps.live.streams import StreamLine
+from apps.live.streams import StreamLine, connection_of
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit, room_for
 
@@ -42,18 +42,24 @@ MOST_CHARACTERS = 4 * 1024 * 1024
 async def live_view(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The conversation, which goes on while the page is open. It ends after a while, with a link to go on."""
     entry = await in_thread(enter, request.session.session_key, slug)
-    visit, address = entry.visit, get_adapter(request).get_client_ip(request)
+    visit = entry.visit
     if visit is None:
         raise Http404
     if visit.room.slug != slug:
         return redirect("live_view", slug=visit.room.slug, permanent=True)
-    if not limits.may_stream(entry.sign_in.user_id, address):
-        return await sync_to_async(render)(request, "chat/stream_refused.html", {"room": visit.room}, status=429)
-    stream = Stream(visit, patches=can_patch(request.headers.get("User-Agent", "")))
-    beginning = await sync_to_async(first_part)(request, stream)
     if request.method == "HEAD":
         return HttpResponse()
-    body = show(stream, entry.sign_in, address, translation.get_language(), beginning)
+    seat = await take_seat(entry.sign_in.user_id, get_adapter(request).get_client_ip(request))
+    if seat is None:
+        return await sync_to_async(render)(request, "chat/stream_refused.html", {"room": visit.room}, status=429)
+    patches = can_patch(request.headers.get("User-Agent", ""))
+    stream = Stream(visit, style_of(visit.viewer, patches=patches, language=translation.get_language()))
+    try:
+        beginning = await sync_to_async(first_part)(request, stream)
+    except BaseException:
+        await give_seat_back(seat)
+        raise
+    body = show(stream, entry.sign_in, seat, beginning, getattr(request, "scope", {}).get("send"))
     return StreamingHttpResponse(body, headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"})
 
 
@@ -65,45 +71,50 @@ def first_part(request: HttpRequest, stream: Stream) -> str:
         stream.note(message.pk, message.seq)
     if stream.visit.is_member and window.messages:
         reading.mark_read(room=room, user=stream.visit.member, seq=stream.newest)
-    template = "chat/stream_patched.html" if stream.patches else "chat/stream_appended.html"
+    template = "chat/stream_patched.html" if stream.style.patches else "chat/stream_appended.html"
     context = {"visit": stream.visit, "room": room, "window": window}
     return render_to_string(template, context, request=request)
 
 
-async def show(stream: Stream, sign_in: SignIn, address: str, language: str, beginning: str) -> AsyncIterator[str]:
-    """The page, as it grows."""
-    line = StreamLine()
-    listener = Listener(line, sign_in, language)
-    room, hub = stream.visit.room, current_hub()
+async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send: object) -> AsyncIterator[str]:
+    """The page, as it grows: what the hub writes goes past this to the connection, where `send` leads to one."""
+    room, hub, language = stream.visit.room, current_hub(), stream.style.language
     topic = in_language(room.live_topic, language)
-    ends_at, left, read = time.monotonic() + LIFE, MOST_CHARACTERS, stream.newest
-    frames: str | None = ""
-    with limits.one_stream(sign_in.user_id, address):
+    read = stream.newest
+    joining, listener = None, None
+    try:
         give_back_thread()
         yield beginning
         del beginning
-        try:
-            # Beside the reading, which joining waits for where much was missed.
-            joining = asyncio.create_task(hub.join(listener, topic, since=room.last_seq, head=room.last_seq))
-            joining.add_done_callback(lambda done: close_where_it_failed(done, line))
-            while left > 0 and (patience := min(PAUSE, ends_at - time.monotonic())) > 0:
-                frames = await line.read(patience)
-                if frames is None:
-                    break
-                with translation.override(language):
-                    text = stream.more(frames) if frames else HEARTBEAT
-                left -= len(text)
-                yield text
-                if not frames and stream.newest > read:
-                    read = stream.newest
-                    await in_thread(note_read, stream.visit, read)
-            with translation.override(language):
-                yield stream.ending(timed_out=frames is not None)
-        finally:
+        line = StreamLine(stream.more, connection_of(send), MOST_CHARACTERS)
+        listener = Listener(line, sign_in, language)
+        # Beside the reading, which joining waits for where much was missed.
+        joining = asyncio.create_task(hub.join(listener, topic, since=room.last_seq, head=room.last_seq))
+        joining.add_done_callback(lambda done: close_where_it_failed(done, line))
+        now = time.monotonic()
+        ends_at, looks_at = now + LIFE, now + PAUSE
+        while line.left > 0 and now < ends_at:
+            text = await line.read(min(PAUSE, ends_at - now))
+            if text is None:
+                break
+            yield text or HEARTBEAT
+            now = time.monotonic()
+            if now >= looks_at:
+                looks_at = now + PAUSE
+                await keep_seat(seat)
+                read = await note_read(stream, read)
+        yield stream.ending(timed_out=line.code is None)
+    finally:
+        if joining and listener:
             joining.cancel()
             hub.leave(listener, topic)
-            if stream.newest > read:
-                await asyncio.shield(in_thread(note_read, stream.visit, stream.newest))
+        await asyncio.shield(end(stream, read, seat))
+
+
+async def end(stream: Stream, read: int, seat: str) -> None:
+    """What remains to be done when a page has ended."""
+    await give_seat_back(seat)
+    await note_read(stream, read)
 
 
 def close_where_it_failed(joining: asyncio.Task[None], line: StreamLine) -> None:
@@ -113,11 +124,25 @@ def close_where_it_failed(joining: asyncio.Task[None], line: StreamLine) -> None
         line.close(COME_BACK)
 
 
-def note_read(visit: Visit, seq: int) -> None:
+async def note_read(stream: Stream, read: int) -> int:
+    """Keep how far the reader has come, where that is further than `read`; gives how far is kept."""
+    if stream.newest <= read or not stream.visit.is_member:
+        return read
+    seq = stream.newest
+    try:
+        await in_thread(mark_read, stream.visit, seq)
+    except Http404:
+        return read  # who may no longer read the room has no place in it
+    except NO_DATABASE as error:
+        logger.warning("How far a live view was read is kept later: %s", error)
+        return read
+    return seq
+
+
+def mark_read(visit: Visit, seq: int) -> None:
     """Keep how far the reader has come."""
-    if visit.is_member:
-        room = room_for(visit.viewer, visit.room.slug).room
-        reading.mark_read(room=room, user=visit.member, seq=seq)
+    room = room_for(visit.viewer, visit.room.slug).room
+    reading.mark_read(room=room, user=visit.member, seq=seq)
 
 
 @require_safe
