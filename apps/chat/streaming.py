@@ -7,7 +7,7 @@ the end of the list, and changes as new entries; where it knows declarative shad
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -64,7 +64,6 @@ class Style(NamedTuple):
 class Piece(NamedTuple):
     """A message in a frame, as it is added to a page."""
 
-    pk: int
     seq: int
     author: str
     body: str
@@ -82,7 +81,7 @@ def style_of(viewer: type_of_viewer, *, patches: bool, language: str) -> Style:
     return Style(patches, language, viewer.clock, viewer.time_zone, viewer.reading_order)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def pieces_of(frame: str, style: Style) -> list[Piece]:
     """The messages in a frame, rendered once for all live views of a style that it goes to."""
     with translation.override(style.language):
@@ -101,7 +100,7 @@ def piece_of(found: re.Match[str], style: Style) -> Piece:
         changed = f'<template for="message-{found["pk"]}">{place}</template>'
     else:
         appended, changed = item, changed_entry(item, is_deleted="deleted" in found["kind"].split())
-    return Piece(int(found["pk"]), int(found["seq"]), found["author"], found["body"], spoken, appended, changed)
+    return Piece(int(found["seq"]), found["author"], found["body"], spoken, appended, changed)
 
 
 def for_viewer(item: str, pk: str, style: Style) -> str:
@@ -134,14 +133,10 @@ class Stream:
 
     visit: Visit
     style: Style
-    shown: set[int] = field(default_factory=set)
+    # It shows every message of the room from the one number to the other.
+    oldest: int = 0
     newest: int = 0
     farewell: str = ""
-
-    def note(self, pk: int, seq: int) -> None:
-        """Remember that a message is on the page."""
-        self.shown.add(pk)
-        self.newest = max(self.newest, seq)
 
     def more(self, frame: str) -> str:
         """What shows a frame's changes when it is added to the page."""
@@ -151,10 +146,10 @@ class Stream:
         arrived: list[Piece] = []
         for piece in pieces_of(frame, self.style):
             if piece.seq > self.newest:
-                self.note(piece.pk, piece.seq)
+                self.newest = piece.seq
                 arrived.append(piece)
                 parts.append(piece.appended)
-            elif piece.pk in self.shown:
+            elif piece.seq >= self.oldest:
                 parts.append(piece.changed)
         if arrived and self.style.patches and (line := self.announced(arrived)):
             parts.append(f'<template for="announced"><?start name="announced">{line}<?end></template>')

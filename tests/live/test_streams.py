@@ -1,9 +1,18 @@
-"""The line to a page that does not end; tests/live/test_endings.py has it under Daphne."""
+"""The line to a page that does not end: by itself, and under Daphne."""
 
 import asyncio
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+
+import pytest
+from websockets.sync.client import ClientConnection
 
 from apps.live.lines import MOST_UNREAD, Burst
 from apps.live.streams import StreamLine, connection_of
+from tests.servers import Site
 
 
 def line_of(most: int = 1000) -> StreamLine:
@@ -52,3 +61,60 @@ def test_a_reader_that_does_not_read_is_cut() -> None:
     assert line.write(Burst(["x" * MOST_UNREAD]))
     assert not line.write(Burst(["y"]))
     assert line.code is not None
+
+
+# Under Daphne
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with Site() as site:
+        yield site
+
+
+def say(writer: ClientConnection, body: str) -> None:
+    """Post, and wait until it is stored."""
+    writer.send(json.dumps({"body": body, "client_id": str(uuid.uuid4())}))
+    while "<hx-sent" not in str(writer.recv(timeout=5)):
+        pass
+
+
+@pytest.mark.parametrize("version", [10, 11])
+def test_what_is_said_arrives_whole_and_in_order(site: Site, version: int) -> None:
+    keys = site.populate(users=2, rooms=1)
+    # 1.0 is what proxies speak unless they are told otherwise; it knows no chunks.
+    answer = open_view(site, keys[0], version)
+    assert answer.getheader("Transfer-Encoding") == ("chunked" if version == 11 else None)
+    with site.page(keys[1]) as writer:
+        for number in range(40):
+            say(writer, f"Number {number}.")
+    site.stop()
+    text = answer.read().decode()
+    assert re.findall(r"<p>Number (\d+)\.</p>", text) == [str(number) for number in range(40)]
+    assert text.endswith("</html>")
+
+
+def test_a_view_that_nobody_reads_is_cut_and_the_process_stays_small(site: Site) -> None:
+    keys = site.populate(users=6, rooms=1)
+    stuck = [open_view(site, keys[number // 2]) for number in range(10)]
+    before = site.memory()
+    with site.page(keys[5]) as writer:
+        # Each is 40 KB on the wire: together more than the system's own buffers take.
+        for number in range(300):
+            say(writer, f"Number {number}. " + "<" * 9_900)
+    # A page is full after 4 MB, whoever reads it. SQLite alone may keep 16 MB; what was said to all would be 120.
+    assert site.memory() - before < 40 * 1024 * 1024
+    for answer in stuck:
+        text = answer.read().decode()
+        shown = re.findall(r"<p>Number (\d+)\.", text)
+        assert 10 < len(shown) < 280
+        assert shown == [str(number) for number in range(len(shown))]
+        assert "Go on reading live" in text[-500:]
+
+
+def open_view(site: Site, key: str, version: int = 11) -> HTTPResponse:
+    """A live view whose reader waits to be told to read."""
+    connection = HTTPConnection("127.0.0.1", site.port, timeout=10)
+    connection._http_vsn, connection._http_vsn_str = version, f"HTTP/1.{version - 10}"  # type: ignore[attr-defined]
+    connection.request("GET", "/rooms/room-001/live/", headers={"Cookie": f"sessionid={key}"})
+    return connection.getresponse()

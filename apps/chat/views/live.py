@@ -67,8 +67,8 @@ def first_part(request: HttpRequest, stream: Stream) -> str:
     """The page as it stands when it is opened, up to where more is added."""
     room = stream.visit.room
     window = history.newest(room)
-    for message in window.messages:
-        stream.note(message.pk, message.seq)
+    if window.messages:
+        stream.oldest, stream.newest = window.messages[0].seq, window.messages[-1].seq
     if stream.visit.is_member and window.messages:
         reading.mark_read(room=room, user=stream.visit.member, seq=stream.newest)
     template = "chat/stream_patched.html" if stream.style.patches else "chat/stream_appended.html"
@@ -86,6 +86,8 @@ async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send:
         give_back_thread()
         yield beginning
         del beginning
+        # Django holds on to the part that it sent last: better to this than to the whole beginning.
+        yield HEARTBEAT
         line = StreamLine(stream.more, connection_of(send), MOST_CHARACTERS)
         listener = Listener(line, sign_in, language)
         # Beside the reading, which joining waits for where much was missed.
