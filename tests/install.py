@@ -1,4 +1,4 @@
-"""Bring in what the tests need beside Python packages: a Chromium, a Redis server, a PostgreSQL server."""
+"""Bring in what the tests need beside Python packages: browsers, a Redis server, a PostgreSQL server."""
 
 import os
 import platform
@@ -27,6 +27,17 @@ def browser() -> str | None:
     return path if Path(path).exists() else None
 
 
+def firefox() -> str | None:
+    """The Firefox that is installed."""
+    return shutil.which("firefox-esr") or shutil.which("firefox")
+
+
+def webkit() -> Path | None:
+    """The small browser that WebKitGTK brings for tests, where all is there that drives it."""
+    found = sorted(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"))
+    return found[-1] if found and shutil.which("WebKitWebDriver") and shutil.which("Xvfb") else None
+
+
 def redis_server() -> str | None:
     """The Redis server's program."""
     return shutil.which("redis-server")
@@ -48,7 +59,7 @@ def translator() -> str | None:
 
 @dataclass(frozen=True)
 class Need:
-    """Something to find, and how the two package managers call it."""
+    """Something to find, and how the two package managers call it; "" where the second has no such thing."""
 
     name: str
     find: Callable[[], object]
@@ -58,6 +69,8 @@ class Need:
 
 NEEDS = [
     Need("Chromium", headless_browser, "chromium-headless-shell", None),
+    Need("Firefox", firefox, "firefox-esr", ""),
+    Need("WebKitGTK", webkit, "webkit2gtk-driver xvfb", ""),
     Need("Redis", redis_server, "redis-server", "redis"),
     Need("gettext", translator, "gettext", "gettext"),
     Need("w3m", lambda: shutil.which("w3m"), "w3m", "w3m"),
@@ -91,13 +104,13 @@ def install(missing: list[Need]) -> None:
     if platform.system() == "Linux" and shutil.which("apt-get") and os.geteuid() == 0:
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         run(["apt-get", "update", "-qq"], environment)
-        packages = [need.debian for need in missing]
+        packages = [package for need in missing for package in need.debian.split()]
         run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], environment)
         return
     for need in missing:
         if need.homebrew is None:
             run([sys.executable, "-m", "playwright", "install", "chromium"])
-        elif shutil.which("brew"):
+        elif need.homebrew and shutil.which("brew"):
             run(["brew", "install", "--quiet", need.homebrew])
 
 

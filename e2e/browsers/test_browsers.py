@@ -1,0 +1,194 @@
+"""The same site in other people's browsers: Firefox, and WebKitGTK, of which Safari is a relative."""
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import ClientConnection
+
+from e2e.browsers.drivers import END, ENTER, ESCAPE, TAB, Browser, Firefox, WebKit
+from tests import install
+from tests.servers import Redis, Site
+
+PASSWORD = "parley-demo"
+IS_LIVE = "document.querySelector('.live')?._htmx?.ws?.connection?.socket?.readyState === 1"
+LAST = "(Array.from(document.querySelectorAll('#messages .message'), one => one.textContent).at(-1) ?? '')"
+SOON = 1.0  # seconds in which what others do must show
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[Redis]:
+    with Redis() as redis:
+        yield redis
+
+
+@pytest.fixture(scope="module")
+def site(redis: Redis) -> Iterator[Site]:
+    with Site(environment={"REDIS_URL": redis.url}) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def keys(site: Site) -> list[str]:
+    return site.populate(users=3, rooms=6, messages=360)
+
+
+@pytest.fixture(
+    scope="module", params=[(Firefox, install.firefox), (WebKit, install.webkit)], ids=["firefox", "webkit"]
+)
+def browser(request: pytest.FixtureRequest, site: Site, keys: list[str]) -> Iterator[Browser]:
+    """A browser whose person has signed in by the form."""
+    kind, find = request.param
+    if not find():
+        pytest.skip(f"{kind.__name__} is not installed")
+    browser: Browser = kind()
+    try:
+        sign_in(browser, site)
+        yield browser
+    finally:
+        browser.close()
+
+
+@pytest.fixture
+def bob(site: Site, keys: list[str]) -> Iterator[ClientConnection]:
+    """Somebody else in the first room."""
+    with site.page(keys[1]) as socket:
+        yield socket
+
+
+def sign_in(browser: Browser, site: Site) -> None:
+    browser.go(f"{site.url}/accounts/login/?next=/rooms/")
+    browser.fill("input[name=login]", "user0001")
+    browser.fill("input[name=password]", PASSWORD + ENTER)
+    browser.until("location.pathname === '/rooms/' && document.readyState === 'complete'")
+
+
+def open_room(browser: Browser, site: Site, slug: str) -> None:
+    browser.go(f"{site.url}/rooms/{slug}/")
+    browser.until(IS_LIVE)
+
+
+def say(socket: ClientConnection, body: str) -> str:
+    """Post from elsewhere; gives the message's id."""
+    socket.send(json.dumps({"body": body, "client_id": str(uuid.uuid4())}))
+    while "<hx-sent" not in (frame := str(socket.recv(timeout=5))):
+        pass
+    return frame.partition('message="')[2].partition('"')[0]
+
+
+def change(site: Site, message: str, verb: str) -> None:
+    code = f"from apps.chat import services; one = Message.objects.get(pk={message}); services.{verb}"
+    site.shell(code)
+
+
+def keep_picture(browser: Browser, name: str) -> None:
+    """For who wants to look: PICTURES=folder in the environment."""
+    if folder := os.environ.get("PICTURES"):
+        (Path(folder) / f"{type(browser).__name__.lower()}-{name}.png").write_bytes(browser.picture())
+
+
+def test_two_people_talk(browser: Browser, site: Site, bob: ClientConnection) -> None:
+    open_room(browser, site, "room-001")
+    message = say(bob, "Hello **there**")
+    browser.until(f"{LAST}.includes('Hello there')", SOON)
+    browser.until("document.getElementById('announce').textContent === 'user0002: Hello there'", SOON)
+    browser.fill("#composer-body", "An answer" + ENTER)
+    browser.until(f"{LAST}.includes('An answer')", SOON)
+    assert browser.evaluate("document.getElementById('composer-body').value") == ""
+    keep_picture(browser, "room")
+    change(site, message, "edit_message(message=one, body='Hello all')")
+    browser.until(f"document.getElementById('message-{message}').textContent.includes('Hello all')", SOON)
+    change(site, message, "delete_message(message=one, deleter=one.author)")
+    browser.until(f"document.getElementById('message-{message}').textContent.includes('was deleted')", SOON)
+
+
+def test_what_is_written_while_the_server_is_away_is_sent_once_when_it_is_back(browser: Browser, site: Site) -> None:
+    open_room(browser, site, "room-002")
+    site.stop()
+    body = f"Written meanwhile {uuid.uuid4()}"
+    browser.fill("#composer-body", body + ENTER)
+    browser.until("document.querySelector('#connection-status').textContent.trim() !== ''")
+    site.start()
+    browser.until(f"{LAST}.includes('{body}')", 30)
+    assert site.shell(f"print(Message.objects.filter(body='{body}').count())").strip() == "1"
+    browser.until("document.querySelector('#connection-status').textContent.trim() === ''")
+
+
+def test_one_moves_by_the_keyboard(browser: Browser, site: Site) -> None:
+    open_room(browser, site, "room-003")
+    browser.press(END)
+    newest = browser.evaluate("Array.from(document.querySelectorAll('#messages article')).at(-1).id")
+    assert browser.evaluate("document.activeElement.id") == newest
+    browser.press("kk")
+    assert browser.evaluate("document.activeElement.matches('#messages article')")
+    browser.press("jj")
+    assert browser.evaluate("document.activeElement.id") == newest
+    assert browser.evaluate("document.activeElement.matches(':focus-visible')")
+    assert browser.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    browser.press(ESCAPE + "jk")
+    assert browser.evaluate("document.activeElement.id") == "composer-body"
+    assert browser.evaluate("document.activeElement.value") == "jk"
+
+
+def test_a_message_opens_over_the_conversation_and_gives_the_focus_back(browser: Browser, site: Site) -> None:
+    open_room(browser, site, "room-004")
+    browser.press(END + TAB + ENTER)
+    browser.until("document.getElementById('dialog').open")
+    browser.until("document.getElementById('dialog').contains(document.activeElement)")
+    keep_picture(browser, "dialog")
+    browser.press(ESCAPE)
+    browser.until("!document.getElementById('dialog').open")
+    browser.until("document.activeElement.closest('#messages .message:last-child') !== null")
+
+
+def test_older_messages_come_by_scrolling_and_the_place_is_kept(browser: Browser, site: Site) -> None:
+    open_room(browser, site, "room-005")
+    first = browser.evaluate("document.querySelector('#messages .message').id")
+    assert browser.evaluate("document.querySelectorAll('#messages .message').length") == 50
+    browser.evaluate("document.getElementById('older-link').scrollIntoView()")
+    browser.until("document.querySelectorAll('#messages .message').length > 50")
+    top = f"document.getElementById('{first}').getBoundingClientRect().top"
+    assert browser.evaluate(f"{top} > 0 && {top} < innerHeight")
+
+
+def test_the_live_view_needs_no_script(browser: Browser, site: Site, bob: ClientConnection) -> None:
+    browser.go(f"{site.url}/rooms/room-001/live/", ends=False)
+    browser.until("document.getElementById('messages') !== null")
+    assert browser.evaluate("document.scripts.length") == 0
+    message = say(bob, "Live **without** scripts")
+    browser.until(f"{LAST}.includes('Live without scripts')", SOON)
+    change(site, message, "edit_message(message=one, body='Changed since')")
+    browser.until(f"{LAST}.includes('Changed since') && {LAST}.includes('Edited')", SOON)
+    # Below the list, though the list has not ended.
+    bottom = "document.getElementById('messages').getBoundingClientRect().bottom"
+    composer = "document.getElementById('composer-region').getBoundingClientRect()"
+    assert browser.evaluate(f"{composer}.top >= Math.min({bottom}, innerHeight) - {composer}.height")
+    assert browser.evaluate(f"{composer}.bottom <= innerHeight")
+    keep_picture(browser, "live-view")
+
+
+def test_in_firefox_without_javascript_one_signs_in_writes_edits_and_reads_live(
+    site: Site, keys: list[str], bob: ClientConnection
+) -> None:
+    if not install.firefox():
+        pytest.skip("Firefox is not installed")
+    browser = Firefox(javascript=False)
+    try:
+        sign_in(browser, site)
+        browser.go(f"{site.url}/rooms/room-001/")
+        browser.fill("#composer-body", "By a form")
+        browser.click("#composer button")
+        browser.until(f"{LAST}.includes('By a form')")
+        browser.click("#messages .message:last-child .meta a")
+        browser.until("document.querySelector('main textarea')?.value === 'By a form'")
+        browser.fill("main textarea", ", changed")
+        browser.click("main form:has(textarea) button")
+        browser.until("document.body.innerText.includes('By a form, changed')")
+        browser.go(f"{site.url}/rooms/room-001/live/", ends=False)
+        say(bob, "Live in Firefox")
+        browser.until(f"{LAST}.includes('Live in Firefox')", 2 * SOON)
+    finally:
+        browser.close()
