@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.accounts.models import User
+from apps.chat.mentions import names
 from apps.chat.templatetags.chat import SPOKEN_ORDERS, clock, label_of
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership, type_of_viewer
@@ -161,7 +162,7 @@ class Stream:
         level = self.visit.announces
         others = [piece for piece in arrived if piece.author != own]
         if level == Membership.Announces.MENTIONS:
-            others = [piece for piece in others if f"@{own}".lower() in piece.body.lower()]
+            others = [piece for piece in others if names(piece.body, str(own))]
         if not others or level == Membership.Announces.OFF:
             return ""
         if level != Membership.Announces.COUNT and len(others) == 1:

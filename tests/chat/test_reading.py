@@ -191,6 +191,7 @@ def test_a_level_that_there_is_not_is_refused(cast: Cast, level: str) -> None:
 def test_the_last_fifty_are_listed_by_level_without_ones_own(cast: Cast) -> None:
     for number in range(60):
         say(cast.room, cast.owner, f"Number {number} & *more*")
+    say(cast.room, cast.owner, "For @membership only")
     say(cast.room, cast.owner, "For @member alone")
     say(cast.room, cast.member, "My own")
     client = client_of(cast.member)
@@ -203,6 +204,6 @@ def test_the_last_fifty_are_listed_by_level_without_ones_own(cast: Cast) -> None
     everything = lines("all")
     assert len(everything) == 50
     assert "<bdi>owner</bdi>: <bdi>For @member alone</bdi>" in everything[0]
-    assert "<bdi>Number 59 &amp; more</bdi>" in everything[1]
+    assert "<bdi>Number 59 &amp; more</bdi>" in everything[2]
     assert len(lines("mentions")) == 1
     assert lines("off") == []
