@@ -23,13 +23,13 @@ async def take_seat(user_id: int | None, address: str) -> str | None:
     whose = f"address.{address}" if user_id is None else f"user.{user_id}"
     for number in range(SEATS_OF_AN_ADDRESS if user_id is None else SEATS):
         seat = f"live.seat.{whose}.{number}"
-        if await is_taken_now(seat):
+        if await claim(seat):
             return seat
     return None
 
 
-async def is_taken_now(seat: str) -> bool:
-    """Take a seat that nobody has; while the cache is away nobody is turned away."""
+async def claim(seat: str) -> bool:
+    """Whether the seat was free, and is taken now; while the cache is away nobody is turned away."""
     try:
         return await cache.aadd(seat, "", KEPT)
     except RedisError as error:

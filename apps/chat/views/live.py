@@ -105,6 +105,8 @@ async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send:
                 looks_at = now + PAUSE
                 await keep_seat(seat)
                 read = await note_read(stream, read)
+        # Nothing is written past the end.
+        hub.leave(listener, topic)
         yield stream.ending(timed_out=line.code is None)
     finally:
         if joining and listener:
