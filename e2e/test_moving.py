@@ -232,16 +232,53 @@ def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest_of_
     page = ada.open_room("room-001")
     oldest = page.locator("#messages article").first.get_attribute("id")
     link = page.locator("#older-link")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "before=" in request.url else None)
     link.focus()
     expect(link).to_be_in_viewport()
     # What the browser has to say of the link's coming into view, it has said two frames later.
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
-    expect(page.locator("#messages > .message")).to_have_count(50)
+    page.evaluate("() => fetch(location.href).then(answer => answer.text())")
+    assert asked == []
     page.keyboard.press("Enter")
     expect(page.locator("#messages > .message").nth(50)).to_be_attached()
     nearest = page.locator(f"#messages > .message:has(+ .message #{oldest}) article")
     expect(nearest).to_be_focused()
     assert page.evaluate(IS_SEEN) == ""
+
+
+def test_the_focus_goes_back_to_a_message_that_was_edited_behind_its_dialog(
+    ada: Person, person: type_of_join, keys: list[str]
+) -> None:
+    bob = person(ada.site, "user0002").use_session(keys[1])
+    bob.open_room("room-005")
+    page = ada.open_room("room-005")
+    bob.write("Frist again")
+    ada.expect_message("Frist again")
+    pk = newest(page).removeprefix("article-")
+    page.keyboard.press("End")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    code = f"one = Message.objects.get(pk={pk}); services.edit_message(message=one, body='First again')"
+    ada.site.shell(f"from apps.chat import services; from apps.chat.models import *; {code}")
+    ada.expect_message("First again")
+    page.keyboard.press("Escape")
+    expect(page.locator(f"#time-{pk}")).to_be_focused()
+    assert page.evaluate(IS_SEEN) == ""
+
+
+def test_the_focus_stays_where_the_composer_was_when_one_may_no_longer_write(
+    ada: Person, person: type_of_join, keys: list[str]
+) -> None:
+    cleo = person(ada.site, "user0003", expected="status of 40").use_session(keys[2])
+    page = cleo.open_room("room-006")
+    page.locator("#composer-body").focus()
+    ada.go("/rooms/room-006/members/")
+    ada.page.get_by_text("Change user0003").click()
+    ada.page.get_by_role("button", name="Remove user0003").click()
+    expect(page.locator("#composer-body")).to_have_count(0)
+    page.wait_for_function("() => document.activeElement.closest('#composer-region') !== null")
 
 
 def tab_through(page: Page, most: int = 120) -> list[str]:
