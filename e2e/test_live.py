@@ -127,6 +127,26 @@ def test_scrolling_up_loads_older_messages_and_keeps_the_place(
     assert sequence == sorted(set(sequence))
 
 
+def test_in_a_low_window_older_messages_come_when_their_link_is_pressed(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    site.populate(users=6, rooms=5, messages=600)
+    ada = person(site, "user0001").use_session(keys[0])
+    ada.page.set_viewport_size({"width": 320, "height": 256})
+    asked: list[str] = []
+    ada.page.on("request", lambda request: asked.append(request.url) if "before=" in request.url else None)
+    page = ada.open_room("room-005")
+    # The whole page scrolls there; by themselves they would go on coming until there are no more.
+    expect(page.locator("#older-link")).to_be_in_viewport()
+    page.evaluate("() => fetch(location.href).then(answer => answer.text())")
+    assert asked == []
+    page.locator("#older-link").click()
+    expect(page.locator("#messages > .message").nth(99)).to_be_attached()
+    expect(page.locator("#messages > .message").nth(49).locator("article")).to_be_focused()
+    expect(page.locator("#messages > .message").nth(49)).to_be_in_viewport()
+    assert len(asked) == 1
+
+
 def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[str], person: type_of_join) -> None:
     site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])

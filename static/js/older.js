@@ -1,13 +1,17 @@
-// Older messages come by themselves when their link is scrolled into view; but not while it has the focus, or what has the
-// focus would be pushed out of sight. There it is a link: Enter loads them, and leads to the nearest of them.
+// Older messages come by themselves when their link is scrolled into view. Not where they would push out of sight what one
+// looks at: while the link has the focus, and in a low window, where the page scrolls and not the conversation. There it is
+// a link: pressed, it loads them and leads to the nearest of them.
 
+const scroller = document.querySelector(".scroller");
 let oldest = null;
 
 // Stopped before htmx hears of it, so that "intersect once" still stands for the next time.
 document.addEventListener(
   "intersect",
   (event) => {
-    if (event.target.id === "older-link" && event.target === document.activeElement) event.stopImmediatePropagation();
+    if (event.target.id !== "older-link") return;
+    const isLow = getComputedStyle(scroller).overflowY === "visible";
+    if (isLow || event.target === document.activeElement) event.stopImmediatePropagation();
   },
   { capture: true },
 );
