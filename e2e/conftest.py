@@ -110,6 +110,20 @@ class Person:
         self.page.locator("#composer-body").fill(text)
         self.page.get_by_role("button", name="Send").click()
 
+    def edit(self, old: str, new: str) -> None:
+        """Change one's own message by its dialog."""
+        self.page.locator("#messages .message", has_text=old).locator(".meta a").click()
+        self.page.get_by_role("dialog").get_by_label("Message").fill(new)
+        self.page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        expect(self.page.get_by_role("dialog")).to_be_hidden()
+
+    def delete(self, text: str) -> None:
+        """Delete one's own message by its dialog."""
+        self.page.locator("#messages .message", has_text=text).locator(".meta a").click()
+        self.page.get_by_role("dialog").get_by_text("Delete this message").click()
+        self.page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        expect(self.page.get_by_role("dialog")).to_be_hidden()
+
     def bodies(self) -> list[str]:
         """The texts of the messages on the page, in order."""
         return [text.strip() for text in self.page.locator("#messages .body").all_inner_texts()]

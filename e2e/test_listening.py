@@ -101,29 +101,13 @@ def test_own_messages_edits_and_deletions_are_not_said(pair: tuple[Person, Perso
     for text in ("Theirs", "Gone soon"):
         bob.write(text)
         ada.expect_message(text)
-    edit(bob.page, "Theirs", "Theirs, edited")
+    bob.edit("Theirs", "Theirs, edited")
     ada.expect_message("Theirs, edited")
-    delete(bob.page, "Gone soon")
+    bob.delete("Gone soon")
     expect(ada.page.locator("#messages .deleted")).to_have_count(1)
     bob.write("Last")
     ada.page.wait_for_function("() => window.heard.some(line => line.includes('Last'))")
     assert heard(ada.page) == [f"user0002: {text}" for text in ("Theirs", "Gone soon", "Last")]
-
-
-def edit(page: Page, old: str, new: str) -> None:
-    """Change one's own message by its dialog."""
-    page.locator("#messages .message", has_text=old).locator(".meta a").click()
-    page.get_by_role("dialog").get_by_label("Message").fill(new)
-    page.get_by_role("dialog").get_by_role("button", name="Save").click()
-    expect(page.get_by_role("dialog")).to_be_hidden()
-
-
-def delete(page: Page, text: str) -> None:
-    """Delete one's own message by its dialog."""
-    page.locator("#messages .message", has_text=text).locator(".meta a").click()
-    page.get_by_role("dialog").get_by_text("Delete this message").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
-    expect(page.get_by_role("dialog")).to_be_hidden()
 
 
 def test_who_asks_hears_sent_and_what_was_edited(pair: tuple[Person, Person], site: Site, prefer: None) -> None:
@@ -134,7 +118,7 @@ def test_who_asks_hears_sent_and_what_was_edited(pair: tuple[Person, Person], si
     expect(ada.page.locator("#announce")).to_have_text("Sent")
     bob.write("Frist")
     bob.expect_nothing_pending()
-    edit(bob.page, "Frist", "First")
+    bob.edit("Frist", "First")
     expect(ada.page.locator("#announce")).to_have_text("Edited: user0002: First")
     assert heard(ada.page) == ["Sent", "user0002: Frist", "Edited: user0002: First"]
 

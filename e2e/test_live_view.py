@@ -30,22 +30,6 @@ def composer(page: Page) -> FrameLocator:
     return page.frame_locator("#composer-frame")
 
 
-def edit(one: Person, old: str, new: str) -> None:
-    page = one.page
-    page.locator("#messages .message", has_text=old).locator(".meta a").click()
-    page.get_by_role("dialog").get_by_label("Message").fill(new)
-    page.get_by_role("dialog").get_by_role("button", name="Save").click()
-    expect(page.get_by_role("dialog")).to_be_hidden()
-
-
-def delete(one: Person, text: str) -> None:
-    page = one.page
-    page.locator("#messages .message", has_text=text).locator(".meta a").click()
-    page.get_by_role("dialog").get_by_text("Delete this message").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
-    expect(page.get_by_role("dialog")).to_be_hidden()
-
-
 def test_messages_edits_and_deletions_show_in_place_within_a_second(
     site: Site, keys: list[str], person: type_of_join
 ) -> None:
@@ -60,13 +44,13 @@ def test_messages_edits_and_deletions_show_in_place_within_a_second(
     expect(items.last).to_be_in_viewport()
     bob.write("Second")
     bob.expect_nothing_pending()
-    edit(bob, "Frist", "First")
+    bob.edit("Frist", "First")
     expect(items.nth(3)).to_contain_text("First", timeout=SOON)
-    delete(bob, "Second")
+    bob.delete("Second")
     expect(items.nth(4)).to_contain_text("This message was deleted.", timeout=SOON)
     expect(items).to_have_count(5)
     # Once more in the same places, and the same markup as any page has.
-    edit(bob, "First", "First of all")
+    bob.edit("First", "First of all")
     expect(items.nth(3)).to_contain_text("First of all", timeout=SOON)
     live = ada.markup_ids()
     ada.go("/rooms/room-001/")
@@ -103,10 +87,10 @@ def test_a_browser_that_cannot_patch_gets_everything_at_the_end(
     bob.write("Frist")
     bob.expect_nothing_pending()
     expect(items.nth(3)).to_contain_text("Frist", timeout=SOON)
-    edit(bob, "Frist", "First")
+    bob.edit("Frist", "First")
     expect(items.nth(4)).to_contain_text("Edited", timeout=SOON)
     expect(items.nth(4)).to_contain_text("First")
-    delete(bob, "First")
+    bob.delete("First")
     expect(items.nth(5)).to_contain_text("Deleted", timeout=SOON)
     # Below the list, though the list has not ended.
     below = ada.page.locator("#composer-frame").bounding_box()

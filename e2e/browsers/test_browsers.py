@@ -11,7 +11,7 @@ from websockets.sync.client import ClientConnection
 
 from e2e.browsers.drivers import END, ENTER, ESCAPE, TAB, Browser, Firefox, WebKit
 from tests import install
-from tests.servers import Redis, Site
+from tests.servers import Site
 
 PASSWORD = "parley-demo"
 IS_LIVE = "document.querySelector('.live')?._htmx?.ws?.connection?.socket?.readyState === 1"
@@ -20,14 +20,8 @@ SOON = 1.0  # seconds in which what others do must show
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    with Redis() as redis:
-        yield redis
-
-
-@pytest.fixture(scope="module")
-def site(redis: Redis) -> Iterator[Site]:
-    with Site(environment={"REDIS_URL": redis.url}) as site:
+def site(redis_url: str) -> Iterator[Site]:
+    with Site(environment={"REDIS_URL": redis_url}) as site:
         yield site
 
 
