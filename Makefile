@@ -28,7 +28,7 @@ test:
 
 # Several at a time: servers and browsers mostly wait. Fewer where a browser holds the product to a second.
 SEVERAL = --dist worksteal --numprocesses
-LOOK_AT_THE_CLOCK := e2e/browsers e2e/test_conversation.py e2e/test_live.py e2e/test_live_view.py e2e/test_people.py e2e/test_staying_live.py
+LOOK_AT_THE_CLOCK := e2e/browsers e2e/test_conversation.py e2e/test_listening.py e2e/test_live.py e2e/test_live_view.py e2e/test_people.py e2e/test_staying_live.py
 # With commands of their own, below.
 BY_THEMSELVES := e2e/speech e2e/markup
 NEED_SERVERS := tests/live tests/faults
