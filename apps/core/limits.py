@@ -4,7 +4,23 @@ Every limit on what comes from outside, in one file; docs/security.md explains t
 Generous to anyone who types, a school behind one address included; an end to programs that run wild.
 """
 
-# Work on a stranger's text: see apps/core/bounded.py
+# Work on a stranger's text (apps/core/bounded.py): processor time of a child, time in all, what it may allocate, how
+# large one result may be, and how long a job waits for a free child before it is not done at all.
+TEXT_CHILDREN = 2
+TEXT_PROCESSOR_SECONDS = 0.1
+TEXT_WALL_SECONDS = 1.0
+TEXT_MEMORY_BYTES = 64 * 1024 * 1024
+TEXT_OUTPUT_BYTES = 512 * 1024
+TEXT_QUEUE_SECONDS = 2.0
+# Code beyond this is shown without colours.
+MAX_HIGHLIGHTED_CHARACTERS = 4000
+MAX_HIGHLIGHTED_LINE_CHARACTERS = 400
+
+
+def max_html_bytes(source_bytes: int) -> int:
+    """How large a message's HTML may be: what is stored and sent to everyone is in proportion to what was typed."""
+    return 4096 + 8 * source_bytes
+
 
 # Pictures
 

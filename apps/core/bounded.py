@@ -1,0 +1,256 @@
+"""
+Work on what a stranger sent, bounded by construction: in child processes that are limited and can be killed.
+
+A thread cannot be ended, and one match of a regular expression holds up the whole process, with its timers and
+signals. Here the system itself ends a child whose job takes more processor time than it may, and forks a fresh one
+from a fork server that has everything imported: that takes milliseconds. Libraries were looked at: `pebble` notices a
+dead worker up to a tenth of a second later, `concurrent.futures` breaks the whole pool, and `multiprocessing`'s fork
+server imports the program's main module, here all of Daphne, into each child.
+
+The child's side is bounded_child.py. Neither imports Django, and a child is given none of the site's environment.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+# How long the fork server may take to import its modules, in seconds.
+START_SECONDS = 20.0
+# After this many jobs a child is replaced, so that nothing one text leaves behind adds up.
+JOBS_PER_CHILD = 1000
+LENGTH = struct.Struct(">I")
+
+# The kinds of messages: a job, and a child's answers, of which all but the first end it.
+JOB, RESULT, DONE, REFUSED, OVER, FAILED = b"j", b"r", b"d", b"x", b"o", b"f"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    What one job may take.
+
+    Processor seconds are the child's, counted by the system; wall seconds bound the wait for its answer on a machine
+    that is shared; memory is what the child may allocate on top of what it started with; output is the size of one
+    result. A job that has waited for a free child for `queue_seconds` is not begun.
+    """
+
+    processor_seconds: float
+    wall_seconds: float
+    memory_bytes: int
+    output_bytes: int
+    queue_seconds: float
+
+
+class Exceeded(Exception):  # noqa: N818  # like TimeoutError, it is an outcome
+    """The job went over a limit, or its child died, before there was any result."""
+
+
+class Refused(Exception):  # noqa: N818
+    """The function refuses the input; `code` says why. Raised in the child, it reaches the caller."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def send_message(connection: socket.socket, kind: bytes, parts: tuple[bytes, ...]) -> None:
+    """Send one message: its kind, the number of parts, each part with its length."""
+    head = kind + LENGTH.pack(len(parts))
+    connection.sendall(head + b"".join(LENGTH.pack(len(part)) + part for part in parts))
+
+
+class Reader:
+    """Messages from the other end. Raises EOFError when that is gone, Exceeded for more than `max_bytes` a message."""
+
+    def __init__(self, connection: socket.socket, max_bytes: int) -> None:
+        self.connection = connection
+        self.max_bytes = max_bytes
+        self.buffer = bytearray()
+        # When to give up, by time.monotonic(); for ever while it is None.
+        self.deadline: float | None = None
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        while len(self.buffer) < count:
+            if self.deadline is not None:
+                # Zero would make the socket non-blocking.
+                self.connection.settimeout(max(0.001, self.deadline - time.monotonic()))
+            received = self.connection.recv(1 << 16)
+            if not received:
+                raise EOFError
+            self.buffer += received
+        taken = bytes(self.buffer[:count])
+        del self.buffer[:count]
+        return taken
+
+    def message(self) -> tuple[bytes, tuple[bytes, ...]]:
+        """The next message: its kind and its parts."""
+        kind = self.take(1)
+        left = self.max_bytes
+        parts = []
+        for _ in range(min(self.number(), 1000)):
+            length = self.number()
+            left -= length
+            if left < 0:
+                raise Exceeded("too much came back")
+            parts.append(self.take(length))
+        return kind, tuple(parts)
+
+    def number(self) -> int:
+        """The next number."""
+        number: int = LENGTH.unpack(self.take(LENGTH.size))[0]
+        return number
+
+
+class Child:
+    """One child process, as its pool sees it. It ends with its connection, or with a job that takes too long."""
+
+    def __init__(self, connection: socket.socket, limits: Limits) -> None:
+        self.connection = connection
+        self.reader = Reader(connection, limits.output_bytes)
+        self.jobs = 0
+
+
+class ForkServer:
+    """The process that has imported a pool's modules, and forks its children."""
+
+    def __init__(self, modules: list[str], limits: Limits) -> None:
+        self.control, theirs = socket.socketpair()
+        start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from apps.core.bounded_child import serve; serve()"
+        arguments = [str(theirs.fileno()), json.dumps(asdict(limits)), *modules]
+        # Isolated, and without the environment: nothing of the site's secrets is in its memory.
+        with theirs:
+            self.process = subprocess.Popen(  # noqa: S603  # all of it is ours
+                [sys.executable, "-I", "-c", start, *arguments],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+                cwd="/",
+                start_new_session=True,  # Ctrl+C is for the server
+            )
+        self.control.settimeout(START_SECONDS)
+        if self.control.recv(1) != b"!":
+            raise OSError("the fork server did not start")
+
+    def fork(self, limits: Limits) -> Child:
+        """A fresh child. Raises OSError when the fork server is gone."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self.control, [b"f"], [theirs.fileno()])
+        return Child(ours, limits)
+
+    def close(self) -> None:
+        """End it."""
+        self.control.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class Pool:
+    """
+    A few children for one kind of work.
+
+    Each is driven by a thread of its own, so that neither an event loop nor a thread with a database connection waits
+    for one. Children are started at first use, or by `start`, and replaced when they die.
+    """
+
+    def __init__(self, *, name: str, modules: list[str], children: int, limits: Limits) -> None:
+        self.name = name
+        self.modules = modules
+        self.limits = limits
+        self.threads = ThreadPoolExecutor(max_workers=children, thread_name_prefix=name)
+        self.own = threading.local()
+        self.lock = threading.Lock()
+        self.fork_server: ForkServer | None = None
+
+    def start(self) -> None:
+        """Start the fork server in the background, so that the first job need not wait for it."""
+        self.threads.submit(self._fork)
+
+    def run(self, function: str, *arguments: bytes) -> tuple[bytes, ...]:
+        """
+        The result of `function` ("package.module:name"), which is given `arguments` and returns parts of bytes.
+
+        A function that yields results, each better than the one before, may be ended between them: the last one
+        counts. Raises Exceeded when there is none, and Refused when the function did.
+        """
+        return self.threads.submit(self._run, function, arguments, time.monotonic()).result()
+
+    async def run_async(self, function: str, *arguments: bytes) -> tuple[bytes, ...]:
+        """The same as `run`, without holding up the event loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, self._run, function, arguments, time.monotonic())
+
+    def _run(self, function: str, arguments: tuple[bytes, ...], asked_at: float) -> tuple[bytes, ...]:
+        if time.monotonic() - asked_at > self.limits.queue_seconds:
+            logger.warning("No %s child was free within %s s", self.name, self.limits.queue_seconds)
+            raise Exceeded("no child was free")
+        child = self._given(function, arguments)
+        result: tuple[bytes, ...] | None = None
+        try:
+            while True:
+                kind, parts = child.reader.message()
+                if kind == DONE and result is not None:
+                    return result
+                if kind == REFUSED:
+                    raise Refused(parts[0].decode())
+                if kind == FAILED:
+                    logger.error("%s failed:\n%s", function, parts[0].decode())
+                if kind != RESULT:
+                    raise Exceeded(parts[0].decode() if parts else "it returned nothing")
+                result = parts
+        except (Exceeded, EOFError, OSError) as error:
+            size = sum(map(len, arguments))
+            logger.warning("%s of %d bytes was cut short: %s", function, size, error or "over its processor time")
+            child.connection.close()
+            self.own.child = None
+            if result is None:
+                raise Exceeded(str(error)) from None
+            return result
+
+    def _given(self, function: str, arguments: tuple[bytes, ...]) -> Child:
+        """This thread's child, which has been given the job; another one if it died since its last."""
+        child: Child | None = getattr(self.own, "child", None)
+        for _ in range(2):
+            if child is None or child.jobs >= JOBS_PER_CHILD:
+                if child:
+                    child.connection.close()
+                child = self.own.child = self._fork()
+            child.jobs += 1
+            child.reader.deadline = time.monotonic() + self.limits.wall_seconds
+            try:
+                send_message(child.connection, JOB, (function.encode(), *arguments))
+            except OSError:
+                child.connection.close()
+                child = None
+            else:
+                return child
+        raise Exceeded("no child lives")
+
+    def _fork(self) -> Child:
+        """A fresh child, of a fresh fork server if that is gone. Raises Exceeded when none can be started."""
+        with self.lock:
+            for _ in range(2):
+                try:
+                    self.fork_server = self.fork_server or ForkServer(self.modules, self.limits)
+                    return self.fork_server.fork(self.limits)
+                except OSError as error:
+                    logger.warning("The fork server for %s is started again: %s", self.name, error)
+                    if self.fork_server:
+                        self.fork_server.close()
+                    self.fork_server = None
+        raise Exceeded("no child could be started")

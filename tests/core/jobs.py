@@ -1,0 +1,66 @@
+"""What tests of apps/core/bounded.py have children do."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+
+from apps.core.bounded import Refused
+
+
+def echo(data: bytes) -> tuple[bytes, ...]:
+    return (data,)
+
+
+def match_forever(data: bytes) -> tuple[bytes, ...]:
+    """One match that no thread, timer or signal handler of Python's can end."""
+    re.match(r"(a|a)*b", "a" * 60)
+    return (data,)
+
+
+def better(data: bytes) -> Iterator[tuple[bytes, ...]]:
+    """A good result, and then a better one that never comes."""
+    yield (b"good",)
+    match_forever(data)
+    yield (b"better",)
+
+
+def memory(data: bytes) -> tuple[bytes, ...]:
+    return (bytes(1 << 30),)
+
+
+def sleep(data: bytes) -> tuple[bytes, ...]:
+    """Takes no processor time, only time."""
+    time.sleep(60)
+    return (data,)
+
+
+def nap(data: bytes) -> tuple[bytes, ...]:
+    """Half a second, in which nothing is done."""
+    time.sleep(0.5)
+    return (data,)
+
+
+def fail(data: bytes) -> tuple[bytes, ...]:
+    return (str(1 // len(data)).encode(),)
+
+
+def refuse(data: bytes) -> tuple[bytes, ...]:
+    raise Refused("no")
+
+
+def huge(data: bytes) -> tuple[bytes, ...]:
+    return (bytes(2 << 20),)
+
+
+def die(data: bytes) -> tuple[bytes, ...]:
+    os._exit(1)
+
+
+def process(data: bytes) -> tuple[bytes, ...]:
+    """Who does the job."""
+    return (str(os.getpid()).encode(),)
+
+
+def environment(data: bytes) -> tuple[bytes, ...]:
+    return tuple(name.encode() for name in os.environ)
