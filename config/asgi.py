@@ -11,6 +11,7 @@ http = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
+from apps.chat import rendering  # noqa: E402
 from apps.chat.routing import websocket_urlpatterns  # noqa: E402
 from apps.core import leaving  # noqa: E402
 from apps.core.origins import SiteOriginValidator  # noqa: E402
@@ -22,3 +23,4 @@ application = with_lines(leaving.counted(ProtocolTypeRouter({"http": http, "webs
 
 if "daphne.server" in sys.modules:
     leaving.leave_on_sigterm()
+    rendering.pool.start()

@@ -50,6 +50,8 @@ class Place:
     topic: str
     listener: Listener
     allowance: limits.Allowance
+    # As far as was known when the page connected.
+    may_post: bool
 
 
 class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
@@ -126,7 +128,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             return
         allowance.sockets += 1
         topic = in_language(visit.room.live_topic, listener.language)
-        self.place = Place(visit.room.pk, topic, listener, allowance)
+        self.place = Place(visit.room.pk, topic, listener, allowance, visit.may_post)
         # What came with the handshake would be kept for as long as the page is open.
         self.scope = {"type": "websocket"}
         head = visit.room.last_seq
@@ -185,8 +187,14 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
 async def post(place: Place, text: str | None) -> str:
     """Post what the composer's form holds; gives the frame that tells its sender how that went."""
     form = MessageForm(read_fields(text))
+    # By their keys: the service reads both again, under the lock.
+    user_id = place.listener.sign_in.user_id
+    viewer = AnonymousUser() if user_id is None else User(pk=user_id)
     try:
-        return await in_thread(post_and_render, form, place)
+        with translation.override(place.listener.language):
+            room = Room(pk=place.room_pk)
+            message = await submit(form, room=room, viewer=viewer, may_post=place.may_post, in_thread=in_thread)
+            return fragments.sent(message) if message else fragments.refused(form)
     except NO_DATABASE as error:
         logger.warning("A message could not be stored: the database does not answer: %s", error)
         return fragments.delayed(form)
@@ -194,16 +202,6 @@ async def post(place: Place, text: str | None) -> str:
         # The page keeps the text and sends it again; the socket, and what else it sent, lives on.
         logger.exception("A message could not be stored")
         return fragments.delayed(form)
-
-
-def post_and_render(form: MessageForm, place: Place) -> str:
-    """Post, and the frame that tells the sender how that went."""
-    # By their keys: the service reads both anew, under the lock.
-    user_id = place.listener.sign_in.user_id
-    viewer = AnonymousUser() if user_id is None else User(pk=user_id)
-    with translation.override(place.listener.language):
-        message = submit(form, room=Room(pk=place.room_pk), viewer=viewer)
-        return fragments.sent(message) if message else fragments.refused(form)
 
 
 def number_in(query: dict[str, list[str]]) -> int:

@@ -1,17 +1,24 @@
-"""Markdown to HTML that is safe to show to everyone."""
+"""
+Markdown to HTML that is safe to show to everyone.
 
+It works on a stranger's text, so it only ever runs in the children of rendering.py; it imports neither Django nor the
+rest of the site.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
+from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
-from pygments.util import ClassNotFound
 
-# Raise it when the same source would give other HTML; what is stored with a lower one can then be made again.
-RENDERER_VERSION = 1
+from apps.core import limits
+from apps.core.bounded import Exceeded
 
 TAGS = {"p", "br", "em", "strong", "s", "a", "ul", "ol", "li", "blockquote", "code", "pre", "span"}
 # No id, no style, no data-* and no hx-* attribute: htmx would act on them.
@@ -19,24 +26,52 @@ ATTRIBUTES: dict[str, set[str]] = {"*": set(), "a": {"href"}, "ol": {"start"}}
 SCHEMES = {"http", "https", "mailto"}
 CLASSES = {"pre": {"code"}, "span": {name for name in STANDARD_TYPES.values() if name}}
 
+# The languages whose lexers the fuzzer (tests/fuzz) found nothing slow in; a block in any other stays plain.
+LANGUAGES = ["python", "javascript", "json", "html", "css", "sql", "bash", "diff"]
 
-def highlighted(code: str, language: str, attributes: str) -> str:
-    """A block of code with its tokens marked, or plain where the language is not known."""
-    try:
-        lexer = get_lexer_by_name(language.split()[0]) if language.strip() else None
-    except ClassNotFound:
-        lexer = None
-    inner = highlight(code, lexer, HtmlFormatter(nowrap=True)) if lexer else nh3.clean_text(code)
-    # Beginning with <pre, it is taken by the parser as the whole block.
-    return f'<pre class="code"><code>{inner}</code></pre>'
+
+def lexers() -> dict[str, Lexer]:
+    """The lexers of LANGUAGES by each of their names, with their patterns compiled."""
+    found: dict[str, Lexer] = {}
+    for language in LANGUAGES:
+        lexer = get_lexer_by_name(language)
+        list(lexer.get_tokens(""))
+        found |= dict.fromkeys(lexer.aliases, lexer)
+    return found
+
+
+# Made when the fork server imports this, so that no child has to.
+LEXERS = lexers()
+
+
+def plain_block(code: str, language: str, attributes: str) -> str:
+    """A block of code as it is. Beginning with <pre, it is taken by the parser as the whole block."""
+    return f'<pre class="code"><code>{nh3.clean_text(code)}</code></pre>'
+
+
+def highlighted_block(code: str, language: str, attributes: str) -> str:
+    """A block of code with its tokens marked, if it may be."""
+    lexer = lexer_for(code, language)
+    if lexer is None:
+        return plain_block(code, language, attributes)
+    return f'<pre class="code"><code>{highlight(code, lexer, HtmlFormatter(nowrap=True))}</code></pre>'
+
+
+def lexer_for(code: str, language: str) -> Lexer | None:
+    """What marks the tokens of a block; None for unknown languages, and for blocks or lines that are too long."""
+    if len(code) > limits.MAX_HIGHLIGHTED_CHARACTERS:
+        return None
+    if max(map(len, code.splitlines()), default=0) > limits.MAX_HIGHLIGHTED_LINE_CHARACTERS:
+        return None
+    words = language.split()
+    return LEXERS.get(words[0].lower()) if words else None
 
 
 @cache
-def parser() -> MarkdownIt:
+def parser(block: Callable[[str, str, str], str] = plain_block) -> MarkdownIt:
     """The Markdown of messages: CommonMark with line breaks as typed, without HTML, headings, images and tables."""
     markdown = MarkdownIt(
-        "commonmark",
-        {"html": False, "linkify": True, "breaks": True, "typographer": False, "highlight": highlighted},
+        "commonmark", {"html": False, "linkify": True, "breaks": True, "typographer": False, "highlight": block}
     )
     markdown.enable(["linkify", "strikethrough"])
     # A heading in a message would stand between the page's own; a "---" is a line of dashes in a chat.
@@ -60,6 +95,32 @@ def cleaner() -> nh3.Cleaner:
     )
 
 
-def to_html(source: str) -> str:
-    """A message's Markdown as sanitised HTML. At most MOST_CHARACTERS: a sanitiser's time grows with nesting."""
-    return cleaner().clean(parser().render(source)).strip()
+def renderings(source: str) -> Iterator[str]:
+    """
+    A message's Markdown as sanitised HTML: with its code plain, then again with its code highlighted.
+
+    Raises Exceeded for HTML that is too large for its source; of highlighted code that is too large, nothing is
+    yielded.
+    """
+    most = limits.max_html_bytes(len(source.encode()))
+    tokens = parser().parse(source)
+    html = rendered(tokens, plain_block)
+    if len(html.encode()) > most:
+        raise Exceeded("its HTML is too large")
+    yield html
+    if any(token.type == "fence" and lexer_for(token.content, token.info) for token in tokens):
+        html = rendered(tokens, highlighted_block)
+        if len(html.encode()) <= most:
+            yield html
+
+
+def rendered(tokens: Sequence[Token], block: Callable[[str, str, str], str]) -> str:
+    """What the parser found, as sanitised HTML; `block` renders code."""
+    markdown = parser(block)
+    return cleaner().clean(markdown.renderer.render(tokens, markdown.options, {})).strip()
+
+
+def html_of(source: bytes) -> Iterator[tuple[bytes, ...]]:
+    """`renderings` as a job for a child (apps/core/bounded.py)."""
+    for html in renderings(source.decode()):
+        yield (html.encode(),)

@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.chat import fragments
-from apps.chat.markdown import RENDERER_VERSION, to_html
 from apps.chat.models import Message
+from apps.chat.rendering import RENDERER_VERSION, to_html_now
 from apps.live import broadcast
 from apps.rooms.models import Room
 
@@ -33,15 +33,18 @@ class MessageError(Exception):
     """What was asked cannot be done; the text tells the person why and what to do."""
 
 
-def post_message(*, room: Room, author: User, body: str, client_id: UUID) -> Message:
+def post_message(*, room: Room, author: User, body: str, client_id: UUID, html: str | None = None) -> Message:
     """
-    Say something in a room. Of `room` and `author` only the primary keys count; the rest is read anew.
+    Say something in a room. Of `room` and `author` only the primary keys count; the rest is read again.
 
-    Called again with the same `client_id` it returns the message that exists. Raises MessageError for someone who
-    is not a member, for an archived room, and for a `client_id` that was used for another text.
+    `html` is the body as rendering.py makes it; without it that is done here, for someone who may post, before the
+    lock is taken. Called again with the same `client_id` it returns the message that exists. Raises MessageError for
+    someone who is not a member, for an archived room, and for a `client_id` that was used for another text.
     """
-    html = to_html(body)
     try:
+        if html is None:
+            refuse_outsiders(room, author)
+            html = to_html_now(body)
         with taking_turns:
             return store_message(room=room, author=author, body=body, html=html, client_id=client_id)
     except (IntegrityError, MessageError):
@@ -58,10 +61,8 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
     room = locked_room(room.pk)
     # Asked again under the lock: membership may have ended since the page was loaded.
     membership = room.memberships.select_related("user").filter(user=author).first()
-    if membership is None:
-        raise MessageError(_("You are not a member of this room. Join it to write here."))
-    if room.is_archived:
-        raise MessageError(_("This room is archived, so nobody can write in it any more."))
+    if membership is None or room.is_archived:
+        raise refusal(room, is_member=membership is not None)
     room.last_seq += 1
     now = timezone.now()
     previous = room.messages.only("room_id", "author_id", "created_at").order_by("-seq").first()
@@ -88,6 +89,23 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
         lambda: broadcast.change(room.live_topic, message.seq, partial(fragments.new_messages, [message])), robust=True
     )
     return message
+
+
+def refuse_outsiders(room: Room, author: User) -> None:
+    """Raise MessageError for someone who may not post, before any work is done on their text."""
+    found = Room.objects.filter(pk=room.pk).first()
+    if found is None:
+        raise MessageError(_("This room was deleted meanwhile."))
+    is_member = found.memberships.filter(user=author).exists()
+    if not is_member or found.is_archived:
+        raise refusal(found, is_member=is_member)
+
+
+def refusal(room: Room, *, is_member: bool) -> MessageError:
+    """Why someone may not post, who is no member or whose room is archived."""
+    if not is_member:
+        return MessageError(_("You are not a member of this room. Join it to write here."))
+    return MessageError(_("This room is archived, so nobody can write in it any more."))
 
 
 def locked_room(pk: int) -> Room:
@@ -126,13 +144,22 @@ def the_same_message(earlier: Message, room: Room, body: str) -> Message:
     return earlier
 
 
+def edit_message(*, message: Message, body: str, html: str | None = None) -> Message:
+    """
+    Change a message's text; `html` as for `post_message`.
+
+    Raises MessageError if the message was deleted in the meantime, or the room archived.
+    """
+    return store_edit(message=message, body=body, html=to_html_now(body) if html is None else html)
+
+
 @transaction.atomic
-def edit_message(*, message: Message, body: str) -> Message:
-    """Change a message's text. Raises MessageError where it was deleted meanwhile, or the room archived."""
+def store_edit(*, message: Message, body: str, html: str) -> Message:
+    """The transaction of `edit_message`."""
     room, message = locked(message)
     if message.body == body:
         return message
-    message.body, message.html, message.renderer_version = body, to_html(body), RENDERER_VERSION
+    message.body, message.html, message.renderer_version = body, html, RENDERER_VERSION
     message.edited_at = timezone.now()
     return store_change(room, message)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from django.db import close_old_connections, connection
@@ -18,8 +19,13 @@ T = TypeVar("T")
 
 
 async def in_thread(function: Callable[..., T], *args: object) -> T:
-    """What the function returns, run on a thread that may ask the database. It must not await."""
-    return await asyncio.get_running_loop().run_in_executor(_executor, _run, function, args)
+    """
+    What the function returns, run on a thread that may ask the database. It must not await.
+
+    It speaks the caller's language: what Django keeps for a context goes along.
+    """
+    run = copy_context().run
+    return await asyncio.get_running_loop().run_in_executor(_executor, run, _run, function, args)
 
 
 def _run(function: Callable[..., T], args: tuple[object, ...]) -> T:

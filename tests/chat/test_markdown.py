@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from apps.chat.markdown import CLASSES, to_html
+from apps.chat.markdown import CLASSES
+from apps.chat.rendering import to_html_now as to_html
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from django_htmx.http import trigger_client_event
 from apps.chat import services
 from apps.chat.forms import EditForm
 from apps.chat.models import Message
+from apps.chat.rendering import to_html
 from apps.chat.views.rooms import see_other
 from apps.core.requests import HtmxRequest
 from apps.rooms.access import Visit, room_for
@@ -76,7 +77,9 @@ async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
     form = EditForm(request.POST)
     if form.is_valid():
         try:
-            await sync_to_async(services.edit_message)(message=visit.message, body=form.cleaned_data["body"])
+            body = form.cleaned_data["body"]
+            html = visit.message.html if body == visit.message.body else await to_html(body)
+            await sync_to_async(services.edit_message)(message=visit.message, body=body, html=html)
         except services.MessageError as error:
             form.add_error("body", str(error))
     return render_message(request, visit, form, status=422) if form.errors else done(request, visit)

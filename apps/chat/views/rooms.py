@@ -1,7 +1,9 @@
 """A room's conversation as pages. Async: a process serves these beside thousands of sockets."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
@@ -24,6 +26,8 @@ from apps.rooms.access import Visit, room_for
 from apps.rooms.fragments import MOST_LISTED_MEMBERS, ListedMember, listed_members
 from apps.rooms.models import Room, type_of_viewer
 from apps.rooms.views.rooms import rooms_of
+
+T = TypeVar("T")
 
 # The cookie that a page sets for an hour where its scripts run.
 SCRIPTS_RUN = "scripts"
@@ -120,7 +124,9 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
     form = MessageForm(request.POST)
     status, message = 422, None
     if await may_post_now(request.user):
-        message = await sync_to_async(submit)(form, room=visit.room, viewer=request.user)
+        message = await submit(
+            form, room=visit.room, viewer=request.user, may_post=visit.may_post, in_thread=on_this_pages_thread
+        )
     else:
         status = 429
         form.add_error("body", _("You are sending faster than anybody can read. Wait a moment, then send this again."))
@@ -136,6 +142,11 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
         return see_other(f"{visit.room.get_absolute_url()}#message-{message.pk}")
     page = await sync_to_async(load_room_page)(request.user, slug, QueryDict())
     return await sync_to_async(render_room_page)(request, page, Composer.refusing(form), status)
+
+
+async def on_this_pages_thread(function: Callable[[], T]) -> T:
+    """What the function returns, called on the thread that Django keeps for the request's database work."""
+    return await sync_to_async(function)()
 
 
 async def may_post_now(user: User) -> bool:

@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.accounts.names import look_alike_digest
-from apps.chat.markdown import RENDERER_VERSION, to_html
 from apps.chat.models import Message
+from apps.chat.rendering import RENDERER_VERSION, to_html_now
 from apps.chat.services import GROUP_PAUSE
 from apps.rooms.models import Membership, Room, name_key
 
@@ -137,7 +137,7 @@ def fill(room: Room, users: list[User], share: int) -> None:
     there = room.messages.count()
     if there >= share:
         return
-    rendered = [(text, to_html(text)) for text in TEXTS]
+    rendered = [(text, to_html_now(text)) for text in TEXTS]
     chance = random.Random(f"{room.slug} {there}")  # noqa: S311  # must be the same in every run
     messages: list[Message] = []
     for message in conversation(room, users, rendered, share - there, chance):

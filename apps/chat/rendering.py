@@ -1,0 +1,49 @@
+"""The one way from what someone wrote to HTML: in a child process that is limited (apps/core/bounded.py)."""
+
+from html import escape
+
+from apps.core import limits
+from apps.core.bounded import Exceeded, Limits, Pool
+
+# Raise it when the same source would give other HTML; what is stored with a lower one can then be made again.
+RENDERER_VERSION = 1
+
+RENDER = "apps.chat.markdown:html_of"
+pool = Pool(
+    name="text",
+    modules=["apps.chat.markdown"],
+    children=limits.TEXT_CHILDREN,
+    limits=Limits(
+        processor_seconds=limits.TEXT_PROCESSOR_SECONDS,
+        wall_seconds=limits.TEXT_WALL_SECONDS,
+        memory_bytes=limits.TEXT_MEMORY_BYTES,
+        output_bytes=limits.TEXT_OUTPUT_BYTES,
+        queue_seconds=limits.TEXT_QUEUE_SECONDS,
+    ),
+)
+
+
+async def to_html(source: str) -> str:
+    """A message's Markdown as sanitised HTML; as it was typed if that takes too long. Never holds up the event loop."""
+    try:
+        return text_of(await pool.run_async(RENDER, source.encode()))
+    except Exceeded:
+        return as_typed(source)
+
+
+def to_html_now(source: str) -> str:
+    """The same as `to_html`, for synchronous code."""
+    try:
+        return text_of(pool.run(RENDER, source.encode()))
+    except Exceeded:
+        return as_typed(source)
+
+
+def text_of(parts: tuple[bytes, ...]) -> str:
+    """The HTML that a child returned."""
+    return parts[0].decode()
+
+
+def as_typed(source: str) -> str:
+    """The text with its line breaks and nothing else: takes time and space in proportion to it, whatever it holds."""
+    return f"<p>{escape(source, quote=False)}</p>".replace("\n", "<br>\n")
