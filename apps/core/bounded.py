@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 # How long the fork server may take to import its modules, in seconds.
 START_SECONDS = 20.0
-# After this many jobs a child is replaced, so that nothing one text leaves behind adds up.
+# After this many jobs a child is replaced, so that nothing one of them leaves behind adds up.
 JOBS_PER_CHILD = 1000
 LENGTH = struct.Struct(">I")
 
@@ -168,8 +168,11 @@ class Pool:
     for one. Children are started at first use, or by `start`, and replaced when they die.
     """
 
-    def __init__(self, *, name: str, modules: list[str], children: int, limits: Limits) -> None:
+    def __init__(
+        self, *, name: str, modules: list[str], children: int, limits: Limits, jobs_per_child: int = JOBS_PER_CHILD
+    ) -> None:
         self.name = name
+        self.jobs_per_child = jobs_per_child
         self.modules = modules
         self.limits = limits
         self.threads = ThreadPoolExecutor(max_workers=children, thread_name_prefix=name)
@@ -226,7 +229,7 @@ class Pool:
         """This thread's child, which has been given the job; another one if it died since its last."""
         child: Child | None = getattr(self.own, "child", None)
         for _ in range(2):
-            if child is None or child.jobs >= JOBS_PER_CHILD:
+            if child is None or child.jobs >= self.jobs_per_child:
                 if child:
                     child.connection.close()
                 child = self.own.child = self._fork()

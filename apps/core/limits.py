@@ -22,7 +22,17 @@ def max_html_bytes(source_bytes: int) -> int:
     return 4096 + 8 * source_bytes
 
 
-# Pictures
+# Pictures. Pixels by what the decoder holds of them: JPEG is decoded at an eighth of its size, unless it is
+# progressive; WebP's decoder holds three copies. One is decoded at a time.
+MAX_PICTURE_BYTES = 5 * 1024 * 1024
+MAX_JPEG_PIXELS = 64_000_000
+MAX_PICTURE_PIXELS = 16_000_000
+MAX_WEBP_PIXELS = 12_500_000
+PICTURE_PROCESSOR_SECONDS = 5.0
+PICTURE_WALL_SECONDS = 15.0
+PICTURE_MEMORY_BYTES = 192 * 1024 * 1024
+PICTURE_OUTPUT_BYTES = 1024 * 1024
+PICTURE_QUEUE_SECONDS = 30.0
 
 # Bodies and connections
 

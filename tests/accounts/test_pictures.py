@@ -11,7 +11,7 @@ from django.test import Client
 from PIL import Image
 
 from apps.accounts.models import Picture, User
-from apps.accounts.pictures import MOST_BYTES
+from apps.core.limits import MAX_PICTURE_BYTES
 from tests.conftest import client_of, make_user
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +109,7 @@ def zipped(name: str, data: bytes) -> bytes:
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 UNREADABLE, TWO_IN_ONE = "cannot be read as a picture", "something else beside"
+TOO_MANY = "too large to be opened"
 HOSTILE = {
     "an SVG with a script": (SVG, TWO_IN_ONE),
     "an SVG that claims to be a PNG": (b"\x89PNG\r\n\x1a\n" + SVG, TWO_IN_ONE),
@@ -121,11 +122,14 @@ HOSTILE = {
     "an archive after a JPEG": (image("JPEG") + zipped("a.txt", b"a"), TWO_IN_ONE),
     "a program after a JPEG": (image("JPEG") + b"<?php system($_GET[0]);", TWO_IN_ONE),
     "a PDF in a JPEG": (image("JPEG", comment=b"%PDF-1.7 obj"), TWO_IN_ONE),
-    "a bomb by its header": (png_that_claims(60_000, 60_000), "too large"),
-    "a bomb just beyond the limit": (image(size=(6_000, 5_001), mode="1"), "megapixels"),
-    "a long thin bomb": (png_that_claims(2**31 - 1, 1), "too large"),
+    "a bomb by its header": (png_that_claims(60_000, 60_000), TOO_MANY),
+    "a bomb just beyond the limit": (image(size=(4_000, 4_001), mode="1"), TOO_MANY),
+    "a JPEG just beyond the limit": (image("JPEG", (8_000, 8_001), mode="L"), TOO_MANY),
+    "a progressive JPEG beyond the limit": (image("JPEG", (4_000, 4_001), mode="L", progressive=True), TOO_MANY),
+    "a WebP beyond the limit": (image("WEBP", (5_000, 2_501), method=0), TOO_MANY),
+    "a long thin bomb": (png_that_claims(2**31 - 1, 1), TOO_MANY),
     "a GIF that claims to be huge": (b"GIF89a\xff\xff\xff\xff\x00\x00\x00" + b"\0" * 50, UNREADABLE),
-    "too many bytes": (image() + b"\0" * MOST_BYTES, "more than 5 MB"),
+    "too many bytes": (image() + b"\0" * MAX_PICTURE_BYTES, "more than 5 MB"),
     "a truncated PNG": (image()[:-60], UNREADABLE),
     "a truncated JPEG": (image("JPEG", (2000, 2000))[:2000], UNREADABLE),
     "a truncated WebP": (image("WEBP")[:40], UNREADABLE),
@@ -148,8 +152,65 @@ def test_what_is_no_plain_picture_is_refused_with_the_reason(client: Client, nam
     assert not Picture.objects.exists()
 
 
-def test_a_picture_as_large_as_allowed_is_taken(client: Client) -> None:
-    assert send(client, image(size=(6_000, 5_000), mode="1"))[0] == 302
+def quarters(kind: str, size: tuple[int, int], mode: str = "RGB", **options: object) -> bytes:
+    """A picture of red, green, blue and white quarters, from the top left on."""
+    picture = Image.new("RGB", size, "white")
+    half = (size[0] // 2, size[1] // 2)
+    picture.paste("red", (0, 0, *half))
+    picture.paste("lime", (half[0], 0, size[0], half[1]))
+    picture.paste("blue", (0, half[1], half[0], size[1]))
+    buffer = io.BytesIO()
+    picture.convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "mode", "options"),
+    [
+        ("JPEG", (8_000, 8_000), "RGB", {"quality": 50}),
+        ("JPEG", (3_000, 4_000), "CMYK", {}),
+        ("JPEG", (4_000, 4_000), "RGB", {"progressive": True}),
+        ("PNG", (4_000, 4_000), "RGB", {}),
+        ("PNG", (4_000, 4_000), "RGBA", {}),
+        ("PNG", (4_000, 4_000), "P", {}),
+        ("GIF", (4_000, 4_000), "P", {}),
+        ("WEBP", (5_000, 2_500), "RGB", {"method": 0, "lossless": True}),
+        ("WEBP", (5_000, 2_500), "RGBA", {"method": 0, "lossless": True}),
+        ("PNG", (100, 60), "RGB", {}),
+    ],
+)
+def test_a_picture_as_large_as_allowed_looks_right(
+    client: Client, kind: str, size: tuple[int, int], mode: str, options: dict[str, object]
+) -> None:
+    assert send(client, quarters(kind, size, mode, **options))[0] == 302
+    stored = Picture.objects.get()
+    for data, side in ((stored.small, 96), (stored.large, 384)):
+        shown = Image.open(io.BytesIO(bytes(data))).convert("RGB")
+        near, far = side // 4, 3 * side // 4
+        seen = [shown.getpixel(place) for place in ((near, near), (far, near), (near, far), (far, far))]
+        wanted = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
+        assert seen == [pytest.approx(colour, abs=40) for colour in wanted]
+
+
+def test_grey_of_sixteen_bits_keeps_its_shades(client: Client) -> None:
+    grey = Image.new("I;16", (400, 400), 0x8000)
+    buffer = io.BytesIO()
+    grey.save(buffer, "PNG")
+    assert send(client, buffer.getvalue())[0] == 302
+    shown = Image.open(io.BytesIO(bytes(Picture.objects.get().large))).convert("L")
+    assert shown.getpixel((100, 100)) == pytest.approx(0x80, abs=3)
+
+
+def test_a_picture_that_takes_too_long_is_refused(client: Client) -> None:
+    data, reason = scans(quarters("JPEG", (4_000, 4_000), "RGB", progressive=True), 1500), TOO_MANY
+    status, page = send(client, data)
+    assert (status, reason in page) == (422, True)
+
+
+def scans(jpeg: bytes, count: int) -> bytes:
+    """A progressive JPEG with its last scan repeated."""
+    last = jpeg.rindex(b"\xff\xda")
+    return jpeg[:last] + jpeg[last:-2] * count + jpeg[-2:]
 
 
 def test_no_file_at_all_is_asked_for(client: Client) -> None:
