@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import TextChoices
 from django.utils.text import format_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts import names, pictures, services
@@ -250,7 +251,7 @@ class DeleteAccountForm(forms.Form):
     def __init__(self, *args: Any, user: User, needs_heir: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
-        self.fields["username"].help_text = f"Type “{user.username}” to confirm."
+        self.fields["username"].help_text = gettext("Type “%(name)s” to confirm.") % {"name": user.username}
         if not needs_heir:
             del self.fields["heir"]
 
