@@ -16,9 +16,18 @@ class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # it
 
 @admin.register(User)
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # it takes none at run time
-    """People. Names are changed by their bearers, so that the old ones stay reserved."""
+    """
+    People. Names are changed by their bearers, so that the old ones stay reserved.
+
+    Accounts are not deleted here, and roles not given: both follow rules that keep the site's owner, without whom
+    the next stranger who signs up would own it (apps/accounts/closing.py, /site/).
+    """
 
     add_form = PersonCreationForm
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        return (*super().get_readonly_fields(request, obj), *(("username",) if obj else ()))
+        rights = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
+        return (*super().get_readonly_fields(request, obj), *(("username", *rights) if obj else ()))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False

@@ -1,6 +1,7 @@
 """People in Django's admin, for the site's owner."""
 
 import pytest
+from django.contrib import admin
 from django.test import Client
 
 from apps.accounts.models import User
@@ -36,3 +37,23 @@ def test_a_name_is_not_changed_behind_its_bearers_back(owner: Client) -> None:
     page = owner.get(f"/admin/accounts/user/{bob.pk}/change/").content.decode()
     assert 'name="username"' not in page
     assert owner.get("/admin/accounts/user/").status_code == 200
+
+
+def test_nobody_is_deleted_past_the_rules(owner: Client) -> None:
+    ada, bob = User.objects.get(username="ada"), make_user("bob")
+    for user in (ada, bob):
+        assert owner.post(f"/admin/accounts/user/{user.pk}/delete/", {"post": "yes"}).status_code == 403
+    chosen = {"action": "delete_selected", "_selected_action": [ada.pk, bob.pk], "post": "yes"}
+    owner.post("/admin/accounts/user/", chosen)
+    assert User.objects.count() == 2
+
+
+def test_rights_are_not_given_or_taken_past_the_rules(owner: Client) -> None:
+    ada = User.objects.get(username="ada")
+    page = owner.get(f"/admin/accounts/user/{ada.pk}/change/").content.decode()
+    for field in ("is_active", "is_staff", "is_superuser", "groups", "user_permissions"):
+        assert f'name="{field}"' not in page
+
+
+def test_no_text_of_anybodys_is_in_the_admin(owner: Client) -> None:
+    assert not any(model._meta.app_label == "chat" for model in admin.site._registry)
