@@ -13,7 +13,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 from apps.chat import rendering  # noqa: E402
 from apps.chat.routing import websocket_urlpatterns  # noqa: E402
-from apps.core import leaving  # noqa: E402
+from apps.core import bodies, leaving  # noqa: E402
 from apps.core.origins import SiteOriginValidator  # noqa: E402
 from apps.live.lines import with_lines  # noqa: E402
 
@@ -23,4 +23,5 @@ application = with_lines(leaving.counted(ProtocolTypeRouter({"http": http, "webs
 
 if "daphne.server" in sys.modules:
     leaving.leave_on_sigterm()
+    bodies.bound_bodies()
     rendering.pool.start()

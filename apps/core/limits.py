@@ -34,7 +34,8 @@ PICTURE_MEMORY_BYTES = 192 * 1024 * 1024
 PICTURE_OUTPUT_BYTES = 1024 * 1024
 PICTURE_QUEUE_SECONDS = 30.0
 
-# Bodies and connections
+# Bodies and connections. Of any request that brings no file; a form with a file may be larger (apps/core/bodies.py).
+MAX_BODY_BYTES = 1024 * 1024
 
 # People and addresses
 
