@@ -32,7 +32,8 @@ def test_templates_mark_nothing_safe_that_a_person_wrote() -> None:
 
 
 def test_code_marks_nothing_safe() -> None:
-    marks = re.compile(r"mark_safe|SafeString\((?!"")|SafeText|SafeData|__html__")
+    # An empty one is no text of anybody's.
+    marks = re.compile(r"""mark_safe|SafeString\((?!"")|SafeText|SafeData|__html__""")
     found = [file for file in (settings.BASE_DIR / "apps").rglob("*.py") if marks.search(file.read_text())]
     assert found == []
 
