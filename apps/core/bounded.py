@@ -173,6 +173,8 @@ class Pool:
     ) -> None:
         self.name = name
         self.jobs_per_child = jobs_per_child
+        # How many jobs were begun.
+        self.jobs = 0
         self.modules = modules
         self.limits = limits
         self.threads = ThreadPoolExecutor(max_workers=children, thread_name_prefix=name)
@@ -202,6 +204,7 @@ class Pool:
         if time.monotonic() - asked_at > self.limits.queue_seconds:
             logger.warning("No %s child was free within %s s", self.name, self.limits.queue_seconds)
             raise Exceeded("no child was free")
+        self.jobs += 1
         child = self._given(function, arguments)
         result: tuple[bytes, ...] | None = None
         try:

@@ -1,0 +1,57 @@
+"""What becomes of texts that are made to take long or to grow."""
+
+import time
+import uuid
+
+import pytest
+
+from apps.chat import services
+from apps.chat.models import MOST_CHARACTERS
+from apps.chat.rendering import as_typed, pool, to_html_now
+from apps.core import limits
+from tests.conftest import Cast
+
+HOSTILE = {
+    "a quote and backslashes as Scala, which held up the whole process for ever": '```scala\n"' + "\\" * 60 + "\n```",
+    "spaces behind a word of Docker's": "```docker\nCMD" + " " * 1500 + "x\n```",
+    "letters as Terraform": "```terraform\n" + "a" * 9900 + "\n```",
+    "links": "http://a.b/ " * 800,
+    "addresses": "a@b.co " * 1400,
+    "quotes in quotes": "> " * 5000,
+    "lists in lists": "- " * 5000,
+    "marks": "*a_" * 3300,
+    "brackets": "[" * 5000 + "](" * 2500,
+    "backticks": "".join("`" * count + " " for count in range(1, 140)),
+    "ampersands": "&" * MOST_CHARACTERS,
+    "code of nothing but operators": "```python\n" + "+-" * 190 + "\n```",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_text_is_answered_and_does_not_grow(name: str) -> None:
+    source = HOSTILE[name][:MOST_CHARACTERS]
+    to_html_now("The children are there.")
+    began = time.monotonic()
+    html = to_html_now(source)
+    # Generous, since machines are shared: the child has a tenth of a second of the processor.
+    assert time.monotonic() - began < limits.TEXT_WALL_SECONDS + 1
+    assert len(html.encode()) <= limits.max_html_bytes(len(source.encode()))
+    assert html
+
+
+def test_what_cannot_be_rendered_is_shown_as_it_was_typed() -> None:
+    source = "a@b.co " * 1400
+    assert to_html_now(source) == as_typed(source)
+
+
+def test_what_is_shown_as_typed_is_text_and_keeps_its_lines() -> None:
+    assert as_typed("<b>\n&") == "<p>&lt;b&gt;<br>\n&amp;</p>"
+
+
+@pytest.mark.django_db
+def test_nothing_is_rendered_for_someone_who_may_not_post(cast: Cast) -> None:
+    to_html_now("The child is there.")
+    jobs = pool.jobs
+    with pytest.raises(services.MessageError):
+        services.post_message(room=cast.room, author=cast.outsider, body="**Hi**", client_id=uuid.uuid4())
+    assert pool.jobs == jobs
