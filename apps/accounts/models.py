@@ -97,6 +97,9 @@ class User(AbstractUser):
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self.name_digest:
             self.name_digest = look_alike_digest(self.username)
+        if self._state.adding and self.is_superuser:
+            # `createsuperuser` makes an owner: a site without one would be the next stranger's who signs up.
+            self.role = self.Role.OWNER
         super().save(*args, **kwargs)
 
     def get_absolute_url(self) -> str:

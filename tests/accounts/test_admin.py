@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib import admin
+from django.core.management import call_command
 from django.test import Client
 
 from apps.accounts.models import User
@@ -57,3 +58,11 @@ def test_rights_are_not_given_or_taken_past_the_rules(owner: Client) -> None:
 
 def test_no_text_of_anybodys_is_in_the_admin(owner: Client) -> None:
     assert not any(model._meta.app_label == "chat" for model in admin.site._registry)
+
+
+def test_who_is_made_by_createsuperuser_owns_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command("createsuperuser", "--noinput", username="root", email="root@example.org", verbosity=0)
+    assert User.objects.get().is_site_owner
+    sign_up("eve")
+    assert not User.objects.get(username="eve").is_site_owner
