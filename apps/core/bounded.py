@@ -3,9 +3,9 @@ Work on what a stranger sent, bounded by construction: in child processes that a
 
 A thread cannot be ended, and one match of a regular expression holds up the whole process, with its timers and
 signals. Here the system itself ends a child whose job takes more processor time than it may, and forks a fresh one
-from a fork server that has everything imported: that takes milliseconds. Libraries were looked at: `pebble` notices a
-dead worker up to a tenth of a second later, `concurrent.futures` breaks the whole pool, and `multiprocessing`'s fork
-server imports the program's main module, here all of Daphne, into each child.
+from a fork server that has everything imported: that takes milliseconds. Libraries were weighed by what is known,
+not measured: `pebble` looks for dead workers at intervals, `concurrent.futures` breaks the whole pool, and
+`multiprocessing`'s fork server imports the program's main module, here all of Daphne, into each child.
 
 The child's side is bounded_child.py. Neither imports Django, and a child is given none of the site's environment.
 """
