@@ -5,6 +5,7 @@ from pathlib import Path
 
 from django.contrib.messages import constants as message_levels
 
+from apps.core import limits
 from config import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -220,7 +221,7 @@ if TRUSTED_PROXY_COUNT:
 # In a cookie, not the session: rendering them in an async view then needs no database.
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 MESSAGE_TAGS = {message_levels.DEBUG: "info"}
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = limits.MAX_BODY_BYTES
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
 
 # Language and time

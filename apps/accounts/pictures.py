@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Picture, User
 from apps.core import limits
-from apps.core.bounded import Exceeded, Limits, Pool, Refused
+from apps.core.bounded import Exceeded, Pool, Refused
 
 # One child, so that one picture is decoded at a time; a fresh one for each, which leaves no memory taken.
 pool = Pool(
@@ -17,13 +17,7 @@ pool = Pool(
     modules=["apps.accounts.decoding"],
     children=1,
     jobs_per_child=1,
-    limits=Limits(
-        processor_seconds=limits.PICTURE_PROCESSOR_SECONDS,
-        wall_seconds=limits.PICTURE_WALL_SECONDS,
-        memory_bytes=limits.PICTURE_MEMORY_BYTES,
-        output_bytes=limits.PICTURE_OUTPUT_BYTES,
-        queue_seconds=limits.PICTURE_QUEUE_SECONDS,
-    ),
+    limits=limits.PICTURE,
 )
 
 

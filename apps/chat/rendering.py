@@ -3,7 +3,7 @@
 from html import escape
 
 from apps.core import limits
-from apps.core.bounded import Exceeded, Limits, Pool
+from apps.core.bounded import Exceeded, Pool
 
 # Raise it when the same source would give other HTML; what is stored with a lower one can then be made again.
 RENDERER_VERSION = 1
@@ -13,13 +13,7 @@ pool = Pool(
     name="text",
     modules=["apps.chat.markdown"],
     children=limits.TEXT_CHILDREN,
-    limits=Limits(
-        processor_seconds=limits.TEXT_PROCESSOR_SECONDS,
-        wall_seconds=limits.TEXT_WALL_SECONDS,
-        memory_bytes=limits.TEXT_MEMORY_BYTES,
-        output_bytes=limits.TEXT_OUTPUT_BYTES,
-        queue_seconds=limits.TEXT_QUEUE_SECONDS,
-    ),
+    limits=limits.TEXT,
 )
 
 

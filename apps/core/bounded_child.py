@@ -72,7 +72,7 @@ def work(connection: socket.socket, limits: Limits) -> None:
 
 
 def limit_this_process(limits: Limits) -> None:
-    """Memory, and whatever a job has no business with: files, processes, dumps of memory."""
+    """Memory, and what a job has no business with: writing files, dumps of memory."""
     unlimited = resource.RLIM_INFINITY
     for what, most in [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)]:
         resource.setrlimit(what, (most, most))
