@@ -26,8 +26,12 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # it takes none at run 
     add_form = PersonCreationForm
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        rights = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
-        return (*super().get_readonly_fields(request, obj), *(("username", *rights) if obj else ()))
+        given: tuple[str, ...] = tuple(super().get_readonly_fields(request, obj))
+        if obj is None:
+            return given
+        given += ("username", "is_staff", "is_superuser", "groups", "user_permissions")
+        # Anyone else can be switched off here; an owner's role is taken away first, by the rules.
+        return (*given, "is_active") if obj.is_site_owner else given
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False

@@ -56,6 +56,15 @@ def test_rights_are_not_given_or_taken_past_the_rules(owner: Client) -> None:
         assert f'name="{field}"' not in page
 
 
+def test_the_owner_switches_off_anyone_but_an_owner(owner: Client) -> None:
+    ada, bob = User.objects.get(username="ada"), make_user("bob")
+    fields = {"date_joined_0": "2026-01-01", "date_joined_1": "10:00"}
+    for user in (ada, bob):
+        assert owner.post(f"/admin/accounts/user/{user.pk}/change/", fields).status_code == 302
+        user.refresh_from_db()
+    assert (ada.is_active, bob.is_active) == (True, False)
+
+
 def test_no_text_of_anybodys_is_in_the_admin(owner: Client) -> None:
     assert not any(model._meta.app_label == "chat" for model in admin.site._registry)
 
