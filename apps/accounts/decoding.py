@@ -97,9 +97,8 @@ def max_pixels(image: Image.Image) -> int:
 
 
 def first_frame_of_webp(image: WebPImagePlugin.WebPImageFile) -> Image.Image:
-    """Its pixels, without the further copy that Pillow makes, and without the decoder's own two canvases."""
+    """Its pixels, without the further copy that Pillow makes."""
     pixels, _ = image._decoder.get_next()
-    del image._decoder
     return Image.frombuffer("RGBA", image.size, pixels, "raw", "RGBA", 0, 1)
 
 

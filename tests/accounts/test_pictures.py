@@ -8,7 +8,7 @@ import zlib
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from PIL import Image
+from PIL import Image, ImageCms
 
 from apps.accounts.models import Picture, User
 from apps.core.limits import MAX_PICTURE_BYTES
@@ -199,6 +199,17 @@ def test_grey_of_sixteen_bits_keeps_its_shades(client: Client) -> None:
     assert send(client, buffer.getvalue())[0] == 302
     shown = Image.open(io.BytesIO(bytes(Picture.objects.get().large))).convert("L")
     assert shown.getpixel((100, 100)) == pytest.approx(0x80, abs=3)
+
+
+def test_colours_are_those_that_the_profile_means(client: Client) -> None:
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # Red and green change places in its table of contents.
+    swapped = plain.replace(b"rXYZ", b"----", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"----", b"gXYZ", 1)
+    buffer = io.BytesIO()
+    Image.new("RGB", (400, 400), "red").save(buffer, "PNG", icc_profile=swapped)
+    assert send(client, buffer.getvalue())[0] == 302
+    shown = Image.open(io.BytesIO(bytes(Picture.objects.get().large))).convert("RGB")
+    assert shown.getpixel((100, 100)) == pytest.approx((0, 255, 0), abs=40)
 
 
 def test_a_picture_that_takes_too_long_is_refused(client: Client) -> None:

@@ -23,7 +23,7 @@ HOSTILE = {
     "brackets": "[" * 5000 + "](" * 2500,
     "backticks": "".join("`" * count + " " for count in range(1, 140)),
     "ampersands": "&" * MOST_CHARACTERS,
-    "code of nothing but operators": "```python\n" + "+-" * 190 + "\n```",
+    "code that grows with its colours": "```python\n" + ("a+1*" * 95 + "\n") * 10 + "```",
 }
 
 
@@ -37,6 +37,11 @@ def test_a_hostile_text_is_answered_and_does_not_grow(name: str) -> None:
     assert time.monotonic() - began < limits.TEXT.wall_seconds + 1
     assert len(html.encode()) <= limits.max_html_bytes(len(source.encode()))
     assert html
+
+
+def test_code_that_would_grow_too_much_with_its_colours_is_shown_without_them() -> None:
+    assert "<span" in to_html_now("```python\na+1\n```")
+    assert "<span" not in to_html_now(HOSTILE["code that grows with its colours"])
 
 
 def test_what_cannot_be_rendered_is_shown_as_it_was_typed() -> None:

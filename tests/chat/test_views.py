@@ -352,6 +352,12 @@ def test_changing_a_message_is_a_post(cast: Cast, message: Message, verb: str) -
     assert client_of(cast.member).get(at(message, verb)).status_code == 405
 
 
+def test_an_edited_text_is_rendered_again(cast: Cast, message: Message) -> None:
+    client_of(message.author).post(f"{message.get_absolute_url()}edit/", {"body": "**New**"})
+    message.refresh_from_db()
+    assert message.html == "<p><strong>New</strong></p>"
+
+
 def test_a_former_member_edits_nothing(cast: Cast, message: Message) -> None:
     cast.open()
     rooms.remove_member(room=cast.room, user=cast.member, reason="Out.")

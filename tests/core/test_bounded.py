@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -23,8 +24,13 @@ def make_pool(children: int = 1, limits: Limits = LIMITS) -> Pool:
 def pool() -> Iterator[Pool]:
     made = make_pool()
     yield made
-    assert made.fork_server
-    made.fork_server.close()
+    close(made)
+
+
+def close(pool: Pool) -> None:
+    """End a pool's processes."""
+    assert pool.fork_server
+    pool.fork_server.close()
 
 
 def job(name: str) -> str:
@@ -35,9 +41,14 @@ def test_a_job_returns_what_its_function_does(pool: Pool) -> None:
     assert pool.run(job("echo"), b"hi") == (b"hi",)
 
 
-def test_one_match_of_a_regular_expression_is_ended_by_the_system(pool: Pool) -> None:
+def test_one_match_of_a_regular_expression_is_ended_by_its_processor_time() -> None:
+    patient = make_pool(limits=replace(LIMITS, wall_seconds=30.0))
+    began = time.monotonic()
     with pytest.raises(Exceeded):
-        pool.run(job("match_forever"), b"")
+        patient.run(job("match_forever"), b"")
+    # The other limit is far off, so that it was not the one.
+    assert time.monotonic() - began < 10
+    close(patient)
 
 
 def test_of_results_that_get_better_the_last_one_counts(pool: Pool) -> None:
@@ -50,8 +61,11 @@ def test_memory_is_limited(pool: Pool) -> None:
 
 
 def test_time_that_costs_no_processor_is_limited(pool: Pool) -> None:
+    (process,) = pool.run(job("process"), b"")
     with pytest.raises(Exceeded):
         pool.run(job("sleep"), b"")
+    # The child has ended too: no one waits for it, and it would sleep on.
+    until_gone(int(process))
 
 
 def test_what_comes_back_is_limited(pool: Pool) -> None:
@@ -95,7 +109,12 @@ def test_a_killed_fork_server_is_started_again(pool: Pool) -> None:
 def kill(process: int) -> None:
     """End a process, and return once it is gone."""
     os.kill(process, signal.SIGKILL)
-    deadline = time.monotonic() + 5
+    until_gone(process)
+
+
+def until_gone(process: int) -> None:
+    """Return once a process is gone."""
+    deadline = time.monotonic() + 10
     while True:
         try:
             os.kill(process, 0)
@@ -105,9 +124,12 @@ def kill(process: int) -> None:
         time.sleep(0.01)
 
 
-def test_a_child_has_none_of_the_sites_environment(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_has_none_of_the_sites_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Before the fork server starts, whose environment a child's is.
     monkeypatch.setenv("SECRET_KEY", "secret")
-    assert b"SECRET_KEY" not in pool.run(job("environment"), b"")
+    fresh = make_pool()
+    assert b"SECRET_KEY" not in fresh.run(job("environment"), b"")
+    close(fresh)
 
 
 def test_a_mistake_of_ours_is_logged_with_its_traceback(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
@@ -126,5 +148,4 @@ def test_a_job_that_waited_too_long_for_a_child_is_not_begun() -> None:
     with pytest.raises(Exceeded, match="free"):
         hasty.threads.submit(hasty._run, job("echo"), (b"hi",), late).result()
     first.join()
-    assert hasty.fork_server
-    hasty.fork_server.close()
+    close(hasty)
