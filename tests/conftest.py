@@ -27,7 +27,7 @@ def _no_rate_limits_from_other_tests() -> Iterator[None]:
     cache.clear()
 
 
-def make_user(name: str, **more: str) -> User:
+def make_user(name: str, **more: object) -> User:
     """An account without a password; `client_of` signs it in."""
     return User.objects.create(username=name, **more)
 

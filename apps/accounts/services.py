@@ -1,5 +1,7 @@
 """Verbs about accounts."""
 
+import logging
+
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -8,6 +10,14 @@ from django.utils.translation import gettext as _
 
 from apps.accounts import names
 from apps.accounts.models import FormerUsername, User
+
+logger = logging.getLogger(__name__)
+
+# For who runs the site, so not translated.
+NO_OWNER = (
+    "Nobody owns this site: make an owner with `manage.py createsuperuser` (a new user name), sign in as them,"
+    " and give roles at /site/."
+)
 
 
 class AccountError(Exception):
@@ -22,11 +32,22 @@ def lock_roles() -> None:
 
 @transaction.atomic
 def claim_unowned_site(*, user: User) -> None:
-    """Make `user` the owner of a site that has none: the role, and the keys to Django's admin."""
+    """
+    Make `user` the owner of a site where nobody else has an account: the role, and the keys to Django's admin.
+
+    Where others have one and none of them is an owner, whoever runs the site says who is (apps/accounts/checks.py): a
+    stranger must not own what they wrote.
+    """
     lock_roles()
-    if User.objects.filter(role=User.Role.OWNER).exists():
-        return
-    set_role(user=user, role=User.Role.OWNER)
+    if not User.objects.exclude(pk=user.pk).exists():
+        set_role(user=user, role=User.Role.OWNER)
+    elif not has_owner():
+        logger.warning(NO_OWNER)
+
+
+def has_owner() -> bool:
+    """Whether somebody who can sign in owns the site."""
+    return User.objects.filter(role=User.Role.OWNER, is_active=True).exists()
 
 
 def set_role(*, user: User, role: str) -> None:

@@ -1,13 +1,19 @@
 """Sign up, sign in, sign out, and passwords, as django-allauth does them for this site."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
 from django.core import mail
+from django.core.checks import run_checks
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
+from apps.accounts import closing, services
 from apps.accounts.models import User
 from apps.rooms.models import Room
 from tests.conftest import PASSWORD, client_of, make_user, sign_up
@@ -19,6 +25,59 @@ def test_the_first_account_owns_the_site_and_no_other_does(db: None) -> None:
     ada, bob = User.objects.order_by("pk")
     assert (ada.role, ada.is_staff, ada.is_superuser) == ("owner", True, True)
     assert (bob.role, bob.is_staff, bob.is_superuser) == ("member", False, False)
+
+
+def test_a_lived_in_site_without_an_owner_is_nobodys_who_signs_up(db: None, caplog: pytest.LogCaptureFixture) -> None:
+    make_user("bob", is_active=False)
+    sign_up("eve")
+    eve = User.objects.get(username="eve")
+    assert (eve.role, eve.is_staff, eve.is_superuser) == ("member", False, False)
+    assert "createsuperuser" in caplog.text
+
+
+def test_when_the_last_account_has_gone_the_next_one_owns_the_site(db: None) -> None:
+    sign_up("ada")
+    closing.close_account(user=User.objects.get(), delete_messages=False, heir=None)
+    sign_up("bob")
+    assert User.objects.get().is_site_owner
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_sign_up_first_at_once_one_owns_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its row would make the one wait for the other before either asks who owns the site.
+    Room.objects.all().delete()
+    # The lock's row, which goes with the rows of other tests.
+    ContentType.objects.get_for_model(User)
+    both = threading.Barrier(2)
+    if connection.vendor == "postgresql":
+        lock_roles = services.lock_roles
+        # Both accounts are stored then, and neither is seen by the other. SQLite lets one in at a time.
+        monkeypatch.setattr(services, "lock_roles", lambda: both.wait(10) is None or lock_roles())
+
+    def join(name: str) -> int:
+        try:
+            if connection.vendor == "sqlite":
+                both.wait(10)
+            return sign_up(name)[1]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(join, ["ada", "bob"])) == [302, 302]
+    assert sorted(User.objects.values_list("role", flat=True)) == ["member", "owner"]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "said"), [([], 0), (["owner"], 0), (["member"], 1), (["member", "switched-off owner"], 1)]
+)
+def test_the_check_before_each_start_says_what_to_do_where_nobody_owns_the_site(
+    db: None, accounts: list[str], said: int
+) -> None:
+    for account in accounts:
+        make_user(account.replace(" ", "."), role=account.split()[-1], is_active=account != "switched-off owner")
+    found = [one for one in run_checks(databases=["default"]) if one.id == "accounts.W001"]
+    assert len(found) == said
+    assert all("createsuperuser" in one.msg for one in found)
 
 
 def test_every_new_account_is_a_member_of_the_lobby(lobby: Room) -> None:
