@@ -3,6 +3,7 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from apps.core import views as core
@@ -18,6 +19,8 @@ urlpatterns = [
     path("", include("apps.accounts.urls")),
     path("people/<str:username>/", rooms.person, name="person"),
     path("accounts/", include("allauth.urls")),
+    # Its own would let an old password be guessed at without limits.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     path("accessibility/", core.accessibility, name="accessibility"),
     path("keys/", core.keys, name="keys"),

@@ -1,10 +1,39 @@
+"""
+Django's admin, for the site's owners: what the site's own pages do not do.
+
+Everything in it is a way past those pages and their rules, so little is: no secret is shown, nobody's words are.
+"""
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter as get_account_adapter
+from allauth.account.models import EmailAddress
+from allauth.mfa.adapter import get_adapter as get_mfa_adapter
+from allauth.mfa.base.internal.flows import delete_dangling_recovery_codes
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
-from django.http import HttpRequest
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.accounts import services
+from apps.accounts.guards import recently_authenticated
 from apps.accounts.models import User
+
+# django-allauth shows them with keys, tokens and what a provider told of somebody, each to be edited. People see and
+# change their own on the pages of their account; providers are set in the environment; rights go by roles.
+for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession, Authenticator, Group):
+    admin.site.unregister(model)
 
 
 class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # it takes none at run time
@@ -19,19 +48,90 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # it takes none at run 
     """
     People. Names are changed by their bearers, so that the old ones stay reserved.
 
-    Accounts are not deleted here, and roles not given: both follow rules that keep the site's owner, without whom
-    the next stranger who signs up would own it (apps/accounts/closing.py, /site/).
+    Accounts are not deleted here, and roles not given: both follow rules that keep the site's owner
+    (apps/accounts/closing.py, /site/). An owner's password is their own affair; the viewer's own too, who knows the
+    old one.
     """
 
     add_form = PersonCreationForm
+    list_display = ("username", "display_name", "role", "is_active")
+    list_filter = ("role", "is_active")
+    search_fields = ("username", "display_name")
+    fieldsets = (
+        (
+            None,
+            {"fields": ("username", "display_name", "email", "role", "password_link", "is_active")},
+        ),
+        (gettext_lazy("Important dates"), {"fields": ("last_login", "date_joined")}),
+    )
+    filter_horizontal = ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        given: tuple[str, ...] = tuple(super().get_readonly_fields(request, obj))
         if obj is None:
-            return given
-        given += ("username", "is_staff", "is_superuser", "groups", "user_permissions")
+            return ()
+        given = ("username", "display_name", "email", "role", "password_link", "last_login", "date_joined")
         # Anyone else can be switched off here; an owner's role is taken away first, by the rules.
         return (*given, "is_active") if obj.is_site_owner else given
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
+
+    @admin.display(description=gettext_lazy("Password"))
+    def password_link(self, obj: User) -> str | SafeString:
+        """Where a new one is set. Django's own field shows the beginning of the hash."""
+        if obj.is_site_owner:
+            return "–"
+        address = reverse("admin:auth_user_password_change", args=[obj.pk])
+        return format_html('<a href="{}">{}</a>', address, _("Set a new password"))
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        user = self.get_object(request, unquote(id))
+        if user and user.is_site_owner:
+            raise PermissionDenied
+        ask = recently_authenticated(super().user_change_password)
+        return ask(request, id, form_url)
+
+
+@admin.register(Authenticator)
+class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none at run time
+    """
+    Who has which second factor, without the secrets; and its removal for somebody who has lost it.
+
+    Not an owner's, and not the last one of somebody who must have one: their role is taken away first.
+    """
+
+    list_display = fields = ("user", "type", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    list_filter = ("type",)
+    search_fields = ("user__username",)
+    # What is deleted in a heap passes by the rules.
+    actions = None
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        # Else ?data__contains= would tell the secrets letter by letter.
+        return not lookup.startswith("data") and super().lookup_allowed(lookup, value, request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Authenticator | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Authenticator | None = None) -> bool:
+        if obj is None:
+            return True
+        return not obj.user.is_site_owner and bool(get_mfa_adapter().can_delete_authenticator(obj))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return recently_authenticated(super().delete_view)(request, object_id, extra_context)
+
+    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        user, was = obj.user, obj.type
+        obj.delete()
+        delete_dangling_recovery_codes(user)
+        prefix = "mfa/email/webauthn_removed" if was == Authenticator.Type.WEBAUTHN else "mfa/email/totp_deactivated"
+        # Not the owner's address and browser, which the mail would name.
+        by_whom = {"ip": "–", "user_agent": _("an owner of this site")}
+        get_account_adapter(request).send_notification_mail(prefix, user, by_whom)

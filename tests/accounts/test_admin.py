@@ -1,12 +1,18 @@
 """People in Django's admin, for the site's owner."""
 
+import re
+
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
+from django.core import mail
 from django.core.management import call_command
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries, Settings
 
-from apps.accounts.models import User
-from tests.conftest import PASSWORD, make_user, sign_up
+from apps.accounts.models import SiteRules, User
+from tests.conftest import PASSWORD, client_of, confirm_password, make_user, sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -65,8 +71,144 @@ def test_the_owner_switches_off_anyone_but_an_owner(owner: Client) -> None:
     assert (ada.is_active, bob.is_active) == (True, False)
 
 
-def test_no_text_of_anybodys_is_in_the_admin(owner: Client) -> None:
-    assert not any(model._meta.app_label == "chat" for model in admin.site._registry)
+def test_the_admin_has_people_and_their_factors_and_nothing_else() -> None:
+    # No text of anybody's, no token, key, session or address: those have pages with rules of their own.
+    assert {model._meta.label for model in admin.site._registry} == {"accounts.User", "mfa.Authenticator"}
+
+
+SECRETS = {"secret": "totp-secret", "seed": "codes-seed", "name": "Phone", "credential": {"id": "key-material"}}
+
+
+def give_factors(user: User) -> list[Authenticator]:
+    kinds = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES, Authenticator.Type.WEBAUTHN)
+    return [Authenticator.objects.create(user=user, type=kind, data=SECRETS) for kind in kinds]
+
+
+def test_the_admin_shows_no_secret_and_has_no_field_for_one(owner: Client) -> None:
+    bob = make_user("bob")
+    bob.set_password(PASSWORD)
+    bob.save()
+    confirm_password(owner)
+    paths = ["", "accounts/user/", f"accounts/user/{bob.pk}/change/", f"accounts/user/{bob.pk}/history/"]
+    paths += [f"accounts/user/{bob.pk}/password/", "mfa/authenticator/"]
+    for one in give_factors(bob):
+        paths += [f"mfa/authenticator/{one.pk}/{page}/" for page in ("change", "delete", "history")]
+    for path in paths:
+        answer = owner.get(f"/admin/{path}")
+        page = answer.content.decode()
+        assert answer.status_code == 200, path
+        shown = [secret for secret in ("totp-secret", "codes-seed", "key-material", "md5", "hash") if secret in page]
+        assert (path, shown) == (path, [])
+        assert not re.search(r'name="(data|email|password)"', page), path
+
+
+@pytest.mark.parametrize(
+    ("path", "lookup"),
+    [("mfa/authenticator/", "data__contains"), ("accounts/user/", "password__startswith")],
+)
+def test_secrets_are_not_guessed_by_filters(owner: Client, path: str, lookup: str) -> None:
+    give_factors(make_user("bob"))
+    answer = owner.get(f"/admin/{path}", {lookup: "totp"})
+    # To the list without the filter.
+    assert (answer.status_code, answer.headers.get("Location")) in [(302, f"/admin/{path}?e=1"), (400, None)]
+
+
+def test_a_factor_is_not_changed_or_made_by_another_hand(owner: Client) -> None:
+    (factor, *_) = give_factors(make_user("bob"))
+    assert owner.get("/admin/mfa/authenticator/add/").status_code == 403
+    path = f"/admin/mfa/authenticator/{factor.pk}/change/"
+    assert owner.post(path, {"user": User.objects.get(username="ada").pk, "type": "totp"}).status_code == 403
+    factor.refresh_from_db()
+    assert factor.user.username == "bob"
+
+
+def remove_factor(owner: Client, factor: Authenticator) -> int:
+    return owner.post(f"/admin/mfa/authenticator/{factor.pk}/delete/", {"post": "yes"}).status_code
+
+
+def test_the_owner_takes_a_lost_factor_away_who_is_told(owner: Client, settings: Settings) -> None:
+    settings.ACCOUNT_EMAIL_NOTIFICATIONS = True
+    bob = make_user("bob")
+    EmailAddress.objects.create(user=bob, email="bob@example.org", primary=True, verified=True)
+    totp, _codes, passkey = give_factors(bob)
+    # First the owner says again who they are.
+    assert remove_factor(owner, totp) == 302
+    assert Authenticator.objects.count() == 3
+    confirm_password(owner)
+    remove_factor(owner, totp)
+    assert Authenticator.objects.count() == 2
+    # With the last one the recovery codes, which would stand in for nothing.
+    remove_factor(owner, passkey)
+    assert not Authenticator.objects.exists()
+    assert [one.to for one in mail.outbox] == [["bob@example.org"]] * 2
+    assert "an owner of this site" in mail.outbox[0].body
+    assert "IP address: –" in mail.outbox[0].body
+
+
+def test_an_owners_factors_stay(owner: Client) -> None:
+    confirm_password(owner)
+    factors = give_factors(User.objects.get(username="ada")) + give_factors(make_user("cleo", role=User.Role.OWNER))
+    assert [remove_factor(owner, one) for one in factors] == [403] * 6
+    chosen = {"action": "delete_selected", "_selected_action": [one.pk for one in factors], "post": "yes"}
+    owner.post("/admin/mfa/authenticator/", chosen)
+    assert Authenticator.objects.count() == 6
+
+
+def test_the_last_factor_of_who_must_have_one_stays(owner: Client) -> None:
+    mod = make_user("mod", role=User.Role.MODERATOR)
+    totp, _codes, passkey = give_factors(mod)
+    give_factors(User.objects.get(username="ada"))
+    SiteRules.objects.create(staff_need_second_factor=True)
+    confirm_password(owner)
+    assert [remove_factor(owner, one) for one in (totp, passkey)] == [302, 403]
+    assert Authenticator.objects.filter(user=mod).count() == 2
+
+
+def set_password(owner: Client, user: User) -> int:
+    form = {"password1": "new horse 11", "password2": "new horse 11", "usable_password": "true", "set-password": "1"}
+    return owner.post(f"/admin/accounts/user/{user.pk}/password/", form).status_code
+
+
+def test_the_owner_sets_a_password_after_giving_their_own(owner: Client) -> None:
+    bob = make_user("bob")
+    assert set_password(owner, bob) == 302
+    bob.refresh_from_db()
+    assert not bob.check_password("new horse 11")
+    confirm_password(owner)
+    set_password(owner, bob)
+    bob.refresh_from_db()
+    assert bob.check_password("new horse 11")
+
+
+def test_an_owners_password_is_set_by_nobody_else(owner: Client) -> None:
+    confirm_password(owner)
+    # One's own neither: that takes the old one, on its own page.
+    for user in (User.objects.get(username="ada"), make_user("cleo", role=User.Role.OWNER)):
+        assert set_password(owner, user) == 403
+
+
+def test_ones_own_password_is_changed_on_the_page_of_the_account(owner: Client) -> None:
+    assert owner.get("/admin/password_change/").headers["Location"] == "/accounts/password/change/"
+
+
+@pytest.mark.parametrize("who", ["nobody", "member", "moderator"])
+@pytest.mark.parametrize("path", ["", "accounts/user/", "mfa/authenticator/", "mfa/authenticator/1/delete/"])
+def test_the_admin_is_for_owners(db: None, who: str, path: str) -> None:
+    client = Client() if who == "nobody" else client_of(make_user("mod", role=who))
+    answer = client.get(f"/admin/{path}", follow=True)
+    assert (answer.status_code, answer.request["PATH_INFO"]) == (
+        (200, "/accounts/login/") if who == "nobody" else (403, "/admin/login/")
+    )
+
+
+def test_the_lists_cost_the_same_however_many_there_are(
+    owner: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for name in ("bob", "cleo", "dan"):
+        give_factors(make_user(name))
+    owner.get("/admin/")
+    with django_assert_num_queries(6):
+        owner.get("/admin/mfa/authenticator/")
 
 
 def test_who_is_made_by_createsuperuser_owns_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
