@@ -3,7 +3,8 @@
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.db.models import QuerySet
-from django.utils.html import escape
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import SiteRules, User
@@ -16,11 +17,12 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no typ
         """What authenticator apps call the site."""
         return f"Parley ({self._get_site_name()})"
 
-    def build_totp_svg(self, url: str) -> str:
+    def build_totp_svg(self, url: str) -> SafeString:
         """The QR code as an element of the page: the security policy loads no picture from an address of data."""
         svg = super().build_totp_svg(url).partition("<svg ")[2]
-        label = escape(_("QR code of the secret below"))
-        return f'<svg class="picture" role="img" aria-label="{label}" {svg}'
+        label = _("QR code of the secret below")
+        # Squares, as the library draws them: the names in `url` are in it as dots alone.
+        return format_html('<svg class="picture" role="img" aria-label="{}" {}', label, SafeString(svg))
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
         """Not the last one of somebody who must have one."""

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.rooms.models import Room
@@ -54,6 +55,11 @@ class Message(models.Model):
     def author_name(self) -> str:
         """What others call who said it."""
         return self.author.name if self.author else _("Deleted account")
+
+    @property
+    def markup(self) -> SafeString:
+        """Its text for a page: `html`, which was sanitised when it was posted (apps/chat/markdown.py)."""
+        return SafeString(self.html)
 
     @property
     def is_deleted(self) -> bool:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from html import unescape
 from typing import NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
@@ -22,7 +23,7 @@ from django.utils.translation import ngettext
 
 from apps.accounts.models import User
 from apps.chat.mentions import names
-from apps.chat.templatetags.chat import SPOKEN_ORDERS, clock, label_of
+from apps.chat.templatetags.chat import clock, label_of, spoken
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership, type_of_viewer
 
@@ -92,8 +93,11 @@ def pieces_of(frame: str, style: Style) -> list[Piece]:
 def piece_of(found: re.Match[str], style: Style) -> Piece:
     """One message."""
     item = for_viewer(found[0], found["pk"], style)
-    spoken = SPOKEN_ORDERS[style.reading_order].format(
-        author=strip_tags(found["name"]), text=" ".join(strip_tags(found["body"]).split()), time=time_in(item)
+    announced = spoken(
+        style.reading_order,
+        author=plain(found["name"]),
+        text=" ".join(plain(found["body"]).split()),
+        time=time_in(item),
     )
     if style.patches:
         place = f'<?start name="message-{found["pk"]}">{item}<?end>'
@@ -101,7 +105,7 @@ def piece_of(found: re.Match[str], style: Style) -> Piece:
         changed = f'<template for="message-{found["pk"]}">{place}</template>'
     else:
         appended, changed = item, changed_entry(item, is_deleted="deleted" in found["kind"].split())
-    return Piece(int(found["seq"]), found["author"], found["body"], spoken, appended, changed)
+    return Piece(int(found["seq"]), found["author"], found["body"], announced, appended, changed)
 
 
 def for_viewer(item: str, pk: str, style: Style) -> str:
@@ -115,9 +119,14 @@ def for_viewer(item: str, pk: str, style: Style) -> str:
     return item.replace(f'aria-labelledby="{usual}"', f'aria-labelledby="{liked}"')
 
 
+def plain(markup: str) -> str:
+    """The text of some HTML."""
+    return unescape(strip_tags(markup))
+
+
 def time_in(item: str) -> str:
     """The time that a message shows."""
-    return strip_tags(found[0]) if (found := TIME.search(item)) else ""
+    return plain(found[0]) if (found := TIME.search(item)) else ""
 
 
 def changed_entry(item: str, *, is_deleted: bool) -> str:
@@ -142,7 +151,7 @@ class Stream:
     def more(self, frame: str) -> str:
         """What shows a frame's changes when it is added to the page."""
         if farewell := FAREWELL.search(frame):
-            self.farewell = farewell[1]
+            self.farewell = plain(farewell[1])
         parts: list[str] = []
         arrived: list[Piece] = []
         for piece in pieces_of(frame, self.style):

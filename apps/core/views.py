@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils import translation
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
@@ -72,10 +73,10 @@ def accessibility(request: HttpRequest) -> HttpResponse:
 
 
 @cache
-def statement() -> str:
+def statement() -> SafeString:
     """It as HTML. It is ours, and trusted."""
     source = (settings.BASE_DIR / "docs" / "accessibility.md").read_text()
-    return str(MarkdownIt("commonmark").enable("table").render(source))
+    return SafeString(MarkdownIt("commonmark").enable("table").render(source))
 
 
 @require_safe

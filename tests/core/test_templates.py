@@ -1,41 +1,273 @@
 """Nothing is printed as it stands but what we made or sanitised ourselves."""
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType, ModuleType
 
+import allauth
 import pytest
+from django import forms
 from django.conf import settings
+from django.template import Engine, Node
+from django.template.base import FilterExpression, Template, Variable
+from django.template.defaulttags import AutoEscapeControlNode
 
 from apps.rooms import services
 from apps.rooms.models import Room
 from tests.conftest import client_of, make_user
 
-# What may be marked safe, and why.
-SAFE = {
-    ("chat/message.html", "message.html"): "sanitised when it was posted",
-    ("chat/message_actions.html", "message.html"): "sanitised when it was posted",
-    ("chat/stream_end.html", "farewell"): "our own frame, whose names were escaped when it was rendered",
-    ("core/accessibility.html", "statement"): "our own document",
-    ("mfa/totp/activate_form.html", "totp_svg"): "drawn by the library; its label is escaped",
+# What a template may do to a value. None of these says of somebody's text that it is HTML; whoever adds one looks.
+FILTERS = {
+    *("add", "day_of", "default", "iso", "language_name_local", "last", "length", "moment", "naturaltime"),
+    *("stringformat", "timeuntil", "urlencode"),
+    # They escape.
+    *("json_script", "linebreaks"),
 }
-MARKED = re.compile(r"{{\s*([\w.]+)\|(?:[^}]*\|)?safe(?:seq)?\b|{%\s*(autoescape)\s+off")
+# Django's own, of which templates/core/ has ours.
+NEVER_RENDERED = {f"django/forms/{name}.html: safe" for name in ("field", "p", "table", "ul")}
+# Where Python says that text is HTML, and why it is no person's.
+MARKED = {
+    "apps/accounts/second_factor.py, build_totp_svg: SafeString(svg)": "squares, drawn by the library",
+    "apps/accounts/templatetags/people.py, preference_attributes: SafeString('')": "no text",
+    "apps/chat/models.py, markup: SafeString(self.html)": "sanitised when it was posted",
+    "apps/core/views.py, statement: "
+    "SafeString(MarkdownIt('commonmark').enable('table').render(source))": "our own document",
+}
+# Where Python puts something into HTML without escaping it, and why that is HTML already.
+PUT_TOGETHER = {
+    "apps/chat/markdown.py, highlighted_block": "what Pygments escaped; all is sanitised after it",
+    "apps/chat/markdown.py, plain_block": "text that is escaped there",
+    "apps/chat/rendering.py, as_typed": "text that is escaped there",
+    "apps/live/sources.py, frame": "numbers, and rendered parts",
+    "apps/chat/fragments.py, new_messages": "rendered messages",
+    "apps/chat/fragments.py, changed_message": "a rendered message, and its number",
+    "apps/chat/fragments.py, sent": "a UUID, and a number",
+    "apps/chat/fragments.py, delayed": "a UUID, or nothing",
+    "apps/chat/streaming.py, piece_of": "a rendered message, and its number",
+    "apps/chat/streaming.py, changed_entry": "a word of ours",
+    "apps/chat/streaming.py, more": "a line that `spoken` escaped, or a number with words of ours",
+    "apps/chat/streaming.py, ending": "a rendered template",
+}
+
+type_of_part = Node | FilterExpression
 
 
-def test_templates_mark_nothing_safe_that_a_person_wrote() -> None:
-    folder = settings.BASE_DIR / "templates"
-    found = {
-        (str(file.relative_to(folder)), name or other)
-        for file in folder.rglob("*")
-        if file.is_file()
-        for name, other in MARKED.findall(file.read_text())
+def parts_of(thing: object, seen: set[int]) -> Iterator[type_of_part]:
+    """Every tag and every expression of a compiled template, wherever a tag keeps it."""
+    if id(thing) in seen or isinstance(thing, (str, Variable, Template, Engine, FunctionType, ModuleType, type)):
+        return
+    seen.add(id(thing))
+    if isinstance(thing, type_of_part):
+        yield thing
+    if isinstance(thing, (list, tuple)):
+        inner = list(thing)
+    elif isinstance(thing, dict):
+        inner = list(thing.values())
+    else:
+        # Of loops, operators of {% if %}, tags of others: all but where they come from.
+        inner = [value for name, value in getattr(thing, "__dict__", {}).items() if name not in {"origin", "token"}]
+    for one in inner:
+        yield from parts_of(one, seen)
+
+
+def unsafe_parts(template: Template) -> Iterator[str]:
+    """What in a template might print somebody's text as it stands."""
+    for part in parts_of(template.nodelist, set()):
+        if isinstance(part, AutoEscapeControlNode) and not part.setting:
+            yield "autoescape off"
+        elif isinstance(part, FilterExpression):
+            names = [getattr(function, "_filter_name", function.__name__) for function, _ in part.filters]
+            yield from (name for name in names if name not in FILTERS)
+
+
+def template_names() -> list[str]:
+    """Ours, and those of others that our pages are made of; the admin's are Django's affair."""
+    folders = [
+        settings.BASE_DIR / "templates",
+        Path(allauth.__file__).parent / "templates",
+        Path(forms.__file__).parent / "templates",
+    ]
+    return sorted({str(file.relative_to(folder)) for folder in folders for file in folder.rglob("*.html")})
+
+
+def test_templates_mark_nothing_safe() -> None:
+    names = template_names()
+    assert len(names) > 150
+    engine = Engine.get_default()
+    found = [f"{name}: {part}" for name in names for part in unsafe_parts(engine.get_template(name))]
+    assert set(found) == NEVER_RENDERED
+
+
+def test_no_template_renders_a_form_by_djangos_own() -> None:
+    sources = [file.read_text() for file in (settings.BASE_DIR / "templates").rglob("*.html")]
+    assert not [found for source in sources if (found := re.search(r"\.as_(p|ul|table)\b", source))]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ a|safe }}",
+        "{{ a|lower|safe }}",
+        '{{ "a"|safe }}',
+        "{{ a|safeseq }}",
+        "{{ a|escapejs }}",
+        "{{ a }}{{ a|safe }}",
+        "{% filter escapejs %}{{ a }}{% endfilter %}",
+        "{% autoescape off %}{{ a }}{% endautoescape %}",
+        "{% with a=b|safe %}{{ a }}{% endwith %}",
+        '{% include "core/pages.html" with query=a|safe %}',
+        "{% if a %}{% else %}{{ a|safe }}{% endif %}",
+        "{% if a|safe == b %}{% endif %}",
+        "{% for one in a|safeseq %}{{ one }}{% endfor %}",
+        "{% for one in a %}{{ one }}{% empty %}{{ b|safe }}{% endfor %}",
+        "{% firstof a|safe b %}",
+        "{% cycle a|safe b %}",
+        "{% load i18n %}{% translate a|safe %}",
+        "{% load i18n %}{% blocktranslate with b=a|safe %}{{ b }}{% endblocktranslate %}",
+        "{% load i18n %}{% blocktranslate count n=a|safe %}{{ n }}{% plural %}{{ n }}{% endblocktranslate %}",
+        "{% load people %}{% avatar 1 a|safe '' %}",
+        "{% load allauth %}{% element h1 a=b|safe %}{% slot %}{% endslot %}{% endelement %}",
+        "{% load allauth %}{% element h1 %}{% slot %}{{ a|safe }}{% endslot %}{% endelement %}",
+        "{% block a %}{{ a|safe }}{% endblock %}",
+        '{% extends "base.html" %}{% block title %}{{ a|safe }}{% endblock %}',
+    ],
+)
+def test_what_marks_something_safe_is_seen_wherever_it_stands(source: str) -> None:
+    assert list(unsafe_parts(Engine.get_default().from_string(source)))
+
+
+# What says that text is HTML, or has it printed as it stands.
+MARKS = {"mark_safe", "SafeText", "SafeData", "html_safe", "safestring", "__html__"}
+ESCAPING = {"format_html": 1, "format_html_join": 2}
+TAG = re.compile(r"<[a-zA-Z/!?]")
+
+
+def python_files() -> list[Path]:
+    return sorted(file for name in ("apps", "config") for file in (settings.BASE_DIR / name).rglob("*.py"))
+
+
+def named(node: ast.AST) -> str:
+    """The last part of a name: `safestring.mark_safe` is mark_safe."""
+    match node:
+        case ast.Name():
+            return node.id
+        case ast.Attribute():
+            return node.attr
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.alias():
+            return node.name.rpartition(".")[2]
+        case _:
+            return ""
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def has_tag(node: ast.AST) -> bool:
+    return any(TAG.search(str(one.value)) for one in ast.walk(node) if isinstance(one, ast.Constant))
+
+
+def puts_together(node: ast.AST) -> bool:
+    """Whether it makes HTML of a text with a tag in it and of something else, which nothing escapes."""
+    match node:
+        case ast.JoinedStr():
+            return any(isinstance(one, ast.FormattedValue) for one in node.values) and any(
+                map(has_tag, filter(is_text, node.values))
+            )
+        case ast.BinOp(op=ast.Add() | ast.Mod()):
+            return not (is_text(node.left) and is_text(node.right)) and (has_tag(node.left) or has_tag(node.right))
+        case ast.Call(func=ast.Attribute(attr="format" | "format_map" | "substitute")):
+            return has_tag(node.func)
+    return False
+
+
+def marks(node: ast.AST, harmless: set[int]) -> bool:
+    """Whether it says that text is HTML, or has it printed as it stands."""
+    name = named(node)
+    match node:
+        case ast.keyword():
+            return node.arg in {"autoescape", "is_safe"}
+        case ast.alias():
+            return name in MARKS or (name in {"SafeString", *ESCAPING} and node.asname is not None)
+        case ast.Call() if named(node.func) in ESCAPING:
+            formats = node.args[: ESCAPING[named(node.func)]]
+            return not formats or not all(map(is_text, formats))
+        case ast.Call():
+            return named(node.func) in {"SafeString", "from_string"}
+        case _:
+            return name in MARKS or (name == "SafeString" and id(node) not in harmless)
+
+
+def refusals(source: str) -> Iterator[tuple[str, str]]:
+    """What in a module might have text printed as it stands: what it is, and where."""
+    tree = ast.parse(source)
+    nodes = list(ast.walk(tree))
+    functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    within = {id(inner): one.name for one in functions for inner in ast.walk(one)}
+    # As a type, and where it is called, which is looked at by itself.
+    types = [getattr(node, "annotation", None) or getattr(node, "returns", None) for node in nodes]
+    harmless = {id(inner) for one in types if one for inner in ast.walk(one)}
+    harmless |= {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    for node in nodes:
+        where = within.get(id(node), "module")
+        if marks(node, harmless):
+            yield "mark", f"{where}: {ast.unparse(node)}"
+        elif puts_together(node):
+            yield "put together", where
+
+
+def found_in_python(kind: str) -> set[str]:
+    return {
+        f"{file.relative_to(settings.BASE_DIR)}, {what}"
+        for file in python_files()
+        for one, what in refusals(file.read_text())
+        if one == kind
     }
-    assert found == set(SAFE)
 
 
-def test_code_marks_nothing_safe() -> None:
-    # An empty one is no text of anybody's.
-    marks = re.compile(r"""mark_safe|SafeString\((?!"")|SafeText|SafeData|__html__""")
-    found = [file for file in (settings.BASE_DIR / "apps").rglob("*.py") if marks.search(file.read_text())]
-    assert found == []
+def test_python_marks_nothing_safe_that_a_person_wrote() -> None:
+    assert found_in_python("mark") == set(MARKED)
+
+
+def test_python_puts_nothing_into_html_that_a_person_wrote() -> None:
+    assert found_in_python("put together") == set(PUT_TOGETHER)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from django.utils.safestring import mark_safe",
+        "from django.utils.safestring import mark_safe as ours",
+        "from django.utils import safestring",
+        "import django.utils.safestring",
+        "safestring.mark_safe(a)",
+        "SafeString(a)",
+        "safestring.SafeString(a)",
+        "list(map(SafeString, a))",
+        "mark = SafeString",
+        "class Marked(SafeString): pass",
+        "from django.utils.safestring import SafeString as Text",
+        "class Ours:\n    def __html__(self): return self.a",
+        "@html_safe\nclass Ours: pass",
+        "format_html(a, b)",
+        "format_html('<b>' + a)",
+        "format_html(f'<b>{a}</b>')",
+        "format_html_join('', a, b)",
+        "from django.utils.html import format_html as ours",
+        "@register.filter(is_safe=True)\ndef ours(a): return a",
+        "Context({}, autoescape=False)",
+        "engine.from_string(a)",
+        "HttpResponse(f'<p>{a}</p>')",
+        "HttpResponse('<p>%s</p>' % a)",
+        "HttpResponse('<p>' + a)",
+        "HttpResponse(render_to_string('a.html') + '<p>')",
+        "HttpResponse('<p>{}</p>'.format(a))",
+    ],
+)
+def test_what_marks_text_as_html_is_seen_however_it_is_written(source: str) -> None:
+    assert list(refusals(source))
 
 
 @pytest.mark.django_db

@@ -64,8 +64,6 @@ LABEL_ORDERS = {
     "text": "body-{0} author-{0} time-{0}",
     "time": "time-{0} author-{0} body-{0}",
 }
-# A new message as it is announced; announcer.js has the same.
-SPOKEN_ORDERS = {"": "{author}: {text}", "text": "{text}, {author}", "time": "{time}, {author}: {text}"}
 
 
 @register.simple_tag(takes_context=True)
@@ -86,10 +84,24 @@ def for_scripts(context: Context, template_name: str, element_id: str) -> SafeSt
 def announcement(context: Context, message: Message) -> SafeString:
     """A message as it is announced, in the order that the viewer likes."""
     viewer = context.get("user")
-    order = viewer.reading_order if isinstance(viewer, User) else ""
     text = gettext("This message was deleted.") if message.is_deleted else unescape(strip_tags(message.html)).strip()
-    parts = {"author": format_html("<bdi>{}</bdi>", message.author_name), "text": format_html("<bdi>{}</bdi>", text)}
-    return format_html(SPOKEN_ORDERS[order], **parts, time=clock(context, message.created_at))
+    return spoken(
+        viewer.reading_order if isinstance(viewer, User) else "",
+        author=format_html("<bdi>{}</bdi>", message.author_name),
+        text=format_html("<bdi>{}</bdi>", text),
+        time=clock(context, message.created_at),
+    )
+
+
+def spoken(order: str, *, author: str, text: str, time: str) -> SafeString:
+    """A new message as it is announced, in somebody's reading order; announcer.js has the same."""
+    match order:
+        case "text":
+            return format_html("{}, {}", text, author)
+        case "time":
+            return format_html("{}, {}: {}", time, author, text)
+        case _:
+            return format_html("{}: {}", author, text)
 
 
 @register.simple_tag(takes_context=True)
