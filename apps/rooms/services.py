@@ -39,8 +39,14 @@ def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
 
 @transaction.atomic
 def change_details(*, room: Room, name: str, topic: str, access: str) -> Room:
-    """Rename a room, change its topic or access. The address it had goes on leading to it."""
+    """
+    Rename a room, change its topic or access. The address it had goes on leading to it.
+
+    Raises RoomError for making a room private that nobody is in.
+    """
     room = locked(room)
+    if access == Room.Access.PRIVATE and room.member_count == 0 and not room.is_lobby:
+        raise RoomError(_("Nobody is in this room, so nobody could find it as a private one. Join it first."))
     if name != room.name:
         slug = unused_slug(name, room=room)
         if slug != room.slug:
@@ -84,8 +90,14 @@ def delete_room(*, room: Room) -> None:
 
 @transaction.atomic
 def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
-    """Put a person into a room; nothing happens where they are in it already."""
+    """
+    Put a person into a room; nothing happens where they are in it already.
+
+    Who comes into a room that nobody owns, since its last member has left, owns it from then on.
+    """
     room = locked(room)
+    if not has_owner(room):
+        role = Membership.Role.OWNER
     # What was said before they came does not count as unread.
     start = {"role": role, "last_read_seq": room.last_seq, "read_count": room.message_count}
     is_new = Membership.objects.get_or_create(room=room, user=user, defaults=start)[1]
@@ -99,14 +111,16 @@ def remove_member(*, room: Room, user: User, reason: str | Promise) -> None:
     """
     Take a person out of a room, and end their open pages of it, which show the reason.
 
-    Raises RoomError for the last owner of a room that others are in.
+    Raises RoomError for the last owner of a room that others are in, and for the last member of a private one.
     """
     room = locked(room)
     membership = room.memberships.filter(user=user).first()
     if membership is None:
         return
     if membership.role == Membership.Role.OWNER and room.member_count > 1:
-        refuse_to_lose_last_owner(room, membership)
+        refuse_to_lose_last_owner(room, user)
+    if room.member_count == 1:
+        refuse_to_lose_sight(room)
     membership.delete()
     room.member_count -= 1
     farewell = partial(fragments.farewell, reason, room)
@@ -125,7 +139,7 @@ def set_role(*, room: Room, user: User, role: int) -> None:
     if membership is None:
         raise RoomError(gettext("%(name)s is not a member of this room any more.") % {"name": user.username})
     if membership.role == Membership.Role.OWNER and role != Membership.Role.OWNER:
-        refuse_to_lose_last_owner(room, membership)
+        refuse_to_lose_last_owner(room, user)
     membership.role = role
     membership.save(update_fields=["role"])
     store_members(room)
@@ -142,27 +156,49 @@ def hand_over(*, room: Room, owner: User, heir: User) -> None:
 def leave_all_rooms(*, user: User) -> None:
     """
     Take a person out of every room. One that they alone own passes to its first moderator, else to its first
-    member; a private one that nobody else is in is deleted, since nobody could find it any more.
+    member; a private one that nobody else is in is deleted, since nobody could find it any more. But the lobby stays,
+    where the next new account arrives.
     """
     # In this order, so that two who leave at once wait for each other instead of locking each other out.
     for room in Room.objects.filter(memberships__user=user).order_by("pk"):
-        heir = locked(room).memberships.exclude(user=user).order_by("role", "id").first()
-        if heir is None and room.access == Room.Access.PRIVATE:
+        # Those who are switched off come last: they could not run it.
+        others = locked(room).memberships.exclude(user=user).select_related("user")
+        heir = others.order_by("-user__is_active", "role", "id").first()
+        if heir is None and is_lost_without_members(room):
             delete_room(room=room)
             continue
-        if heir and heir.role != Membership.Role.OWNER and owns(room, user):
+        if heir and heir.role != Membership.Role.OWNER and is_last_owner(room, user):
             set_role(room=room, user=heir.user, role=Membership.Role.OWNER)
         remove_member(room=room, user=user, reason=_("You left this room."))
 
 
-def owns(room: Room, user: User) -> bool:
-    """Whether the person is an owner of the room."""
-    return room.memberships.filter(user=user, role=Membership.Role.OWNER).exists()
+def has_owner(room: Room) -> bool:
+    """Whether the room is owned. The lobby always is: by the site's owners, whoever they are."""
+    return room.is_lobby or room.memberships.filter(role=Membership.Role.OWNER).exists()
 
 
-def refuse_to_lose_last_owner(room: Room, membership: Membership) -> None:
+def is_last_owner(room: Room, user: User) -> bool:
+    """Whether the person owns the room, and nobody else does who could run it."""
+    owners = room.memberships.filter(role=Membership.Role.OWNER)
+    return owners.filter(user=user).exists() and not owners.filter(user__is_active=True).exclude(user=user).exists()
+
+
+def is_lost_without_members(room: Room) -> bool:
+    """Whether nobody could find the room any more once nobody is in it, while its name stays taken."""
+    return room.access == Room.Access.PRIVATE and not room.is_lobby
+
+
+def refuse_to_lose_sight(room: Room) -> None:
+    """Raise RoomError for a room that nobody could find without a member."""
+    if is_lost_without_members(room):
+        raise RoomError(
+            _("Nobody could find this private room without you. Delete it in its settings, or make it open first.")
+        )
+
+
+def refuse_to_lose_last_owner(room: Room, owner: User) -> None:
     """Raise RoomError unless the room has another owner than this one."""
-    if not room.memberships.filter(role=Membership.Role.OWNER).exclude(pk=membership.pk).exists():
+    if is_last_owner(room, owner):
         raise RoomError(_("A room needs an owner. Hand it over to another member first."))
 
 

@@ -49,6 +49,17 @@ def test_a_second_run_adds_nothing_and_a_larger_one_the_rest() -> None:
     assert set(before) <= set(talk())
 
 
+def test_a_room_of_an_earlier_run_that_lost_its_owner_has_one_again() -> None:
+    populate()
+    Membership.objects.update(role=Membership.Role.MEMBER)
+    populate()
+    owners = Membership.objects.filter(role=Membership.Role.OWNER)
+    assert set(owners.values_list("room__slug", "user__username")) == {
+        ("room-001", "user0001"),
+        ("room-002", "user0001"),
+    }
+
+
 def test_every_run_says_the_same() -> None:
     populate()
     first = talk()

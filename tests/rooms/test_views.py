@@ -134,6 +134,48 @@ def test_the_last_owner_cannot_leave_others_behind(cast: Cast) -> None:
     assert roles(cast.room)["owner"] == "Owner"
 
 
+def test_who_joins_a_room_that_nobody_owns_owns_it(cast: Cast) -> None:
+    client = client_of(cast.outsider)
+    client.post("/rooms/new/", DETAILS)
+    assert client.post("/rooms/cellar/leave/").status_code == 302
+    room = Room.objects.get(slug="cellar")
+    assert roles(room) == {}
+    for user in (cast.member, cast.owner):
+        client_of(user).post("/rooms/cellar/join/")
+    assert roles(room) == {"member": "Owner", "owner": "Member"}
+
+
+def test_the_lobby_is_the_sites_own(cast: Cast, lobby: Room) -> None:
+    assert set(roles(lobby).values()) == {"Member"}
+
+
+def test_the_last_member_of_a_private_room_is_told_what_to_do_instead_of_leaving(cast: Cast) -> None:
+    client = client_of(cast.outsider)
+    client.post("/rooms/new/", DETAILS | {"access": "private"})
+    for verb in ("leave/", "members/outsider/remove/"):
+        page = client.post(f"/rooms/cellar/{verb}", follow=True).content.decode()
+        assert "Delete it in its settings, or make it open first." in page
+    assert roles(Room.objects.get(slug="cellar")) == {"outsider": "Owner"}
+
+
+def test_an_owner_who_is_switched_off_is_no_owner_to_leave_a_room_to(cast: Cast) -> None:
+    services.set_role(room=cast.room, user=cast.moderator, role=Membership.Role.OWNER)
+    type(cast.moderator).objects.filter(pk=cast.moderator.pk).update(is_active=False)
+    client_of(cast.owner).post("/rooms/attic/leave/")
+    assert roles(cast.room)["owner"] == "Owner"
+
+
+def test_a_room_that_nobody_is_in_does_not_become_private(cast: Cast) -> None:
+    services.create_room(owner=cast.owner, name="Cellar", topic="", access=Room.Access.OPEN)
+    client_of(cast.owner).post("/rooms/cellar/leave/")
+    type(cast.outsider).objects.filter(pk=cast.outsider.pk).update(role="owner")
+    answer = client_of(cast.outsider).post("/rooms/cellar/settings/", DETAILS | {"access": "private", "topic": "Kept"})
+    assert answer.status_code == 422
+    assert "Join it first" in answer.content.decode()
+    assert 'value="Kept"' in answer.content.decode()
+    assert Room.objects.get(slug="cellar").access == Room.Access.OPEN
+
+
 @pytest.mark.parametrize("verb", ["join/", "leave/", "settings/archive/", "settings/delete/", "members/member/role/"])
 def test_changes_are_posts(cast: Cast, verb: str) -> None:
     assert client_of(cast.owner).get(f"/rooms/attic/{verb}").status_code == 405

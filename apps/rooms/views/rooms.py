@@ -82,9 +82,13 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     visit = manageable_room(request, slug)
     form = RoomForm(request.POST or None, instance=visit.room)
     if request.method == "POST" and form.is_valid():
-        room = services.change_details(room=visit.room, **form.cleaned_data)
-        messages.success(request, _("The room’s settings are saved."))
-        return redirect(room)
+        try:
+            room = services.change_details(room=visit.room, **form.cleaned_data)
+        except services.RoomError as error:
+            form.add_error("access", str(error))
+        else:
+            messages.success(request, _("The room’s settings are saved."))
+            return redirect(room)
     room = Room.objects.get(pk=visit.room.pk)  # the form has put what was typed into its own
     context = {"room": room, "form": form, "delete_form": DeleteRoomForm(room=room)}
     return render(request, "rooms/settings.html", context, status=422 if form.errors else 200)

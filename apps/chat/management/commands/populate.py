@@ -22,6 +22,7 @@ from apps.chat.models import Message
 from apps.chat.rendering import RENDERER_VERSION, to_html_now
 from apps.chat.services import GROUP_PAUSE
 from apps.rooms.models import Membership, Room, name_key
+from apps.rooms.services import has_owner
 
 PASSWORD = "parley-demo"  # noqa: S105  # known to all: the command refuses where it would matter
 BATCH = 5000
@@ -121,11 +122,10 @@ def make_rooms(count: int) -> list[Room]:
 
 def join(room: Room, users: list[User]) -> None:
     """Make all of them members; the first one the owner of a room that has none."""
-    has_owner = room.is_lobby or room.memberships.filter(role=Membership.Role.OWNER).exists()
     memberships = [Membership(room=room, user=user) for user in users]
-    if not has_owner:
-        memberships[0].role = Membership.Role.OWNER
     Membership.objects.bulk_create(memberships, batch_size=BATCH, ignore_conflicts=True)
+    if not has_owner(room):
+        room.memberships.filter(user=users[0]).update(role=Membership.Role.OWNER)
     room.member_count = room.memberships.count()
     room.last_seq += 1
     room.members_seq = room.last_seq

@@ -1,0 +1,95 @@
+"""Rooms always have an owner: when accounts close, and on sites from before that was so."""
+
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+from pytest_django import DjangoAssertNumQueries
+
+from apps.accounts import closing
+from apps.rooms import services
+from apps.rooms.models import Membership, Room, name_key
+from tests.conftest import Cast, make_user, say
+
+owners = import_module("apps.rooms.migrations.0004_owners")
+
+
+def owners_of(room: Room) -> list[str]:
+    found = room.memberships.filter(role=Membership.Role.OWNER).order_by("pk")
+    return list(found.values_list("user__username", flat=True))
+
+
+def ownerless(name: str, access: str = Room.Access.OPEN) -> Room:
+    return Room.objects.create(name=name, name_key=name_key(name), slug=name_key(name), access=access)
+
+
+def migrate() -> None:
+    owners.give_owners(apps, None)
+    owners.delete_what_nobody_can_find(apps, None)
+
+
+def test_a_closed_account_leaves_its_room_to_somebody_who_can_run_it(cast: Cast) -> None:
+    type(cast.moderator).objects.filter(pk=cast.moderator.pk).update(is_active=False)
+    closing.close_account(user=cast.owner, delete_messages=False, heir=None)
+    assert owners_of(cast.room) == ["member"]
+
+
+def test_the_lobby_stays_when_the_last_member_of_a_private_one_closes_their_account(lobby: Room) -> None:
+    Room.objects.update(access=Room.Access.PRIVATE)
+    closing.close_account(user=make_user("only"), delete_messages=False, heir=None)
+    assert Room.objects.get().is_lobby
+
+
+def test_on_an_old_site_the_first_moderator_becomes_the_owner_else_the_first_member(cast: Cast, lobby: Room) -> None:
+    cast.room.memberships.filter(user=cast.owner).delete()
+    plain, off, owned = ownerless("plain"), ownerless("off"), cast.room
+    for user in (cast.outsider, cast.member):
+        Membership.objects.create(room=plain, user=user)
+    for user in (make_user("gone", is_active=False), cast.outsider):
+        Membership.objects.create(room=off, user=user)
+    migrate()
+    assert (owners_of(owned), owners_of(plain), owners_of(off)) == (["moderator"], ["outsider"], ["outsider"])
+    assert owners_of(lobby) == []
+
+
+def test_a_room_with_an_owner_is_left_as_it_is(cast: Cast) -> None:
+    before = list(Room.objects.values().order_by("pk"))
+    migrate()
+    assert owners_of(cast.room) == ["owner"]
+    assert list(Room.objects.values().order_by("pk")) == before
+
+
+def test_pages_of_an_old_room_are_told_of_its_owner(cast: Cast) -> None:
+    cast.room.memberships.filter(user=cast.owner).delete()
+    migrate()
+    room = Room.objects.get(pk=cast.room.pk)
+    assert room.last_seq == room.members_seq == cast.room.last_seq + 1
+
+
+def test_on_an_old_site_private_rooms_without_members_go_and_others_stay(cast: Cast) -> None:
+    say(cast.room, cast.owner)
+    cast.room.memberships.all().delete()
+    ownerless("open and empty")
+    migrate()
+    assert set(Room.objects.values_list("name", flat=True)) == {"Lobby", "open and empty"}
+
+
+@pytest.mark.parametrize("rooms", [1, 400])
+def test_owners_are_given_to_many_rooms_at_once(
+    cast: Cast, rooms: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    made = Room.objects.bulk_create(
+        Room(name=f"Old {number}", name_key=f"old {number}", slug=f"old-{number}") for number in range(rooms)
+    )
+    Membership.objects.bulk_create(Membership(room=room, user=cast.member) for room in made)
+    # The keys, the heirs, their memberships, the rooms' numbers; and that there are no more keys.
+    with django_assert_num_queries(5):
+        owners.give_owners(apps, None)
+    assert Membership.objects.filter(room__in=made, role=Membership.Role.OWNER).count() == rooms
+
+
+def test_a_private_room_of_one_goes_with_the_account(db: None) -> None:
+    only = make_user("only")
+    services.create_room(owner=only, name="Den", topic="", access=Room.Access.PRIVATE)
+    closing.close_account(user=only, delete_messages=False, heir=None)
+    assert not Room.objects.filter(name="Den").exists()
