@@ -1,6 +1,7 @@
 """What comes from outside about accounts and people."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -13,13 +14,14 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import TextChoices
+from django.http import HttpRequest
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts import names, pictures, services
 from apps.accounts.models import User
-from apps.core.forms import OneLineField, PlainTextField
+from apps.core.forms import OneLineField, PlainTextField, save_unless_taken
 
 USERNAME_HINT = _("Letters and digits, with . _ + - between them. Others see it, and you may sign in with it.")
 NAME_BOX = {"autocapitalize": "none", "spellcheck": "false"}
@@ -36,8 +38,15 @@ class LoginForm(AllauthLoginForm):  # type: ignore[misc]  # allauth has no types
         drop_placeholders(self)
 
 
+class NameTakenError(Exception):
+    """Somebody else was faster; the form that was sent says so now."""
+
+
 class SignupForm(AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
-    """Make an account."""
+    """Make an account. Saving raises NameTakenError for who comes second."""
+
+    def try_save(self, request: HttpRequest) -> Any:
+        return saved_or_taken(self, partial(super().try_save, request))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,11 +54,22 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]  # allauth has no typ
 
 
 class SocialSignupForm(AllauthSocialSignupForm):  # type: ignore[misc]  # allauth has no types
-    """Make an account for somebody who comes from elsewhere."""
+    """Make an account for somebody who comes from elsewhere. Saving raises NameTakenError for who comes second."""
+
+    def try_save(self, request: HttpRequest) -> Any:
+        return saved_or_taken(self, partial(super().try_save, request))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         describe_sign_up(self)
+
+
+def saved_or_taken(form: forms.Form, save: Callable[[], Any]) -> Any:
+    """What `save` returns. Raises NameTakenError."""
+    saved = save_unless_taken(form, save)
+    if saved is None:
+        raise NameTakenError
+    return saved
 
 
 def drop_placeholders(form: forms.Form) -> None:

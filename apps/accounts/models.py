@@ -95,7 +95,8 @@ class User(AbstractUser):
         ]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self.name_digest:
+        if self._state.adding or not self.name_digest:
+            # Of a new account always: it may have been tried under another name.
             self.name_digest = look_alike_digest(self.username)
         if self._state.adding and self.is_superuser:
             # `createsuperuser` makes an owner: a site without one would be the next stranger's who signs up.

@@ -107,7 +107,7 @@ def name_is_taken(name: str, user: User | None) -> bool:
 
 
 @transaction.atomic
-def change_username(*, user: User, username: str) -> None:
+def change_username(*, user: User, username: str) -> User:
     """Give somebody another name, which `clean_username` has passed. The old one goes on leading to them."""
     digest = names.look_alike_digest(username)
     if digest != user.name_digest:
@@ -115,3 +115,4 @@ def change_username(*, user: User, username: str) -> None:
         user.former_usernames.filter(digest=digest).delete()
     user.username, user.name_digest = username, digest
     user.save(update_fields=["username", "name_digest"])
+    return user

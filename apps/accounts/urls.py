@@ -5,6 +5,9 @@ from django.urls import path
 from apps.accounts import views
 
 urlpatterns = [
+    # In place of django-allauth's own, which end in an error where two choose one name at once.
+    path("accounts/signup/", views.signup, name="account_signup"),
+    path("accounts/3rdparty/signup/", views.social_signup, name="socialaccount_signup"),
     path("accounts/profile/", views.profile, name="profile"),
     path("accounts/profile/picture/", views.set_picture, name="set_picture"),
     path("accounts/profile/picture/remove/", views.remove_picture, name="remove_picture"),

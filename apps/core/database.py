@@ -4,15 +4,24 @@ import threading
 import time
 
 from asgiref.sync import SyncToAsync
-from django.db import InterfaceError, OperationalError, connection, connections
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, connections
 
 # What a database's driver raises when its server is gone, restarts, or is too busy. It passes.
 NO_DATABASE = (OperationalError, InterfaceError)
+
+UNIQUE_VIOLATION = "23505"  # as SQL's standard has it
 
 # Between two times that the pool is emptied, in seconds: one outage fails many requests at once.
 PAUSE = 0.5
 _lock = threading.Lock()
 _forgotten_at = -PAUSE
+
+
+def is_taken(error: BaseException | None) -> bool:
+    """Whether the error says that something which must be unique was there already."""
+    if not isinstance(error, IntegrityError):
+        return False
+    return getattr(error.__cause__, "sqlstate", None) == UNIQUE_VIOLATION or "UNIQUE constraint" in str(error)
 
 
 def forget_connections() -> None:

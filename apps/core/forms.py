@@ -1,10 +1,18 @@
 """What every form shares: its look, and text that a database can hold."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django import forms
+from django.db import IntegrityError
 from django.forms.renderers import TemplatesSetting
 from django.utils.translation import gettext_lazy as _
+
+from apps.core.database import is_taken
+
+T = TypeVar("T")
+# How often one thing is stored where each time somebody else takes what it needs.
+TRIES = 5
 
 
 class AccessibleFormRenderer(TemplatesSetting):
@@ -40,3 +48,26 @@ class OneLineField(PlainTextField):
 
     def clean(self, value: Any) -> str:
         return " ".join(super().clean(value).split())
+
+
+def save_unless_taken(form: forms.BaseForm, save: Callable[[], T]) -> T | None:
+    """
+    What `save`, which is one transaction, returns; None where somebody was faster, and the form says so.
+
+    The form has asked whether a name is free, but between two who ask at once only the database decides. Asked
+    again, the form finds what the other has stored, and says the same as it would have said a moment later. Where it
+    finds nothing wrong, what was taken is nothing that the person chose, such as a room's address: saving again
+    chooses another.
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            return save()
+        except IntegrityError as error:
+            if not is_taken(error):
+                raise
+            form.full_clean()
+            if not form.is_valid():
+                return None
+            if attempt == TRIES:
+                raise
+    return None

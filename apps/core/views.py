@@ -21,7 +21,7 @@ from django.views.i18n import JavaScriptCatalog
 from markdown_it import MarkdownIt
 
 from apps.core import leaving
-from apps.core.database import NO_DATABASE, forget_connections
+from apps.core.database import NO_DATABASE, forget_connections, is_taken
 from apps.core.requests import HtmxRequest
 
 
@@ -112,6 +112,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(sys.exc_info()[1], NO_DATABASE):
         forget_connections()
         return no_database(request)
+    if is_taken(sys.exc_info()[1]):
+        # Forms that know what was taken say so themselves (core/forms.py); this is for all others.
+        advice = _(
+            "Perhaps the form was sent twice. Go back, reload the page and look; what you typed may need sending."
+        )
+        return problem(request, 409, _("This was done already, a moment before"), advice, user=None)
     # Without the user: what went wrong may be the database.
     advice = _("It has been noted. Please try again in a while.")
     return problem(request, 500, _("Something went wrong on our side"), advice, user=None)

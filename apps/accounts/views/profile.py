@@ -13,6 +13,7 @@ from apps.accounts.forms import PictureForm, PreferencesForm, ProfileForm, Usern
 from apps.accounts.guards import recently_authenticated, too_often
 from apps.accounts.models import Picture, User
 from apps.accounts.viewer import signed_in
+from apps.core.forms import save_unless_taken
 
 
 @login_required
@@ -86,9 +87,13 @@ def change_username(request: HttpRequest) -> HttpResponse:
         if refusal := too_often(request, "change_username"):
             return refusal
         if form.is_valid():
-            services.change_username(user=fresh(request), username=form.cleaned_data["username"])
-            messages.success(request, _("Your user name is %(name)s now.") % {"name": form.cleaned_data["username"]})
-            return redirect("profile")
+            user = save_unless_taken(
+                form,
+                lambda: services.change_username(user=fresh(request), username=form.cleaned_data["username"]),
+            )
+            if user:
+                messages.success(request, _("Your user name is %(name)s now.") % {"name": user.username})
+                return redirect("profile")
     return render(request, "accounts/username.html", {"form": form}, status=422 if form.errors else 200)
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.decorators.vary import vary_on_headers
 
 from apps.accounts.viewer import signed_in
+from apps.core.forms import save_unless_taken
 from apps.core.requests import HtmxRequest
 from apps.rooms import services
 from apps.rooms.access import Visit, room_for
@@ -62,8 +63,9 @@ def new_room(request: HttpRequest) -> HttpResponse:
     """Create a room."""
     form = RoomForm(request.POST or None, initial={"access": Room.Access.OPEN})
     if request.method == "POST" and form.is_valid():
-        room = services.create_room(owner=signed_in(request), **form.cleaned_data)
-        return redirect(room)
+        owner = signed_in(request)
+        if room := save_unless_taken(form, lambda: services.create_room(owner=owner, **form.cleaned_data)):
+            return redirect(room)
     return render(request, "rooms/new.html", {"form": form}, status=422 if form.errors else 200)
 
 
@@ -83,12 +85,13 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     form = RoomForm(request.POST or None, instance=visit.room)
     if request.method == "POST" and form.is_valid():
         try:
-            room = services.change_details(room=visit.room, **form.cleaned_data)
+            changed = save_unless_taken(form, lambda: services.change_details(room=visit.room, **form.cleaned_data))
         except services.RoomError as error:
+            changed = None
             form.add_error("access", str(error))
-        else:
+        if changed:
             messages.success(request, _("The room’s settings are saved."))
-            return redirect(room)
+            return redirect(changed)
     room = Room.objects.get(pk=visit.room.pk)  # the form has put what was typed into its own
     context = {"room": room, "form": form, "delete_form": DeleteRoomForm(room=room)}
     return render(request, "rooms/settings.html", context, status=422 if form.errors else 200)
