@@ -100,10 +100,14 @@ EXPLAINED = {
 PEOPLE_AND_TALK = """
 import uuid
 from apps.chat import services as chat
-from apps.rooms import services as rooms
+from apps.rooms import invitations, services as rooms
 one, two = User.objects.filter(username__in=["user0001", "user0002"]).order_by("username")
 room = rooms.create_room(owner=one, name="Attic", topic="Under the roof", access="public")
 rooms.add_member(room=room, user=two)
+three = User.objects.get(username="user0003")
+invitations.invite(room=room, user=User.objects.create(username="not-here-yet"), inviter=one)
+cellar = rooms.create_room(owner=one, name="Cellar", topic="Below the house", access="private")
+invitations.invite(room=cellar, user=three, inviter=one)
 say = lambda who, body: chat.post_message(room=room, author=who, body=body, client_id=uuid.uuid4())
 say(one, "Hello **all**, see https://example.org and `code`.")
 say(one, "- one\\n- two\\n\\n> quoted\\n\\n1. first")
@@ -127,7 +131,6 @@ for name in ("Firefox", "Chrome"):
 from django.contrib.sessions.backends.db import SessionStore
 for note, room_id in (("For the new ones", None), ("For readers", room.pk)):
     print(invitations.make(made_by=one, room_id=room_id, note=note, days=7, most_uses=2))
-three = User.objects.get(username="user0003")
 from allauth.account.models import EmailAddress
 EmailAddress.objects.create(user=three, email="c@example.org", verified=True, primary=True)
 EmailAddress.objects.create(user=three, email="c@work.example")
@@ -301,6 +304,7 @@ STATES = {
     "rooms for a stranger": State(None, "/rooms/"),
     "a public room for a stranger": State(None, "/rooms/attic/"),
     "home": State(1, "/"),
+    "home, invited": State(3, "/"),
     "sign out": State(1, "/accounts/logout/"),
     "change the password": State(3, "/accounts/password/change/"),
     "e-mail addresses": State(3, "/accounts/email/"),

@@ -53,7 +53,7 @@ def write(page: Page, field: str, text: str) -> None:
     page.keyboard.type(text)
 
 
-def test_running_a_room(ada: Person) -> None:
+def test_running_a_room(ada: Person, person: type_of_join, keys: list[str]) -> None:
     page = ada.go("/rooms/")
     follow(page, "New room")
     expect(page).to_have_url(re.compile("/rooms/new/$"))
@@ -66,7 +66,12 @@ def test_running_a_room(ada: Person) -> None:
     follow(page, "Members (1)")
     expect(page).to_have_url(re.compile("/rooms/orchard/members/$"))
     write(page, "username", "user0002")
-    follow(page, "Add to the room")
+    follow(page, "Invite to the room")
+    expect(page.get_by_role("button", name="Withdraw the invitation of user0002")).to_be_visible()
+    invited = person(ada.site, "user0002").use_session(keys[1]).go("/")
+    follow(invited, "Accept the invitation to Orchard")
+    expect(invited).to_have_url(re.compile("/rooms/orchard/$"))
+    page.reload()
     expect(page.locator(".member-list li")).to_have_count(2)
     press(page, "Change user0002")
     reach(page, "role", "name")

@@ -95,7 +95,12 @@ def test_members_come_are_promoted_take_over_and_go(
     page.get_by_role("button", name="Create the room").click()
     page.get_by_role("link", name="Members (1)").click()
     page.get_by_label("User name").fill("user0002")
-    page.get_by_role("button", name="Add to the room").click()
+    page.get_by_role("button", name="Invite to the room").click()
+    heir = person(site, "user0002", javascript=False).use_session(keys[1])
+    heir.go("/")
+    heir.page.get_by_role("button", name="Accept the invitation to Committee").click()
+    expect(heir.page.get_by_role("heading", level=1)).to_have_text("Committee")
+    page.reload()
     page.get_by_text("Change user0002").click()
     page.get_by_label("Role of user0002").select_option("Moderator")
     page.get_by_role("button", name="Save the role of user0002").click()
@@ -106,7 +111,6 @@ def test_members_come_are_promoted_take_over_and_go(
     page.get_by_role("button", name="Leave this room").click()
     expect(page.get_by_text("You left Committee.")).to_be_visible()
     assert page.goto(f"{site.url}/rooms/committee/").status == 404  # type: ignore[union-attr]
-    heir = person(site, "user0002", javascript=False).use_session(keys[1])
     heir.go("/rooms/committee/settings/")
     expect(heir.page.get_by_role("heading", level=1)).to_contain_text("Committee")
 

@@ -35,7 +35,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Whether this browser may make an account: by SIGNUP, by an invitation, or because it is the first one."""
         if settings.SIGNUP == "open" or not User.objects.exists():
             return True
-        return settings.SIGNUP == "invite" and invitations.stashed_in(request) is not None
+        found = invitations.stashed_in(request) if settings.SIGNUP == "invite" else None
+        return found is not None and found.lets_strangers_in
 
     def save_user(self, request: HttpRequest, user: User, form: "ModelForm[User]", commit: bool = True) -> User:
         """Store a new account; the first one becomes the site's owner. An invitation is used up with it."""

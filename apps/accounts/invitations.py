@@ -4,7 +4,7 @@ import secrets
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils import timezone
@@ -47,9 +47,10 @@ def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses:
 
 
 def usable() -> QuerySet[Invitation]:
-    """Those that still let somebody in."""
+    """Those that still let somebody in; those to rooms if the room's app agrees."""
+    may_invite = Q(room__isnull=False) | Q(made_by__role__in=[User.Role.OWNER, User.Role.MODERATOR])
     return Invitation.objects.filter(
-        revoked_at=None, uses__lt=F("most_uses"), expires_at__gt=timezone.now(), made_by__is_active=True
+        may_invite, revoked_at=None, uses__lt=F("most_uses"), expires_at__gt=timezone.now(), made_by__is_active=True
     )
 
 
@@ -72,7 +73,7 @@ def stash(request: HttpRequest, invitation: Invitation) -> None:
 def stashed_in(request: HttpRequest) -> Invitation | None:
     """The invitation that this browser came with, where it still lets somebody in."""
     stashed = request.session.get(SESSION_KEY)
-    return usable().select_related("room").filter(digest=stashed).first() if stashed else None
+    return usable().select_related("room", "made_by").filter(digest=stashed).first() if stashed else None
 
 
 def accept_stashed(request: HttpRequest, user: User) -> None:

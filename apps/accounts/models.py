@@ -171,9 +171,10 @@ class SiteRules(models.Model):
 
 class Invitation(models.Model):
     """
-    A link that lets its bearer make an account where SIGNUP asks for one, and join a room if it names one.
+    A link that lets its bearer join a room if it names one, and make an account where SIGNUP asks for an invitation.
 
-    Only a hash of the link's secret is stored. It counts for nothing once who made it has gone.
+    Only a hash of the link's secret is stored. It counts for nothing once who made it has gone, and to the site
+    for no more than who made it may do now.
     """
 
     digest = models.CharField(max_length=64, unique=True)
@@ -197,4 +198,14 @@ class Invitation(models.Model):
             return gettext("revoked")
         if self.uses >= self.most_uses:
             return gettext("used up")
-        return "" if self.expires_at > timezone.now() and self.made_by.is_active else gettext("expired")
+        is_good = self.made_by.is_active and (self.room_id is not None or self.made_by.is_site_moderator)
+        return "" if is_good and self.expires_at > timezone.now() else gettext("expired")
+
+    @property
+    def lets_strangers_in(self) -> bool:
+        """
+        Whether one may make an account by it where SIGNUP asks for an invitation.
+
+        Only by one of those who may invite to the site: anybody can open a room and make links to it.
+        """
+        return self.made_by.is_site_moderator

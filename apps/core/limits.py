@@ -41,3 +41,8 @@ PICTURE = Limits(
 
 # Of any request that brings no file; a form with a file may be larger (apps/core/bodies.py).
 MAX_BODY_BYTES = 1024 * 1024
+
+# Invitations to rooms by name that one person has open: a teacher asks in a whole school, no program everybody twice.
+MAX_ROOM_INVITATIONS = 1000
+# How many of them the first page lists; more are shown as these are answered.
+MAX_LISTED_INVITATIONS = 50

@@ -1,13 +1,13 @@
 """The one door: how a viewer comes to a room, and what they may do there."""
 
-import re
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Exists, OuterRef
 from django.http import Http404
 
 from apps.accounts.models import User
-from apps.rooms.models import FormerSlug, Membership, Room, type_of_viewer
+from apps.rooms.models import Ban, FormerSlug, Membership, Room, is_slug, type_of_viewer
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Visit:
     last_read_seq: int = 0
     unread_count: int = 0
     announces: str = Membership.Announces.ALL
+    # Of somebody who was removed: they do not come back by themselves.
+    is_banned: bool = False
 
     @property
     def is_member(self) -> bool:
@@ -33,11 +35,12 @@ class Visit:
     @property
     def may_join(self) -> bool:
         may_see = self.room.access != Room.Access.PRIVATE
-        return not self.is_member and may_see and self.viewer.is_authenticated and not self.room.is_archived
+        is_open = may_see and not self.room.is_archived and not self.is_banned
+        return is_open and not self.is_member and self.viewer.is_authenticated
 
     @property
     def may_moderate(self) -> bool:
-        """Delete others' messages, add and remove members."""
+        """Delete others' messages, invite people and remove members."""
         return self.role in {Membership.Role.OWNER, Membership.Role.MODERATOR} or self.is_site_owner
 
     @property
@@ -63,9 +66,11 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
 
     Raises Http404 where there is none and where the viewer may not know of it: the two look the same.
     """
-    if not re.fullmatch(r"[-\w]+", slug):
-        raise Http404  # a database may choke on what no slug is made of
+    if not is_slug(slug):
+        raise Http404
     visible = Room.objects.visible_to(viewer)
+    if isinstance(viewer, User):
+        visible = visible.annotate(viewer_is_banned=Exists(Ban.objects.filter(room=OuterRef("pk"), user=viewer)))
     room = visible.filter(slug=slug).first()
     if room is None:
         room = visible.filter(pk__in=FormerSlug.objects.filter(slug=slug).values("room")).first()
@@ -74,7 +79,7 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
     # Put there by `visible_to`.
     role: int | None = room.viewer_role  # type: ignore[attr-defined]
     if role is None:
-        return Visit(room=room, viewer=viewer, role=None)
+        return Visit(room=room, viewer=viewer, role=None, is_banned=getattr(room, "viewer_is_banned", False))
     return Visit(
         room=room,
         viewer=viewer,

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.db.models import Q
+
 from apps.accounts import exports
 from apps.accounts.models import User
+from apps.rooms.models import Ban, RoomInvitation
 
 
 def rooms_of_person(user: User) -> Iterator[dict[str, Any]]:
@@ -20,4 +23,25 @@ def rooms_of_person(user: User) -> Iterator[dict[str, Any]]:
         }
 
 
+def invitations_of_person(user: User) -> Iterator[dict[str, Any]]:
+    """To which rooms somebody was invited by name, and whom they invited."""
+    concerned = RoomInvitation.objects.filter(Q(user=user) | Q(inviter=user))
+    for invitation in concerned.select_related("room", "user", "inviter").order_by("pk"):
+        yield {
+            "room": invitation.room.name,
+            "user": invitation.user.username,
+            "inviter": invitation.inviter.username,
+            "created_at": invitation.created_at,
+            "declined_at": invitation.declined_at,
+        }
+
+
+def removals_of_person(user: User) -> Iterator[dict[str, Any]]:
+    """From which rooms somebody was removed, and whom they removed; not by whom, which is the other's."""
+    for ban in Ban.objects.filter(Q(user=user) | Q(by=user)).select_related("room", "user").order_by("pk"):
+        yield {"room": ban.room.name, "user": ban.user.username, "created_at": ban.created_at}
+
+
 exports.register("rooms.json", rooms_of_person)
+exports.register("room_invitations.json", invitations_of_person)
+exports.register("removals.json", removals_of_person)

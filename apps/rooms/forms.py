@@ -34,8 +34,8 @@ class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
         return name
 
 
-class AddMemberForm(forms.Form):
-    """Name an account to be put into a room."""
+class InviteForm(forms.Form):
+    """Name an account to be invited into a room."""
 
     username = PlainTextField(
         max_length=150,

@@ -1,11 +1,12 @@
 """Rooms, and who is in them."""
 
+import re
 import unicodedata
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
-from django.db.models import F, FilteredRelation, Q
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
 from django.urls import reverse
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
@@ -133,6 +134,63 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.room}"
+
+
+class RoomInvitationQuerySet(models.QuerySet["RoomInvitation"]):
+    def pending(self) -> "RoomInvitationQuerySet":
+        """
+        Those that can be accepted now: not declined, to a room that is not archived, by somebody who may still invite.
+
+        Asked each time, so that none outlives the right it came from, however that is lost.
+        """
+        inviter = Membership.objects.filter(room=OuterRef("room"), user=OuterRef("inviter"))
+        runs_room = Exists(inviter.filter(role__in=[Membership.Role.OWNER, Membership.Role.MODERATOR]))
+        runs_site = Q(inviter__role=User.Role.OWNER) & (~Q(room__access=Room.Access.PRIVATE) | Exists(inviter))
+        return self.filter(
+            runs_room | runs_site, declined_at=None, room__archived_at=None, inviter__is_active=True
+        ).select_related("room", "inviter")
+
+
+class RoomInvitation(models.Model):
+    """A person asked into a room by their name; they are in it when they accept. One they declined is remembered."""
+
+    room = models.ForeignKey(Room, models.CASCADE, related_name="named_invitations")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="room_invitations")
+    inviter = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="made_room_invitations")
+    created_at = models.DateTimeField()
+    declined_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RoomInvitationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["room", "user"], name="one_room_invitation")]
+
+    def __str__(self) -> str:
+        return f"{self.user} to {self.room}"
+
+
+class Ban(models.Model):
+    """
+    Somebody who was removed from a room.
+
+    They do not come back by themselves, only when an owner or moderator of the room invites them by name.
+    """
+
+    room = models.ForeignKey(Room, models.CASCADE, related_name="bans")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="bans")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="made_bans")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["room", "user"], name="one_ban")]
+
+    def __str__(self) -> str:
+        return f"{self.user} from {self.room}"
+
+
+def is_slug(text: str) -> bool:
+    """Whether a room's address may look like this; a database may choke on what none is made of."""
+    return re.fullmatch(r"[-\w]+", text) is not None
 
 
 def unused_slug(name: str, *, room: Room | None = None) -> str:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import User
 from apps.live import broadcast
 from apps.rooms import fragments
-from apps.rooms.models import FormerSlug, Membership, Room, unused_slug
+from apps.rooms.models import Ban, FormerSlug, Membership, Room, unused_slug
 
 
 class RoomError(Exception):
@@ -102,14 +102,31 @@ def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) ->
     start = {"role": role, "last_read_seq": room.last_seq, "read_count": room.message_count}
     is_new = Membership.objects.get_or_create(room=room, user=user, defaults=start)[1]
     if is_new:
+        room.named_invitations.filter(user=user).delete()
+        room.bans.filter(user=user).delete()
         room.member_count += 1
         store_members(room)
 
 
 @transaction.atomic
-def remove_member(*, room: Room, user: User, reason: str | Promise) -> None:
+def join_room(*, room: Room, user: User) -> None:
+    """Let a person who may see the room come in by themselves. Raises RoomError for whom it was closed to."""
+    refuse_banned(locked(room), user)
+    add_member(room=room, user=user)
+
+
+def refuse_banned(room: Room, user: User) -> None:
+    """Raise RoomError for somebody who was removed from the room."""
+    if room.bans.filter(user=user).exists():
+        raise RoomError(_("You were removed from this room. Its owners and moderators can invite you again."))
+
+
+@transaction.atomic
+def remove_member(*, room: Room, user: User, reason: str | Promise, by: User | None = None) -> None:
     """
     Take a person out of a room, and end their open pages of it, which show the reason.
+
+    Whoever is removed `by` somebody else does not come back by themselves.
 
     Raises RoomError for the last owner of a room that others are in, and for the last member of a private one.
     """
@@ -122,6 +139,8 @@ def remove_member(*, room: Room, user: User, reason: str | Promise) -> None:
     if room.member_count == 1:
         refuse_to_lose_sight(room)
     membership.delete()
+    if by and by != user:
+        Ban.objects.create(room=room, user=user, by=by, created_at=timezone.now())
     room.member_count -= 1
     farewell = partial(fragments.farewell, reason, room)
     # Taken now: on commit the account may be deleted, and without a key this would end everybody's pages.

@@ -31,7 +31,11 @@ def join_room(invitation: Invitation, user: User, **kwargs: Any) -> None:
         return
     if not may_let_people_in(invitation.made_by, invitation.room):
         raise InvitationError(_("Who invited you may no longer let people into this room. Ask one of its owners."))
-    services.add_member(room=invitation.room, user=user)
+    try:
+        # A link goes from hand to hand: it does not lift a removal, which takes an invitation by name.
+        services.join_room(room=invitation.room, user=user)
+    except services.RoomError as error:
+        raise InvitationError(str(error)) from None
 
 
 def may_let_people_in(user: User, room: Room) -> bool:

@@ -51,7 +51,8 @@ def test_the_archive_has_all_that_is_kept_of_one(ada: tuple[User, Client], lobby
     say(lobby, make_user("bob"), "Not hers")
     archive = archive_of(client)
     assert archive.testzip() is None
-    assert set(archive.namelist()) == {"README.txt", "account.json", "picture.webp", "rooms.json", "messages.json"}
+    kept = {"account.json", "picture.webp", "rooms.json", "room_invitations.json", "removals.json", "messages.json"}
+    assert set(archive.namelist()) == {"README.txt"} | kept
     account: dict[str, Any] = json.loads(archive.read("account.json"))
     assert (account["username"], account["display_name"]) == ("ada", "Ada")
     assert account["email_addresses"][0]["email"] == "ada@example.org"

@@ -134,7 +134,7 @@ def test_the_rule_can_be_taken_back(owner: Client) -> None:
 
 def test_members_cost_no_query_for_the_rule(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     client = client_of(make_user("bob"))
-    with django_assert_num_queries(3):  # session, person, rooms
+    with django_assert_num_queries(4):  # session, person, rooms, invitations
         client.get("/")
 
 

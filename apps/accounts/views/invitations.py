@@ -93,6 +93,9 @@ def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
     if found is None:
         return no_such_invitation(request)
     if not isinstance(request.user, User):
+        if settings.SIGNUP == "invite" and not found.lets_strangers_in:
+            query = urlencode({"next": reverse("invitation", args=[token])})
+            return redirect(f"{reverse('account_login')}?{query}")
         services.stash(request, found)
         query = urlencode({"next": found.room.get_absolute_url()}) if found.room else ""
         return redirect(f"{reverse('account_signup')}?{query}")

@@ -1,6 +1,6 @@
 """Rooms and their members as pages."""
 
-from apps.rooms.views.invitations import room_invitations
+from apps.rooms.views.invitations import decline, room_invitations, withdraw
 from apps.rooms.views.members import change_role, hand_over, join, leave, members, remove_member
 from apps.rooms.views.people import person
 from apps.rooms.views.rooms import archive, delete, home, new_room, rooms, settings
@@ -8,6 +8,7 @@ from apps.rooms.views.rooms import archive, delete, home, new_room, rooms, setti
 __all__ = [
     "archive",
     "change_role",
+    "decline",
     "delete",
     "hand_over",
     "home",
@@ -20,4 +21,5 @@ __all__ = [
     "room_invitations",
     "rooms",
     "settings",
+    "withdraw",
 ]

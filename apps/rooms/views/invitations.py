@@ -1,13 +1,18 @@
-"""Let people into a room by a link."""
+"""Let people into a room: by a link, and by their name."""
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.models import Invitation
+from apps.accounts.viewer import signed_in
 from apps.accounts.views.invitations import make_and_list
+from apps.rooms import invitations
 from apps.rooms.access import room_for
 
 
@@ -23,3 +28,30 @@ def room_invitations(request: HttpRequest, slug: str) -> HttpResponse:
     if not visit.may_manage:
         listed = listed.filter(made_by=visit.member)
     return make_and_list(request, listed, room_id=visit.room.pk, room=visit.room)
+
+
+@login_required
+@require_POST
+def decline(request: HttpRequest, slug: str) -> HttpResponse:
+    """Say no to an invitation by name."""
+    if found := invitations.invitation_to(signed_in(request), slug):
+        invitations.decline(invitation=found)
+        messages.success(request, _("The invitation to %(name)s is declined.") % {"name": found.room.name})
+    else:
+        # The same for a room that there is not: nobody finds out by this which there are.
+        messages.info(request, _("This invitation was withdrawn already."))
+    return redirect("home")
+
+
+@login_required
+@require_POST
+def withdraw(request: HttpRequest, slug: str, username: str) -> HttpResponse:
+    """Take back what somebody has not answered yet."""
+    visit = room_for(request.user, slug)
+    if not visit.may_moderate:
+        raise PermissionDenied
+    if invitations.withdraw(room=visit.room, username=username.replace("\x00", "")):
+        messages.success(request, _("The invitation of %(name)s is withdrawn.") % {"name": username})
+    else:
+        messages.info(request, _("%(name)s has answered the invitation already.") % {"name": username})
+    return redirect("members", slug=visit.room.slug)

@@ -10,23 +10,33 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from apps.rooms import services
+from apps.accounts.models import User
+from apps.accounts.viewer import signed_in
+from apps.core.views import problem
+from apps.rooms import invitations, services
 from apps.rooms.access import Visit, room_for
-from apps.rooms.forms import AddMemberForm, RoleForm
+from apps.rooms.forms import InviteForm, RoleForm
 from apps.rooms.models import Membership
 
 MEMBERS_ON_A_PAGE = 100
+MOST_LISTED_INVITED = 200
 
 
 @login_required
 @require_POST
 def join(request: HttpRequest, slug: str) -> HttpResponse:
-    """Become a member."""
-    visit = room_for(request.user, slug)
-    if not visit.is_member:
-        if not visit.may_join:
-            raise PermissionDenied
-        services.add_member(room=visit.room, user=visit.member)
+    """Become a member: by an invitation, else of a room that is open."""
+    user = signed_in(request)
+    try:
+        if invitation := invitations.invitation_to(user, slug):
+            return redirect(invitations.accept(invitation=invitation))
+        visit = room_for(user, slug)
+        if not visit.is_member:
+            if not (visit.may_join or visit.is_banned):
+                raise PermissionDenied
+            services.join_room(room=visit.room, user=user)
+    except services.RoomError as error:
+        return problem(request, 403, gettext("You may not do that"), str(error))
     return redirect(visit.room)
 
 
@@ -47,15 +57,15 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def members(request: HttpRequest, slug: str) -> HttpResponse:
-    """Who is in the room; those who may moderate it add people here."""
+    """Who is in the room; those who may moderate it invite people here."""
     visit = room_for(request.user, slug)
-    form = AddMemberForm(request.POST or None)
+    form = InviteForm(request.POST or None)
     if request.method == "POST":
         if not visit.may_moderate:
             raise PermissionDenied
-        if form.is_valid() and form.user:
-            services.add_member(room=visit.room, user=form.user)
-            messages.success(request, gettext("%(name)s is a member of this room.") % {"name": form.user.username})
+        if form.is_valid() and form.user and invite(visit, form, form.user):
+            name = {"name": form.user.username}
+            messages.success(request, gettext("%(name)s is invited, and finds that on their first page.") % name)
             return redirect("members", slug=visit.room.slug)
     listed = visit.room.memberships.select_related("user").order_by("role", "id")
     context = {
@@ -63,9 +73,20 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
         "room": visit.room,
         "page": Paginator(listed, MEMBERS_ON_A_PAGE).get_page(request.GET.get("page")),
         "form": form,
+        "invited": invitations.pending_in(visit.room)[:MOST_LISTED_INVITED] if visit.may_moderate else [],
         "roles": Membership.Role.choices,
     }
     return render(request, "rooms/members.html", context, status=422 if form.errors else 200)
+
+
+def invite(visit: Visit, form: InviteForm, user: User) -> bool:
+    """Whether the person is invited now; else the form says why not."""
+    try:
+        invitations.invite(room=visit.room, user=user, inviter=visit.member)
+    except services.RoomError as error:
+        form.add_error("username", str(error))
+        return False
+    return True
 
 
 def other_member(visit: Visit, username: str) -> Membership:
@@ -107,7 +128,7 @@ def remove_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
         raise PermissionDenied
     try:
         reason = _("You are no longer a member of this room.")
-        services.remove_member(room=visit.room, user=membership.user, reason=reason)
+        services.remove_member(room=visit.room, user=membership.user, reason=reason, by=visit.member)
         messages.success(request, gettext("%(name)s is no longer a member of this room.") % {"name": username})
     except services.RoomError as error:
         messages.error(request, str(error))

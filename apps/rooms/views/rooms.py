@@ -11,10 +11,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from apps.accounts.models import User
 from apps.accounts.viewer import signed_in
 from apps.core.forms import save_unless_taken
+from apps.core.limits import MAX_LISTED_INVITATIONS
 from apps.core.requests import HtmxRequest
-from apps.rooms import services
+from apps.rooms import invitations, services
 from apps.rooms.access import Visit, room_for
 from apps.rooms.forms import DeleteRoomForm, RoomForm
 from apps.rooms.models import Room, name_key, type_of_viewer
@@ -36,12 +38,23 @@ def rooms_of(viewer: type_of_viewer) -> list[Room]:
 @require_safe
 @vary_on_headers("HX-Request")
 def home(request: HtmxRequest) -> HttpResponse:
-    """One's rooms; or, for who has not signed in, what this is. For htmx the rooms of the navigation, `room` marked."""
+    """
+    One's rooms, and those one is invited to; or, for who has not signed in, what this is.
+
+    For htmx the rooms of the navigation, `room` marked.
+    """
     if request.htmx:
-        context = {"navigation_rooms": rooms_of(request.user), "current_slug": request.GET.get("room")}
+        context: dict[str, object] = {
+            "navigation_rooms": rooms_of(request.user),
+            "current_slug": request.GET.get("room"),
+        }
         return render(request, "rooms/navigation_rooms.html", context)
-    if request.user.is_authenticated:
-        return render(request, "rooms/home.html", {"navigation_rooms": rooms_of(request.user)})
+    if isinstance(request.user, User):
+        context = {
+            "navigation_rooms": rooms_of(request.user),
+            "invitations": invitations.pending_for(request.user)[:MAX_LISTED_INVITATIONS],
+        }
+        return render(request, "rooms/home.html", context)
     public_rooms = Room.objects.visible_to(request.user).filter(archived_at=None).order_by("name_key")
     return render(request, "rooms/welcome.html", {"public_rooms": public_rooms[:ROOMS_ON_A_PAGE]})
 

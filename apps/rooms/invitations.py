@@ -1,0 +1,92 @@
+"""Verbs about invitations by name: a person is asked into a room, and accepts or declines."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.accounts.models import User
+from apps.core.limits import MAX_ROOM_INVITATIONS
+from apps.rooms import services
+from apps.rooms.models import Room, RoomInvitation, RoomInvitationQuerySet, is_slug
+
+# For how long a no is a no.
+DECLINED_FOR = timedelta(days=30)
+
+
+def pending_for(user: User) -> RoomInvitationQuerySet:
+    """What somebody is invited to, the newest first."""
+    return RoomInvitation.objects.pending().filter(user=user).order_by("-created_at", "-pk")
+
+
+def pending_in(room: Room) -> RoomInvitationQuerySet:
+    """Who is invited to a room, the newest first."""
+    found = RoomInvitation.objects.pending().filter(room=room, user__is_active=True).select_related("user")
+    return found.order_by("-created_at", "-pk")
+
+
+def invitation_to(user: User, slug: str) -> RoomInvitation | None:
+    """Somebody's invitation to the room at this address, or at what was its address when they were invited."""
+    if not is_slug(slug):
+        return None
+    at_address = Q(room__slug=slug) | Q(room__former_slugs__slug=slug)
+    return pending_for(user).filter(at_address).first()
+
+
+@transaction.atomic
+def invite(*, room: Room, user: User, inviter: User) -> None:
+    """
+    Ask a person into a room; asking again while they have not answered changes nothing.
+
+    Raises RoomError where they are in it, where it is archived, and for some time after they have declined.
+    """
+    room = services.locked(room)
+    name = {"name": user.username}
+    if room.is_archived:
+        raise services.RoomError(_("This room is archived, so nobody can join it. Open it again first."))
+    if room.memberships.filter(user=user).exists():
+        raise services.RoomError(_("%(name)s is in this room already.") % name)
+    earlier = room.named_invitations.filter(user=user).first()
+    now = timezone.now()
+    if earlier and earlier.declined_at and now - earlier.declined_at < DECLINED_FOR:
+        days = (earlier.declined_at + DECLINED_FOR - now).days + 1
+        raise services.RoomError(
+            ngettext(
+                "%(name)s has declined an invitation to this room. You can ask again in %(days)d day.",
+                "%(name)s has declined an invitation to this room. You can ask again in %(days)d days.",
+                days,
+            )
+            % (name | {"days": days})
+        )
+    if pending_for(user).filter(room=room).exists():
+        return
+    if RoomInvitation.objects.pending().filter(inviter=inviter).count() >= MAX_ROOM_INVITATIONS:
+        raise services.RoomError(
+            _("You have invited many people who have not answered yet. Withdraw some of them first.")
+        )
+    RoomInvitation.objects.update_or_create(
+        room=room, user=user, defaults={"inviter": inviter, "created_at": now, "declined_at": None}
+    )
+
+
+@transaction.atomic
+def accept(*, invitation: RoomInvitation) -> Room:
+    """Come into the room that one is invited to. Raises RoomError where that is over meanwhile."""
+    room = services.locked(invitation.room)
+    if not RoomInvitation.objects.pending().filter(pk=invitation.pk).exists():
+        raise services.RoomError(_("This invitation was withdrawn. Ask whoever invited you for a new one."))
+    services.add_member(room=room, user=invitation.user)
+    return room
+
+
+def decline(*, invitation: RoomInvitation) -> None:
+    """Say no."""
+    RoomInvitation.objects.filter(pk=invitation.pk).update(declined_at=timezone.now())
+
+
+def withdraw(*, room: Room, username: str) -> bool:
+    """Take a pending invitation back; whether there was one. What was declined stays remembered."""
+    return room.named_invitations.filter(user__username=username, declined_at=None).delete()[0] > 0
