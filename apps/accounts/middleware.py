@@ -6,10 +6,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.decorators import sync_and_async_middleware
-from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.accounts.second_factor import lacks_one
+from apps.accounts.second_factor import NEEDED, lacks_one
 from apps.core.middleware import type_of_get_response
 
 # Where one sets up a second factor, signs out, or leaves; and what asks for no rights.
@@ -48,5 +47,5 @@ def staff_elsewhere(request: HttpRequest) -> User | None:
 
 def to_second_factor(request: HttpRequest) -> HttpResponseBase:
     """The way there, with the reason."""
-    messages.warning(request, _("Owners and moderators of this site need a second factor. Set one up to go on."))
+    messages.warning(request, NEEDED)
     return redirect("mfa_index")

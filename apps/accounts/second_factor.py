@@ -1,13 +1,18 @@
 """Where django-allauth asks this site how it wants things done with second factors, and who must have one."""
 
+from collections.abc import Iterable
+
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.db.models import QuerySet
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import SiteRules, User
+
+NEEDED = gettext_lazy("Owners and moderators of this site need a second factor. Set one up to go on.")
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
@@ -46,3 +51,14 @@ def must_have_one(user: User) -> bool:
 def lacks_one(user: User) -> bool:
     """Whether this person must have a second factor and has none."""
     return must_have_one(user) and not factors_of(user).exists()
+
+
+def staff_without_one(among: Iterable[int] | None = None) -> set[int]:
+    """Those owners and moderators, of the users with these keys or of all, who must have a second factor and do not."""
+    if not SiteRules.objects.filter(staff_need_second_factor=True).exists():
+        return set()
+    staff = User.objects.filter(role__in=[User.Role.OWNER, User.Role.MODERATOR])
+    if among is not None:
+        staff = staff.filter(pk__in=among)
+    real = Authenticator.objects.exclude(type=Authenticator.Type.RECOVERY_CODES)
+    return set(staff.exclude(pk__in=real.values("user")).values_list("pk", flat=True))

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import User
+from apps.accounts.second_factor import staff_without_one
 
 # How many values go into one query.
 AT_ONCE = 2000
@@ -40,6 +41,8 @@ class Ending(Enum):
     SIGNED_OUT = 1
     # The session has gone, perhaps only to a new key: the browser knows, and may come again.
     MOVED = 2
+    # They must have a second factor now, and have none.
+    BARRED = 3
 
 
 def digest(secret: str) -> str:
@@ -71,15 +74,21 @@ def sign_in_from(session_key: str | None) -> tuple[User | AnonymousUser, SignIn]
 
 
 def which_ended(sign_ins: Iterable[SignIn]) -> dict[SignIn, Ending]:
-    """Those of the sign-ins that are over, and how: two queries for some thousands of them."""
+    """
+    Those of the sign-ins that are over, and how: two queries for some thousands of them, and two more where owners or
+    moderators of the site are among them.
+    """
     ended: dict[SignIn, Ending] = {}
     left = iter(sign_ins)
     while some := list(islice(left, AT_ONCE)):
         keys = [one.session_key for one in some]
         sessions = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
         living = set(sessions.values_list("session_key", flat=True))
-        users = User.objects.filter(pk__in={one.user_id for one in some}, is_active=True).only("password")
+        users = User.objects.filter(pk__in={one.user_id for one in some}, is_active=True)
+        users = users.only("password", "role")
         hashes = {user.pk: user.get_session_auth_hash() for user in users}
+        staff = [user.pk for user in users if user.is_site_moderator]
+        barred = staff_without_one(staff) if staff else set()
         for one in some:
             if one.user_id not in hashes:
                 ended[one] = Ending.SIGNED_OUT
@@ -87,4 +96,6 @@ def which_ended(sign_ins: Iterable[SignIn]) -> dict[SignIn, Ending]:
                 ended[one] = Ending.MOVED
             elif hashes[one.user_id] != one.auth_hash:
                 ended[one] = Ending.SIGNED_OUT
+            elif one.user_id in barred:
+                ended[one] = Ending.BARRED
     return ended

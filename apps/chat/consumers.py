@@ -16,6 +16,7 @@ from django.http import parse_cookie
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from apps.accounts import second_factor
 from apps.accounts.models import User
 from apps.chat import fragments
 from apps.chat.entry import enter
@@ -26,7 +27,7 @@ from apps.core.database import NO_DATABASE
 from apps.live import limits
 from apps.live.hub import current_hub
 from apps.live.lines import line_for
-from apps.live.listeners import SIGNED_OUT, Listener
+from apps.live.listeners import NO_LONGER_ALLOWED, SIGNED_OUT, Listener, alert
 from apps.live.sources import in_language
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit
@@ -103,15 +104,17 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         await self.accept()
         query = parse_qs(self.scope["query_string"].decode("ascii", "replace"))
         sign_in, visit = entry.sign_in, entry.visit
-        if visit is None:
+        line = self.scope.get("line") or line_for(self.base_send)
+        listener = Listener(line, sign_in, language_in(query))
+        if entry.is_barred:
+            listener.end(NO_LONGER_ALLOWED, alert(second_factor.NEEDED, listener.language))
+        elif visit is None:
             await self.close(SIGNED_OUT if sign_in.user_id is None else NO_SUCH_ROOM)
         elif query.get("viewer", [str(sign_in.user_id)])[-1] != str(sign_in.user_id):
             # The page was made for somebody else, who signed out in another tab.
             await self.close(SIGNED_OUT)
         else:
-            line = self.scope.get("line") or line_for(self.base_send)
-            language = language_in(query)
-            await self.join(visit, Listener(line, sign_in, language), number_in(query))
+            await self.join(visit, listener, number_in(query))
 
     def session_key(self) -> str | None:
         """The session that the browser names."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from django.http import Http404
 
+from apps.accounts.models import User
+from apps.accounts.second_factor import lacks_one
 from apps.accounts.sign_ins import SignIn, sign_in_from
 from apps.rooms.access import Visit, room_for
 
@@ -14,11 +16,15 @@ class Entry:
 
     sign_in: SignIn
     visit: Visit | None
+    # Whether the viewer must have a second factor first, and has none.
+    is_barred: bool = False
 
 
 def enter(session_key: str | None, slug: str) -> Entry:
     """Find the viewer and the room, in one trip to the database's thread."""
     viewer, sign_in = sign_in_from(session_key)
+    if isinstance(viewer, User) and lacks_one(viewer):
+        return Entry(sign_in, None, is_barred=True)
     try:
         return Entry(sign_in, room_for(viewer, slug))
     except Http404:

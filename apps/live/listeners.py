@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.html import format_html
+
 from apps.accounts.sign_ins import SignIn
 from apps.live.lines import Burst, Line
 
@@ -9,6 +13,12 @@ from apps.live.lines import Burst, Line
 SIGNED_OUT = 4401
 NO_LONGER_ALLOWED = 4403
 COME_BACK = 1000
+
+
+def alert(reason: str | Promise, language: str) -> str:
+    """A frame's part that tells a page why it ends, and leaves what is written in it."""
+    with translation.override(language):
+        return format_html('<hx-partial hx-target="#alert" hx-swap="innerHTML">{}</hx-partial>', reason)
 
 
 @dataclass(eq=False, slots=True)

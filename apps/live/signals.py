@@ -1,5 +1,6 @@
 """What happens to an account happens to its open pages."""
 
+from functools import partial
 from typing import Any
 
 from allauth.usersessions.models import UserSession
@@ -9,7 +10,8 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from apps.accounts.models import User
+from apps.accounts.models import SiteRules, User
+from apps.accounts.second_factor import staff_without_one
 from apps.live import broadcast
 
 
@@ -24,9 +26,16 @@ def end_pages_of_session(request: HttpRequest, **kwargs: Any) -> None:
 def look_at_pages_of_user(
     instance: User, created: bool, raw: bool, update_fields: frozenset[str] | None, **kwargs: Any
 ) -> None:
-    """A new password, or an account that is switched off, ends the pages that were opened before."""
-    if not created and not raw and (update_fields is None or {"password", "is_active"} & update_fields):
+    """A new password, an account that is switched off, or a role that asks for more ends the pages opened before."""
+    if not created and not raw and (update_fields is None or {"password", "is_active", "role"} & update_fields):
         transaction.on_commit(lambda: broadcast.check_user(instance.pk), robust=True)
+
+
+@receiver(post_save, sender=SiteRules)
+def look_at_pages_of_staff(raw: bool, **kwargs: Any) -> None:
+    """Where owners and moderators must have a second factor from now on, the pages end of those who have none."""
+    for user_id in set() if raw else staff_without_one():
+        transaction.on_commit(partial(broadcast.check_user, user_id), robust=True)
 
 
 @receiver(post_delete, sender=UserSession)

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from apps.accounts.second_factor import NEEDED
 from apps.accounts.sign_ins import Ending, SignIn, which_ended
 from apps.core.database import NO_DATABASE
-from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT
+from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, alert
 from apps.live.sources import by_kind, frame
 from apps.live.threads import in_thread
 
@@ -79,11 +80,12 @@ class Watch:
     async def check_sign_ins(self, sign_ins: set[SignIn]) -> None:
         """End the pages of those of the sign-ins that are over."""
         ended = await in_thread(which_ended, sign_ins) if sign_ins else {}
-        codes = {Ending.SIGNED_OUT: SIGNED_OUT, Ending.MOVED: COME_BACK}
+        codes = {Ending.SIGNED_OUT: SIGNED_OUT, Ending.MOVED: COME_BACK, Ending.BARRED: NO_LONGER_ALLOWED}
         for name, listener in self.hub.listeners() if ended else []:
             if listener.sign_in in ended:
                 self.hub.leave(listener, name)
-                listener.end(codes[ended[listener.sign_in]])
+                ending = ended[listener.sign_in]
+                listener.end(codes[ending], alert(NEEDED, listener.language) if ending == Ending.BARRED else "")
 
     async def check_user(self, user_id: int) -> None:
         """End the pages of one person where they are no longer signed in as they were."""

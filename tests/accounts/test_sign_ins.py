@@ -5,13 +5,16 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries, Settings
+from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
-from apps.accounts.models import User
+from apps.accounts import services
+from apps.accounts.models import SiteRules, User
 from apps.accounts.sign_ins import NOBODY, Ending, SignIn, digest, sign_in_from, which_ended
+from apps.live import broadcast
 from tests.conftest import client_of, make_user
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +70,12 @@ def delete_account(ada: User, key: str) -> None:
     ada.delete()
 
 
+def must_have_a_second_factor(ada: User, key: str) -> None:
+    User.objects.filter(pk=ada.pk).update(role=User.Role.MODERATOR)
+    SiteRules.objects.create(staff_need_second_factor=True)
+    Authenticator.objects.create(user=ada, type=Authenticator.Type.RECOVERY_CODES, data={"seed": "x"})
+
+
 @pytest.mark.parametrize(
     ("change", "ending"),
     [
@@ -103,3 +112,42 @@ def test_asking_about_many_takes_two_queries(count: int, django_assert_num_queri
 def test_a_digest_does_not_give_the_key_away() -> None:
     assert "secret" not in digest("secret")
     assert SignIn(1, "secret") != SignIn(1, "other")
+
+
+def test_pages_of_staff_without_a_required_second_factor_end(ada: User, key: str) -> None:
+    _, sign_in = sign_in_from(key)
+    must_have_a_second_factor(ada, key)
+    assert which_ended([sign_in]) == {sign_in: Ending.BARRED}
+
+
+def test_pages_of_staff_with_a_second_factor_go_on(ada: User, key: str) -> None:
+    must_have_a_second_factor(ada, key)
+    Authenticator.objects.create(user=ada, type=Authenticator.Type.TOTP, data={"secret": "x"})
+    assert which_ended([sign_in_from(key)[1]]) == {}
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_asking_about_many_of_the_staff_takes_four_queries(
+    count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    SiteRules.objects.create(staff_need_second_factor=True)
+    keys = [session_of(client_of(make_user(f"user{number}", role="moderator"))) for number in range(count)]
+    sign_ins = [sign_in_from(key)[1] for key in keys]
+    with django_assert_num_queries(4):
+        assert set(which_ended(sign_ins).values()) == {Ending.BARRED}
+
+
+def test_open_pages_are_looked_at_when_more_is_asked_of_their_viewer(
+    ada: User, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    looked_at: list[int] = []
+    monkeypatch.setattr(broadcast, "check_user", looked_at.append)
+    with django_capture_on_commit_callbacks(execute=True):
+        SiteRules.objects.create(staff_need_second_factor=True)
+    assert looked_at == []
+    with django_capture_on_commit_callbacks(execute=True):
+        services.set_role(user=ada, role=User.Role.MODERATOR)
+    assert looked_at == [ada.pk]
+    with django_capture_on_commit_callbacks(execute=True):
+        SiteRules.objects.get().save()
+    assert looked_at == [ada.pk, ada.pk]

@@ -299,5 +299,26 @@ def site_post(site: Site, user: int, path: str, **fields: str) -> None:
         assert answer.status == 200
 
 
+def test_staff_who_must_have_a_second_factor_and_have_none_get_no_socket(site: Site) -> None:
+    site.shell(
+        "from apps.accounts.models import SiteRules;"
+        "User.objects.filter(username__in=['user0004', 'user0005']).update(role='moderator');"
+        "SiteRules.objects.create(staff_need_second_factor=True);"
+        "from allauth.mfa.models import Authenticator;"
+        "four = User.objects.get(username='user0004');"
+        "Authenticator.objects.create(user=four, type='totp', data={'secret': 'x'})"
+    )
+    with opened(site, "room-001", 5) as barred, opened(site, "room-001", 4) as staff, opened(site, "room-001") as one:
+        assert "need a second factor" in str(barred.recv(timeout=5))
+        assert code_after(barred) == NO_LONGER_ALLOWED
+        for socket in (staff, one):
+            send(socket, "Still here")
+            receive_until(socket, "<hx-sent")
+    site.shell(
+        "from apps.accounts.models import SiteRules; SiteRules.objects.all().delete();"
+        "User.objects.update(role='member')"
+    )
+
+
 def test_the_log_of_all_this_holds_no_traceback(site: Site) -> None:
     assert "Traceback" not in site.log.read_text()

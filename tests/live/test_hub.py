@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from channels.layers import get_channel_layer
 
-from apps.accounts.sign_ins import SignIn, digest
+from apps.accounts.sign_ins import Ending, SignIn, digest
 from apps.live import broadcast, hub, layer, listeners, sources, watch
 from apps.live.hub import Hub, current_hub
 from apps.live.lines import Burst
-from apps.live.listeners import COME_BACK, SIGNED_OUT
+from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT
 from apps.live.sources import Batch
 
 SUBJECT = "test.1"
@@ -228,6 +228,21 @@ async def test_the_last_change_is_found_though_the_layer_lost_it(
     async with joined() as listener:
         database.head = 2
         await until(lambda: "[1][2]" in listener.shown)
+
+
+@in_a_loop
+async def test_who_must_have_a_second_factor_first_is_told_and_their_page_ends(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    barred = lambda sign_ins: {one: Ending.BARRED for one in sign_ins if one.user_id == 1}  # noqa: E731
+    monkeypatch.setattr(watch, "which_ended", barred)
+    async with joined() as listener, joined(listener=Listener(user_id=2)) as other:
+        await current_hub().watch.check_user(1)
+        assert listener.code == NO_LONGER_ALLOWED
+        assert listener.farewell.startswith("<hx-partial ")
+        assert "need a second factor" in listener.farewell
+        await current_hub().watch.check_user(2)
+        assert other.code is None
 
 
 @in_a_loop
