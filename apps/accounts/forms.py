@@ -286,3 +286,18 @@ class DeleteAccountForm(forms.Form):
         if username.casefold() != self.user.username.casefold():
             raise ValidationError(_("This is not your user name, so nothing was deleted."), code="mismatch")
         return username
+
+
+class CloseAccountForm(DeleteAccountForm):
+    """Confirm that somebody else's account goes, and say what becomes of their messages."""
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, user=user, needs_heir=False, **kwargs)
+        self.fields["messages"].label = _("Messages of this person")
+        self.fields["username"].label = _("User name of this person")
+
+    def clean_username(self) -> str:
+        username: str = self.cleaned_data["username"].strip()
+        if username.casefold() != self.user.username.casefold():
+            raise ValidationError(_("This is not their user name, so nothing was deleted."), code="mismatch")
+        return username

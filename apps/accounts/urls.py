@@ -28,4 +28,5 @@ urlpatterns = [
     path("site/", views.site, name="site"),
     path("site/rules/", views.set_rules, name="set_rules"),
     path("site/people/<str:username>/role/", views.set_role, name="set_site_role"),
+    path("site/people/<str:username>/close/", views.close_account, name="close_account"),
 ]

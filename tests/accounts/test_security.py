@@ -207,6 +207,11 @@ POSTS = [
     "/invitations/token/accept/",
     "/site/rules/",
     "/site/people/ada/role/",
+    "/site/people/ada/close/",
+    "/rooms/lobby/members/",
+    "/rooms/lobby/members/ada/withdraw/",
+    "/rooms/lobby/join/",
+    "/rooms/lobby/decline/",
     "/rooms/lobby/invitations/",
 ]
 

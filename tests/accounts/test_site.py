@@ -1,13 +1,21 @@
-"""What the site's owner decides: roles, and who must have a second factor."""
+"""What the site's owner decides: roles, who must have a second factor, and whose account is closed."""
+
+import re
 
 import pytest
 from allauth.mfa.models import Authenticator
 from asgiref.sync import async_to_sync
+from django.http import HttpResponse
 from django.test import AsyncClient, Client
 from pytest_django import DjangoAssertNumQueries
 
+from apps.accounts import closing, services
 from apps.accounts.models import SiteRules, User
-from tests.conftest import PASSWORD, client_of, confirm_password, make_user, sign_up
+from apps.chat import services as chat
+from apps.chat.models import Message
+from apps.rooms import services as rooms
+from apps.rooms.models import Membership, Room
+from tests.conftest import PASSWORD, client_of, confirm_password, make_user, say, sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +27,10 @@ def owner() -> Client:
     return client
 
 
-@pytest.mark.parametrize("path", ["/site/", "/site/rules/", "/site/people/bob/role/"])
+PATHS = ["/site/", "/site/rules/", "/site/people/bob/role/", "/site/people/bob/close/"]
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_the_sites_pages_are_for_its_owner(owner: Client, path: str) -> None:
     method = "get" if path == "/site/" else "post"
     statuses = []
@@ -145,3 +156,134 @@ def test_the_password_is_needed_again_before_rules_change(owner: Client) -> None
     # What was asked for is done once the password is given.
     owner.post(answer.headers["Location"], {"password": PASSWORD})
     assert SiteRules.objects.get().staff_need_second_factor
+
+
+# Closing somebody's account
+
+
+CLOSE = "/site/people/bob/close/"
+
+
+@pytest.fixture
+def bob(owner: Client) -> User:
+    """Somebody with an account, after the owner has said again who they are."""
+    confirm_password(owner)
+    return make_user("bob")
+
+
+def close(owner: Client, **more: str) -> HttpResponse:
+    return owner.post(CLOSE, {"messages": "keep", "username": "bob"} | more)  # type: ignore[return-value]
+
+
+def test_the_password_is_needed_again_before_an_account_is_closed(owner: Client) -> None:
+    make_user("bob")
+    for answer in (owner.get(CLOSE), close(owner)):
+        assert "/accounts/reauthenticate/" in answer.headers["Location"]
+    assert User.objects.filter(username="bob").exists()
+
+
+def test_a_look_at_the_page_and_a_wrong_method_close_nothing(owner: Client, bob: User) -> None:
+    statuses = [owner.get(CLOSE).status_code, owner.put(CLOSE).status_code, owner.delete(CLOSE).status_code]
+    assert statuses == [200, 405, 405]
+    assert User.objects.filter(pk=bob.pk).exists()
+
+
+def test_members_and_moderators_see_no_page_to_close_an_account(owner: Client, bob: User) -> None:
+    for user in (bob, make_user("mod", role="moderator"), make_user("member")):
+        assert client_of(user).get(CLOSE).status_code == 403
+    assert "/accounts/login/" in client_of(None).get(CLOSE).headers["Location"]
+
+
+def test_a_closed_account_is_signed_out_and_its_messages_stay_without_a_name(
+    owner: Client, bob: User, lobby: Room
+) -> None:
+    say(lobby, bob, "I was here")
+    theirs = client_of(bob)
+    assert (close(owner).status_code, theirs.get("/accounts/profile/").status_code) == (302, 302)
+    assert not User.objects.filter(username="bob").exists()
+    message = Message.objects.get()
+    assert (message.body, message.author, message.author_name) == ("I was here", None, "Deleted account")
+
+
+def test_the_name_of_a_closed_account_stays_taken(owner: Client, bob: User) -> None:
+    close(owner)
+    sign_up("bob")
+    assert not User.objects.filter(username="bob").exists()
+
+
+def test_the_messages_of_a_closed_account_are_deleted_some_at_a_time(
+    owner: Client, bob: User, lobby: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "DELETED_AT_ONCE", 2)
+    own = [say(lobby, bob, f"mine {number}") for number in range(5)]
+    early = chat.delete_message(message=own[1], deleter=bob)
+    other = say(lobby, make_user("carol"), "not mine")
+    lobby.refresh_from_db()
+    sizes: list[int] = []
+    whole = chat.tell_change
+    monkeypatch.setattr(chat, "tell_change", lambda *args: sizes.append(gone()) or whole(*args))  # type: ignore[func-returns-value]
+
+    def gone() -> int:
+        return Message.objects.filter(author=None).count()
+
+    close(owner, messages="delete")
+    assert sizes == [2, 4, 5]
+    found = list(Message.objects.exclude(pk=other.pk).order_by("seq"))
+    assert {(one.body, one.html, one.author, one.is_deleted) for one in found} == {("", "", None, True)}
+    assert found[1].deleted_at == early.deleted_at, "what was deleted before is left as it is"
+    numbers = [one.changed_seq for one in found]
+    assert len(set(numbers)) == 5
+    assert min(numbers) > lobby.last_seq, "each takes a number, so that pages hear of it"
+    assert Room.objects.get(pk=lobby.pk).last_seq >= max(numbers)
+    other.refresh_from_db()
+    assert other.body == "not mine"
+
+
+def test_a_room_that_only_they_owned_passes_on(owner: Client, bob: User) -> None:
+    room = rooms.create_room(owner=bob, name="Den", topic="", access=Room.Access.OPEN)
+    rooms.add_member(room=room, user=make_user("carol"))
+    close(owner)
+    assert list(room.memberships.values_list("user__username", "role")) == [("carol", Membership.Role.OWNER)]
+
+
+@pytest.mark.parametrize("bad", [{"username": "ada"}, {"username": ""}, {"messages": "burn"}, {"messages": ""}])
+def test_no_account_is_closed_without_the_right_confirmation(owner: Client, bob: User, bad: dict[str, str]) -> None:
+    assert close(owner, **bad).status_code == 422
+    assert User.objects.filter(pk=bob.pk).exists()
+
+
+def test_what_was_typed_into_a_refused_confirmation_is_kept(owner: Client, bob: User) -> None:
+    page = close(owner, username="rob", messages="delete").content.decode()
+    assert 'value="rob"' in page
+    assert re.search(r'value="delete"[^>]* checked', page)
+
+
+@pytest.mark.parametrize("username", ["ada", "bob"])
+def test_owners_accounts_are_not_closed_by_others_or_here(owner: Client, bob: User, username: str) -> None:
+    User.objects.filter(pk=bob.pk).update(role="owner")
+    path = f"/site/people/{username}/close/"
+    for method in (owner.get, owner.post):
+        page = method(path, {"messages": "keep", "username": username}, follow=True).content.decode()
+        assert "Give them another role first." in page
+    assert User.objects.filter(username=username).exists()
+
+
+def test_who_becomes_an_owner_meanwhile_keeps_their_account(owner: Client, bob: User) -> None:
+    User.objects.filter(pk=bob.pk).update(role="owner")
+    ada = User.objects.get(username="ada")
+    with pytest.raises(services.AccountError, match="another role first"):
+        closing.close_account_of(user=bob, owner=ada, delete_messages=False)
+    User.objects.filter(pk=bob.pk).delete()
+    with pytest.raises(services.AccountError, match="deleted meanwhile"):
+        closing.close_account_of(user=bob, owner=ada, delete_messages=False)
+
+
+@pytest.mark.parametrize("name", ["nobody", "a%00b"])
+def test_an_account_that_there_is_not_is_not_found(owner: Client, bob: User, name: str) -> None:
+    assert owner.get(f"/site/people/{name}/close/").status_code == 404
+
+
+def test_the_list_leads_to_closing_all_accounts_but_owners(owner: Client, bob: User) -> None:
+    page = owner.get("/site/").content.decode()
+    assert CLOSE in page
+    assert "/site/people/ada/close/" not in page

@@ -5,11 +5,12 @@ from apps.accounts.views.invitations import accept_invitation, invitation, invit
 from apps.accounts.views.profile import change_username, picture, preferences, profile, remove_picture, set_picture
 from apps.accounts.views.sessions import end_other_sessions, end_session, sessions
 from apps.accounts.views.signup import signup, social_signup
-from apps.accounts.views.site import set_role, set_rules, site
+from apps.accounts.views.site import close_account, set_role, set_rules, site
 
 __all__ = [
     "accept_invitation",
     "change_username",
+    "close_account",
     "data",
     "delete_account",
     "download",

@@ -11,10 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts import services
-from apps.accounts.forms import SiteRoleForm
+from apps.accounts import closing, services
+from apps.accounts.forms import CloseAccountForm, SiteRoleForm
 from apps.accounts.guards import recently_authenticated, type_of_view
 from apps.accounts.models import SiteRules, User
 from apps.accounts.viewer import signed_in
@@ -84,3 +84,25 @@ def set_rules(request: HttpRequest) -> HttpResponse:
     SiteRules.objects.update_or_create(pk=1, defaults={"staff_need_second_factor": needed})
     messages.success(request, _("The rules are saved."))
     return redirect("site")
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@owners_only
+@recently_authenticated
+def close_account(request: HttpRequest, username: str) -> HttpResponse:
+    """Close somebody's account, with their messages or without."""
+    user = get_object_or_404(User, username=username.replace("\x00", ""))
+    form = CloseAccountForm(request.POST or None, user=user)
+    try:
+        closing.refuse_owners(user)
+        if request.method == "POST" and form.is_valid():
+            delete_messages = form.cleaned_data["messages"] == CloseAccountForm.Messages.DELETE
+            closing.close_account_of(user=user, owner=signed_in(request), delete_messages=delete_messages)
+            messages.success(request, _("The account of %(name)s is closed.") % {"name": username})
+            return redirect("site")
+    except services.AccountError as error:
+        messages.error(request, str(error))
+        return redirect("site")
+    context = {"form": form, "person": user}
+    return render(request, "accounts/close.html", context, status=422 if form.errors else 200)
