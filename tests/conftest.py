@@ -11,6 +11,7 @@ from pytest_django import Settings
 from apps.accounts.models import User
 from apps.chat import services as chat
 from apps.chat.models import Message
+from apps.live import limits as live_limits
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
 
@@ -25,6 +26,7 @@ def _cheap_passwords(settings: Settings) -> None:
 def _no_rate_limits_from_other_tests() -> Iterator[None]:
     yield
     cache.clear()
+    live_limits._allowances.clear()
 
 
 def make_user(name: str, **more: object) -> User:

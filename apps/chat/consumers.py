@@ -21,11 +21,11 @@ from apps.accounts.models import User
 from apps.chat import fragments
 from apps.chat.entry import enter
 from apps.chat.forms import MessageForm
-from apps.chat.posting import submit
-from apps.core import leaving
+from apps.chat.posting import submit, text_of, too_fast
+from apps.core import leaving, limits
 from apps.core.database import NO_DATABASE
-from apps.live import limits
 from apps.live.hub import current_hub
+from apps.live.limits import Allowance, allowance_of
 from apps.live.lines import line_for
 from apps.live.listeners import NO_LONGER_ALLOWED, SIGNED_OUT, Listener, alert
 from apps.live.sources import in_language
@@ -50,7 +50,7 @@ class Place:
     room_pk: int
     topic: str
     listener: Listener
-    allowance: limits.Allowance
+    allowance: Allowance
     # As far as was known when the page connected.
     may_post: bool
 
@@ -123,8 +123,8 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
 
     async def join(self, visit: Visit, listener: Listener, since: int) -> None:
         """Take a place in the room."""
-        allowance = limits.allowance_of(listener.sign_in.user_id)
-        if allowance.sockets >= limits.MOST_SOCKETS:
+        allowance = allowance_of(listener.sign_in.user_id)
+        if allowance.sockets >= limits.MAX_SOCKETS_OF_A_PERSON:
             with translation.override(listener.language):
                 html = fragments.told_off(_("You have too many pages open. Close some and reload this one."))
             listener.end(TOO_MUCH, html)
@@ -148,8 +148,8 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             return
         self.unanswered.append(text)
         self.unanswered_characters += len(text or "")
-        too_many = len(self.unanswered) > limits.MOST_UNANSWERED
-        if too_many or self.unanswered_characters > limits.MOST_UNANSWERED_CHARACTERS:
+        too_many = len(self.unanswered) > limits.MAX_UNANSWERED
+        if too_many or self.unanswered_characters > limits.MAX_UNANSWERED_CHARACTERS:
             self.unanswered.clear()
             with translation.override(place.listener.language):
                 reason = _("This page sent too much at once and was closed. Wait a moment, then reload it.")
@@ -160,16 +160,13 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             self.answering = asyncio.create_task(self.answer(place))
 
     async def answer(self, place: Place) -> None:
-        """Post what has come, in order, each when the person may."""
+        """Post what has come, in order."""
         try:
             with leaving.work():
                 while self.unanswered and not place.listener.is_ended:
-                    if wait := place.allowance.take():
-                        await asyncio.sleep(wait)
-                    if self.unanswered:
-                        text = self.unanswered.pop(0)
-                        self.unanswered_characters -= len(text or "")
-                        place.listener.show(await post(place, text))
+                    text = self.unanswered.pop(0)
+                    self.unanswered_characters -= len(text or "")
+                    place.listener.show(await post(place, text))
         finally:
             self.answering = None
 
@@ -188,13 +185,16 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
 
 
 async def post(place: Place, text: str | None) -> str:
-    """Post what the composer's form holds; gives the frame that tells its sender how that went."""
+    """Post what the composer's form holds, when its sender may; gives the frame that tells them how that went."""
     form = MessageForm(read_fields(text))
     # By their keys: the service reads both again, under the lock.
     user_id = place.listener.sign_in.user_id
     viewer = AnonymousUser() if user_id is None else User(pk=user_id)
     try:
         with translation.override(place.listener.language):
+            if not await place.allowance.admits(text_of(form)):
+                form.add_error("body", too_fast())
+                return fragments.refused(form)
             room = Room(pk=place.room_pk)
             message = await submit(form, room=room, viewer=viewer, may_post=place.may_post, in_thread=in_thread)
             return fragments.sent(message) if message else fragments.refused(form)

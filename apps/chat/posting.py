@@ -4,17 +4,26 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.utils.translation import gettext as _
 
+from apps.accounts.models import User
 from apps.chat import services
-from apps.chat.forms import MessageForm
+from apps.chat.forms import EditForm, MessageForm
 from apps.chat.models import Message
 from apps.chat.rendering import to_html
+from apps.live.limits import allowance_of
 from apps.rooms.models import Room, type_of_viewer
 
-InThread = Callable[[Callable[[], Message]], Awaitable[Message]]
+T = TypeVar("T")
+
+
+class InThread(Protocol):
+    """Calls a function on a thread that may ask the database."""
+
+    def __call__(self, function: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,9 @@ async def submit(
     """
     The message that the form asks for, stored; or None, and the form says in its errors why not.
 
-    `may_post` is what was last known of the viewer's rights. For someone who may, the text is rendered first, while
-    no thread waits for that; for anyone else the service asks for their rights before any work is done on it.
-    `in_thread` calls a function on a thread that may ask the database: a page has one of its own, sockets share some.
+    `may_post` is what was last known of the viewer's rights; whether someone may after all who might not then is
+    asked before any work is done on their text. That is done while no thread waits for it.
+    `in_thread`: a page has a thread of its own, sockets share some.
     """
     if not form.is_valid():
         return None
@@ -50,9 +59,27 @@ async def submit(
         return None
     body, client_id = form.cleaned_data["body"], form.cleaned_data["client_id"]
     try:
-        html = await to_html(body) if may_post else None
+        if not may_post:
+            may_post = await in_thread(partial(services.may_post, room, viewer))
+        html = await html_by(viewer, body) if may_post else None
         post = partial(services.post_message, room=room, author=viewer, body=body, html=html, client_id=client_id)
         return await in_thread(post)
     except services.MessageError as error:
         form.add_error("body", str(error))
         return None
+
+
+async def html_by(author: User, body: str) -> str:
+    """A text of the author's as HTML: one at a time, so that nobody's texts keep all children from the others'."""
+    async with allowance_of(author.pk).turn():
+        return await to_html(body)
+
+
+def text_of(form: MessageForm | EditForm) -> str:
+    """The text that is posted where the form holds one; what a form refuses costs nobody else anything."""
+    return str(form.cleaned_data["body"]) if form.is_valid() else ""
+
+
+def too_fast() -> str:
+    """What somebody is told whose allowance is used up."""
+    return _("You are sending faster than anybody can read. Wait a moment, then send this again.")

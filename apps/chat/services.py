@@ -103,6 +103,15 @@ def refuse_outsiders(room: Room, author: User) -> None:
         raise refusal(found, is_member=is_member)
 
 
+def may_post(room: Room, author: User) -> bool:
+    """Whether someone may post."""
+    try:
+        refuse_outsiders(room, author)
+    except MessageError:
+        return False
+    return True
+
+
 def refusal(room: Room, *, is_member: bool) -> MessageError:
     """Why someone may not post, who is no member or whose room is archived."""
     if not is_member:

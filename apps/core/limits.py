@@ -1,5 +1,5 @@
 """
-Limits on what comes from outside, in one file. Those of posting and sockets still stand in apps/live/limits.py.
+Limits on what comes from outside, in one file.
 
 Generous to anyone who types, a school behind one address included; an end to programs that run wild.
 """
@@ -46,3 +46,22 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_ROOM_INVITATIONS = 1000
 # How many of them the first page lists; more are shown as these are answered.
 MAX_LISTED_INVITATIONS = 50
+
+# What one person posts, edits and deletes, over all their pages in one process: so much a second in the long run, so
+# much at once. Who sends more is held back for LONGEST_WAIT seconds at most, and beyond that refused.
+POSTS_PER_SECOND = 100.0
+MAX_POSTS_AT_ONCE = 500.0
+# The text of it: a member could otherwise make everybody's pages and the database grow by 4 MB a second.
+TEXT_BYTES_PER_SECOND = 1_000_000 / 60
+MAX_TEXT_BYTES_AT_ONCE = 800_000.0
+LONGEST_WAIT = 2.0
+# Notes of how far somebody has read. A page with scripts sends one as often as its reader pauses.
+MARKS_PER_SECOND = 20.0
+MAX_MARKS_AT_ONCE = 200.0
+# What one page may send before it has been answered; a page that sends more than this is closed.
+MAX_UNANSWERED = 200
+MAX_UNANSWERED_CHARACTERS = 1024 * 1024
+# Open sockets of one person in one process.
+MAX_SOCKETS_OF_A_PERSON = 1000
+# People whose allowance is kept; of more, those with no page open who were away for longest are forgotten.
+MAX_ALLOWANCES = 10_000

@@ -1,40 +1,72 @@
-"""How much one person may send: generous to anybody who types, and an end to programs that run wild."""
+"""How much one person may send: the counts of apps/core/limits.py, kept in this process."""
 
+import asyncio
 import time
 from itertools import islice
 
-# Posts a second in the long run, and at once. Who sends more is slowed to that, over all their pages.
-RATE = 100.0
-MOST_AT_ONCE = 500.0
-# What one page may send before it has been answered; a page that sends more than this is closed.
-MOST_UNANSWERED = 200
-MOST_UNANSWERED_CHARACTERS = 1024 * 1024
-# How long a form's answer may be held back, in seconds; who would have to wait longer is refused.
-LONGEST_WAIT = 2.0
-# People whose allowance is kept; of more, those with no page open who were away for longest are forgotten.
-MOST_REMEMBERED = 10_000
-# Open sockets of one person in one process.
-MOST_SOCKETS = 1000
+from apps.core import limits
+
+
+class Bucket:
+    """A token bucket: it holds `most`, and fills again by `rate` a second."""
+
+    __slots__ = ("counted_at", "left", "most", "rate")
+
+    def __init__(self, *, rate: float, most: float) -> None:
+        self.rate = rate
+        self.most = self.left = most
+        self.counted_at = time.monotonic()
+
+    def take(self, amount: float = 1) -> float:
+        """Take so much; gives the seconds to wait before using it, mostly 0."""
+        now = time.monotonic()
+        self.left = min(self.most, self.left + (now - self.counted_at) * self.rate) - amount
+        self.counted_at = now
+        return max(0.0, -self.left / self.rate)
+
+    def give_back(self, amount: float = 1) -> None:
+        """Undo `take`: what was asked for was refused."""
+        self.left += amount
 
 
 class Allowance:
-    """One person's, for all their pages in this process: a token bucket, and a count of sockets."""
+    """One person's, for all their pages in this process: what they may send, and a count of sockets."""
 
     def __init__(self) -> None:
-        self.left = MOST_AT_ONCE
-        self.counted_at = time.monotonic()
+        self.posts = Bucket(rate=limits.POSTS_PER_SECOND, most=limits.MAX_POSTS_AT_ONCE)
+        self.text = Bucket(rate=limits.TEXT_BYTES_PER_SECOND, most=limits.MAX_TEXT_BYTES_AT_ONCE)
+        self.marks = Bucket(rate=limits.MARKS_PER_SECOND, most=limits.MAX_MARKS_AT_ONCE)
         self.sockets = 0
+        self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
-    def take(self) -> float:
-        """Take one post's worth; gives the seconds to wait before posting, mostly 0."""
-        now = time.monotonic()
-        self.left = min(MOST_AT_ONCE, self.left + (now - self.counted_at) * RATE) - 1
-        self.counted_at = now
-        return max(0.0, -self.left / RATE)
+    def take(self, text: str = "") -> float | None:
+        """
+        Take what one post, edit or deletion costs; gives the seconds to wait before it is done, mostly 0.
 
-    def give_back(self) -> None:
-        """Undo `take`: the post was refused."""
-        self.left += 1
+        None, and nothing is taken, where that would be longer than anybody is kept waiting.
+        """
+        size = len(text.encode(errors="replace"))
+        wait = max(self.posts.take(), self.text.take(size))
+        if wait > limits.LONGEST_WAIT:
+            self.posts.give_back()
+            self.text.give_back(size)
+            return None
+        return wait
+
+    async def admits(self, text: str = "") -> bool:
+        """True, perhaps after a pause, unless the person has been sending much faster than anybody writes."""
+        wait = self.take(text)
+        if wait:
+            await asyncio.sleep(wait)
+        return wait is not None
+
+    def turn(self) -> asyncio.Lock:
+        """Held while something of the person's is worked on in a child process, so that nobody takes all of them."""
+        loop = asyncio.get_running_loop()
+        # A lock serves one event loop, and in tests each request has its own.
+        if self._turn is None or self._turn[0] is not loop:
+            self._turn = loop, asyncio.Lock()
+        return self._turn[1]
 
 
 # In the order in which they were last asked for.
@@ -47,7 +79,7 @@ def allowance_of(user_id: int | None) -> Allowance:
         return Allowance()
     allowance = _allowances.pop(user_id, None) or Allowance()
     _allowances[user_id] = allowance
-    if len(_allowances) > MOST_REMEMBERED:
+    if len(_allowances) > limits.MAX_ALLOWANCES:
         # A few of the oldest, those with open pages to the end of the line: that leaves too few to look at them all.
         for oldest_id in list(islice(_allowances, 3)):
             oldest = _allowances.pop(oldest_id)

@@ -1,18 +1,24 @@
 """A room's pages: who may see and do what, what comes of bad input, and what it costs."""
 
 import uuid
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from apps.chat import services
+from apps.chat import posting, services
+from apps.chat.forms import MessageForm
 from apps.chat.history import PAGE
 from apps.chat.models import MOST_CHARACTERS, Message
 from apps.live.limits import allowance_of
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
 from tests.conftest import Cast, client_of, make_user, say
+
+T = TypeVar("T")
 
 
 def fields(body: str = "Hello") -> dict[str, str]:
@@ -268,7 +274,7 @@ def test_posting_from_a_page_of_another_site_is_refused(cast: Cast) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
 def test_who_posts_faster_than_anybody_writes_is_told_and_keeps_the_text(cast: Cast, headers: dict[str, str]) -> None:
-    allowance_of(cast.member.pk).left = -1000
+    allowance_of(cast.member.pk).posts.left = -1000
     client = client_of(cast.member)
     sent = fields("Too fast")
     response = client.post("/rooms/attic/messages/", sent, headers=headers)
@@ -276,8 +282,31 @@ def test_who_posts_faster_than_anybody_writes_is_told_and_keeps_the_text(cast: C
     assert "faster than anybody can read" in response.content.decode()
     assert ("Too fast" in response.content.decode()) == (not headers)
     assert not Message.objects.filter(body="Too fast").exists()
-    allowance_of(cast.member.pk).left = 1
+    allowance_of(cast.member.pk).posts.left = 1
     assert client.post("/rooms/attic/messages/", sent).status_code == 303
+
+
+def test_who_sends_too_much_text_is_told_and_keeps_it(cast: Cast) -> None:
+    allowance_of(cast.member.pk).text.left = -1000
+    response = client_of(cast.member).post("/rooms/attic/messages/", fields("x" * 9999 * 4))
+    assert response.status_code == 422  # what is too long anyway costs nothing
+    response = client_of(cast.member).post("/rooms/attic/messages/", fields("\N{GRINNING FACE}" * 9999))
+    assert response.status_code == 429
+    assert "\N{GRINNING FACE}" * 9999 in response.content.decode()
+    assert not Message.objects.exists()
+
+
+def test_all_that_one_posts_at_once_in_honest_use_is_taken(cast: Cast) -> None:
+    client = client_of(cast.member)
+    statuses = {client.post("/rooms/attic/messages/", fields("x" * 1900)).status_code for _ in range(200)}
+    assert statuses == {303}
+
+
+def test_notes_of_what_was_read_are_limited(cast: Cast) -> None:
+    client = client_of(cast.member)
+    assert client.post("/rooms/attic/read/", {"seq": 1}).status_code == 204
+    allowance_of(cast.member.pk).marks.left = -1000
+    assert client.post("/rooms/attic/read/", {"seq": 1}).status_code == 429
 
 
 @pytest.mark.parametrize(("members", "messages"), [(3, 3), (3, 50), (300, 3)])
@@ -371,6 +400,49 @@ def test_a_bad_edit_is_answered_with_the_reason_and_the_text(cast: Cast, message
     assert "a" * (MOST_CHARACTERS + 1) in response.content.decode()
     message.refresh_from_db()
     assert message.body == "Mine"
+
+
+@pytest.mark.parametrize("bucket", ["posts", "text"])
+def test_edits_draw_on_the_allowance_of_posts_and_keep_the_text(cast: Cast, message: Message, bucket: str) -> None:
+    client = client_of(cast.member)
+    allowance = allowance_of(cast.member.pk)
+    client.post(at(message, "edit/"), {"body": "x" * 100})
+    assert allowance.posts.left < allowance.posts.most - 0.5
+    assert allowance.text.left <= allowance.text.most - 50
+    getattr(allowance, bucket).left = -100_000
+    response = client.post(at(message, "edit/"), {"body": "Too fast"})
+    assert response.status_code == 429
+    assert "faster than anybody can read" in response.content.decode()
+    assert "Too fast" in response.content.decode()
+    message.refresh_from_db()
+    assert message.body == "x" * 100
+
+
+def test_deletions_draw_on_the_allowance_of_posts(cast: Cast, message: Message) -> None:
+    allowance_of(cast.member.pk).posts.left = -1000
+    response = client_of(cast.member).post(at(message, "delete/"))
+    assert response.status_code == 429
+    assert "faster than anybody can read" in response.content.decode()
+    message.refresh_from_db()
+    assert not message.is_deleted
+
+
+def test_who_may_post_only_by_now_is_rendered_in_turn(cast: Cast) -> None:
+    turns: list[bool] = []
+
+    async def to_html(body: str) -> str:
+        turns.append(allowance_of(cast.member.pk).turn().locked())
+        return body
+
+    async def in_thread(function: Callable[[], T]) -> T:
+        return await sync_to_async(function)()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(posting, "to_html", to_html)
+        for viewer in (cast.member, cast.outsider):
+            form = MessageForm(fields())
+            async_to_sync(posting.submit)(form, room=cast.room, viewer=viewer, may_post=False, in_thread=in_thread)
+    assert turns == [True]
 
 
 def test_an_edit_of_what_was_deleted_meanwhile_is_refused(cast: Cast, message: Message) -> None:

@@ -1,9 +1,12 @@
 """How much one person may send."""
 
+import asyncio
+
 import pytest
 
-from apps.live import limits
-from apps.live.limits import Allowance, allowance_of
+from apps.core import limits
+from apps.live import limits as live_limits
+from apps.live.limits import Allowance, Bucket, allowance_of
 
 
 @pytest.fixture
@@ -11,7 +14,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that the test sets."""
     now = [1000.0]
     monkeypatch.setattr("apps.live.limits.time.monotonic", lambda: now[0])
-    monkeypatch.setattr(limits, "_allowances", {})
+    monkeypatch.setattr(live_limits, "_allowances", {})
     return now
 
 
@@ -19,32 +22,78 @@ def test_who_writes_as_people_do_never_waits(clock: list[float]) -> None:
     allowance = Allowance()
     waits = []
     for _ in range(1000):
-        waits.append(allowance.take())
+        waits.append(allowance.take("A line of text, as people write them."))
         clock[0] += 0.1
     assert set(waits) == {0.0}
 
 
 def test_a_program_is_slowed_to_the_rate_after_its_first_burst(clock: list[float]) -> None:
     allowance = Allowance()
-    waits = [allowance.take() for _ in range(int(limits.MOST_AT_ONCE) + 100)]
-    assert set(waits[: int(limits.MOST_AT_ONCE)]) == {0.0}
-    assert waits[-1] == pytest.approx(100 / limits.RATE)
+    waits = [allowance.take() for _ in range(int(limits.MAX_POSTS_AT_ONCE) + 100)]
+    assert set(waits[: int(limits.MAX_POSTS_AT_ONCE)]) == {0.0}
+    assert waits[-1] == pytest.approx(100 / limits.POSTS_PER_SECOND)
 
 
 def test_who_pauses_may_go_on(clock: list[float]) -> None:
     allowance = Allowance()
-    for _ in range(int(limits.MOST_AT_ONCE)):
+    for _ in range(int(limits.MAX_POSTS_AT_ONCE)):
         allowance.take()
-    assert allowance.take() > 0
+    assert allowance.take()
     clock[0] += 1
     assert allowance.take() == 0
 
 
-def test_a_refused_post_costs_nothing(clock: list[float]) -> None:
+def test_text_is_counted_in_bytes_beside_the_count_of_posts(clock: list[float]) -> None:
     allowance = Allowance()
-    allowance.take()
-    allowance.give_back()
-    assert allowance.left == limits.MOST_AT_ONCE
+    long = "\N{GRINNING FACE}" * 10_000
+    assert [allowance.take(long) for _ in range(20)] == [0.0] * 20
+    assert allowance.take("x" * 10_000) == pytest.approx(10_000 / limits.TEXT_BYTES_PER_SECOND)
+
+
+def test_what_would_wait_too_long_is_refused_and_costs_nothing(clock: list[float]) -> None:
+    allowance = Allowance()
+    allowance.text.left = 0
+    assert allowance.take("x" * 40_000) is None
+    assert allowance.text.left == 0
+    assert allowance.posts.left == limits.MAX_POSTS_AT_ONCE
+
+
+def test_the_limits_are_not_lower_than_what_is_promised(clock: list[float]) -> None:
+    assert limits.POSTS_PER_SECOND >= 10
+    assert limits.MAX_POSTS_AT_ONCE >= 200
+    assert limits.TEXT_BYTES_PER_SECOND * 60 >= 400_000
+    assert limits.MAX_TEXT_BYTES_AT_ONCE >= 400_000
+    assert limits.MAX_SOCKETS_OF_A_PERSON >= 1000
+
+
+def test_a_bucket_gives_back_what_was_refused(clock: list[float]) -> None:
+    bucket = Bucket(rate=1, most=10)
+    bucket.take(4)
+    bucket.give_back(4)
+    assert bucket.left == 10
+
+
+def test_one_persons_texts_are_worked_on_one_at_a_time() -> None:
+    running: list[int] = []
+    most: list[int] = []
+
+    async def work(user_id: int) -> None:
+        async with allowance_of(user_id).turn():
+            running.append(user_id)
+            most.append(len(running))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            running.remove(user_id)
+
+    async def all_at_once(*people: int) -> int:
+        most.clear()
+        await asyncio.gather(*(work(person) for person in people))
+        return max(most)
+
+    # In two event loops: a lock that had stayed with the first would fail in the second.
+    assert asyncio.run(all_at_once(1, 1, 1)) == 1
+    assert asyncio.run(all_at_once(1, 1, 1)) == 1
+    assert asyncio.run(all_at_once(1, 2, 3)) == 3
 
 
 def test_all_pages_of_a_person_share_one_allowance(clock: list[float]) -> None:
@@ -56,10 +105,10 @@ def test_all_pages_of_a_person_share_one_allowance(clock: list[float]) -> None:
 def test_what_is_remembered_is_bounded_and_those_with_open_pages_stay(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MOST_REMEMBERED", 10)
+    monkeypatch.setattr(limits, "MAX_ALLOWANCES", 10)
     first = allowance_of(0)
     first.sockets = 1
     for user_id in range(1, 100):
         allowance_of(user_id)
-    assert len(limits._allowances) <= 11
+    assert len(live_limits._allowances) <= 11
     assert allowance_of(0) is first

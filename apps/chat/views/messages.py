@@ -14,9 +14,10 @@ from django_htmx.http import trigger_client_event
 from apps.chat import services
 from apps.chat.forms import EditForm
 from apps.chat.models import Message
-from apps.chat.rendering import to_html
+from apps.chat.posting import html_by, text_of, too_fast
 from apps.chat.views.rooms import see_other
 from apps.core.requests import HtmxRequest
+from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
 from apps.rooms.models import type_of_viewer
 
@@ -75,10 +76,13 @@ async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
     if not visit.may_edit:
         raise PermissionDenied
     form = EditForm(request.POST)
+    if not await allowance_of(visit.visit.member.pk).admits(text_of(form)):
+        form.add_error("body", too_fast())
+        return render_message(request, visit, form, status=429)
     if form.is_valid():
         try:
             body = form.cleaned_data["body"]
-            html = visit.message.html if body == visit.message.body else await to_html(body)
+            html = visit.message.html if body == visit.message.body else await html_by(visit.visit.member, body)
             await sync_to_async(services.edit_message)(message=visit.message, body=body, html=html)
         except services.MessageError as error:
             form.add_error("body", str(error))
@@ -94,13 +98,21 @@ async def delete(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
         return done(request, visit)
     if not visit.may_delete:
         raise PermissionDenied
+    if not await allowance_of(visit.visit.member.pk).admits():
+        return render_refusal(request, visit, too_fast(), status=429)
     try:
         await sync_to_async(services.delete_message)(message=visit.message, deleter=visit.visit.member)
     except services.MessageError as error:
-        form = EditForm(initial={"body": visit.message.body})
-        form.add_error(None, str(error))
-        return render_message(request, visit, form, status=422)
+        return render_refusal(request, visit, str(error), status=422)
     return done(request, visit)
+
+
+def render_refusal(request: HtmxRequest, visit: MessageVisit, reason: str, status: int) -> HttpResponse:
+    """The page, which says why the message was not deleted."""
+    form = EditForm({"body": visit.message.body})
+    form.is_valid()  # only what was checked takes an error
+    form.add_error(None, reason)
+    return render_message(request, visit, form, status)
 
 
 def done(request: HtmxRequest, visit: MessageVisit) -> HttpResponseBase:

@@ -1,6 +1,5 @@
 """A room's conversation as pages. Async: a process serves these beside thousands of sockets."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,18 +9,16 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from apps.accounts.models import User
 from apps.chat import fragments, history, reading
 from apps.chat.forms import MessageForm, ReadForm
 from apps.chat.models import Message
-from apps.chat.posting import Composer, submit
+from apps.chat.posting import Composer, submit, text_of, too_fast
 from apps.chat.views.live import render_composer_frame
 from apps.core.requests import HtmxRequest
-from apps.live.limits import LONGEST_WAIT, allowance_of
+from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
 from apps.rooms.fragments import MOST_LISTED_MEMBERS, ListedMember, listed_members
 from apps.rooms.models import Room, type_of_viewer
@@ -111,6 +108,9 @@ async def read(request: HtmxRequest, slug: str) -> HttpResponse:
     form = ReadForm(request.POST)
     if not form.is_valid():
         return HttpResponse(status=422)
+    if allowance_of(visit.member.pk).marks.take():
+        # The page's next note says this too.
+        return HttpResponse(status=429)
     await sync_to_async(reading.mark_read)(room=visit.room, user=visit.member, seq=form.cleaned_data["seq"])
     return HttpResponse(status=204)
 
@@ -123,13 +123,13 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
     visit = await sync_to_async(room_for)(request.user, slug)
     form = MessageForm(request.POST)
     status, message = 422, None
-    if await may_post_now(request.user):
+    if await allowance_of(request.user.pk).admits(text_of(form)):
         message = await submit(
             form, room=visit.room, viewer=request.user, may_post=visit.may_post, in_thread=on_this_pages_thread
         )
     else:
         status = 429
-        form.add_error("body", _("You are sending faster than anybody can read. Wait a moment, then send this again."))
+        form.add_error("body", too_fast())
     if request.htmx:
         if message:
             return HttpResponse(fragments.sent(message))
@@ -147,18 +147,6 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
 async def on_this_pages_thread(function: Callable[[], T]) -> T:
     """What the function returns, called on the thread that Django keeps for the request's database work."""
     return await sync_to_async(function)()
-
-
-async def may_post_now(user: User) -> bool:
-    """True, perhaps after a pause, unless the person has been posting much faster than anybody writes."""
-    allowance = allowance_of(user.pk)
-    wait = allowance.take()
-    if wait > LONGEST_WAIT:
-        allowance.give_back()
-        return False
-    if wait:
-        await asyncio.sleep(wait)
-    return True
 
 
 def keep_for_after_signing_in(request: HttpRequest, slug: str) -> HttpResponse:
