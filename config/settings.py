@@ -6,6 +6,7 @@ from pathlib import Path
 from django.contrib.messages import constants as message_levels
 
 from apps.core import limits
+from apps.core.networks import IPV6_PREFIX
 from config import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -100,6 +101,7 @@ DATABASES = {"default": environment.database("DATABASE_URL", DATA_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = environment.redis("REDIS_URL")
+CACHES: dict[str, dict[str, object]]
 if REDIS_URL:
     CHANNEL_LAYERS = {
         "default": {
@@ -111,7 +113,12 @@ if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES = {
+        "default": {
+            "BACKEND": "apps.core.cache.CountingCache",
+            "OPTIONS": {"MAX_ENTRIES": limits.MAX_CACHE_ENTRIES},
+        }
+    }
 
 # Static files: with hashed names, and cached for ever, where `collectstatic` has run; else straight from the
 # source, so that `runserver` works on a checkout as it is.
@@ -158,6 +165,7 @@ EMAIL_TIMEOUT = 10  # seconds; somebody waits for the page
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+ALLAUTH_RATE_LIMIT_IPV6_PREFIX = IPV6_PREFIX
 ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "apps.accounts.forms.LoginForm",

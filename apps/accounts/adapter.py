@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts import invitations, services
 from apps.accounts.models import User
+from apps.core.networks import plain
 from apps.core.views import problem
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
                 page = problem(request, 403, _("This invitation is not good any more"), str(error))
                 raise ImmediateHttpResponse(page) from None
             messages.warning(request, _("Your invitation is not good any more. %(reason)s") % {"reason": error})
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address that tries are counted by; django-allauth takes of IPv6 the network."""
+        return plain(super().get_client_ip(request))
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """The name as it will be stored. Raises ValidationError; with `shallow` it asks no database."""

@@ -65,3 +65,11 @@ MAX_UNANSWERED_CHARACTERS = 1024 * 1024
 MAX_SOCKETS_OF_A_PERSON = 1000
 # People whose allowance is kept; of more, those with no page open who were away for longest are forgotten.
 MAX_ALLOWANCES = 10_000
+
+# Live views without scripts that are open at once: of a person, and of an address where nobody is signed in.
+# Browsers open no more than six connections to a site without HTTP/2, and a live view holds one.
+MAX_LIVE_VIEWS = 2
+MAX_LIVE_VIEWS_OF_AN_ADDRESS = 20
+
+# Counts that a process keeps where there is no Redis (apps/core/cache.py).
+MAX_CACHE_ENTRIES = 200_000

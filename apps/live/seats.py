@@ -1,27 +1,23 @@
-"""
-Who reads live without scripts, counted over all processes: each such page has a seat, which the cache keeps.
-
-Browsers open no more than six connections to a site without HTTP/2, and a live view holds one for as long as it lasts.
-"""
+"""Who reads live without scripts, counted over all processes: each such page has a seat, which the cache keeps."""
 
 import logging
 
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
+from apps.core import limits
+from apps.core.networks import network_of
+
 logger = logging.getLogger(__name__)
 
-# Of one person, and of an address where nobody is signed in.
-SEATS = 2
-SEATS_OF_AN_ADDRESS = 20
 # For how many seconds a seat is kept, unless it is kept on: a process that was killed gives none back.
 KEPT = 45
 
 
 async def take_seat(user_id: int | None, address: str) -> str | None:
     """A seat for the person, or for the address of somebody who has not signed in; None where all are taken."""
-    whose = f"address.{address}" if user_id is None else f"user.{user_id}"
-    for number in range(SEATS_OF_AN_ADDRESS if user_id is None else SEATS):
+    whose = f"address.{network_of(address)}" if user_id is None else f"user.{user_id}"
+    for number in range(limits.MAX_LIVE_VIEWS_OF_AN_ADDRESS if user_id is None else limits.MAX_LIVE_VIEWS):
         seat = f"live.seat.{whose}.{number}"
         if await claim(seat):
             return seat

@@ -17,6 +17,7 @@ from apps.chat import fragments, services
 from apps.chat.models import Message
 from apps.chat.streaming import HEARTBEAT, Stream, can_patch, pieces_of, style_of
 from apps.chat.views import live
+from apps.core import limits
 from apps.live import seats
 from apps.live.seats import take_seat
 from apps.live.threads import in_thread
@@ -198,7 +199,7 @@ def test_what_is_said_before_it_listens_is_not_missed(cast: Cast, short_lived: N
 def test_a_closed_page_gives_its_seat_back(cast: Cast, short_lived: None) -> None:
     async def leave() -> tuple[str | None, str | None]:
         stream = await in_thread(stream_for, cast, cast.member)
-        pages = [await grow(stream) for _ in range(seats.SEATS_OF_AN_ADDRESS)]
+        pages = [await grow(stream) for _ in range(limits.MAX_LIVE_VIEWS_OF_AN_ADDRESS)]
         for page in pages:
             await anext(page)
         before = await take_seat(None, "127.0.0.1")
@@ -216,7 +217,7 @@ def test_a_page_keeps_its_seat_for_as_long_as_it_lasts(cast: Cast, monkeypatch: 
     monkeypatch.setattr(live, "LIFE", 1.0)
     monkeypatch.setattr(live, "PAUSE", 0.1)
     monkeypatch.setattr(seats, "KEPT", 0.4)
-    monkeypatch.setattr(seats, "SEATS_OF_AN_ADDRESS", 1)
+    monkeypatch.setattr(limits, "MAX_LIVE_VIEWS_OF_AN_ADDRESS", 1)
 
     async def others() -> list[str | None]:
         stream = await in_thread(stream_for, cast, cast.member)
@@ -245,7 +246,7 @@ def test_while_the_cache_is_away_nobody_is_turned_away() -> None:
     location = f"redis://127.0.0.1:{free_port()}/0"
     away = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": location}}
     with override_settings(CACHES=away):
-        for _ in range(seats.SEATS + 1):
+        for _ in range(limits.MAX_LIVE_VIEWS + 1):
             seat = async_to_sync(take_seat)(1, "")
             assert seat
             async_to_sync(seats.keep_seat)(seat)
