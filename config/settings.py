@@ -179,12 +179,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-# Beside django-allauth's own limits.
-ACCOUNT_RATE_LIMITS = {
-    "set_picture": "20/h/user",
-    "change_username": "10/d/user",
-    "download_data": "10/h/user",
-}
+ACCOUNT_RATE_LIMITS = limits.ACCOUNT_RATES
 # All of this hangs on whether the site can send mail.
 if SENDS_MAIL:
     ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]

@@ -33,4 +33,6 @@ urlpatterns = [
 handler400 = "apps.core.views.bad_request"
 handler403 = "apps.core.views.permission_denied"
 handler404 = "apps.core.views.page_not_found"
+# django-allauth asks for this one, and so do the site's own limits.
+handler429 = "apps.core.views.too_many_requests"
 handler500 = "apps.core.views.server_error"

@@ -1,13 +1,41 @@
 """Addresses of accounts beside django-allauth's own."""
 
+from allauth.mfa.recovery_codes import views as recovery_codes
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as webauthn
+from allauth.socialaccount import views as socialaccount
+from django.contrib.auth.decorators import login_required
 from django.urls import path
 
 from apps.accounts import views
+from apps.core.limited import limited, type_of_view
+
+
+def factors(view: type_of_view) -> type_of_view:
+    """One of django-allauth's views, counted by person, and so for who is signed in only."""
+    return login_required(limited("factors")(view))
+
 
 urlpatterns = [
     # In place of django-allauth's own, which end in an error where two choose one name at once.
     path("accounts/signup/", views.signup, name="account_signup"),
-    path("accounts/3rdparty/signup/", views.social_signup, name="socialaccount_signup"),
+    # django-allauth's own pages, which count nothing.
+    path("accounts/2fa/totp/activate/", factors(totp.activate_totp), name="mfa_activate_totp"),
+    path("accounts/2fa/totp/deactivate/", factors(totp.deactivate_totp), name="mfa_deactivate_totp"),
+    path(
+        "accounts/2fa/recovery-codes/generate/",
+        factors(recovery_codes.generate_recovery_codes),
+        name="mfa_generate_recovery_codes",
+    ),
+    path("accounts/2fa/webauthn/add/", factors(webauthn.add_webauthn), name="mfa_add_webauthn"),
+    path("accounts/2fa/webauthn/keys/<int:pk>/remove/", factors(webauthn.remove_webauthn), name="mfa_remove_webauthn"),
+    path("accounts/2fa/webauthn/keys/<int:pk>/edit/", factors(webauthn.edit_webauthn), name="mfa_edit_webauthn"),
+    path(
+        "accounts/3rdparty/",
+        factors(socialaccount.connections),
+        name="socialaccount_connections",
+    ),
+    path("accounts/3rdparty/signup/", limited("sign_ups")(views.social_signup), name="socialaccount_signup"),
     path("accounts/profile/", views.profile, name="profile"),
     path("accounts/profile/picture/", views.set_picture, name="set_picture"),
     path("accounts/profile/picture/remove/", views.remove_picture, name="remove_picture"),

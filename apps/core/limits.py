@@ -73,3 +73,38 @@ MAX_LIVE_VIEWS_OF_AN_ADDRESS = 20
 
 # Counts that a process keeps where there is no Redis (apps/core/cache.py).
 MAX_CACHE_ENTRIES = 200_000
+
+# How often one may do what changes something, in django-allauth's notation: a number of times in an hour, a minute or
+# a day, by person or by address. Each stands above a view (apps/core/limited.py).
+RATES = {
+    # Each is a row in everybody's list of rooms, and a room that is renamed keeps its old address.
+    "rooms": "60/h/user",
+    "room_details": "30/h/user",
+    "room_endings": "60/h/user",
+    # Each tells everybody in the room.
+    "joining": "30/m/user,300/h/user",
+    "members": "60/m/user,500/h/user",
+    "invitations": "60/h/user",
+    "invitations_revoked": "300/h/user",
+    # By address, since who follows one may have no account yet. A school class does so all at once.
+    "invitations_followed": "120/m/ip,1200/h/ip",
+    "profile": "60/h/user",
+    "preferences": "120/h/user",
+    # Each is decoded, and each archive reads all that somebody ever wrote.
+    "pictures": "20/h/user",
+    "downloads": "10/h/user",
+    # A former name stays reserved.
+    "usernames": "10/d/user",
+    "devices": "120/h/user",
+    # Second factors and accounts elsewhere: each change may send a mail.
+    "factors": "60/h/user",
+    # Of those who come from elsewhere; a school class that signs up in one lesson comes from one address.
+    "sign_ups": "40/m/ip,300/h/ip",
+    "closing": "20/h/user",
+    "site": "120/h/user",
+}
+# How many of its former addresses lead to a room; of more, the oldest are let go.
+MAX_FORMER_SLUGS = 20
+
+# In place of django-allauth's own.
+ACCOUNT_RATES = {"signup": RATES["sign_ups"]}

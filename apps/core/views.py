@@ -139,3 +139,18 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         _("This form is no longer valid"),
         _("Go back, reload the page and send it again. Your browser must accept cookies from this site."),
     )
+
+
+def too_many_requests(request: HttpRequest, *, wait: int = 0) -> HttpResponse:
+    """429; where `wait` is known, in seconds, with a form that holds what was sent, to be sent again then."""
+    kept = [
+        (name, value.replace("\x00", "").encode(errors="ignore").decode())
+        for name, values in request.POST.lists()
+        for value in values
+        if isinstance(value, str) and name != "csrfmiddlewaretoken"
+    ]
+    context = {"kept": kept if wait and not request.FILES else None, "minutes": -(-wait // 60)}
+    response = render(request, "429.html", context, status=429)
+    if wait:
+        response.headers["Retry-After"] = str(wait)
+    return response

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
+from apps.core import limits
 from apps.live import broadcast
 from apps.rooms import fragments
 from apps.rooms.models import Ban, FormerSlug, Membership, Room, unused_slug
@@ -52,12 +53,19 @@ def change_details(*, room: Room, name: str, topic: str, access: str) -> Room:
         if slug != room.slug:
             room.former_slugs.filter(slug=slug).delete()
             FormerSlug.objects.create(room=room, slug=room.slug)
+            forget_old_slugs(room)
             room.slug = slug
     if access != room.access:
         farewell = partial(fragments.farewell, _("This room is no longer open to you."), room)
         transaction.on_commit(lambda: broadcast.check(room.live_topic, render=farewell), robust=True)
     room.name, room.topic, room.access = name, topic, access
     return store_details(room)
+
+
+def forget_old_slugs(room: Room) -> None:
+    """Let go of the oldest of a room's former addresses: each is taken for good, for everybody."""
+    kept = room.former_slugs.order_by("-pk")[: limits.MAX_FORMER_SLUGS].values_list("pk", flat=True)
+    room.former_slugs.exclude(pk__in=list(kept)).delete()
 
 
 @transaction.atomic

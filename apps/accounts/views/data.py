@@ -15,9 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts import closing, exports
 from apps.accounts.forms import DeleteAccountForm
-from apps.accounts.guards import recently_authenticated, too_often
+from apps.accounts.guards import recently_authenticated
 from apps.accounts.models import User
 from apps.accounts.viewer import signed_in
+from apps.core.limited import limited
 
 
 @login_required
@@ -30,10 +31,9 @@ def data(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 @recently_authenticated
+@limited("downloads")
 def download(request: HttpRequest) -> HttpResponseBase:
     """All one's data as a ZIP archive, made while it is sent: there is nothing to wait for, however much it is."""
-    if refusal := too_often(request, "download_data"):
-        return refusal
     user = signed_in(request)
     name = f"parley-{user.username}-{timezone.localdate().isoformat()}.zip"
     response = StreamingHttpResponse(in_pieces(user), content_type="application/zip")
@@ -51,6 +51,7 @@ async def in_pieces(user: User) -> AsyncIterator[bytes]:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @recently_authenticated
+@limited("closing")
 def delete_account(request: HttpRequest) -> HttpResponse:
     """Delete one's account for good, with one's messages or without."""
     user = signed_in(request)

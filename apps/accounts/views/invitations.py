@@ -18,6 +18,7 @@ from apps.accounts import invitations as services
 from apps.accounts.forms import InvitationForm
 from apps.accounts.models import Invitation, User
 from apps.accounts.viewer import signed_in
+from apps.core.limited import limited
 from apps.core.views import problem
 
 MOST_LISTED = 200
@@ -26,6 +27,7 @@ MOST_LISTED = 200
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
+@limited("invitations")
 def invitations(request: HttpRequest) -> HttpResponse:
     """Invitations to the site, for its owners and moderators."""
     user = signed_in(request)
@@ -60,6 +62,7 @@ def make_and_list(
 
 @login_required
 @require_POST
+@limited("invitations_revoked")
 def revoke_invitation(request: HttpRequest, pk: int) -> HttpResponse:
     """Revoke one's own invitation, or as the site's owner anybody's."""
     user = signed_in(request)
@@ -87,6 +90,7 @@ def no_such_invitation(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 @require_POST
+@limited("invitations_followed")
 def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Join the room, as somebody with an account; else keep the invitation and go on to sign up."""
     found = services.find(token)

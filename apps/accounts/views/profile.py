@@ -10,14 +10,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts import pictures, services
 from apps.accounts.forms import PictureForm, PreferencesForm, ProfileForm, UsernameForm
-from apps.accounts.guards import recently_authenticated, too_often
+from apps.accounts.guards import recently_authenticated
 from apps.accounts.models import Picture, User
 from apps.accounts.viewer import signed_in
 from apps.core.forms import save_unless_taken
+from apps.core.limited import limited
 
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("profile")
 def profile(request: HttpRequest) -> HttpResponse:
     """What others see of one."""
     form = ProfileForm(request.POST or None, instance=fresh(request))
@@ -45,10 +47,9 @@ def fresh(request: HttpRequest) -> User:
 
 @login_required
 @require_POST
+@limited("pictures", counts_refusals=True)
 def set_picture(request: HttpRequest) -> HttpResponse:
     """Store the picture that is sent."""
-    if refusal := too_often(request, "set_picture"):
-        return refusal
     form = PictureForm(request.POST, request.FILES)
     if not form.is_valid():
         return render_profile(request, picture_form=form)
@@ -60,6 +61,7 @@ def set_picture(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@limited("profile")
 def remove_picture(request: HttpRequest) -> HttpResponse:
     """Go back to one's initials."""
     pictures.remove(user=signed_in(request))
@@ -80,25 +82,24 @@ def picture(request: HttpRequest, key: str, size: str) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @recently_authenticated
+@limited("usernames")
 def change_username(request: HttpRequest) -> HttpResponse:
     """Take another user name. The old one stays reserved, and leads to the new one."""
     form = UsernameForm(request.POST or None, instance=fresh(request))
-    if request.method == "POST":
-        if refusal := too_often(request, "change_username"):
-            return refusal
-        if form.is_valid():
-            user = save_unless_taken(
-                form,
-                lambda: services.change_username(user=fresh(request), username=form.cleaned_data["username"]),
-            )
-            if user:
-                messages.success(request, _("Your user name is %(name)s now.") % {"name": user.username})
-                return redirect("profile")
+    if request.method == "POST" and form.is_valid():
+        user = save_unless_taken(
+            form,
+            lambda: services.change_username(user=fresh(request), username=form.cleaned_data["username"]),
+        )
+        if user:
+            messages.success(request, _("Your user name is %(name)s now.") % {"name": user.username})
+            return redirect("profile")
     return render(request, "accounts/username.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("preferences")
 def preferences(request: HttpRequest) -> HttpResponse:
     """How the site looks and behaves for one."""
     # Not `request.POST or None`: who prefers nothing sends nothing.

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.devices import device_of
 from apps.accounts.viewer import signed_in
+from apps.core.limited import limited
 
 
 @login_required
@@ -30,6 +31,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@limited("devices")
 def end_session(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign one other device out. Its open pages hear of it by the deletion of its row."""
     session = get_object_or_404(UserSession, user=signed_in(request), pk=pk)
@@ -42,6 +44,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+@limited("devices")
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """Sign all other devices out."""
     others = UserSession.objects.filter(user=signed_in(request)).exclude(session_key=request.session.session_key)

@@ -18,6 +18,7 @@ from apps.accounts.forms import CloseAccountForm, SiteRoleForm
 from apps.accounts.guards import recently_authenticated, type_of_view
 from apps.accounts.models import SiteRules, User
 from apps.accounts.viewer import signed_in
+from apps.core.limited import limited
 
 PEOPLE_ON_A_PAGE = 50
 
@@ -54,6 +55,7 @@ def site(request: HttpRequest) -> HttpResponse:
 @require_POST
 @owners_only
 @recently_authenticated
+@limited("site")
 def set_role(request: HttpRequest, username: str) -> HttpResponse:
     """Give somebody a role on the site."""
     user = get_object_or_404(User, username=username.replace("\x00", ""))
@@ -78,6 +80,7 @@ def set_role(request: HttpRequest, username: str) -> HttpResponse:
 @require_POST
 @owners_only
 @recently_authenticated
+@limited("site")
 def set_rules(request: HttpRequest) -> HttpResponse:
     """Whether owners and moderators must have a second factor (`staff_need_second_factor`)."""
     needed = "staff_need_second_factor" in request.POST

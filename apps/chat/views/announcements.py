@@ -15,6 +15,7 @@ from apps.chat.forms import AnnouncementsForm
 from apps.chat.history import in_room
 from apps.chat.mentions import names
 from apps.chat.models import Message
+from apps.core.limited import limited
 from apps.rooms.access import Visit, room_for
 from apps.rooms.models import Membership
 
@@ -23,6 +24,7 @@ MOST_LINES = 50
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("preferences")
 def announcements(request: HttpRequest, slug: str) -> HttpResponse:
     """The room's level, to be chosen by its members; and the last of what it announced, newest first."""
     visit = room_for(request.user, slug)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.models import Invitation
 from apps.accounts.viewer import signed_in
 from apps.accounts.views.invitations import make_and_list
+from apps.core.limited import limited
 from apps.rooms import invitations
 from apps.rooms.access import room_for
 
@@ -19,6 +20,7 @@ from apps.rooms.access import room_for
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
+@limited("invitations")
 def room_invitations(request: HttpRequest, slug: str) -> HttpResponse:
     """The room's invitations, for those who may moderate it; they make new ones here."""
     visit = room_for(request.user, slug)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.models import User
 from apps.accounts.viewer import signed_in
+from apps.core.limited import limited
 from apps.core.views import problem
 from apps.rooms import invitations, services
 from apps.rooms.access import Visit, room_for
@@ -24,6 +25,7 @@ MOST_LISTED_INVITED = 200
 
 @login_required
 @require_POST
+@limited("joining")
 def join(request: HttpRequest, slug: str) -> HttpResponse:
     """Become a member: by an invitation, else of a room that is open."""
     user = signed_in(request)
@@ -42,6 +44,7 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@limited("joining")
 def leave(request: HttpRequest, slug: str) -> HttpResponse:
     """Stop being a member."""
     visit = room_for(request.user, slug)
@@ -56,6 +59,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("members", counts_refusals=True)
 def members(request: HttpRequest, slug: str) -> HttpResponse:
     """Who is in the room; those who may moderate it invite people here."""
     visit = room_for(request.user, slug)
@@ -98,6 +102,7 @@ def other_member(visit: Visit, username: str) -> Membership:
 
 @login_required
 @require_POST
+@limited("members")
 def change_role(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     """Make a member an owner, a moderator or just a member."""
     visit = room_for(request.user, slug)
@@ -118,6 +123,7 @@ def change_role(request: HttpRequest, slug: str, username: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@limited("members")
 def remove_member(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     """Put a member out of the room. Moderators cannot put out owners or each other."""
     visit = room_for(request.user, slug)
@@ -137,6 +143,7 @@ def remove_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
 
 @login_required
 @require_POST
+@limited("members")
 def hand_over(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     """Give one's own ownership of the room to another member."""
     visit = room_for(request.user, slug)

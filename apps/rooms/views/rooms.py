@@ -14,6 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from apps.accounts.models import User
 from apps.accounts.viewer import signed_in
 from apps.core.forms import save_unless_taken
+from apps.core.limited import limited
 from apps.core.limits import MAX_LISTED_INVITATIONS
 from apps.core.requests import HtmxRequest
 from apps.rooms import invitations, services
@@ -72,6 +73,7 @@ def rooms(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("rooms")
 def new_room(request: HttpRequest) -> HttpResponse:
     """Create a room."""
     form = RoomForm(request.POST or None, initial={"access": Room.Access.OPEN})
@@ -92,6 +94,7 @@ def manageable_room(request: HttpRequest, slug: str) -> Visit:
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited("room_details")
 def settings(request: HttpRequest, slug: str) -> HttpResponse:
     """Rename a room, change its topic and access; the ways to archive and delete it."""
     visit = manageable_room(request, slug)
@@ -112,6 +115,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@limited("room_endings")
 def archive(request: HttpRequest, slug: str) -> HttpResponse:
     """Archive a room (`archived=1`) or open it again."""
     visit = manageable_room(request, slug)
@@ -123,6 +127,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@limited("room_endings")
 def delete(request: HttpRequest, slug: str) -> HttpResponse:
     """Delete a room for good, once its name is typed."""
     visit = manageable_room(request, slug)

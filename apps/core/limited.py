@@ -1,0 +1,90 @@
+"""How often one may do what changes something: a line above a view, its numbers in apps/core/limits.py."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from allauth.core.internal import ratelimit
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.cache import cache
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from redis.exceptions import RedisError
+
+from apps.core import limits
+from apps.core.views import too_many_requests
+
+logger = logging.getLogger(__name__)
+
+type_of_view = TypeVar("type_of_view", bound=Callable[..., Any])
+
+# Before django-allauth's own counts in the cache.
+APP = "apps.core.limited"
+
+
+def limited(action: str, *, counts_refusals: bool = False) -> Callable[[type_of_view], type_of_view]:
+    """
+    Answer POSTs beyond limits.RATES[action] with a page that says when to come again, and keeps what was typed.
+
+    Reading is never limited. What the view refuses costs nothing, unless to find out is what costs. Stands below
+    login_required: most are counted by person.
+    """
+    if action not in limits.RATES:
+        raise KeyError(action)
+
+    def decorate(view: type_of_view) -> type_of_view:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method != "POST":
+                return cast(HttpResponseBase, view(request, *args, **kwargs))
+            taken = take(request, action)
+            if taken is None:
+                return too_many_requests(request, wait=seconds_to_wait(request, action))
+            response: HttpResponseBase = view(request, *args, **kwargs)
+            if response.status_code >= 400 and not counts_refusals:
+                taken.rollback()
+            return response
+
+        @wraps(view)
+        async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method != "POST":
+                return cast(HttpResponseBase, await view(request, *args, **kwargs))
+            taken = await sync_to_async(take)(request, action)
+            if taken is None:
+                wait = await sync_to_async(seconds_to_wait)(request, action)
+                return await sync_to_async(too_many_requests)(request, wait=wait)
+            response: HttpResponseBase = await view(request, *args, **kwargs)
+            if response.status_code >= 400 and not counts_refusals:
+                await sync_to_async(taken.rollback)()
+            return response
+
+        chosen = guarded_async if iscoroutinefunction(view) else guarded
+        # For the test that each view that takes a POST has decided (tests/core/test_limited.py).
+        chosen.limited_by = action  # type: ignore[union-attr]
+        return cast(type_of_view, chosen)
+
+    return decorate
+
+
+def take(request: HttpRequest, action: str) -> ratelimit.RateLimitUsage | None:
+    """Count one more; None where that would be too many. While the cache is away nobody is turned away."""
+    try:
+        return cast(
+            ratelimit.RateLimitUsage | None, ratelimit.consume(request, app=APP, action=action, config=limits.RATES)
+        )
+    except RedisError as error:
+        logger.warning("What people do is not counted: %s", error)
+        return ratelimit.RateLimitUsage(usage=[])
+
+
+def seconds_to_wait(request: HttpRequest, action: str) -> int:
+    """How long until there is room for one more."""
+    now, wait = time.time(), 1.0
+    for rate in ratelimit.parse_rates(limits.RATES[action]):
+        stamps = cache.get(ratelimit.get_cache_key(request, app=APP, action=action, rate=rate), [])
+        if len(stamps) >= rate.amount:  # the newest first
+            wait = max(wait, stamps[rate.amount - 1] + rate.duration - now)
+    return math.ceil(wait)

@@ -1,0 +1,233 @@
+"""How often one may do what changes something: each view has decided, and says what to do."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from allauth.core.internal.ratelimit import parse_rates
+from asgiref.sync import async_to_sync
+from django.core.cache import cache
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
+from django.urls import URLPattern, URLResolver, get_resolver
+from redis.exceptions import ConnectionError as NoRedis
+
+from apps.accounts.models import User
+from apps.core import limits
+from apps.core.limited import limited
+from apps.rooms import services as rooms
+from apps.rooms.models import FormerSlug, Room
+from tests.conftest import Cast, client_of, make_user
+
+pytestmark = pytest.mark.django_db
+
+POSTS = "draws on the person's allowance (apps/live/limits.py)"
+OWN = "django-allauth counts it"
+# Views that take a POST and are not `limited`, each with the reason.
+NOT_LIMITED = {
+    "post_message": POSTS,
+    "edit_message": POSTS,
+    "delete_message": POSTS,
+    "read_room": POSTS,
+    "account_login": OWN,
+    "account_signup": OWN,
+    "account_request_login_code": OWN,
+    "account_reauthenticate": OWN,
+    "account_email": OWN,
+    "account_change_password": OWN,
+    "account_set_password": OWN,
+    "account_reset_password": OWN,
+    "account_reset_password_from_key": OWN,
+    "account_confirm_login_code": OWN + ": three tries a code",
+    "account_email_verification_sent": OWN + ": tries of a code, and mails",
+    "account_confirm_email": "needs a signed key, and works once",
+    "account_logout": "ends the session that it comes with",
+    "mfa_authenticate": OWN + " as a failed sign-in",
+    "mfa_reauthenticate": OWN + " as a failed sign-in",
+    "mfa_reauthenticate_webauthn": OWN + " as a failed sign-in",
+    "mfa_login_webauthn": OWN,
+    "mfa_download_recovery_codes": "changes nothing",
+    "set_language": "sets a cookie",
+    "openid_connect_login": "keeps nothing but a state in the session",
+    "openid_connect_callback": "needs a state, which works once",
+}
+ELSEWHERE = {
+    "/admin/": "for the site's owners",
+    "/accounts/social/": "leads to where these pages are now",
+}
+
+
+def all_patterns(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
+    for one in patterns:
+        if isinstance(one, URLResolver):
+            yield from all_patterns(one.url_patterns, prefix + str(one.pattern))
+        else:
+            yield prefix + str(one.pattern), one
+
+
+def example_of(route: str) -> str:
+    """An address that the route takes."""
+    route = re.sub(r"\(\?P<\w+>[^)]*\)", "x", route.replace("^", "").replace("$", ""))
+    examples = {"int": "1", "str": "attic", "uuid": str(uuid.uuid4()), "path": "x"}
+    return re.sub(r"<(\w+):\w+>", lambda found: examples[found[1]], route)
+
+
+def test_every_view_that_takes_a_post_is_limited_or_says_why_not(cast: Cast) -> None:
+    seen: set[str] = set()
+    undecided, needless = [], set(NOT_LIMITED)
+    for route, pattern in all_patterns(get_resolver().url_patterns):
+        address = example_of(route)
+        if address in seen or address.startswith(tuple(ELSEWHERE)):
+            continue
+        seen.add(address)
+        with transaction.atomic():
+            owner = make_user("site-owner", role=User.Role.OWNER)
+            client = client_of(owner)
+            client.raise_request_exception = False
+            status = client.post(address).status_code
+            transaction.set_rollback(True)
+        if status == 405:
+            continue
+        name = pattern.name or route
+        needless.discard(name)
+        if not hasattr(pattern.callback, "limited_by") and name not in NOT_LIMITED:
+            undecided.append(name)
+    assert undecided == []
+    assert len(seen) > 60
+    # Without a provider or mail there are no such pages here.
+    assert {name for name in needless if not name.startswith(("openid", "account_"))} == set()
+
+
+@pytest.mark.parametrize(
+    ("action", "least", "seconds"), [("rooms", 30, 3600), ("invitations_followed", 60, 3600), ("signup", 60, 3600)]
+)
+def test_the_limits_are_not_lower_than_what_is_promised(action: str, least: int, seconds: int) -> None:
+    for rate in parse_rates((limits.RATES | limits.ACCOUNT_RATES)[action]):
+        assert rate.amount >= min(least, least * rate.duration / seconds)
+
+
+def new_room(client: Client, name: str) -> Any:
+    return client.post("/rooms/new/", {"name": name, "topic": "All & sundry", "access": "open"})
+
+
+@pytest.fixture
+def one_room_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a person may do only once is quick to do too often."""
+    monkeypatch.setitem(limits.RATES, "rooms", "1/h/user")
+
+
+def test_who_makes_too_many_rooms_is_told_when_to_go_on_and_what_they_sent_is_kept(
+    cast: Cast, one_room_an_hour: None
+) -> None:
+    client = client_of(cast.member)
+    assert new_room(client, "One").status_code == 302
+    answer = new_room(client, "Two <b>")
+    page = answer.content.decode()
+    assert answer.status_code == 429
+    assert "You can do it again in" in page
+    assert 'action="/rooms/new/"' in page
+    assert '<input type="hidden" name="name" value="Two &lt;b&gt;">' in page
+    assert '<input type="hidden" name="topic" value="All &amp; sundry">' in page
+    assert not Room.objects.filter(name__startswith="Two").exists()
+
+
+def test_when_to_go_on_is_said_in_minutes_and_to_programs_in_seconds(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(limits.RATES, "rooms", "2/h/user")
+    client = client_of(cast.member)
+    now = [1_000_000.0]
+    monkeypatch.setattr("allauth.core.internal.ratelimit.time.time", lambda: now[0])
+    for name in ("One", "Two"):
+        assert new_room(client, name).status_code == 302
+        now[0] += 600
+    answer = new_room(client, "Three")
+    assert answer.headers["Retry-After"] == str(3600 - 1200)
+    assert "in 40 minutes" in answer.content.decode()
+    now[0] += 3600 - 1200
+    assert new_room(client, "Three").status_code == 302
+
+
+def test_a_refused_try_costs_nothing(cast: Cast, one_room_an_hour: None) -> None:
+    client = client_of(cast.member)
+    assert new_room(client, "").status_code == 422
+    assert new_room(client, "One").status_code == 302
+
+
+def test_reading_is_not_limited(cast: Cast, one_room_an_hour: None) -> None:
+    client = client_of(cast.member)
+    new_room(client, "One")
+    assert {client.get("/rooms/new/").status_code for _ in range(5)} == {200}
+
+
+def test_each_person_is_counted_by_themself(cast: Cast, one_room_an_hour: None) -> None:
+    new_room(client_of(cast.member), "One")
+    assert new_room(client_of(cast.owner), "Two").status_code == 302
+
+
+def test_what_one_does_elsewhere_is_counted_by_itself(cast: Cast, one_room_an_hour: None) -> None:
+    client = client_of(cast.member)
+    new_room(client, "One")
+    assert client.post("/rooms/one/leave/").status_code == 302
+
+
+def test_nobody_is_turned_away_while_the_cache_is_gone(
+    cast: Cast, one_room_an_hour: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*args: object, **kwargs: object) -> None:
+        raise NoRedis
+
+    client = client_of(cast.member)
+    new_room(client, "One")
+    monkeypatch.setattr(cache, "add", gone)
+    assert new_room(client, "Two").status_code == 302
+
+
+def test_joining_and_leaving_are_counted_together(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(limits.RATES, "joining", "2/h/user")
+    cast.open()
+    client = client_of(cast.outsider)
+    statuses = [client.post(f"/rooms/attic/{verb}/").status_code for verb in ("join", "leave", "join")]
+    assert statuses == [302, 302, 429]
+
+
+def test_names_of_people_who_are_not_there_are_counted_too(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(limits.RATES, "members", "2/h/user")
+    client = client_of(cast.owner)
+    statuses = [client.post("/rooms/attic/members/", {"username": f"x{n}"}).status_code for n in range(3)]
+    assert statuses == [422, 422, 429]
+
+
+def test_an_async_view_is_limited_in_the_same_way(rf: RequestFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(limits.RATES, "rooms", "1/h/user")
+    user = make_user("ada")
+    statuses = iter([422, 204, 204])
+
+    @limited("rooms")
+    async def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(status=next(statuses))
+
+    assert asyncio.iscoroutinefunction(view)
+
+    def send(method: str = "post") -> int:
+        request = getattr(rf, method)("/")
+        request.user = user
+        return int(async_to_sync(view)(request).status_code)
+
+    assert [send(), send(), send()] == [422, 204, 429]
+    assert send("get") == 204
+
+
+def test_a_room_keeps_the_last_of_its_former_addresses(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_FORMER_SLUGS", 3)
+    for number in range(6):
+        rooms.change_details(room=cast.room, name=f"Name {number}", topic="", access=cast.room.access)
+    kept = FormerSlug.objects.order_by("pk").values_list("slug", flat=True)
+    assert list(kept) == ["name-2", "name-3", "name-4"]
+    client = client_of(cast.member)
+    assert client.get("/rooms/name-2/").status_code == 301
+    assert client.get("/rooms/attic/").status_code == 404
