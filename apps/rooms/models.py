@@ -8,6 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
 from django.urls import reverse
+from django.utils.crypto import get_random_string
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
@@ -193,23 +194,32 @@ def is_slug(text: str) -> bool:
     return re.fullmatch(r"[-\w]+", text) is not None
 
 
+# After this many rooms of one address the next ones get letters by chance.
+MOST_NUMBERED = 20
+
+
 def unused_slug(name: str, *, room: Room | None = None) -> str:
-    """An address for a room called `name` that no other room has or had."""
+    """
+    An address for a room called `name` that no other room has or had.
+
+    In one query, however many have it: this runs under a lock. Names that differ may have the same address ("General",
+    "General!").
+    """
     base = slugify(name, allow_unicode=True)[:70].strip("-_") or "room"
-    slug, number = base, 1
-    while slug in RESERVED_SLUGS or slug_is_taken(slug, room):
-        number += 1
-        slug = f"{base}-{number}"
-    return slug
+    numbered = [base, *(f"{base}-{number}" for number in range(2, MOST_NUMBERED + 1))]
+    by_chance = [f"{base}-{get_random_string(8, SLUG_LETTERS)}" for _ in range(2)]
+    taken = taken_slugs([*numbered, *by_chance], room)
+    return next(slug for slug in [*numbered, *by_chance] if slug not in taken)
 
 
 RESERVED_SLUGS = {"new"}
+SLUG_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
-def slug_is_taken(slug: str, room: Room | None) -> bool:
-    """Whether another room than `room` has or had this address."""
-    others = Room.objects.filter(slug=slug)
-    former = FormerSlug.objects.filter(slug=slug)
+def taken_slugs(slugs: list[str], room: Room | None) -> set[str]:
+    """Those of the addresses that another room than `room` has or had."""
+    others = Room.objects.filter(slug__in=slugs)
+    former = FormerSlug.objects.filter(slug__in=slugs)
     if room:
         others, former = others.exclude(pk=room.pk), former.exclude(room=room)
-    return others.exists() or former.exists()
+    return RESERVED_SLUGS.union(others.values_list("slug", flat=True).union(former.values_list("slug", flat=True)))
