@@ -7,14 +7,17 @@ from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from apps.accounts import invitations, services
+from apps.accounts import invitations, known_devices, services
+from apps.accounts.backends import find
 from apps.accounts.models import User
 from apps.core.networks import plain
 from apps.core.views import problem
@@ -61,6 +64,26 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def get_client_ip(self, request: HttpRequest) -> str:
         """The address that tries are counted by; django-allauth takes of IPv6 the network."""
         return plain(super().get_client_ip(request))
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count one more wrong password, until it turns out right: by account, or by a device that its owner used."""
+        user = find(credentials.get("email") or credentials.get("username") or "")
+        device = known_devices.device_of(request, user) if user else None
+        if device is None:
+            super().pre_authenticate(request, **credentials)
+            return
+        # Given back by django-allauth where the password is right.
+        self._login_failed_rl_usage = ratelimit.consume(
+            request, app="allauth.account", action="login_failed_in_known_device", key=device
+        )
+        if not self._login_failed_rl_usage:
+            raise self.validation_error("too_many_login_attempts")
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponseBase:
+        """Where somebody is led who has signed in, by whatever means; their browser is known from now on."""
+        response: HttpResponseBase = super().post_login(request, user, **kwargs)
+        known_devices.remember(request, response, user)
+        return response
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """The name as it will be stored. Raises ValidationError; with `shallow` it asks no database."""

@@ -106,5 +106,12 @@ RATES = {
 # How many of its former addresses lead to a room; of more, the oldest are let go.
 MAX_FORMER_SLUGS = 20
 
-# In place of django-allauth's own.
-ACCOUNT_RATES = {"signup": RATES["sign_ups"]}
+# In place of django-allauth's own, or beside them.
+ACCOUNT_RATES = {
+    "signup": RATES["sign_ups"],
+    # Wrong passwords for an account in a browser in which its owner signed in before. Others share five in five
+    # minutes, so that nobody can be locked out of their own browser by strangers.
+    "login_failed_in_known_device": "10/5m/key",
+}
+# Of how many accounts a browser remembers that they signed in.
+MAX_KNOWN_ACCOUNTS = 5

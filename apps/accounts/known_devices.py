@@ -1,0 +1,80 @@
+"""
+Browsers in which somebody signed in before: strangers' wrong passwords do not lock their owner out of them.
+
+A cookie holds, for each of a few accounts, a random name of the browser, when it was given, and a seal over both, the
+account and its password. Only somebody who tries that account learns whether it is good for it: it names nobody, and
+is worth nothing once the password has changed or the account is gone. (OWASP calls this device cookies.)
+"""
+
+import re
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.crypto import constant_time_compare, get_random_string, salted_hmac
+
+from apps.accounts.models import User
+from apps.accounts.sign_ins import digest
+from apps.core import limits
+
+COOKIE = "devices"
+# Where signing in and saying again who one is happen.
+PATH = "/accounts/"
+SECONDS = 365 * 24 * 3600
+SALT = "apps.accounts.known_devices"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the cookie holds for one account."""
+
+    device: str
+    given_at: int
+    seal: str
+
+    def __str__(self) -> str:
+        return f"{self.device}.{self.given_at}.{self.seal}"
+
+    def is_good_for(self, user: User) -> bool:
+        """Whether it was given to this account, with the password that it has now, not too long ago."""
+        is_fresh = 0 <= time.time() - self.given_at < SECONDS
+        return is_fresh and constant_time_compare(self.seal, seal_of(self.device, self.given_at, user))
+
+
+def seal_of(device: str, given_at: int, user: User) -> str:
+    """The seal on an entry."""
+    value = f"{user.pk}.{device}.{given_at}.{user.get_session_auth_hash()}"
+    return salted_hmac(SALT, value, algorithm="sha256").hexdigest()
+
+
+def entries_in(request: HttpRequest) -> list[Entry]:
+    """What the browser sent, the newest first. It may be anything."""
+    found = re.findall(r"(\w{16})\.(\d{1,12})\.([0-9a-f]{64})", request.COOKIES.get(COOKIE, "")[:4096], re.ASCII)
+    return [Entry(device, int(given_at), seal) for device, given_at, seal in found][: limits.MAX_KNOWN_ACCOUNTS]
+
+
+def device_of(request: HttpRequest, user: User) -> str | None:
+    """A name for the browser, where it is one in which `user` signed in before, or is signed in now."""
+    if request.user.pk == user.pk and request.session.session_key:
+        return f"session.{digest(request.session.session_key)}"
+    entry = next((one for one in entries_in(request) if one.is_good_for(user)), None)
+    return f"device.{user.pk}.{entry.device}" if entry else None
+
+
+def remember(request: HttpRequest, response: HttpResponseBase, user: User) -> None:
+    """Have the browser remember that `user` has signed in. It keeps its name, so that its count of tries goes on."""
+    entries = entries_in(request)
+    own = next((one for one in entries if one.is_good_for(user)), None)
+    device, now = own.device if own else get_random_string(16), int(time.time())
+    entries = [Entry(device, now, seal_of(device, now, user)), *(one for one in entries if one != own)]
+    response.set_cookie(
+        COOKIE,
+        "~".join(map(str, entries[: limits.MAX_KNOWN_ACCOUNTS])),
+        max_age=SECONDS,
+        path=PATH,
+        secure=bool(settings.SESSION_COOKIE_SECURE),
+        httponly=True,
+        samesite="Lax",
+    )
