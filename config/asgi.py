@@ -13,7 +13,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 from apps.chat import rendering  # noqa: E402
 from apps.chat.routing import websocket_urlpatterns  # noqa: E402
-from apps.core import bodies, leaving  # noqa: E402
+from apps.core import bodies, leaving, running  # noqa: E402
 from apps.core.origins import SiteOriginValidator  # noqa: E402
 from apps.live.lines import with_lines  # noqa: E402
 
@@ -22,6 +22,7 @@ sockets = SiteOriginValidator(URLRouter(websocket_urlpatterns))
 application = with_lines(leaving.counted(ProtocolTypeRouter({"http": http, "websocket": sockets})))
 
 if "daphne.server" in sys.modules:
+    running.serve()
     leaving.leave_on_sigterm()
     bodies.bound_bodies()
     rendering.pool.start()

@@ -25,6 +25,9 @@ CSRF_TRUSTED_ORIGINS = SITE.origins
 CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
 TRUSTED_PROXY_COUNT = environment.number("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
 SECRET_KEY = environment.secret_key("SECRET_KEY", DATA_DIR, required=SITE.is_https)
+SECRET_KEY_IS_GIVEN = bool(environment.text("SECRET_KEY"))
+# The secrets that the site makes for itself; they go along in a backup.
+KEY_FILES = [DATA_DIR / "secret_key"]
 SIGNUP = environment.choice("SIGNUP", "open", ("open", "invite", "closed"))
 # Where people sign in with an account they have elsewhere, by django-allauth's names.
 SOCIALACCOUNT_PROVIDERS = environment.social_providers(
