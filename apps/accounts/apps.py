@@ -10,3 +10,4 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         checks.register(site_has_an_owner, checks.Tags.database)
+        from apps.accounts import restored  # noqa: F401

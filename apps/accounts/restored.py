@@ -1,0 +1,37 @@
+"""What of accounts must not come back with a restored database."""
+
+from datetime import timedelta
+from typing import Any
+
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.db.models import F
+from django.db.models.functions import Coalesce
+from django.dispatch import receiver
+from django.utils import timezone
+
+from apps.accounts import invitations
+from apps.accounts.models import User
+from apps.core.signals import restored
+
+
+@receiver(restored)
+def end_sessions(**kwargs: Any) -> str:
+    """
+    Sign everybody out, and leave no code or link that was sent before.
+
+    Somebody may have signed out since the backup, or thrown a device away. Codes stand in the session; a link to a new
+    password is spent once its person has signed in, and so by another moment of that.
+    """
+    count, _ = Session.objects.all().delete()
+    UserSession.objects.all().delete()
+    signed_in = Coalesce("last_login", F("date_joined"))
+    User.objects.update(last_login=signed_in + timedelta(seconds=1))
+    return f"Sessions ended: {count}. Everybody signs in again, with the password that they had then." if count else ""
+
+
+@receiver(restored)
+def withdraw_invitations(**kwargs: Any) -> str:
+    """Each may have been used or revoked since the backup, and would let somebody in once more."""
+    count = invitations.usable().update(revoked_at=timezone.now())
+    return f"Invitations revoked, since they may have been used: {count}. Make new ones." if count else ""

@@ -1,0 +1,59 @@
+"""What was used up or ended since a backup does not come back with it."""
+
+from datetime import timedelta
+
+from allauth.account.forms import default_token_generator
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from apps.accounts import invitations
+from apps.accounts.models import Invitation
+from apps.core.signals import restored
+from tests.conftest import Cast, client_of
+
+
+def test_sessions_are_ended(cast: Cast) -> None:
+    client = client_of(cast.member)
+    assert client.get("/accounts/profile/").status_code == 200
+    restored.send(sender=None)
+    assert client.get("/accounts/profile/").status_code == 302
+    assert not Session.objects.exists()
+    assert not UserSession.objects.exists()
+
+
+def test_links_to_a_new_password_are_spent(cast: Cast) -> None:
+    cast.member.last_login = timezone.now() - timedelta(hours=1)
+    cast.member.save()
+    sent = {user: default_token_generator.make_token(user) for user in (cast.member, cast.outsider)}
+    assert all(default_token_generator.check_token(user, token) for user, token in sent.items())
+    restored.send(sender=None)
+    for user, token in sent.items():
+        user.refresh_from_db()
+        assert not default_token_generator.check_token(user, token)
+
+
+def test_invitations_that_may_have_been_used_let_nobody_in(cast: Cast) -> None:
+    token = invitations.make(made_by=cast.owner, room_id=None, note="", days=7, most_uses=5)
+    assert invitations.find(token)
+    restored.send(sender=None)
+    assert not invitations.find(token)
+
+
+def test_an_invitation_that_was_over_keeps_its_ending(cast: Cast) -> None:
+    invitations.make(made_by=cast.owner, room_id=None, note="", days=7, most_uses=1)
+    Invitation.objects.update(uses=1)
+    restored.send(sender=None)
+    assert Invitation.objects.get().ending == "used up"
+
+
+def test_the_operator_is_told_what_was_ended(cast: Cast) -> None:
+    client_of(cast.member)
+    invitations.make(made_by=cast.owner, room_id=None, note="", days=7, most_uses=5)
+    told = [str(answer) for _receiver, answer in restored.send(sender=None)]
+    assert told[0].startswith("Sessions ended: 1.")
+    assert told[1].startswith("Invitations revoked, since they may have been used: 1.")
+
+
+def test_nobody_is_told_of_nothing(cast: Cast) -> None:
+    assert [answer for _receiver, answer in restored.send(sender=None)] == ["", ""]
