@@ -68,10 +68,10 @@ def machine_time_zone() -> str:
 
 
 def writable_folder(name: str, default: Path) -> Path:
-    """A folder that exists when this returns."""
+    """A folder that exists when this returns; for its owner alone, where it is made here."""
     folder = Path(text(name, str(default))).absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         refuse(name, f"is {str(folder)!r}, which cannot be made: {error.strerror}.")
     return folder

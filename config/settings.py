@@ -222,6 +222,13 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE.is_https
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SITE.is_https else 0
 SECURE_REFERRER_POLICY = "same-origin"
+# What Django's `check --deploy` would have, and this site has not:
+SILENCED_SYSTEM_CHECKS = [
+    "security.W002",  # X-Frame-Options: frame-ancestors of our policy says it (apps/core/middleware.py)
+    "security.W005",  # HSTS for subdomains: they are other people's sites
+    "security.W008",  # from http to https leads whatever ends TLS; a redirect here would break health checks
+    "security.W021",  # the preload list of browsers is for the whole domain, and for its owner to decide
+]
 if TRUSTED_PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # In a cookie, not the session: rendering them in an async view then needs no database.

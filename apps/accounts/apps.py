@@ -1,7 +1,4 @@
 from django.apps import AppConfig
-from django.core import checks
-
-from apps.accounts.checks import site_has_an_owner
 
 
 class AccountsConfig(AppConfig):
@@ -9,5 +6,4 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        checks.register(site_has_an_owner, checks.Tags.database)
-        from apps.accounts import restored  # noqa: F401
+        from apps.accounts import checks, restored  # noqa: F401

@@ -1,22 +1,39 @@
-"""What `manage.py check --database default` looks at, and `manage.py migrate` before each start."""
+"""Who owns the site, as `manage.py check` and `manage.py migrate` look at it."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Warning
+from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import DatabaseError
 
+from apps.accounts import services
+from apps.accounts.models import User
+from apps.core.checks import warning
+from apps.core.database import NO_DATABASE
 
-def site_has_an_owner(*, databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
-    """A site with accounts and without an owner has nobody who could give roles."""
-    # Imported here: checks are registered before there are models.
-    from apps.accounts import services
-    from apps.accounts.models import User
 
+@register(Tags.database)
+def site_has_an_owner(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """A site with accounts and without an owner has nobody who could give roles. Asked before each start."""
     if not databases:
         return []
     try:
         is_lived_in_and_unowned = User.objects.exists() and not services.has_owner()
-    except DatabaseError:
+    except (DatabaseError, *NO_DATABASE):
         return []  # before the first migration, or while the database is away, which others say
     return [Warning(services.NO_OWNER, id="accounts.W001")] if is_lived_in_and_unowned else []
+
+
+@register(deploy=True)
+def site_will_have_an_owner(**kwargs: Any) -> list[CheckMessage]:
+    """Whoever signs up first where nobody has an account owns the site."""
+    try:
+        if User.objects.exists():
+            return site_has_an_owner(databases=["default"])
+    except (DatabaseError, *NO_DATABASE):
+        return []  # not there yet, or away; /readyz says so
+    return warning(
+        12,
+        "Nobody owns the site: it will belong to the next person who signs up.",
+        "Sign up yourself before others can reach it, or run: python manage.py createsuperuser",
+    )

@@ -66,6 +66,11 @@ def test_without_a_key_one_is_made_and_kept_for_its_owner_alone(tmp_path: Path) 
     assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
 
 
+def test_the_folder_of_data_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    settings(tmp_path / "data")
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
 def test_https_turns_on_secure_cookies_and_hsts(tmp_path: Path) -> None:
     show = "s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.SECURE_HSTS_SECONDS > 0"
     assert settings(tmp_path, show).stdout == "False False False\n"
