@@ -6,7 +6,6 @@ from pathlib import Path
 from django.contrib.messages import constants as message_levels
 
 from apps.core import limits
-from apps.core.networks import IPV6_PREFIX
 from config import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -167,8 +166,7 @@ EMAIL_TIMEOUT = 10  # seconds; somebody waits for the page
 
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
-ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
-ALLAUTH_RATE_LIMIT_IPV6_PREFIX = IPV6_PREFIX
+ALLAUTH_RATE_LIMIT_IPV6_PREFIX = limits.IPV6_PREFIX
 ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "apps.accounts.forms.LoginForm",

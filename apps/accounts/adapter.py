@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import invitations, known_devices, services
 from apps.accounts.backends import find
 from apps.accounts.models import User
-from apps.core.networks import plain
+from apps.core.addresses import client_address
 from apps.core.views import problem
 
 logger = logging.getLogger(__name__)
@@ -62,8 +62,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             messages.warning(request, _("Your invitation is not good any more. %(reason)s") % {"reason": error})
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """The address that tries are counted by; django-allauth takes of IPv6 the network."""
-        return plain(super().get_client_ip(request))
+        """The address that devices are listed and tries counted by. allauth's own bars who has an odd one."""
+        return client_address(request)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count one more wrong password, until it turns out right: by account, or by a device that its owner used."""

@@ -71,6 +71,9 @@ MAX_ALLOWANCES = 10_000
 MAX_LIVE_VIEWS = 2
 MAX_LIVE_VIEWS_OF_AN_ADDRESS = 20
 
+# Who has one address of IPv6 mostly has all that begin with the same bits, so these count as one.
+IPV6_PREFIX = 64
+
 # Counts that a process keeps where there is no Redis (apps/core/cache.py).
 MAX_CACHE_ENTRIES = 200_000
 

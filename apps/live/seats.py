@@ -6,7 +6,7 @@ from django.core.cache import cache
 from redis.exceptions import RedisError
 
 from apps.core import limits
-from apps.core.networks import network_of
+from apps.core.addresses import network_of
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
-from allauth.account.adapter import get_adapter
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -19,6 +18,7 @@ from apps.chat import history, reading
 from apps.chat.entry import enter
 from apps.chat.posting import Composer
 from apps.chat.streaming import HEARTBEAT, Stream, can_patch, style_of
+from apps.core.addresses import client_address
 from apps.core.database import NO_DATABASE, give_back_thread
 from apps.core.middleware import FRAMED_BY_OURSELVES
 from apps.live.hub import current_hub
@@ -49,7 +49,7 @@ async def live_view(request: HttpRequest, slug: str) -> HttpResponseBase:
         return redirect("live_view", slug=visit.room.slug, permanent=True)
     if request.method == "HEAD":
         return HttpResponse()
-    seat = await take_seat(entry.sign_in.user_id, get_adapter(request).get_client_ip(request))
+    seat = await take_seat(entry.sign_in.user_id, client_address(request))
     if seat is None:
         return await sync_to_async(render)(request, "chat/stream_refused.html", {"room": visit.room}, status=429)
     patches = can_patch(request.headers.get("User-Agent", ""))
