@@ -14,12 +14,13 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from apps.chat import rendering  # noqa: E402
 from apps.chat.routing import websocket_urlpatterns  # noqa: E402
 from apps.core import bodies, leaving, running  # noqa: E402
-from apps.core.origins import SiteOriginValidator  # noqa: E402
+from apps.core.origins import SiteOriginValidator, as_the_site_is_reached  # noqa: E402
 from apps.live.lines import with_lines  # noqa: E402
 
 # Who opens a socket, the consumer finds out itself, from the session (apps/accounts/sign_ins.py).
+pages = as_the_site_is_reached(http)
 sockets = SiteOriginValidator(URLRouter(websocket_urlpatterns))
-application = with_lines(leaving.counted(ProtocolTypeRouter({"http": http, "websocket": sockets})))
+application = with_lines(leaving.counted(ProtocolTypeRouter({"http": pages, "websocket": sockets})))
 
 if "daphne.server" in sys.modules:
     running.serve()

@@ -66,6 +66,7 @@ INSTALLED_APPS = [
 # on a thread and back.
 MIDDLEWARE = [
     "apps.core.middleware.security_headers",
+    "apps.core.middleware.health",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -227,7 +228,8 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # from http to https leads whatever ends TLS; a redirect here would break health checks
     "security.W021",  # the preload list of browsers is for the whole domain, and for its owner to decide
 ]
-if TRUSTED_PROXY_COUNT:
+# A site on https counts every request as such (apps/core/origins.py).
+if TRUSTED_PROXY_COUNT and not SITE.is_https:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # In a cookie, not the session: rendering them in an async view then needs no database.
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
@@ -248,6 +250,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "filters": {"one_line": {"()": "apps.core.logs.OneLine"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
@@ -257,5 +260,7 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # A host or a frame that is refused is the sender's fault; the answer says so.
         "django.security": {"level": "ERROR"},
+        # Whoever looks for holes names any host; who has moved the site reads here which one is missing.
+        "django.security.DisallowedHost": {"filters": ["one_line"]},
     },
 }

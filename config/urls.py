@@ -26,8 +26,6 @@ urlpatterns = [
     path("keys/", core.keys, name="keys"),
     path("words/<str:language>.js", core.words, name="words"),
     path("language/", set_language, name="set_language"),
-    path("livez", core.livez, name="livez"),
-    path("readyz", core.readyz, name="readyz"),
     path("favicon.ico", core.favicon),
 ]
 handler400 = "apps.core.views.bad_request"

@@ -85,6 +85,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         known_devices.remember(request, response, user)
         return response
 
+    def is_safe_url(self, url: str) -> bool:
+        """Whether somebody may be led there, as `next` asks; what cannot be read is no address."""
+        try:
+            safe: bool = super().is_safe_url(url)
+        except ValueError:
+            return False
+        return safe
+
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """The name as it will be stored. Raises ValidationError; with `shallow` it asks no database."""
         return services.clean_username(username, only_characters=shallow)

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
+
+from apps.core.views import livez, readyz
 
 # The next middleware or the view, synchronous or not.
 type_of_get_response = Any
@@ -45,6 +47,30 @@ def with_security_headers(request: HttpRequest, response: HttpResponseBase) -> H
     response.headers.setdefault("Cache-Control", "private, no-cache")
     response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
     return response
+
+
+HEALTH = {"/livez": livez, "/readyz": readyz}
+
+
+@sync_and_async_middleware
+def health(get_response: type_of_get_response) -> type_of_get_response:
+    """
+    Answer who asks whether this process is well, before anybody looks at the Host or the session.
+
+    A health check asks by address, and the answer must not hang on a database that is away.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        view = HEALTH.get(request.path_info)
+        response: HttpResponseBase = async_to_sync(view)(request) if view else get_response(request)
+        return response
+
+    async def async_middleware(request: HttpRequest) -> HttpResponseBase:
+        view = HEALTH.get(request.path_info)
+        response: HttpResponseBase = await (view(request) if view else get_response(request))
+        return response
+
+    return async_middleware if iscoroutinefunction(get_response) else middleware
 
 
 @sync_and_async_middleware

@@ -1,8 +1,9 @@
-"""Which pages may open a socket."""
+"""Which pages may open a socket, and send a form."""
 
 from typing import Any
 from urllib.parse import ParseResult
 
+from asgiref.sync import markcoroutinefunction
 from channels.security.websocket import OriginValidator
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
@@ -24,9 +25,25 @@ class SiteOriginValidator(OriginValidator):  # type: ignore[misc]  # Channels ha
         origin = headers.get(b"origin", b"").decode("latin1")
         host = headers.get(b"host", b"").decode("latin1")
         domain, _port = split_domain_port(host)
-        if origin == f"http://{host}" and validate_host(domain, settings.ALLOWED_HOSTS):
+        if not settings.SITE.is_https and origin == f"http://{host}" and validate_host(domain, settings.ALLOWED_HOSTS):
             return self.application(scope, receive, send)
         return super().__call__(scope, receive, send)
 
     def valid_origin(self, parsed_origin: ParseResult | None) -> bool:
         return parsed_origin is not None and bool(self.validate_origin(parsed_origin))
+
+
+def as_the_site_is_reached(application: Any) -> Any:
+    """
+    The ASGI application of pages, to which every request of a site on https came by https.
+
+    Without a proxy that says so Django takes each for plain http, and a form of http://HOST, which anybody on the way
+    can have written, for one of ours.
+    """
+
+    def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> Any:
+        if settings.SITE.is_https:
+            scope = scope | {"scheme": "https"}
+        return application(scope, receive, send)
+
+    return markcoroutinefunction(wrapped)

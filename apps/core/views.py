@@ -24,6 +24,8 @@ from apps.core import leaving
 from apps.core.database import NO_DATABASE, forget_connections, is_taken
 from apps.core.requests import HtmxRequest
 
+NOT_ANSWERING = "the database does not answer"
+
 
 @require_safe
 @never_cache
@@ -46,7 +48,7 @@ def reason_not_ready() -> str:
         executor = MigrationExecutor(connection)
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except (DatabaseError, *NO_DATABASE):
-        return "the database does not answer"
+        return NOT_ANSWERING
     return f"{len(pending)} migrations are not applied" if pending else ""
 
 

@@ -181,6 +181,36 @@ def test_next_never_leads_away(target: str) -> None:
         assert "javascript" not in answer.headers["Location"]
 
 
+# Addresses that cannot be read, or only by some.
+MALFORMED = ["http://[", "//[", "http://[::1", "https://[x]/", "http://a]b/", "//\u2100evil/", "http://a:99999999/"]
+MALFORMED += ["http://[v1.x]/", "/\n/evil", "%", "http:///x", "\x00", "/" + "a" * 5000]
+TAKES_NEXT = [
+    "reauthenticate/",
+    "login/",
+    "signup/",
+    "login/code/",
+    "password/change/",
+    "2fa/reauthenticate/",
+    "logout/",
+]
+
+
+@pytest.mark.parametrize("target", MALFORMED)
+def test_a_next_that_is_no_address_is_none_in_any_form(target: str) -> None:
+    client, _ = sign_up("ada")
+    form = {"next": target, "login": "ada", "username": "bob", "password": PASSWORD, "password1": PASSWORD}
+    for path in [f"/accounts/{name}" for name in TAKES_NEXT] + ["/language/"]:
+        for browser in (client, Client()):
+            for answer in (
+                browser.get(path, {"next": target}),
+                browser.post(path, form),
+                browser.post(path, form, headers={"referer": target}, query_params={"next": target}),
+            ):
+                assert answer.status_code < 500
+                assert "evil" not in answer.headers.get("Location", "").partition("?")[0]
+        client.force_login(User.objects.get(username="ada"))
+
+
 POSTS = [
     "/accounts/login/",
     "/accounts/signup/",
