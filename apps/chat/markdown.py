@@ -5,18 +5,22 @@ It works on a stranger's text, so it only ever runs in the children of rendering
 rest of the site.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexer import Lexer
-from pygments.lexers import get_lexer_by_name
+from pygments.lexers import get_all_lexers, get_lexer_by_name
+from pygments.lexers.shell import BashLexer
 from pygments.token import STANDARD_TYPES
 
+from apps.chat.links import links
 from apps.core import limits
 from apps.core.bounded import Exceeded
 
@@ -24,24 +28,40 @@ TAGS = {"p", "br", "em", "strong", "s", "a", "ul", "ol", "li", "blockquote", "co
 # No id, no style, no data-* and no hx-* attribute: htmx would act on them.
 ATTRIBUTES: dict[str, set[str]] = {"*": set(), "a": {"href"}, "ol": {"start"}}
 SCHEMES = {"http", "https", "mailto"}
+LONG_SPACES = re.compile(rf"\s{{{limits.MAX_HIGHLIGHTED_SPACES + 1}}}")
 CLASSES = {"pre": {"code"}, "span": {name for name in STANDARD_TYPES.values() if name}}
 
 # A short list: each of these lexers may yet be slow on some text, and is then ended. Other blocks stay plain.
 LANGUAGES = ["python", "javascript", "json", "html", "css", "sql", "bash", "diff"]
 
 
+def mend_bash() -> None:
+    """Take out what takes for ever where a quote with \\77\\77 has no end; Make's and Docker's lexers use it too."""
+    slow, quick = r"(?s)\$'(\\\\|\\[0-7]+|\\.|[^'\\])*'", r"(?s)\$'(?:\\.|[^'\\])*'"
+    rules = BashLexer.tokens["data"]
+    BashLexer.tokens["data"] = [(quick, *rule[1:]) if rule[0] == slow else rule for rule in rules]
+
+
+def names_of(aliases: Iterable[str], file_names: Iterable[str]) -> set[str]:
+    """What people call a language: its names, and the ends of its files' names."""
+    return {*aliases, *(name.removeprefix("*.") for name in file_names if name.startswith("*."))}
+
+
 def lexers() -> dict[str, Lexer]:
     """The lexers of LANGUAGES by each of their names, with their patterns compiled."""
+    mend_bash()
     found: dict[str, Lexer] = {}
     for language in LANGUAGES:
         lexer = get_lexer_by_name(language)
         list(lexer.get_tokens(""))
-        found |= dict.fromkeys(lexer.aliases, lexer)
+        found = dict.fromkeys(names_of(lexer.aliases, lexer.filenames), lexer) | found
     return found
 
 
 # Made when the fork server imports this, so that no child has to.
 LEXERS = lexers()
+# Of all languages there are, to tell a name behind ``` from text.
+NAMES = {name.lower() for _, aliases, files, _ in get_all_lexers(plugins=False) for name in names_of(aliases, files)}
 
 
 def plain_block(code: str, language: str, attributes: str) -> str:
@@ -58,10 +78,12 @@ def highlighted_block(code: str, language: str, attributes: str) -> str:
 
 
 def lexer_for(code: str, language: str) -> Lexer | None:
-    """What marks the tokens of a block; None for unknown languages, and for blocks or lines that are too long."""
+    """What marks the tokens of a block; None for unknown languages, and for blocks that might take too long."""
     if len(code) > limits.MAX_HIGHLIGHTED_CHARACTERS:
         return None
     if max(map(len, code.splitlines()), default=0) > limits.MAX_HIGHLIGHTED_LINE_CHARACTERS:
+        return None
+    if LONG_SPACES.search(code):
         return None
     words = language.split()
     return LEXERS.get(words[0].lower()) if words else None
@@ -73,12 +95,22 @@ def parser(block: Callable[[str, str, str], str] = plain_block) -> MarkdownIt:
     markdown = MarkdownIt(
         "commonmark", {"html": False, "linkify": True, "breaks": True, "typographer": False, "highlight": block}
     )
+    markdown.core.ruler.at("linkify", links)
+    markdown.core.ruler.after("block", "fences", fences)
     markdown.enable(["linkify", "strikethrough"])
     # A heading in a message would stand between the page's own; a "---" is a line of dashes in a chat.
     markdown.disable(["heading", "lheading", "hr", "image", "html_block", "html_inline", "reference"])
     # "manage.py" is a file and not a site in Paraguay: only what has a scheme is a link, and mail addresses.
     markdown.linkify.set({"fuzzy_link": False})  # type: ignore[union-attr]
     return markdown
+
+
+def fences(state: StateCore) -> None:
+    """What stands behind ``` and names no language is the first line of the code: it would be shown nowhere."""
+    for token in state.tokens:
+        if token.type == "fence" and token.info.strip() and token.info.strip().lower() not in NAMES:
+            token.content = f"{token.info.strip()}\n{token.content}"
+            token.info = ""
 
 
 @cache
@@ -99,11 +131,13 @@ def renderings(source: str) -> Iterator[str]:
     """
     A message's Markdown as sanitised HTML: with its code plain, then again with its code highlighted.
 
-    Raises Exceeded for HTML that is too large for its source; of highlighted code that is too large, nothing is
-    yielded.
+    Raises Exceeded for HTML that is too large for its source, and for what is nested so deeply that the parser leaves
+    out the rest; of highlighted code that is too large, nothing is yielded.
     """
     most = limits.max_html_bytes(len(source.encode()))
     tokens = parser().parse(source)
+    if any(map(is_too_deep, tokens)):
+        raise Exceeded("it is nested too deeply")
     html = rendered(tokens, plain_block)
     if len(html.encode()) > most:
         raise Exceeded("its HTML is too large")
@@ -112,6 +146,12 @@ def renderings(source: str) -> Iterator[str]:
         html = rendered(tokens, highlighted_block)
         if len(html.encode()) <= most:
             yield html
+
+
+def is_too_deep(token: Token) -> bool:
+    """Whether it opens a quote or a list that the parser leaves empty, whatever was typed there."""
+    most: int = parser().options["maxNesting"]
+    return token.nesting == 1 and token.type != "paragraph_open" and token.level >= most - 1
 
 
 def rendered(tokens: Sequence[Token], block: Callable[[str, str, str], str]) -> str:

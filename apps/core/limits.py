@@ -15,9 +15,13 @@ TEXT = Limits(
     output_bytes=512 * 1024,
     queue_seconds=2.0,
 )
-# Code beyond this is shown without colours.
-MAX_HIGHLIGHTED_CHARACTERS = 4000
-MAX_HIGHLIGHTED_LINE_CHARACTERS = 400
+# Links in one message, by mark or by address; what comes after them is text. Each takes time and grows eightfold.
+MAX_LINKS = 100
+# Code beyond this is shown without colours. Lexers go back and try again: twice the text, or a run of spaces twice as
+# long, is up to eight times the work. `python -m tests.fuzz.languages` says what each takes.
+MAX_HIGHLIGHTED_CHARACTERS = 2000
+MAX_HIGHLIGHTED_LINE_CHARACTERS = 200
+MAX_HIGHLIGHTED_SPACES = 80
 
 
 def max_html_bytes(source_bytes: int) -> int:

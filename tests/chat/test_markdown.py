@@ -21,7 +21,14 @@ from apps.chat.rendering import to_html_now as to_html
         ("---", "<p>---</p>"),
         ("manage.py", "<p>manage.py</p>"),
         ("```\n<b>\n```", '<pre class="code"><code>&lt;b&gt;\n</code></pre>'),
-        ("```no-such-language\na\n```", '<pre class="code"><code>a\n</code></pre>'),
+        ("```scala\na\n```", '<pre class="code"><code>a\n</code></pre>'),
+        ("```text behind the marks\na\n```", '<pre class="code"><code>text behind the marks\na\n</code></pre>'),
+        ("```no-such-language\na\n```", '<pre class="code"><code>no-such-language\na\n</code></pre>'),
+        ("[a](/b)", "<p>a (/b)</p>"),
+        ("[a](//b)", "<p>a (//b)</p>"),
+        ("[a](tel:1)", "<p>a (tel:1)</p>"),
+        ("<tel:1>", "<p>tel:1</p>"),
+        ("http\\://a.co", "<p>http://a.co</p>"),
     ],
 )
 def test_what_is_written_is_rendered(source: str, html: str) -> None:
@@ -37,7 +44,7 @@ def test_links_lead_away_safely() -> None:
     assert to_html("https://example.org/a?b=1&c=2") == (
         f'<p><a href="https://example.org/a?b=1&amp;c=2" {rel}>https://example.org/a?b=1&amp;c=2</a></p>'
     )
-    assert to_html("[a](https://example.org 'title')") == f'<p><a href="https://example.org" {rel}>a</a></p>'
+    assert to_html("[a](https://example.org 'title')") == f'<p><a href="https://example.org" {rel}>a</a> “title”</p>'
 
 
 HOSTILE = [

@@ -44,9 +44,36 @@ def test_code_that_would_grow_too_much_with_its_colours_is_shown_without_them() 
     assert "<span" not in to_html_now(HOSTILE["code that grows with its colours"])
 
 
-def test_what_cannot_be_rendered_is_shown_as_it_was_typed() -> None:
-    source = "a@b.co " * 1400
+def test_a_quote_of_bash_without_an_end_is_coloured_in_time() -> None:
+    assert "<span" in to_html_now("```bash\necho $'" + "\\77" * 60 + "\n```")
+
+
+def test_code_with_a_long_run_of_spaces_is_shown_without_colours() -> None:
+    assert "<span" in to_html_now("```python\na =" + " " * limits.MAX_HIGHLIGHTED_SPACES + "1\n```")
+    assert "<span" not in to_html_now("```python\na =" + " " * (limits.MAX_HIGHLIGHTED_SPACES + 1) + "1\n```")
+
+
+@pytest.mark.parametrize("name", ["quotes in quotes", "lists in lists"])
+def test_what_cannot_be_rendered_is_shown_as_it_was_typed(name: str) -> None:
+    source = HOSTILE[name] + "the end"
     assert to_html_now(source) == as_typed(source)
+
+
+def test_quotes_as_deep_as_the_parser_goes_are_quotes_and_deeper_ones_are_shown_as_typed() -> None:
+    assert to_html_now("> " * 19 + "end").count("<blockquote>") == 19
+    assert to_html_now("> " * 20 + "end") == as_typed("> " * 20 + "end")
+
+
+@pytest.mark.parametrize(
+    "link", ["a@b.co ", "a@b.co\n", "a@b.co\n\n", "http://a.co ", "[a](http://b.co) ", "<http://a.co> "]
+)
+def test_the_first_hundred_links_of_a_message_are_links_and_the_others_text(link: str) -> None:
+    source = "First **this**. " + link * ((MOST_CHARACTERS - 16) // len(link))
+    html = to_html_now(source)
+    assert html.startswith("<p>First <strong>this</strong>. <a href=")
+    assert html.count("<a href=") == limits.MAX_LINKS
+    assert "<a " not in html[html.rindex("</a>") :]
+    assert html.count(link.strip("[] \n<>").split("(")[-1].strip(")")) >= source.count(link)
 
 
 def test_what_is_shown_as_typed_is_text_and_keeps_its_lines() -> None:
