@@ -42,6 +42,15 @@ checks:
 	$(PYTHON) -m pytest e2e $(BY_THEMSELVES:%=--ignore=%) $(LOOK_AT_THE_CLOCK:%=--ignore=%) $(SEVERAL) 4
 	$(PYTHON) -m pytest $(LOOK_AT_THE_CLOCK) $(SEVERAL) 2
 
+# Hostile texts, names and pictures by chance; fails where anything takes longer, grows larger or is answered worse than
+# the limits say. A short form of it is part of the tests.
+.PHONY: fuzz
+MINUTES ?= 5
+fuzz:
+	$(call install,test)
+	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed, for $(MINUTES) minutes"; \
+	FUZZ_SEED=$$seed FUZZ_SECONDS=$$(( $(MINUTES) * 60 )) $(PYTHON) -m pytest tests/fuzz -s
+
 types:
 	$(VENV)/bin/mypy .
 
@@ -52,7 +61,7 @@ sqlite:
 	$(PYTHON) -m pytest tests $(NEED_SERVERS:%=--ignore=%)
 
 postgres:
-	$(PYTHON) -m tests.on_postgres tests --ignore=tests/core $(NEED_SERVERS:%=--ignore=%)
+	$(PYTHON) -m tests.on_postgres tests --ignore=tests/core --ignore=tests/fuzz $(NEED_SERVERS:%=--ignore=%)
 
 # What a screen reader says, by a real Orca. By itself, since it needs a screen and some minutes.
 test-speech:

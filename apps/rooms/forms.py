@@ -28,6 +28,8 @@ class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
+        # One letter may stand for a sentence of eighteen.
+        Room._meta.get_field("name_key").run_validators(name_key(name))
         if Room.objects.filter(name_key=name_key(name)).exclude(pk=self.instance.pk).exists():
             # Says no more than that the name is taken, whoever may see that room.
             raise forms.ValidationError(_("Another room has this name. Choose a different one."), code="taken")

@@ -1,0 +1,31 @@
+"""What being on the list of languages means: no block that is highlighted takes a lexer longer than it may."""
+
+import pytest
+
+from apps.chat.markdown import LANGUAGES, LEXERS
+from apps.core import limits
+from tests.fuzz.running import for_share, said, seconds_of, shrunk
+from tests.fuzz.texts import atoms_of, code
+
+# Half of what a message may take in all, so that there is time for the rest of it.
+MAX_SECONDS = limits.TEXT.processor_seconds / 2
+
+
+def takes_too_long(language: str, text: str) -> bool:
+    """Whether it does each time: a machine that is shared slows down what it does beside others."""
+    return all(seconds_of("measured_lexer", language, text) > MAX_SECONDS for _ in range(3))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_block_takes_a_lexer_longer_than_it_may(language: str) -> None:
+    atom = atoms_of(*{LEXERS[name] for name in {language, *INSIDE.get(language, [])}})
+    for random in for_share(0.5 / len(LANGUAGES), language):
+        text = code(random, atom)
+        if takes_too_long(language, text):
+            text = shrunk(text, lambda shorter: takes_too_long(language, shorter))
+            seconds = seconds_of("measured_lexer", language, text)
+            pytest.fail(said(text, f"{language} takes {seconds * 1000:.0f} ms"))
+
+
+# What a language may hold of others.
+INSIDE = {"html": ["javascript", "css"]}

@@ -1,0 +1,90 @@
+"""Messages of every shape through the one way to HTML: in time, in proportion, safe, and with all that was typed."""
+
+import re
+import time
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import pytest
+
+from apps.chat.models import MOST_CHARACTERS
+from apps.chat.rendering import to_html_now
+from apps.core import limits
+from tests.fuzz.running import for_share, said, shrunk
+from tests.fuzz.texts import LINKS, MARKDOWN, block, one_of
+
+# By hand and not from the code, which might be wrong.
+ATTRIBUTES = {"a": {"href", "rel"}, "ol": {"start"}, "pre": {"class"}, "span": {"class"}}
+TAGS = {"p", "br", "em", "strong", "s", "ul", "li", "blockquote", "code", *ATTRIBUTES}
+SAFE_ADDRESS = re.compile(r"https?://|mailto:", re.IGNORECASE)
+# A letter that means nothing to Markdown, to count by.
+LETTER = "語"
+
+
+class Checked(HTMLParser):
+    """What is wrong with some HTML, its text, and its links' addresses."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.wrong: list[str] = []
+        self.open: list[str] = []
+        self.shown = ""
+        self.feed(html)
+        self.close()
+        self.wrong += [f"<{tag}> is not closed" for tag in self.open]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in TAGS:
+            self.wrong.append(f"<{tag}>")
+        if tag != "br":
+            self.open.append(tag)
+        for name, value in attrs:
+            if name not in ATTRIBUTES.get(tag, set()):
+                self.wrong.append(f"{name} of <{tag}>")
+            if name == "href" and not SAFE_ADDRESS.match((value or "").strip()):
+                self.wrong.append(f"a link to {value}")
+            if name == "href":
+                self.shown += unquote(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"</{tag}> closes nothing")
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
+
+    def handle_comment(self, data: str) -> None:
+        self.wrong.append("a comment")
+
+    def handle_decl(self, decl: str) -> None:
+        self.wrong.append("a declaration")
+
+    def handle_pi(self, data: str) -> None:
+        self.wrong.append("an instruction")
+
+
+def wrong_with(source: str) -> list[str]:
+    """What is wrong with the HTML of a message."""
+    began = time.monotonic()
+    html = to_html_now(source)
+    seconds = time.monotonic() - began
+    checked = Checked(html)
+    wrong = checked.wrong
+    if seconds > limits.TEXT.wall_seconds + 1:
+        wrong.append(f"it took {seconds:.1f} s")
+    if len(html.encode()) > limits.max_html_bytes(len(source.encode())):
+        wrong.append(f"it grew from {len(source.encode())} bytes to {len(html.encode())}")
+    if checked.shown.count(LETTER) < source.count(LETTER):
+        wrong.append("not all that was typed is shown")
+    return wrong
+
+
+@pytest.mark.parametrize("subject", ["markdown", "links"])
+def test_whatever_is_typed_is_answered_in_time_in_proportion_safely_and_whole(subject: str) -> None:
+    atom = one_of(MARKDOWN) if subject == "markdown" else one_of(LINKS, LINKS, MARKDOWN)
+    for random in for_share(0.15, subject):
+        most = random.choice([20, 200, 2000, MOST_CHARACTERS])
+        source = block(random, atom, most, random.choice([40, most]))
+        if wrong := wrong_with(source):
+            source = shrunk(source, lambda shorter: bool(wrong_with(shorter)))
+            pytest.fail(said(source, f"{'; '.join(wrong_with(source) or wrong)}\n{to_html_now(source)[:400]}"))
