@@ -88,7 +88,7 @@ function follow(head) {
     connection = null;
     if (Date.now() - openedAt > STEADY) attempt = 0;
     openedAt = Infinity;
-    live.dispatchEvent(new Event("connection-lost"));
+    live.dispatchEvent(new CustomEvent("connection-lost", { detail: { code } }));
     if (FINAL[code]) {
       isOver = true;
       tell(FINAL[code]);

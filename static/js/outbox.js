@@ -1,6 +1,7 @@
 // What was written and is not yet known to be stored. Each message is shown at once, kept over a reload, and sent
 // again under the same id until the server answers: one at a time, so that their order stays. It goes over the
-// socket when that is open and by the form's own address when it is not.
+// socket when that is open and by the form's own address when it is not. What the server gets again and again and
+// never answers, perhaps because it dies of it, goes back to the composer.
 
 const composer = document.getElementById("composer");
 const live = document.querySelector("[hx-ws\\:connect]");
@@ -8,6 +9,10 @@ const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: te
 
 const PATIENCE = 8000; // milliseconds until an unanswered message is sent again by form
 const PAUSE = 5000; // milliseconds between tries while neither way works
+const LONGEST = 30000; // milliseconds that the form's address may take
+const MOST_UNANSWERED = 5; // times that the server got a message and said nothing to it, over reloads too
+const NO_GOODBYE = 1006; // the code of a connection that just ended
+const UNAVAILABLE = 503; // neither stored nor refused, but answered: the database is away, or the server is leaving
 
 if (composer && live) keep(composer, live);
 
@@ -21,10 +26,14 @@ function keep(composer, live) {
   composer.elements.client_id.value = newId();
   let socket = null;
   let underWay = null;
+  let sentAt = 0;
   let timer = null;
+  // Given back, and kept in the storage until something is sent from the composer.
+  const returned = [];
 
   box.addEventListener("blur", () => box.setAttribute("aria-describedby", "composer-errors composer-hint"));
 
+  entries.filter(isHopeless).forEach(giveBack);
   entries.forEach(show);
   if (entries.length) timer = setTimeout(flush, PATIENCE);
 
@@ -41,6 +50,7 @@ function keep(composer, live) {
 
   function accept({ body, client_id }) {
     const entry = { body, client_id, at: Date.now() };
+    returned.splice(0).forEach(forget);
     entries.push(entry);
     store(entry);
     show(entry);
@@ -57,8 +67,11 @@ function keep(composer, live) {
     flush();
   });
 
-  live.addEventListener("connection-lost", () => {
+  live.addEventListener("connection-lost", ({ detail }) => {
     socket = null;
+    // A network that is lost is noticed later, or the browser knows of it.
+    const isSudden = detail?.code === NO_GOODBYE && navigator.onLine && Date.now() - sentAt < PATIENCE;
+    if (underWay && isSudden) countUnanswered(underWay);
     underWay = null;
     flush();
   });
@@ -74,11 +87,7 @@ function keep(composer, live) {
     htmx_process_refused: (fragment) => {
       const entry = settle(fragment.getAttribute("client"));
       if (!entry) return;
-      document.getElementById(`pending-${entry.client_id}`)?.remove();
-      box.value = box.value.trim() ? `${entry.body}\n\n${box.value}` : entry.body;
-      box.setAttribute("aria-invalid", "true");
-      // The reason is spoken as an alert. Described by it as well, the box that has the focus would say it again.
-      box.setAttribute("aria-describedby", "composer-hint");
+      putIntoComposer(entry);
     },
     htmx_process_delayed: (fragment) => {
       if (underWay?.client_id === fragment.getAttribute("client")) tryLater(underWay);
@@ -96,29 +105,91 @@ function keep(composer, live) {
     clearTimeout(timer);
     if (underWay || !entries.length) return;
     underWay = entries[0];
+    sentAt = 0;
     if (socket?.readyState === WebSocket.OPEN) {
       const { body, client_id } = underWay;
       socket.send(JSON.stringify({ body, client_id, headers: { "HX-Request": "true" } }));
-      timer = setTimeout(() => sendByForm(underWay), PATIENCE);
+      sentAt = Date.now();
+      timer = setTimeout(sendAgain, PATIENCE, underWay);
     } else {
       sendByForm(underWay);
     }
   }
 
+  async function sendAgain(entry) {
+    if (await isThere()) countUnanswered(entry);
+    if (underWay === entry) sendByForm(entry);
+  }
+
   async function sendByForm(entry) {
+    sentAt = 0;
+    let status = 0;
+    // Where it was there just now, what gets no answer is not for want of a network.
+    const wasThere = "unanswered" in entry && (await isThere());
+    if (underWay !== entry) return;
     try {
       const fields = { ...entry, csrfmiddlewaretoken: composer.elements.csrfmiddlewaretoken.value };
       const response = await fetch(composer.action, {
         method: "POST",
         body: new URLSearchParams(fields),
         headers: { "HX-Request": "true" },
+        signal: AbortSignal.timeout(LONGEST),
       });
+      status = response.status;
       const text = await response.text();
       if (!text.startsWith("<hx-")) throw new Error(`The message was answered with ${response.status}`);
       await htmx.swap({ sourceElement: live, target: live, swap: "none", text });
     } catch {
+      if (underWay !== entry) return;
+      // From 502 on it is a proxy that answers.
+      const isFromSite = status > 0 && status < 502;
+      if (isFromSite || (wasThere && status !== UNAVAILABLE)) countUnanswered(entry);
+      else entry.unanswered ??= 0;
       tryLater(entry);
     }
+  }
+
+  async function isThere() {
+    try {
+      return (await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(PAUSE) })).ok;
+    } catch {
+      return false;
+    }
+  }
+
+  function countUnanswered(entry) {
+    if (!entries.includes(entry)) return;
+    entry.unanswered = (entry.unanswered ?? 0) + 1;
+    store(entry);
+    if (isHopeless(entry)) giveBack(entry);
+  }
+
+  function isHopeless(entry) {
+    return entry.unanswered >= MOST_UNANSWERED;
+  }
+
+  function giveBack(entry) {
+    entries.splice(entries.indexOf(entry), 1);
+    returned.push(entry);
+    if (underWay === entry) underWay = null;
+    // Under the same id it is stored once, should it be stored after all; with something else it is another message.
+    if (!box.value.trim()) composer.elements.client_id.value = entry.client_id;
+    putIntoComposer(entry);
+    const error = document.createElement("p");
+    error.className = "error";
+    error.textContent = gettext(
+      "The server does not answer this message, so it is no longer sent by itself. Change it, or send it again.",
+    );
+    document.getElementById("composer-errors").replaceChildren(error);
+    queueMicrotask(flush);
+  }
+
+  function putIntoComposer(entry) {
+    document.getElementById(`pending-${entry.client_id}`)?.remove();
+    box.value = box.value.trim() ? `${entry.body}\n\n${box.value}` : entry.body;
+    box.setAttribute("aria-invalid", "true");
+    // The reason is spoken as an alert. Described by it as well, the box that has the focus would say it again.
+    box.setAttribute("aria-describedby", "composer-hint");
   }
 
   // Neither the socket nor the form's address takes it now. It stays in the outbox and goes when one of them does.
