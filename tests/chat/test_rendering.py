@@ -87,3 +87,8 @@ def test_nothing_is_rendered_for_someone_who_may_not_post(cast: Cast) -> None:
     with pytest.raises(services.MessageError):
         services.post_message(room=cast.room, author=cast.outsider, body="**Hi**", client_id=uuid.uuid4())
     assert pool.jobs == jobs
+
+
+@pytest.mark.parametrize("name", ["py", "js", "ts", "sh", "zsh", "yml", "rs", "kt", "golang", "Dockerfile", "JSON"])
+def test_a_language_goes_by_the_names_that_people_type(name: str) -> None:
+    assert "<span" in to_html_now(f"```{name}\na: 1\n```")

@@ -4,11 +4,18 @@ import pytest
 
 from apps.chat.markdown import LANGUAGES, LEXERS
 from apps.core import limits
-from tests.fuzz.running import for_share, said, seconds_of, shrunk
+from tests.fuzz.running import for_share, pool, said, seconds_of, shrunk
 from tests.fuzz.texts import atoms_of, code
 
 # Half of what a message may take in all, so that there is time for the rest of it.
 MAX_SECONDS = limits.TEXT.processor_seconds / 2
+
+# What a language may hold of others.
+INSIDE = {
+    "html": ("javascript", "css"),
+    "php": ("html",),
+    **dict.fromkeys(["docker", "make", "console"], ("bash", "json")),
+}
 
 
 def takes_too_long(language: str, text: str) -> bool:
@@ -18,7 +25,7 @@ def takes_too_long(language: str, text: str) -> bool:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_block_takes_a_lexer_longer_than_it_may(language: str) -> None:
-    atom = atoms_of(*{LEXERS[name] for name in {language, *INSIDE.get(language, [])}})
+    atom = atoms_of(*{LEXERS[name] for name in {language, *INSIDE.get(language, ())}})
     for random in for_share(0.5 / len(LANGUAGES), language):
         text = code(random, atom)
         if takes_too_long(language, text):
@@ -27,5 +34,6 @@ def test_no_block_takes_a_lexer_longer_than_it_may(language: str) -> None:
             pytest.fail(said(text, f"{language} takes {seconds * 1000:.0f} ms"))
 
 
-# What a language may hold of others.
-INSIDE = {"html": ["javascript", "css"]}
+def test_a_child_has_every_lexer_from_the_start() -> None:
+    languages = (language.encode() for language in LANGUAGES)
+    assert pool.run("tests.fuzz.jobs:imported_by_highlighting", *languages) == ()
