@@ -1,0 +1,194 @@
+"""Names and texts that are markup, in a browser that would act on them: nothing does."""
+
+import pytest
+from playwright.sync_api import Dialog, Page, Request, expect
+
+from e2e.conftest import Person, type_of_join
+from tests.servers import Site
+
+# Whatever acts sets `acted`, asks for an address under /acted, or is an element with the attribute `marked`.
+HOSTILE = (
+    '"><img src=/acted onerror=acted=1 marked>'
+    "</script><script marked>acted=1</script>"
+    "<button formaction=/acted formnovalidate marked>OK</button>"
+    '<hx-partial hx-target="#messages" hx-swap=innerHTML marked></hx-partial>'
+    "<a href=javascript:acted=1 hx-get=/acted hx-trigger=load marked>x</a>"
+    "<template for=status marked>x</template>{{7*7}}"
+)
+# Short enough for any field, each of another kind.
+SHORT = [
+    "<b id=messages marked>",
+    '"><img marked src=/acted>',
+    "<b hx-get=/acted marked>",
+    "<b onclick=acted=1 marked>",
+]
+
+# Past all that checks what people type, in the database itself. HOSTILE and SHORT are put in front of it.
+PEOPLE = """
+import uuid
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
+from apps.accounts import invitations
+from apps.accounts.models import Invitation
+from apps.chat import services as chat
+from apps.rooms import services as rooms
+from apps.rooms.models import Room
+one, two, three = User.objects.order_by("username")[:3]
+one.role, one.is_staff, one.is_superuser = "owner", True, True
+one.save()
+room = rooms.create_room(owner=one, name="Attic", topic="", access="public")
+rooms.add_member(room=room, user=two)
+for number in range(4):
+    rooms.create_room(owner=two, name=(SHORT[number] + HOSTILE)[:80], topic=HOSTILE[:250], access="open")
+Room.objects.filter(pk=room.pk).update(name=HOSTILE[:80], topic=HOSTILE[:250])
+chat.post_message(room=room, author=two, body=HOSTILE, client_id=uuid.uuid4())
+message = chat.post_message(room=room, author=one, body=HOSTILE, client_id=uuid.uuid4())
+token = invitations.make(made_by=one, room_id=room.pk, note=HOSTILE[:80], days=7, most_uses=2)
+invitations.make(made_by=two, room_id=None, note=HOSTILE[:80], days=7, most_uses=2)
+for user in (one, two, three):
+    EmailAddress.objects.create(user=user, email=f'{SHORT[0]}{user.pk}@example.org', primary=True, verified=True)
+UserSession.objects.create(user=one, ip="127.0.0.1", session_key="x", user_agent=HOSTILE)
+UserSession.objects.create(user=one, ip="127.0.0.1", session_key="y", user_agent="Firefox/1 " + HOSTILE)
+SocialAccount.objects.create(user=one, provider="github", uid="1", extra_data={"login": HOSTILE, "name": HOSTILE})
+for number, user in enumerate((one, two, three)):
+    name = SHORT[number].replace("/", "|")
+    User.objects.filter(pk=user.pk).update(
+        username=name + str(number), display_name=(SHORT[number] + HOSTILE)[:60], about=HOSTILE[:500], pronouns=name
+    )
+two.refresh_from_db()
+print(room.slug, message.pk, token, two.pk)
+"""
+FORM_ERRORS = "status of 422"
+
+
+@pytest.fixture(scope="module")
+def keys(site: Site) -> list[str]:
+    keys = site.populate(users=3, rooms=1)
+    given = f"from apps.accounts.models import User\nHOSTILE, SHORT = {HOSTILE!r}, {SHORT!r}\n"
+    site.invitations = site.shell(given + PEOPLE).split()
+    return keys
+
+
+def watch(one: Person) -> list[str]:
+    """What acts in somebody's browser: dialogs, requests, and whatever the security policy stops."""
+    acted: list[str] = []
+
+    def ask(request: Request) -> None:
+        if "/acted" in request.url:
+            acted.append(f"asked for {request.url}")
+
+    def close(dialog: Dialog) -> None:
+        acted.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    one.page.on("request", ask)
+    one.page.on("dialog", close)
+    one.page.add_init_script(
+        "document.addEventListener('securitypolicyviolation', (event) =>"
+        " { window.violations = (window.violations ?? 0) + 1; });"
+    )
+    return acted
+
+
+def marks_of(page: Page) -> list[str]:
+    """What in a page is there by somebody's name or text, and what has acted."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const inside = (root) => Array.from(root.querySelectorAll("*"), (one) =>
+            [one, ...(one.content ? inside(one.content) : [])]).flat();
+          const marked = inside(document).filter((one) => one.hasAttribute("marked")).map((one) => one.outerHTML);
+          const ids = Array.from(document.querySelectorAll("[id]"), (one) => one.id);
+          const twice = ids.filter((id, place) => ids.indexOf(id) !== place).map((id) => `two of #${id}`);
+          const acted = window.acted ? ["acted"] : [];
+          return [...marked, ...twice, ...acted, ...(window.violations ? [`${window.violations} violations`] : [])];
+        }"""
+    )
+    return found
+
+
+def pages_of(site: Site) -> list[str]:
+    """Every page that shows what somebody wrote."""
+    slug, message, token, pk = site.invitations
+    room = f"/rooms/{slug}/"
+    return [
+        *(
+            "/",
+            "/rooms/",
+            "/rooms/?q=%3Cb%20marked%3E",
+            "/rooms/new/",
+            "/invitations/",
+            "/site/",
+            "/site/?q=%3Cb%20marked%3E",
+        ),
+        *(
+            room,
+            f"{room}settings/",
+            f"{room}members/",
+            f"{room}invitations/",
+            f"{room}announcements/",
+            f"{room}composer/",
+        ),
+        *(f"{room}messages/{message}/", f"{room}messages/{message}/edit/", f"/invitations/{token}/"),
+        *("/accounts/profile/", "/accounts/preferences/", "/accounts/sessions/", "/accounts/data/", "/accounts/email/"),
+        *("/accounts/2fa/", "/accounts/3rdparty/", "/accounts/logout/", "/accounts/delete/", "/accounts/username/"),
+        *("/admin/", "/admin/accounts/user/", f"/admin/accounts/user/{pk}/change/", "/people/nobody/"),
+        "/rooms/attic%22%3E%3Cb%20marked%3E/",
+    ]
+
+
+def test_on_no_page_of_the_sites_owner_anything_acts(site: Site, keys: list[str], person: type_of_join) -> None:
+    owner = person(site, "owner", expected="status of 40[34]").use_session(keys[0])
+    acted = watch(owner)
+    shown = 0
+    for path in pages_of(site):
+        page = owner.go(path)
+        assert (path, marks_of(page), acted) == (path, [], [])
+        shown += page.content().count("&lt;")
+        for link in page.locator("#messages .meta a").all()[:1]:
+            # The dialog, which scripts put into the page.
+            owner.wait_until_live()
+            link.click()
+            expect(page.get_by_role("dialog")).to_be_visible()
+            assert (path, marks_of(page), acted) == (path, [], [])
+    # They were there, as text.
+    assert shown > 100
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_nothing_that_arrives_live_acts(site: Site, keys: list[str], person: type_of_join, javascript: bool) -> None:
+    slug, *_ = site.invitations
+    reader = person(site, "reader", javascript=javascript, expected="ERR_|status of 4").use_session(keys[0])
+    acted = watch(reader)
+    if javascript:
+        reader.open_room(slug)
+    else:
+        reader.page.goto(f"{site.url}/rooms/{slug}/live/", wait_until="commit")
+        expect(reader.page.locator("#messages .message").first).to_be_visible()
+    writer = person(site, "writer").use_session(keys[1])
+    writer.open_room(slug)
+    before = reader.page.locator("#messages .message").count()
+    for number, short in enumerate(SHORT):
+        writer.write(f"{short}{HOSTILE}{number}")
+        writer.expect_nothing_pending()
+    expect(reader.page.locator("#messages .message")).to_have_count(before + len(SHORT))
+    # The room's owner renames it, and somebody comes.
+    renamer = person(site, "renamer").use_session(keys[0])
+    renamer.go(f"/rooms/{slug}/settings/")
+    name = f"{SHORT[1]}{javascript}"
+    renamer.page.locator("#id_name").fill(name)
+    renamer.page.get_by_role("button", name="Save").first.click()
+    slug = site.invitations[0] = renamer.page.url.rstrip("/").rpartition("/")[2]
+    if javascript:
+        expect(reader.page.locator("#room-name")).to_have_text(name)
+    newcomer = person(site, "newcomer").use_session(keys[2])
+    newcomer.go(f"/rooms/{slug}/")
+    if newcomer.page.get_by_role("button", name="Join").count():
+        newcomer.page.get_by_role("button", name="Join").first.click()
+    writer.write("The end")
+    expect(reader.page.locator("#messages").get_by_text("The end")).to_have_count(1)
+    assert acted == []
+    assert reader.page.locator("[marked]").count() == 0
+    if javascript:
+        assert marks_of(reader.page) == []
