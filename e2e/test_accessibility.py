@@ -349,6 +349,7 @@ STATES = {
     "data": State(1, "/accounts/data/"),
     "delete the account": State(1, "/accounts/delete/", mistype_ones_name),
     "the site": State(1, "/site/"),
+    "closing an account": State(1, "/site/people/user0002/close/"),
     "somebody": State(2, "/people/user0001/"),
     "keys": State(None, "/keys/"),
     "keys in a room": State(1, "/rooms/attic/", open_the_keys),

@@ -72,7 +72,7 @@ def delete_account(ada: User, key: str) -> None:
 
 def must_have_a_second_factor(ada: User, key: str) -> None:
     User.objects.filter(pk=ada.pk).update(role=User.Role.MODERATOR)
-    SiteRules.objects.create(staff_need_second_factor=True)
+    SiteRules.objects.create(pk=1, staff_need_second_factor=True)
     Authenticator.objects.create(user=ada, type=Authenticator.Type.RECOVERY_CODES, data={"seed": "x"})
 
 
@@ -130,7 +130,7 @@ def test_pages_of_staff_with_a_second_factor_go_on(ada: User, key: str) -> None:
 def test_asking_about_many_of_the_staff_takes_four_queries(
     count: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    SiteRules.objects.create(staff_need_second_factor=True)
+    SiteRules.objects.create(pk=1, staff_need_second_factor=True)
     keys = [session_of(client_of(make_user(f"user{number}", role="moderator"))) for number in range(count)]
     sign_ins = [sign_in_from(key)[1] for key in keys]
     with django_assert_num_queries(4):
@@ -143,7 +143,7 @@ def test_open_pages_are_looked_at_when_more_is_asked_of_their_viewer(
     looked_at: list[int] = []
     monkeypatch.setattr(broadcast, "check_user", looked_at.append)
     with django_capture_on_commit_callbacks(execute=True):
-        SiteRules.objects.create(staff_need_second_factor=True)
+        SiteRules.objects.create(pk=1, staff_need_second_factor=True)
     assert looked_at == []
     with django_capture_on_commit_callbacks(execute=True):
         services.set_role(user=ada, role=User.Role.MODERATOR)

@@ -303,7 +303,7 @@ def test_staff_who_must_have_a_second_factor_and_have_none_get_no_socket(site: S
     site.shell(
         "from apps.accounts.models import SiteRules;"
         "User.objects.filter(username__in=['user0004', 'user0005']).update(role='moderator');"
-        "SiteRules.objects.create(staff_need_second_factor=True);"
+        "SiteRules.objects.create(pk=1, staff_need_second_factor=True);"
         "from allauth.mfa.models import Authenticator;"
         "four = User.objects.get(username='user0004');"
         "Authenticator.objects.create(user=four, type='totp', data={'secret': 'x'})"
