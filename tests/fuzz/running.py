@@ -29,10 +29,11 @@ def for_share(share: float, name: str) -> Iterator[Random]:
     """A source of chance again and again, for this share of the time; always the same ones for a seed and a name."""
     until = time.monotonic() + SECONDS * share
     random = Random(f"{SEED}:{name}")
-    while True:
+    tried = 0
+    while time.monotonic() < until or not tried:
         yield random
-        if time.monotonic() > until:
-            return
+        tried += 1
+    print(f"{name}: {tried} tried")
 
 
 def seconds_of(job: str, *arguments: str) -> float:
