@@ -6,7 +6,7 @@ rest of the site.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 import nh3
@@ -16,10 +16,9 @@ from markdown_it.token import Token
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexer import Lexer
-from pygments.lexers import get_all_lexers, get_lexer_by_name
-from pygments.lexers.shell import BashLexer
 from pygments.token import STANDARD_TYPES
 
+from apps.chat.languages import LEXERS, NAMES
 from apps.chat.links import links
 from apps.core import limits
 from apps.core.bounded import Exceeded
@@ -30,43 +29,6 @@ ATTRIBUTES: dict[str, set[str]] = {"*": set(), "a": {"href"}, "ol": {"start"}}
 SCHEMES = {"http", "https", "mailto"}
 LONG_SPACES = re.compile(rf"\s{{{limits.MAX_HIGHLIGHTED_SPACES + 1}}}")
 CLASSES = {"pre": {"code"}, "span": {name for name in STANDARD_TYPES.values() if name}}
-
-# Those that `make fuzz` found no block for which takes half of a message's time. Not among them, at the allowed sizes:
-# C, C++ and Perl (for ever), Java, C#, R, INI and Markdown (50 to 700 ms). Other blocks stay plain.
-LANGUAGES = [
-    *["python", "javascript", "typescript", "json", "yaml", "toml", "html", "xml", "css", "scss", "sql", "graphql"],
-    *["bash", "console", "powershell", "make", "docker", "nginx", "diff", "protobuf", "latex"],
-    *["go", "rust", "ruby", "php", "swift", "kotlin", "lua", "haskell", "elixir"],
-]
-
-
-def mend_bash() -> None:
-    """Take out what takes for ever where a quote with \\77\\77 has no end; Make's and Docker's lexers use it too."""
-    slow, quick = r"(?s)\$'(\\\\|\\[0-7]+|\\.|[^'\\])*'", r"(?s)\$'(?:\\.|[^'\\])*'"
-    rules = BashLexer.tokens["data"]
-    BashLexer.tokens["data"] = [(quick, *rule[1:]) if rule[0] == slow else rule for rule in rules]
-
-
-def names_of(aliases: Iterable[str], file_names: Iterable[str]) -> set[str]:
-    """What people call a language: its names, and the ends of its files' names."""
-    return {*aliases, *(name.removeprefix("*.") for name in file_names if name.startswith("*."))}
-
-
-def lexers() -> dict[str, Lexer]:
-    """The lexers of LANGUAGES by each of their names, with their patterns compiled."""
-    mend_bash()
-    found: dict[str, Lexer] = {}
-    for language in LANGUAGES:
-        lexer = get_lexer_by_name(language)
-        list(lexer.get_tokens(""))
-        found = dict.fromkeys(names_of(lexer.aliases, lexer.filenames), lexer) | found
-    return found
-
-
-# Made when the fork server imports this, so that no child has to.
-LEXERS = lexers()
-# Of all languages there are, to tell a name behind ``` from text.
-NAMES = {name.lower() for _, aliases, files, _ in get_all_lexers(plugins=False) for name in names_of(aliases, files)}
 
 
 def plain_block(code: str, language: str, attributes: str) -> str:

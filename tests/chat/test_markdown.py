@@ -21,7 +21,7 @@ from apps.chat.rendering import to_html_now as to_html
         ("---", "<p>---</p>"),
         ("manage.py", "<p>manage.py</p>"),
         ("```\n<b>\n```", '<pre class="code"><code>&lt;b&gt;\n</code></pre>'),
-        ("```scala\na\n```", '<pre class="code"><code>a\n</code></pre>'),
+        ("```perl\na\n```", '<pre class="code"><code>a\n</code></pre>'),
         ("```text behind the marks\na\n```", '<pre class="code"><code>text behind the marks\na\n</code></pre>'),
         ("```no-such-language\na\n```", '<pre class="code"><code>no-such-language\na\n</code></pre>'),
         ("[a](/b)", "<p>a (/b)</p>"),

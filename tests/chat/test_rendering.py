@@ -44,8 +44,33 @@ def test_code_that_would_grow_too_much_with_its_colours_is_shown_without_them() 
     assert "<span" not in to_html_now(HOSTILE["code that grows with its colours"])
 
 
-def test_a_quote_of_bash_without_an_end_is_coloured_in_time() -> None:
-    assert "<span" in to_html_now("```bash\necho $'" + "\\77" * 60 + "\n```")
+# What each lexer that is mended took for ever for, or for so long that the code stayed plain.
+SLOW_CODE = {
+    "bash": "echo $'" + "\\77" * 60,
+    "make": "all:\n\techo $'" + "\\77" * 60,
+    "c": "int\n" + "//\\\n\n" * 200,
+    "cpp": "int\n" + "//\\\n\n" * 200,
+}
+# And what it still has to know: some code, and the class of a token in it.
+MENDED = {
+    "bash": ("echo $'it\\'s'", "s1"),
+    "c": ("int // one\nmain(void) { }", "nf"),
+    "cpp": ("int /* one */ main(int a) { }", "nf"),
+    "java": ("public static final void main(int a) { }", "nf"),
+    "csharp": ("public static void Main(int a) { }", "nf"),
+    "ini": ("key = value", "na"),
+}
+
+
+@pytest.mark.parametrize("language", SLOW_CODE)
+def test_code_that_is_slow_by_design_is_coloured_in_time(language: str) -> None:
+    assert "<span" in to_html_now(f"```{language}\n{SLOW_CODE[language]}\n```")
+
+
+@pytest.mark.parametrize("language", MENDED)
+def test_a_lexer_that_is_mended_knows_what_it_knew(language: str) -> None:
+    code, token = MENDED[language]
+    assert f'<span class="{token}">' in to_html_now(f"```{language}\n{code}\n```")
 
 
 def test_code_with_a_long_run_of_spaces_is_shown_without_colours() -> None:

@@ -8,11 +8,12 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
 from apps.chat import markdown
+from apps.chat.languages import LEXERS
 
 
 def measured_lexer(language: bytes, code: bytes) -> tuple[bytes]:
     """How many seconds of the processor it takes to mark the tokens of some code."""
-    lexer = markdown.LEXERS.get(language.decode()) or get_lexer_by_name(language.decode())
+    lexer = LEXERS.get(language.decode()) or get_lexer_by_name(language.decode())
     list(lexer.get_tokens(""))
     began = time.process_time()
     highlight(code.decode(), lexer, HtmlFormatter(nowrap=True))

@@ -10,7 +10,7 @@ from random import Random
 
 from pygments.lexers import get_lexer_by_name
 
-from apps.chat.markdown import LANGUAGES
+from apps.chat.languages import LANGUAGES
 from apps.core import limits
 from tests.fuzz.running import SEED, seconds_of
 from tests.fuzz.texts import atoms_of, code

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.chat.markdown import LANGUAGES, LEXERS
+from apps.chat.languages import LANGUAGES, LEXERS
 from apps.core import limits
 from tests.fuzz.running import for_share, pool, said, seconds_of, shrunk
 from tests.fuzz.texts import atoms_of, code
