@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from types import TracebackType
 
+import psycopg
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
@@ -128,9 +129,21 @@ class Postgres:
         )
 
     def start(self) -> None:
-        """Start the server and wait until it listens."""
+        """Start the server and wait until it answers: it listens some time before."""
         self.process = self.run("postgres", "-D", self.folder, "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-F")
         wait_for_port(self.port, self.process)
+        deadline = time.monotonic() + STARTED
+        while not self.answers():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        try:
+            psycopg.connect(self.url).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def stop(self) -> None:
         """End it as an operator's restart does: clients are cut off, nothing that was committed is lost."""

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from django.conf import settings
 
+from apps.core.backups import copies
+
 # Held by every process that serves. The kernel lets go of it however the process ends.
 LOCK = settings.DATA_DIR / "running.lock"
 # There from the moment when a restore begins to change the site until all of it is done; says so.
@@ -28,6 +30,8 @@ def serve() -> None:
         taken(fcntl.LOCK_SH)
     except BusyError:
         raise SystemExit("The site is being restored from a backup. Start it when that is done.") from None
+    except OSError:
+        pass  # The folder is not for writing, and so nobody restores into it.
     if UNFINISHED.exists():
         raise SystemExit(UNFINISHED.read_text().strip())
 
@@ -45,6 +49,7 @@ def alone() -> Iterator[None]:
 def taken(how: int) -> int:
     """The lock's descriptor, with the lock where the file system has such things. Raises BusyError."""
     descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    copies.give_to_owner(LOCK)
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from allauth.account.forms import default_token_generator
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
@@ -10,12 +11,14 @@ from django.utils import timezone
 from apps.accounts import invitations
 from apps.accounts.models import Invitation
 from apps.core.signals import restored
-from tests.conftest import Cast, client_of
+from tests.conftest import Cast, client_of, sign_up
 
 
-def test_sessions_are_ended(cast: Cast) -> None:
-    client = client_of(cast.member)
+@pytest.mark.django_db
+def test_sessions_are_ended() -> None:
+    client, _status = sign_up("ada")
     assert client.get("/accounts/profile/").status_code == 200
+    assert UserSession.objects.exists()
     restored.send(sender=None)
     assert client.get("/accounts/profile/").status_code == 302
     assert not Session.objects.exists()

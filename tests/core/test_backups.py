@@ -14,7 +14,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from apps.core import running
-from apps.core.backups import BackupError, copies, making, manifest, postgres, restoring
+from apps.core.backups import BackupError, copies, making, manifest, postgres, restoring, sqlite
 
 pytestmark = pytest.mark.django_db
 SUM = "0" * 64
@@ -109,6 +109,20 @@ def test_a_file_that_is_deleted_meanwhile_is_left_out(
     assert manifest.read(tmp_path / "backup").below("files") == ["files/minutes.txt"]
 
 
+def test_the_database_comes_first_so_that_each_of_its_files_is_there(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump = sqlite.dump
+
+    def dump_while_files_come(target: Path) -> None:
+        (Path(settings.MEDIA_ROOT) / "just_sent.txt").write_text("known to the database")
+        dump(target)
+
+    monkeypatch.setattr(sqlite, "dump", dump_while_files_come)
+    making.make(tmp_path / "backup")
+    assert "files/just_sent.txt" in manifest.read(tmp_path / "backup").files
+
+
 def test_a_full_disk_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(100, 90, 10))
@@ -140,7 +154,7 @@ def test_of_two_backups_to_one_place_the_second_is_refused(tmp_path: Path, monke
         return fill(growing)
 
     monkeypatch.setattr(making, "fill", fill_twice)
-    with pytest.raises(BackupError, match="cannot be written"):
+    with pytest.raises(BackupError, match="was not made"):
         making.make(folder)
     assert [one.name for one in folder.parent.iterdir()] == ["first"]
     manifest.check(folder, manifest.read(folder))
@@ -166,6 +180,12 @@ def test_a_manifest_that_leads_elsewhere_is_refused(backup: Path, name: str) -> 
     files = json.loads((backup / manifest.NAME).read_text())["files"]
     change(backup, files=files | {name: {"size": 0, "sha256": SUM}})
     assert "names a file that none of ours has" in refusal(backup)
+
+
+def test_a_backup_among_the_files_that_it_would_replace_is_refused(backup: Path, settings: Settings) -> None:
+    inside = Path(settings.MEDIA_ROOT) / "backup"
+    shutil.copytree(backup, inside)
+    assert "lies among the files that would be replaced" in refusal(inside)
 
 
 @pytest.mark.parametrize(

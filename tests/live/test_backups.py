@@ -1,9 +1,11 @@
 """Backups of a site that is in use; what comes back, and what a restore does that is refused or killed."""
 
 import http.client
-import json
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -17,18 +19,11 @@ import psycopg
 import pytest
 
 from tests import install
-from tests.servers import DATABASE, Postgres, Site, migrated_file
+from tests.servers import DATABASE, ROOT, Postgres, Site, migrated_file
 
 TOKEN = "a" * 32
 PASSWORD = "parley-demo"
 MESSAGES = 500
-ROWS = """
-import base64, json
-from apps.accounts.models import Picture
-rows = [[m.pk, m.seq, m.changed_seq, m.author_id, m.body, m.html] for m in Message.objects.order_by("pk")]
-pictures = [[p.key, base64.b64encode(bytes(p.large)).decode()] for p in Picture.objects.order_by("pk")]
-print(json.dumps({"messages": rows, "pictures": pictures}))
-"""
 PICTURE = """
 from apps.accounts import pictures
 user = User.objects.get(username="user0001")
@@ -47,15 +42,21 @@ def server() -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A site that is not running, with people, messages, a picture, a file and a key."""
+def new_database(owner: psycopg.Connection, template: str = "template1") -> str:
+    """Make a database for a site; gives its name."""
+    name = f"site_{uuid.uuid4().hex}"
+    owner.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER site".encode())
+    return name
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def prepared(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A site that is not running, with people, messages, a picture, a file and a key; others are copies of it."""
     site = Site()
     if request.param == "postgresql":
         server: Postgres = request.getfixturevalue("server")
-        name = f"site_{uuid.uuid4().hex}"
         with psycopg.connect(server.url, autocommit=True) as owner:
-            owner.execute(f"CREATE DATABASE {name} OWNER site")
+            name = new_database(owner)
         site.environment["DATABASE_URL"] = f"postgres://site:secret@127.0.0.1:{server.port}/{name}"
         site.manage("migrate", "--verbosity", "0")
     else:
@@ -64,11 +65,31 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     site.shell(PICTURE)
     (site.folder / "media" / "ab").mkdir(parents=True)
     (site.folder / "media" / "ab" / "minutes ü.txt").write_bytes(b"minutes" * 400_000)
-    try:
-        yield site
-    finally:
-        site.stop()
-        shutil.rmtree(site.folder)
+    yield site
+    shutil.rmtree(site.folder)
+
+
+@pytest.fixture(scope="module")
+def backup(prepared: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup of the prepared site."""
+    folder = tmp_path_factory.mktemp("backups") / "first"
+    prepared.manage("backup", str(folder))
+    return folder
+
+
+@pytest.fixture
+def site(prepared: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A copy of the prepared site."""
+    site = Site()
+    shutil.copytree(prepared.folder, site.folder, dirs_exist_ok=True)
+    if not is_sqlite(prepared):
+        server: Postgres = request.getfixturevalue("server")
+        with psycopg.connect(server.url, autocommit=True) as owner:
+            name = new_database(owner, prepared.environment["DATABASE_URL"].rpartition("/")[2])
+        site.environment["DATABASE_URL"] = f"postgres://site:secret@127.0.0.1:{server.port}/{name}"
+    yield site
+    site.stop()
+    shutil.rmtree(site.folder)
 
 
 def is_sqlite(site: Site) -> bool:
@@ -138,10 +159,24 @@ def talk(site: Site) -> Iterator[Talk]:
             thread.join()
 
 
-def rows(site: Site) -> dict[str, list[list[object]]]:
-    """The messages and pictures in its database."""
-    found: dict[str, list[list[object]]] = json.loads(site.shell(ROWS))
-    return found
+def asked(site: Site, question: str) -> list[tuple[object, ...]]:
+    """What the site's database answers."""
+    if is_sqlite(site):
+        with closing(sqlite3.connect(site.folder / DATABASE, isolation_level=None)) as database:
+            return database.execute(question).fetchall()
+    with psycopg.connect(site.environment["DATABASE_URL"], autocommit=True) as server:
+        found = server.execute(question)
+        return found.fetchall() if found.description else []
+
+
+def messages(site: Site) -> list[tuple[object, ...]]:
+    """All that was said."""
+    return asked(site, "SELECT id, seq, changed_seq, author_id, body, html FROM chat_message ORDER BY id")
+
+
+def pictures(site: Site) -> list[tuple[object, ...]]:
+    """Of people."""
+    return asked(site, "SELECT key, small, large FROM accounts_picture ORDER BY id")
 
 
 def files(site: Site) -> dict[str, bytes]:
@@ -163,7 +198,11 @@ def destroy(site: Site) -> None:
     (site.folder / "secret_key").unlink()
     with psycopg.connect(site.environment["DATABASE_URL"], autocommit=True) as database:
         database.execute("DROP OWNED BY CURRENT_USER CASCADE")
-        database.execute("CREATE TABLE later (id integer)")
+        # What a newer version may have brought.
+        database.execute("CREATE TABLE later (id serial)")
+        database.execute("CREATE VIEW latest AS SELECT max(id) FROM later")
+        database.execute("CREATE FUNCTION latest() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
+        database.execute("CREATE TEXT SEARCH CONFIGURATION later (COPY = simple)")
 
 
 def test_a_backup_under_load_brings_back_all_that_was_said_before_it(site: Site, tmp_path: Path) -> None:
@@ -177,25 +216,185 @@ def test_a_backup_under_load_brings_back_all_that_was_said_before_it(site: Site,
         talking.wait_for(5)
     assert not talking.failed
     site.stop()
-    was, files_were = rows(site), files(site)
+    was, pictures_were, files_were = messages(site), pictures(site), files(site)
     destroy(site)
 
     site.manage("restore", str(folder))
-    now = rows(site)
+    now = messages(site)
 
-    assert now["pictures"] == was["pictures"]
+    assert pictures_were
+    assert pictures(site) == pictures_were
     assert files(site) == files_were
-    bodies = {row[4] for row in now["messages"]}
+    bodies = {row[4] for row in now}
     assert bodies.issuperset(before)
     # One moment of the site: what was said up to then, and nothing of what came later.
-    assert now["messages"] == was["messages"][: len(now["messages"])]
-    assert MESSAGES + len(before) <= len(now["messages"]) < len(was["messages"])
+    assert now == was[: len(now)]
+    assert MESSAGES + len(before) <= len(now) < len(was)
     site.start()
     assert request(site, "GET", "/accounts/profile/", keys[0])[0] == 302
     assert request(site, "POST", "/accounts/login/", login="user0001", password=PASSWORD) == (302, "/")
     if is_sqlite(site):
-        with closing(sqlite3.connect(site.folder / DATABASE)) as database:
-            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert asked(site, "PRAGMA integrity_check") == [("ok",)]
     else:
-        with psycopg.connect(site.environment["DATABASE_URL"]) as database:
-            assert database.execute("SELECT to_regclass('later')").fetchone() == (None,)
+        assert asked(site, "SELECT to_regclass('later'), to_regclass('latest'), to_regproc('latest')") == [(None,) * 3]
+
+
+def change(site: Site) -> None:
+    """What happens to a site after its backup."""
+    asked(site, "UPDATE chat_message SET body = 'Changed since'")
+    (site.folder / "media" / "ab" / "minutes ü.txt").unlink()
+    (site.folder / "media" / "later.txt").write_text("later")
+    (site.folder / "secret_key").write_text("another key")
+
+
+def state(site: Site) -> tuple[object, ...]:
+    """All that a restore changes."""
+    return messages(site), asked(site, "SELECT count(*) FROM django_session"), files(site)
+
+
+def serving(site: Site) -> str:
+    """What a process says that is started to serve the site, and ends at once; nothing where it would go on."""
+    code = "import django; django.setup(); from apps.core import running; running.serve()"
+    return python(site, code).stderr.strip()
+
+
+def python(site: Site, code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as one of the site's processes."""
+    environment = site.variables() | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_a_changed_site_becomes_what_it_was(site: Site, backup: Path, prepared: Site) -> None:
+    change(site)
+    said = site.manage("restore", str(backup), "--yes")
+    assert said.startswith("The site is restored. Start it.\nSessions ended: 2.")
+    assert state(site) == (messages(prepared), [(0,)], files(prepared))
+    assert not serving(site)
+
+
+def test_an_older_backup_is_brought_up_to_date(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "older"
+    said = messages(site)
+    site.manage("migrate", "chat", "0001", "--verbosity", "0")
+    site.manage("backup", str(folder))
+    site.manage("restore", str(folder), "--yes")
+    site.manage("migrate", "--check")
+    assert messages(site) == said
+
+
+def test_a_site_with_people_is_not_replaced_by_mistake(site: Site, backup: Path) -> None:
+    change(site)
+    before = state(site)
+    with pytest.raises(RuntimeError, match=r"To replace it, add --yes\. Nothing was changed\."):
+        site.manage("restore", str(backup))
+    assert state(site) == before
+
+
+def test_a_damaged_backup_changes_nothing(site: Site, backup: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(backup, damaged)
+    file = next(damaged.glob("database.*"))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    before = state(site)
+    with pytest.raises(RuntimeError, match="is not as it was written"):
+        site.manage("restore", str(damaged), "--yes")
+    assert state(site) == before
+    assert not serving(site)
+
+
+def test_a_running_site_is_not_replaced(site: Site, backup: Path) -> None:
+    site.start()
+    before = state(site)
+    with pytest.raises(RuntimeError, match=r"The site is running.*Stop it first"):
+        site.manage("restore", str(backup), "--yes", "--force")
+    assert state(site) == before
+
+
+@pytest.mark.parametrize("prepared", ["postgresql"], indirect=True)
+def test_a_site_that_runs_on_another_machine_is_not_replaced(site: Site, backup: Path) -> None:
+    change(site)
+    with psycopg.connect(site.environment["DATABASE_URL"], autocommit=True):
+        with pytest.raises(RuntimeError, match=r"1 others are connected to the database\. Stop the site"):
+            site.manage("restore", str(backup), "--yes")
+        site.manage("restore", str(backup), "--yes", "--force")
+    assert messages(site)[0][4] != "Changed since"
+
+
+KILLED = """
+import os, signal, django
+django.setup()
+from django.core.management import call_command
+from apps.core.backups import postgres, restoring, sqlite
+
+whole = {function}
+def until_then(*args, **more):
+    if {after}:
+        whole(*args, **more)
+    os.kill(os.getpid(), signal.SIGKILL)
+{function} = until_then
+call_command("restore", {folder!r}, yes=True)
+"""
+# Where it is killed: before or after which function, and whether the site is in pieces then.
+BOTH = [
+    ("restoring.take", True, False),
+    ("restoring.note_unfinished", False, False),
+    ("restoring.note_unfinished", True, True),
+    ("restoring.replace_files", False, True),
+    ("restoring.replace_files", True, True),
+    ("restoring.replace_keys", True, True),
+]
+OF_ONE = {
+    "sqlite": [
+        ("restoring.bring_up_to_date", False, False),
+        ("restoring.bring_up_to_date", True, False),
+        ("sqlite.replace", True, True),
+    ],
+    "postgresql": [("restoring.bring_up_to_date", False, True)],
+}
+
+
+@pytest.mark.parametrize(
+    ("prepared", "function", "after", "in_pieces"),
+    [(kind, *point) for kind, points in OF_ONE.items() for point in [*BOTH, *points]],
+    indirect=["prepared"],
+)
+def test_a_restore_that_is_killed_leaves_the_site_as_it_was_or_must_be_finished(
+    site: Site, backup: Path, prepared: Site, function: str, after: bool, in_pieces: bool
+) -> None:
+    change(site)
+    before = state(site)
+    done = python(site, KILLED.format(function=function, after=after, folder=str(backup)))
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    if in_pieces:
+        assert f"Finish it: python manage.py restore {backup}" in serving(site)
+    else:
+        assert not serving(site)
+        assert state(site) == before
+
+    site.manage("restore", str(backup), "--yes")
+
+    assert state(site) == (messages(prepared), [(0,)], files(prepared))
+    assert not serving(site)
+    assert not [left for left in site.folder.iterdir() if "restoring" in left.name]
+
+
+def test_a_backup_that_is_told_to_end_leaves_nothing(prepared: Site, tmp_path: Path) -> None:
+    slow = """
+import time, django
+django.setup()
+from django.core.management import call_command
+from apps.core.backups import copies
+copies.write = lambda *args: (print("writing", flush=True), time.sleep(60))
+call_command("backup", {folder!r})
+"""
+    environment = prepared.variables() | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    code = slow.format(folder=str(tmp_path / "backup"))
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"writing\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.terminate()
+        assert process.wait(timeout=20) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []

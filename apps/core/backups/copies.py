@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.conf import settings
+
 from apps.core.backups import BackupError
 
 PIECE = 1024 * 1024  # bytes in memory at a time
@@ -71,6 +73,13 @@ def write(file: Path, text: str) -> None:
         os.fsync(written.fileno())
     fresh.replace(file)
     settle(file.parent)
+
+
+def give_to_owner(path: Path) -> None:
+    """What root makes must belong to whom the site runs as: the owner of its data."""
+    if os.geteuid() == 0:
+        owner = settings.DATA_DIR.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def settle(path: Path) -> None:

@@ -38,7 +38,7 @@ def make(folder: Path) -> manifest.Manifest:
             raise
         copies.settle(folder.parent)
     except OSError as error:
-        raise BackupError(f"{folder} cannot be written: {error.strerror or error}.") from error
+        raise BackupError(f"{folder} was not made: {error}.") from error
     return made
 
 

@@ -27,26 +27,32 @@ FOLDERS = [
 ]
 GOODBYE = 3.0  # seconds that our own connections may take to end
 
-# All that is ours in the schema: a table of a newer version would stand in the way of its migration.
+# All that is ours in the schema: a table of a newer version would stand in the way of its migration. What belongs to an
+# extension stays, and a table's own sequence goes with it.
 EMPTY = """
 SET LOCAL lock_timeout = '10s';
 DO $$
-DECLARE line text;
-BEGIN
-    FOR line IN
+DECLARE
+    line text;
+    lines text[] := ARRAY(
         SELECT format('DROP %s IF EXISTS %s CASCADE', CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN
             'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, oid::regclass)
         FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
-            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid
+                AND deptype IN ('e', 'i', 'a'))
         UNION ALL
         SELECT format('DROP ROUTINE IF EXISTS %s CASCADE', oid::regprocedure)
         FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid
+                AND deptype = 'e')
         UNION ALL
         SELECT format('DROP TEXT SEARCH CONFIGURATION IF EXISTS %s CASCADE', oid::regconfig)
         FROM pg_ts_config WHERE cfgnamespace = 'public'::regnamespace
-            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_ts_config.oid AND deptype = 'e')
-    LOOP
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_ts_config'::regclass AND objid = pg_ts_config.oid
+                AND deptype = 'e')
+    );
+BEGIN
+    FOREACH line IN ARRAY lines LOOP
         EXECUTE line;
     END LOOP;
 END $$;

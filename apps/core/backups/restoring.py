@@ -30,6 +30,8 @@ def restore(folder: Path, *, confirm: Callable[[], bool], force: bool) -> list[s
     was; killed after, it does not start until this has been run again. Raises BackupError.
     """
     folder = folder.absolute()
+    if folder.resolve().is_relative_to(Path(settings.MEDIA_ROOT).resolve()):
+        raise BackupError(f"{folder} lies among the files that would be replaced. Move it elsewhere first.")
     found = manifest.read(folder)
     refuse_foreign(found)
     try:
@@ -44,7 +46,8 @@ def restore(folder: Path, *, confirm: Callable[[], bool], force: bool) -> list[s
     except running.BusyError:
         raise BackupError("The site is running, or being restored. Stop it first. Nothing was changed.") from None
     except OSError as error:
-        raise BackupError(f"That failed: {error}.") from error
+        state = "The site is incomplete; run this again." if running.UNFINISHED.exists() else "Nothing was changed."
+        raise BackupError(f"That failed: {error}. {state}") from error
     return told + key_notes(found)
 
 
@@ -127,7 +130,7 @@ def fresh_sqlite(folder: Path, found: manifest.Manifest) -> Iterator[tuple[Path,
         finally:
             sqlite.use(database)
         sqlite.close_up(fresh)
-        give_to_owner(fresh)
+        copies.give_to_owner(fresh)
         copies.settle(fresh)
         yield fresh, told
     finally:
@@ -138,7 +141,7 @@ def take(folder: Path, name: str, target: Path, found: manifest.Manifest) -> Non
     """Copy a file out of the backup. Raises BackupError where it has changed since it was checked."""
     if copies.copy(folder / name, target) != found.files[name]:
         raise BackupError(f"{folder / name} changes while it is read. Nothing was changed.")
-    give_to_owner(target)
+    copies.give_to_owner(target)
 
 
 def bring_up_to_date() -> list[str]:
@@ -157,7 +160,7 @@ def replace_files() -> None:
         there.rename(OLD_FILES)
     if FRESH_FILES.exists():
         for parent, _folders, _names in os.walk(FRESH_FILES):
-            give_to_owner(Path(parent))
+            copies.give_to_owner(Path(parent))
             copies.settle(Path(parent))
         FRESH_FILES.rename(there)
 
@@ -177,19 +180,12 @@ def note_unfinished(folder: Path) -> None:
         running.UNFINISHED,
         f"A restore broke off, and the site is incomplete. Finish it: python manage.py restore {folder}\n",
     )
-    give_to_owner(running.UNFINISHED)
+    copies.give_to_owner(running.UNFINISHED)
 
 
 def clear_stage() -> None:
     """Delete what was made ready, and what it has replaced."""
     shutil.rmtree(STAGE, ignore_errors=True)
-
-
-def give_to_owner(path: Path) -> None:
-    """What root restores must belong to whom the site runs as: the owner of its data."""
-    if os.geteuid() == 0:
-        owner = settings.DATA_DIR.stat()
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def key_notes(found: manifest.Manifest) -> list[str]:
