@@ -1,10 +1,12 @@
 """Health, and the pages for what went wrong."""
 
+import logging
 import sys
 from functools import cache
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse
@@ -25,6 +27,7 @@ from apps.core.database import NO_DATABASE, forget_connections, is_taken
 from apps.core.requests import HtmxRequest
 
 NOT_ANSWERING = "the database does not answer"
+logger = logging.getLogger(__name__)
 
 
 @require_safe
@@ -93,8 +96,23 @@ def problem(request: HttpRequest, status: int, heading: str, advice: str, **cont
     return render(request, "core/problem.html", {"heading": heading, "advice": advice} | context, status=status)
 
 
+# Django's answer to each is 400, as to what cannot be read, and a traceback in the log.
+TOO_LARGE = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, TOO_LARGE):
+        return content_too_large(request, exception)
     return problem(request, 400, _("That request could not be read"), _("Go back, reload the page and try again."))
+
+
+def content_too_large(request: HttpRequest, exception: Exception) -> HttpResponse:
+    advice = _("Nothing of it is stored. Go back and send less: a shorter text, or a smaller file.")
+    response = problem(request, 413, _("That was more than this site takes at once"), advice)
+    logger.warning("%s %r was refused: %s", request.method, request.path, exception)
+    # Else Django does, with a traceback.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -1,8 +1,11 @@
 """Health, and the pages for what went wrong."""
 
+import logging
 from unittest.mock import patch
+from urllib.parse import urlencode
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.test import Client
 
@@ -71,6 +74,38 @@ def test_a_fault_of_ours_shows_no_trace() -> None:
     assert response.status_code == 500
     assert "Something went wrong on our side" in response.content.decode()
     assert "secret" not in response.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("checks", [True, False])
+@pytest.mark.parametrize("path", ["/accounts/login/", "/rooms/lobby/messages/"])
+@pytest.mark.parametrize("what", ["text", "fields", "files"])
+def test_what_is_too_large_is_answered_with_what_to_do_and_one_line_in_the_log(
+    what: str, path: str, checks: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(enforce_csrf_checks=checks)
+    client.force_login(make_user("ada"))
+    client.cookies["csrftoken"] = "a" * 32
+    if what == "text":
+        form = urlencode({"body": "x" * 2_000_000})
+        answer = client.post(path, form, content_type="application/x-www-form-urlencoded")
+    elif what == "fields":
+        answer = client.post(path, {f"field{number}": "x" for number in range(200)})
+    else:
+        answer = client.post(path, {f"file{number}": SimpleUploadedFile("a", b"a") for number in range(200)})
+    assert answer.status_code == 413
+    assert "Go back and send less" in answer.content.decode()
+    records = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [(record.name, record.exc_info) for record in records] == [("apps.core.views", None)]
+
+
+@pytest.mark.django_db
+def test_what_cannot_be_read_is_not_called_too_large() -> None:
+    answer = Client(raise_request_exception=False).post(
+        "/accounts/login/", b"x", content_type="multipart/form-data; boundary=\u00e9"
+    )
+    assert answer.status_code == 400
+    assert "could not be read" in answer.content.decode()
 
 
 def test_a_process_that_is_to_end_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
