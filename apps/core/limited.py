@@ -10,12 +10,13 @@ from typing import Any, TypeVar, cast
 from allauth.core.internal import ratelimit
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.cache import cache
+from django.forms import BaseForm
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from redis.exceptions import RedisError
 
 from apps.core import limits
-from apps.core.views import too_many_requests
+from apps.core.views import advice_to_wait, too_many_requests
 
 logger = logging.getLogger(__name__)
 
@@ -23,43 +24,55 @@ type_of_view = TypeVar("type_of_view", bound=Callable[..., Any])
 
 # Before django-allauth's own counts in the cache.
 APP = "apps.core.limited"
+# The request's attributes: what it took of its limit, or for how many seconds it comes too early.
+TAKEN, WAIT = "taken_of_limit", "seconds_too_early"
 
 
-def limited(action: str, *, counts_refusals: bool = False) -> Callable[[type_of_view], type_of_view]:
+def limited(
+    action: str, *, counts_refusals: bool = False, in_form: bool = False
+) -> Callable[[type_of_view], type_of_view]:
     """
     Answer POSTs beyond limits.RATES[action] with a page that says when to come again, and keeps what was typed.
 
-    Reading is never limited. What the view refuses costs nothing, unless to find out is what costs. Stands below
+    Reading is never limited. What the view refuses costs nothing, unless to find out is what costs. With `in_form` a
+    view with a form that people write text in says so in the form itself: it asks `is_admitted`. Stands below
     login_required: most are counted by person.
     """
     if action not in limits.RATES:
         raise KeyError(action)
+
+    def before(request: HttpRequest) -> HttpResponseBase | None:
+        taken = take(request, action)
+        if taken is not None:
+            setattr(request, TAKEN, taken)
+            return None
+        wait = seconds_to_wait(request, action)
+        if not in_form:
+            return too_many_requests(request, wait=wait)
+        setattr(request, WAIT, wait)
+        return None
+
+    def after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if wait := getattr(request, WAIT, 0):
+            return refused(response, wait)
+        if response.status_code >= 400 and not counts_refusals:
+            give_back(getattr(request, TAKEN))
+        return response
 
     def decorate(view: type_of_view) -> type_of_view:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method != "POST":
                 return cast(HttpResponseBase, view(request, *args, **kwargs))
-            taken = take(request, action)
-            if taken is None:
-                return too_many_requests(request, wait=seconds_to_wait(request, action))
-            response: HttpResponseBase = view(request, *args, **kwargs)
-            if response.status_code >= 400 and not counts_refusals:
-                taken.rollback()
-            return response
+            return before(request) or after(request, view(request, *args, **kwargs))
 
         @wraps(view)
         async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method != "POST":
                 return cast(HttpResponseBase, await view(request, *args, **kwargs))
-            taken = await sync_to_async(take)(request, action)
-            if taken is None:
-                wait = await sync_to_async(seconds_to_wait)(request, action)
-                return await sync_to_async(too_many_requests)(request, wait=wait)
-            response: HttpResponseBase = await view(request, *args, **kwargs)
-            if response.status_code >= 400 and not counts_refusals:
-                await sync_to_async(taken.rollback)()
-            return response
+            if refusal := await sync_to_async(before)(request):
+                return refusal
+            return await sync_to_async(after)(request, await view(request, *args, **kwargs))
 
         chosen = guarded_async if iscoroutinefunction(view) else guarded
         # For the test that each view that takes a POST has decided (tests/core/test_limited.py).
@@ -67,6 +80,30 @@ def limited(action: str, *, counts_refusals: bool = False) -> Callable[[type_of_
         return cast(type_of_view, chosen)
 
     return decorate
+
+
+def is_admitted(request: HttpRequest, form: BaseForm) -> bool:
+    """False where the limit is reached, and the form says when to go on."""
+    wait = getattr(request, WAIT, 0)
+    if wait:
+        form.add_error(None, advice_to_wait(wait))
+    return not wait
+
+
+def refused(response: HttpResponseBase, wait: int) -> HttpResponseBase:
+    """The answer of a view that shows its form again: 429 where nothing else was wrong with it."""
+    if response.status_code == 422:
+        response.status_code = 429
+        response.headers["Retry-After"] = str(wait)
+    return response
+
+
+def give_back(taken: ratelimit.RateLimitUsage) -> None:
+    """Undo `take`."""
+    try:
+        taken.rollback()
+    except RedisError as error:
+        logger.warning("What people do is counted though it was refused: %s", error)
 
 
 def take(request: HttpRequest, action: str) -> ratelimit.RateLimitUsage | None:

@@ -16,6 +16,7 @@ from django.templatetags.static import static
 from django.utils import translation
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
@@ -169,8 +170,19 @@ def too_many_requests(request: HttpRequest, *, wait: int = 0) -> HttpResponse:
         for value in values
         if isinstance(value, str) and name != "csrfmiddlewaretoken"
     ]
-    context = {"kept": kept if wait and not request.FILES else None, "minutes": -(-wait // 60)}
+    context = {"kept": kept if wait and not request.FILES else None, "advice": advice_to_wait(wait) if wait else ""}
     response = render(request, "429.html", context, status=429)
     if wait:
         response.headers["Retry-After"] = str(wait)
     return response
+
+
+def advice_to_wait(seconds: int) -> str:
+    """What somebody is told who did something too often."""
+    minutes = -(-seconds // 60)
+    text = ngettext(
+        "You did this so often within a short time that it has to wait. You can do it again in %(minutes)d minute.",
+        "You did this so often within a short time that it has to wait. You can do it again in %(minutes)d minutes.",
+        minutes,
+    )
+    return text % {"minutes": minutes}

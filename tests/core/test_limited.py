@@ -1,6 +1,5 @@
 """How often one may do what changes something: each view has decided, and says what to do."""
 
-import asyncio
 import re
 import uuid
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 from redis.exceptions import ConnectionError as NoRedis
 
-from apps.accounts.models import User
+from apps.accounts.models import Invitation, User
 from apps.core import limits
 from apps.core.limited import limited
 from apps.rooms import services as rooms
@@ -120,19 +119,67 @@ def one_room_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(limits.RATES, "rooms", "1/h/user")
 
 
-def test_who_makes_too_many_rooms_is_told_when_to_go_on_and_what_they_sent_is_kept(
-    cast: Cast, one_room_an_hour: None
-) -> None:
+def test_who_makes_too_many_rooms_is_told_in_the_form_when_to_go_on(cast: Cast, one_room_an_hour: None) -> None:
     client = client_of(cast.member)
     assert new_room(client, "One").status_code == 302
     answer = new_room(client, "Two <b>")
     page = answer.content.decode()
     assert answer.status_code == 429
     assert "You can do it again in" in page
-    assert 'action="/rooms/new/"' in page
-    assert '<input type="hidden" name="name" value="Two &lt;b&gt;">' in page
-    assert '<input type="hidden" name="topic" value="All &amp; sundry">' in page
+    assert 'value="Two &lt;b&gt;"' in page
+    assert 'value="All &amp; sundry"' in page
     assert not Room.objects.filter(name__startswith="Two").exists()
+
+
+def test_what_is_wrong_with_the_form_is_told_first(cast: Cast, one_room_an_hour: None) -> None:
+    client = client_of(cast.member)
+    new_room(client, "One")
+    answer = new_room(client, "")
+    assert "You can do it again in" not in answer.content.decode()
+
+
+def test_where_there_is_no_form_the_page_says_when_to_go_on_and_keeps_what_was_sent(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(limits.RATES, "members", "1/h/user")
+    client = client_of(cast.owner)
+    client.post("/rooms/attic/members/", {"username": "outsider"})
+    answer = client.post("/rooms/attic/members/?page=1", {"username": "<b>\x00", "csrfmiddlewaretoken": "old"})
+    page = answer.content.decode()
+    assert answer.status_code == 429
+    assert "You can do it again in 60 minutes." in page
+    assert 'action="/rooms/attic/members/?page=1"' in page
+    assert '<input type="hidden" name="username" value="&lt;b&gt;">' in page
+    assert 'value="old"' not in page
+
+
+FORMS = {
+    "rooms": ("/rooms/new/", {"name": "New", "topic": "", "access": "open"}),
+    "room_details": ("/rooms/attic/settings/", {"name": "Attic", "topic": "New", "access": "private"}),
+    "invitations": ("/rooms/attic/invitations/", {"note": "New", "days": "7", "most_uses": "1"}),
+    "profile": ("/accounts/profile/", {"display_name": "New"}),
+}
+
+
+@pytest.mark.parametrize("action", FORMS)
+def test_each_form_that_says_so_itself_does_nothing_beyond_the_limit(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    monkeypatch.setitem(limits.RATES, action, "1/h/user")
+    address, form = FORMS[action]
+    client = client_of(cast.owner)
+    assert client.post(address, form).status_code in {200, 302}
+    before = everything()
+    answer = client.post(address, {name: value.replace("New", "Newer") for name, value in form.items()})
+    assert answer.status_code == 429
+    assert answer.content.decode().count("You can do it again in") == 1
+    assert everything() == before
+
+
+def everything() -> list[object]:
+    """What those forms change."""
+    tables = (Room.objects.values_list("name", "topic"), Invitation.objects.values_list("note"))
+    return [list(table.order_by("pk")) for table in (*tables, User.objects.values_list("display_name", "username"))]
 
 
 def test_when_to_go_on_is_said_in_minutes_and_to_programs_in_seconds(
@@ -210,8 +257,6 @@ def test_an_async_view_is_limited_in_the_same_way(rf: RequestFactory, monkeypatc
     @limited("rooms")
     async def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=next(statuses))
-
-    assert asyncio.iscoroutinefunction(view)
 
     def send(method: str = "post") -> int:
         request = getattr(rf, method)("/")

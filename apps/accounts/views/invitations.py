@@ -18,7 +18,7 @@ from apps.accounts import invitations as services
 from apps.accounts.forms import InvitationForm
 from apps.accounts.models import Invitation, User
 from apps.accounts.viewer import signed_in
-from apps.core.limited import limited
+from apps.core.limited import is_admitted, limited
 from apps.core.views import problem
 
 MOST_LISTED = 200
@@ -27,7 +27,7 @@ MOST_LISTED = 200
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@limited("invitations")
+@limited("invitations", in_form=True)
 def invitations(request: HttpRequest) -> HttpResponse:
     """Invitations to the site, for its owners and moderators."""
     user = signed_in(request)
@@ -47,7 +47,7 @@ def make_and_list(
     """
     form = InvitationForm(request.POST or None)
     link = ""
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and is_admitted(request, form):
         try:
             token = services.make(made_by=signed_in(request), room_id=room_id, **form.cleaned_data)
         except services.InvitationError as error:

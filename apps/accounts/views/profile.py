@@ -14,16 +14,16 @@ from apps.accounts.guards import recently_authenticated
 from apps.accounts.models import Picture, User
 from apps.accounts.viewer import signed_in
 from apps.core.forms import save_unless_taken
-from apps.core.limited import limited
+from apps.core.limited import is_admitted, limited
 
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-@limited("profile")
+@limited("profile", in_form=True)
 def profile(request: HttpRequest) -> HttpResponse:
     """What others see of one."""
     form = ProfileForm(request.POST or None, instance=fresh(request))
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and is_admitted(request, form):
         form.instance.save(update_fields=list(form.fields))
         messages.success(request, _("Your profile is saved."))
         return redirect("profile")
@@ -82,11 +82,11 @@ def picture(request: HttpRequest, key: str, size: str) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @recently_authenticated
-@limited("usernames")
+@limited("usernames", in_form=True)
 def change_username(request: HttpRequest) -> HttpResponse:
     """Take another user name. The old one stays reserved, and leads to the new one."""
     form = UsernameForm(request.POST or None, instance=fresh(request))
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and is_admitted(request, form):
         user = save_unless_taken(
             form,
             lambda: services.change_username(user=fresh(request), username=form.cleaned_data["username"]),

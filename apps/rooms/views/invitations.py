@@ -20,7 +20,7 @@ from apps.rooms.access import room_for
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@limited("invitations")
+@limited("invitations", in_form=True)
 def room_invitations(request: HttpRequest, slug: str) -> HttpResponse:
     """The room's invitations, for those who may moderate it; they make new ones here."""
     visit = room_for(request.user, slug)

@@ -14,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from apps.accounts.models import User
 from apps.accounts.viewer import signed_in
 from apps.core.forms import save_unless_taken
-from apps.core.limited import limited
+from apps.core.limited import is_admitted, limited
 from apps.core.limits import MAX_LISTED_INVITATIONS
 from apps.core.requests import HtmxRequest
 from apps.rooms import invitations, services
@@ -73,11 +73,11 @@ def rooms(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-@limited("rooms")
+@limited("rooms", in_form=True)
 def new_room(request: HttpRequest) -> HttpResponse:
     """Create a room."""
     form = RoomForm(request.POST or None, initial={"access": Room.Access.OPEN})
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and is_admitted(request, form):
         owner = signed_in(request)
         if room := save_unless_taken(form, lambda: services.create_room(owner=owner, **form.cleaned_data)):
             return redirect(room)
@@ -94,12 +94,12 @@ def manageable_room(request: HttpRequest, slug: str) -> Visit:
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-@limited("room_details")
+@limited("room_details", in_form=True)
 def settings(request: HttpRequest, slug: str) -> HttpResponse:
     """Rename a room, change its topic and access; the ways to archive and delete it."""
     visit = manageable_room(request, slug)
     form = RoomForm(request.POST or None, instance=visit.room)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and is_admitted(request, form):
         try:
             changed = save_unless_taken(form, lambda: services.change_details(room=visit.room, **form.cleaned_data))
         except services.RoomError as error:
