@@ -380,6 +380,15 @@ def test_a_restore_that_is_killed_leaves_the_site_as_it_was_or_must_be_finished(
     assert not [left for left in site.folder.iterdir() if "restoring" in left.name]
 
 
+@pytest.mark.parametrize("prepared", ["postgresql"], indirect=True)
+def test_a_database_that_is_away_is_said_without_a_trace(site: Site, backup: Path, tmp_path: Path) -> None:
+    site.environment["DATABASE_URL"] = "postgres://site:secret@127.0.0.1:1/site"
+    for command in (["backup", str(tmp_path / "backup")], ["restore", str(backup), "--yes"]):
+        with pytest.raises(RuntimeError, match=r"CommandError: The database refuses: .*\n$") as failed:
+            site.manage(*command)
+        assert "Traceback" not in str(failed.value)
+
+
 def test_a_backup_that_is_told_to_end_leaves_nothing(prepared: Site, tmp_path: Path) -> None:
     slow = """
 import time, django

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from apps.core.backups import BackupError, copies, manifest, postgres, sqlite
+from apps.core.backups import NO_ANSWER, BackupError, complaint, copies, manifest, postgres, sqlite
 
 SPARE = 10_000_000  # bytes that a disk should have left
 
@@ -39,6 +39,8 @@ def make(folder: Path) -> manifest.Manifest:
         copies.settle(folder.parent)
     except OSError as error:
         raise BackupError(f"{folder} was not made: {error}.") from error
+    except NO_ANSWER as error:
+        raise BackupError(complaint(error)) from error
     return made
 
 

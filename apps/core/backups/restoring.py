@@ -1,6 +1,7 @@
 """Putting a backup in the place of the site, whole or not at all."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from django.db import DatabaseError, ProgrammingError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 
 from apps.core import running
-from apps.core.backups import BackupError, copies, manifest, postgres, sqlite
+from apps.core.backups import NO_ANSWER, BackupError, complaint, copies, manifest, postgres, sqlite
 from apps.core.backups.making import SPARE
 from apps.core.signals import restored
 
@@ -46,9 +47,15 @@ def restore(folder: Path, *, confirm: Callable[[], bool], force: bool) -> list[s
     except running.BusyError:
         raise BackupError("The site is running, or being restored. Stop it first. Nothing was changed.") from None
     except OSError as error:
-        state = "The site is incomplete; run this again." if running.UNFINISHED.exists() else "Nothing was changed."
-        raise BackupError(f"That failed: {error}. {state}") from error
+        raise BackupError(f"That failed: {error}. {state_of_the_site()}") from error
+    except NO_ANSWER as error:
+        raise BackupError(f"{complaint(error)} {state_of_the_site()}") from error
     return told + key_notes(found)
+
+
+def state_of_the_site() -> str:
+    """What became of it, where a restore fails."""
+    return "The site is incomplete; run this again." if running.UNFINISHED.exists() else "Nothing was changed."
 
 
 def refuse_foreign(found: manifest.Manifest) -> None:
@@ -176,10 +183,8 @@ def replace_keys(found: manifest.Manifest) -> None:
 
 def note_unfinished(folder: Path) -> None:
     """From here on the site is neither what it was nor what it will be: it must not start."""
-    copies.write(
-        running.UNFINISHED,
-        f"A restore broke off, and the site is incomplete. Finish it: python manage.py restore {folder}\n",
-    )
+    again = f"python manage.py restore {shlex.quote(str(folder))}"
+    copies.write(running.UNFINISHED, f"A restore broke off, and the site is incomplete. Finish it: {again}\n")
     copies.give_to_owner(running.UNFINISHED)
 
 
