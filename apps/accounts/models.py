@@ -64,6 +64,9 @@ class User(AbstractUser):
     # Unique, so that nobody can be taken for somebody else.
     name_digest = models.CharField(max_length=64, unique=True, editable=False)
 
+    # Made by `populate`, with a password that everybody knows: not one of those whose site this is.
+    is_demonstration = models.BooleanField(default=False, editable=False)
+
     display_name = models.CharField(max_length=60, blank=True)
     about = models.CharField(max_length=500, blank=True)
     pronouns = models.CharField(max_length=30, blank=True)

@@ -35,11 +35,11 @@ def claim_unowned_site(*, user: User) -> None:
     """
     Make `user` the owner of a site where nobody else has an account: the role, and the keys to Django's admin.
 
-    Where others have one and none of them is an owner, whoever runs the site says who is (apps/accounts/checks.py): a
-    stranger must not own what they wrote.
+    People made for demonstration do not count. Where others have an account and none of them is an owner, whoever
+    runs the site says who is (apps/accounts/checks.py): a stranger must not own what they wrote.
     """
     lock_roles()
-    if not User.objects.exclude(pk=user.pk).exists():
+    if not User.objects.filter(is_demonstration=False).exclude(pk=user.pk).exists():
         set_role(user=user, role=User.Role.OWNER)
     elif not has_owner():
         logger.warning(NO_OWNER)

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.core import mail
 from django.core.checks import run_checks
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from pytest_django import Settings
@@ -33,6 +34,12 @@ def test_a_lived_in_site_without_an_owner_is_nobodys_who_signs_up(db: None, capl
     eve = User.objects.get(username="eve")
     assert (eve.role, eve.is_staff, eve.is_superuser) == ("member", False, False)
     assert "createsuperuser" in caplog.text
+
+
+def test_people_made_for_demonstration_do_not_keep_the_site_from_who_signs_up_first(db: None) -> None:
+    call_command("populate", users=2, rooms=1, messages=0, verbosity=0)
+    sign_up("ada")
+    assert User.objects.get(username="ada").is_site_owner
 
 
 def test_when_the_last_account_has_gone_the_next_one_owns_the_site(db: None) -> None:

@@ -98,7 +98,10 @@ def make_users(count: int) -> list[User]:
     names = [f"user{number:04}" for number in range(1, count + 1)]
     password = make_password(PASSWORD)
     User.objects.bulk_create(
-        [User(username=name, password=password, name_digest=look_alike_digest(name)) for name in names],
+        [
+            User(username=name, password=password, name_digest=look_alike_digest(name), is_demonstration=True)
+            for name in names
+        ],
         batch_size=BATCH,
         ignore_conflicts=True,
     )
