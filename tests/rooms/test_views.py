@@ -341,3 +341,11 @@ def test_the_members_page_takes_a_fixed_number_of_queries(
     # The session, the user, the room, who is invited, how many members, the members.
     with django_assert_num_queries(6):
         client.get("/rooms/attic/members/")
+
+
+def test_a_name_whose_letters_stand_for_sentences_is_refused(cast: Cast) -> None:
+    name = "\ufdfa" * 18
+    response = client_of(cast.member).post("/rooms/new/", {"name": name, "topic": "", "access": "open"})
+    assert response.status_code == 422
+    assert name in response.content.decode()
+    assert not Room.objects.filter(name=name).exists()
