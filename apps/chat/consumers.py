@@ -23,6 +23,8 @@ from apps.chat.entry import enter
 from apps.chat.forms import MessageForm
 from apps.chat.posting import submit, text_of, too_fast
 from apps.core import leaving, limits
+from apps.core.addresses import client_address, network_of
+from apps.core.connections import TOO_MUCH
 from apps.core.database import NO_DATABASE
 from apps.live.hub import current_hub
 from apps.live.limits import Allowance, allowance_of
@@ -37,7 +39,6 @@ logger = logging.getLogger(__name__)
 
 # With those of apps.live.listeners, the codes after which the page stays away (docs/architecture.md).
 NO_SUCH_ROOM = 4404
-TOO_MUCH = 4429
 
 # The longest message in the widest characters, as JSON, fits into half of this.
 MOST_FRAME_BYTES = 64 * 1024
@@ -123,11 +124,12 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
 
     async def join(self, visit: Visit, listener: Listener, since: int) -> None:
         """Take a place in the room."""
-        allowance = allowance_of(listener.sign_in.user_id)
-        if allowance.sockets >= limits.MAX_SOCKETS_OF_A_PERSON:
+        user_id = listener.sign_in.user_id
+        allowance = allowance_of(network_of(client_address(self.scope)) if user_id is None else user_id)
+        most = limits.MAX_SOCKETS_OF_GUESTS if user_id is None else limits.MAX_SOCKETS_OF_A_PERSON
+        if allowance.sockets >= most:
             with translation.override(listener.language):
-                html = fragments.told_off(_("You have too many pages open. Close some and reload this one."))
-            listener.end(TOO_MUCH, html)
+                listener.end(TOO_MUCH, fragments.told_off(too_many_pages(user_id)))
             return
         allowance.sockets += 1
         topic = in_language(visit.room.live_topic, listener.language)
@@ -205,6 +207,13 @@ async def post(place: Place, text: str | None) -> str:
         # The page keeps the text and sends it again; the socket, and what else it sent, lives on.
         logger.exception("A message could not be stored")
         return fragments.delayed(form)
+
+
+def too_many_pages(user_id: int | None) -> str:
+    """What to do where no more pages may be open."""
+    if user_id is None:
+        return _("Too many people read here from your network without signing in. Sign in, or reload this page later.")
+    return _("You have too many pages open. Close some and reload this one.")
 
 
 def number_in(query: dict[str, list[str]]) -> int:

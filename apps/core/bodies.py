@@ -6,6 +6,7 @@ one anonymous POST of 100 MB held up everybody for 11 seconds and took 1.3 GB. D
 (django/daphne#226), so this sets one where Twisted learns the length.
 """
 
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from daphne import http_protocol
@@ -45,7 +46,10 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types
         """The headers have come: refuse a body that is too long."""
         path: bytes = getattr(self.channel, "_path", b"").partition(b"?")[0]
         self.left = LARGER.get(path, limits.MAX_BODY_BYTES)
-        super().gotLength(0 if length is None or length > self.left else length)
+        super().gotLength(0)
+        if length is None or length > limits.BODY_IN_MEMORY:
+            # Twisted would open a file for each at once, whatever comes.
+            self.content = SpooledTemporaryFile(max_size=limits.BODY_IN_MEMORY)  # noqa: SIM115  # closed with the request
         if length is not None and length > self.left:
             self.refuse()
 

@@ -4,6 +4,8 @@ Limits on what comes from outside, in one file.
 Generous to anyone who types, a school behind one address included; an end to programs that run wild.
 """
 
+from typing import NamedTuple
+
 from apps.core.bounded import Limits
 
 # Work on a stranger's text, and how many children do it.
@@ -122,3 +124,38 @@ ACCOUNT_RATES = {
 }
 # Of how many accounts a browser remembers that they signed in.
 MAX_KNOWN_ACCOUNTS = 5
+
+# Connections. What a phone on 2G manages, and a program that holds connections for nothing does not.
+
+
+class Rate(NamedTuple):
+    """How much in the long run, and how much at once."""
+
+    a_second: float
+    at_once: float
+
+
+# For the headers of a request, from its first byte (for the first one from connecting).
+HEADERS_SECONDS = 20.0
+# For a body, and a second more for so many bytes that have come; however many came, the next may take so long.
+BODY_SECONDS = 20.0
+BODY_BYTES_PER_SECOND = 2048
+BODY_PAUSE_SECONDS = 60.0
+# Between two requests, and for reading nothing of an answer.
+IDLE_SECONDS = 75.0
+# Of one address (an IPv6 line), where no proxy is in between. A whole request is not among them.
+MAX_HALF_SENT = 200
+# So long at least each may take: after a restart a school connects at once, before any of it is read.
+HALF_SENT_SECONDS = 5.0
+# Files and sockets of a process, as far as the system allows; of these for files, the database and Redis.
+MAX_DESCRIPTORS = 65_536
+KEPT_DESCRIPTORS = 256
+# Connections that sockets leave to pages and health checks.
+KEPT_FOR_PAGES = 64
+# Frames of a socket. A page may send 200 posts at once, and answers a ping every 20 s; browsers send no pings.
+MESSAGE_FRAMES = Rate(a_second=100, at_once=400)
+OTHER_FRAMES = Rate(a_second=10, at_once=100)
+# Sockets of people who are not signed in, of one address (an IPv6 line) in one process.
+MAX_SOCKETS_OF_GUESTS = 100
+# Of a body, in memory; what is more goes into a file.
+BODY_IN_MEMORY = 100_000

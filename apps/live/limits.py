@@ -70,19 +70,17 @@ class Allowance:
 
 
 # In the order in which they were last asked for.
-_allowances: dict[int, Allowance] = {}
+_allowances: dict[int | str, Allowance] = {}
 
 
-def allowance_of(user_id: int | None) -> Allowance:
-    """The allowance of a person; people who are not signed in post nothing, and have one each."""
-    if user_id is None:
-        return Allowance()
-    allowance = _allowances.pop(user_id, None) or Allowance()
-    _allowances[user_id] = allowance
+def allowance_of(whose: int | str) -> Allowance:
+    """The allowance of a person, by number, or of all who are not signed in at an address."""
+    allowance = _allowances.pop(whose, None) or Allowance()
+    _allowances[whose] = allowance
     if len(_allowances) > limits.MAX_ALLOWANCES:
         # A few of the oldest, those with open pages to the end of the line: that leaves too few to look at them all.
         for oldest_id in list(islice(_allowances, 3)):
             oldest = _allowances.pop(oldest_id)
-            if oldest.sockets or oldest_id == user_id:
+            if oldest.sockets or oldest_id == whose:
                 _allowances[oldest_id] = oldest
     return allowance

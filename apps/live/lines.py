@@ -18,6 +18,8 @@ from asgiref.sync import markcoroutinefunction
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet.tcp import Connection
 
+from apps.core.connections import unread_of
+
 logger = logging.getLogger(__name__)
 
 # What may wait for a client that does not read, in bytes; one that leaves more unread is cut.
@@ -69,13 +71,6 @@ class Line(Protocol):
 def is_plain(transport: object) -> bool:
     """Whether what is written to Twisted's transport goes to the operating system as it is."""
     return isinstance(transport, Connection) and not transport.TLS
-
-
-def unread_of(transport: Any) -> int:
-    """How many bytes Twisted holds back for a client that does not read."""
-    # Private, but as old as Twisted; its public signals say only that some limit was crossed.
-    waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
-    return waiting
 
 
 def write_at_once(transport: Any, send_now: Callable[[bytes], int], wire: bytes) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 
 from daphne.http_protocol import WebRequest
 
-from apps.live.lines import MOST_UNREAD, Burst, is_plain, unread_of, write_at_once
+from apps.core.connections import unread_of
+from apps.live.lines import MOST_UNREAD, Burst, is_plain, write_at_once
 
 
 class Connection:

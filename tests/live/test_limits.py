@@ -99,7 +99,11 @@ def test_one_persons_texts_are_worked_on_one_at_a_time() -> None:
 def test_all_pages_of_a_person_share_one_allowance(clock: list[float]) -> None:
     assert allowance_of(1) is allowance_of(1)
     assert allowance_of(1) is not allowance_of(2)
-    assert allowance_of(None) is not allowance_of(None)
+
+
+def test_all_who_are_not_signed_in_at_an_address_share_one_allowance(clock: list[float]) -> None:
+    assert allowance_of("10.0.0.1") is allowance_of("10.0.0.1")
+    assert allowance_of("10.0.0.1") is not allowance_of("10.0.0.2")
 
 
 def test_what_is_remembered_is_bounded_and_those_with_open_pages_stay(

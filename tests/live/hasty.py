@@ -1,0 +1,14 @@
+"""The site itself, with other numbers: LIMITS holds names of apps.core.limits and their values, as JSON."""
+
+import json
+import os
+
+from apps.core import limits
+
+for name, value in json.loads(os.environ["LIMITS"]).items():
+    assert hasattr(limits, name)
+    setattr(limits, name, limits.Rate(*value) if isinstance(value, list) else value)
+
+from config.asgi import application  # noqa: E402
+
+__all__ = ["application"]

@@ -1,0 +1,298 @@
+"""Connections that are held for nothing, and floods: real sockets at a real process, which is less patient here."""
+
+import json
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
+
+from tests.live.test_bodies import processor_seconds
+from tests.servers import Site
+
+# In place of 20, 20, 60 and 75 seconds.
+HASTY = {"HEADERS_SECONDS": 1.0, "BODY_SECONDS": 1.0, "BODY_PAUSE_SECONDS": 1.5, "IDLE_SECONDS": 2.0}
+MEGABYTE = 1024 * 1024
+
+
+def site_with(**numbers: object) -> Site:
+    """A site with these numbers."""
+    return Site(environment={"LIMITS": json.dumps(numbers)}, application="tests.live.hasty:application")
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Site]:
+    with site_with(**HASTY) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """With the numbers as they are."""
+    with site_with() as running:
+        running.populate(users=3, rooms=1)
+        running.shell("from apps.rooms.models import Room; Room.objects.update(access='public')")
+        yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _many_descriptors() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+
+
+def opened(site: Site, data: bytes = b"") -> socket.socket:
+    """A connection on which this was sent."""
+    connection = socket.create_connection(("127.0.0.1", site.port), timeout=10)
+    connection.sendall(data)
+    return connection
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """All that comes until the other side closes."""
+    answer = b""
+    with suppress(ConnectionError):
+        while data := connection.recv(65536):
+            answer += data
+    connection.close()
+    return answer
+
+
+def dripped(connection: socket.socket, piece: bytes, pause: float, most: float = 10.0) -> bytes:
+    """What is answered to who sends a piece, pauses, and so on."""
+    ends = time.monotonic() + most
+    connection.settimeout(pause)
+    while time.monotonic() < ends:
+        try:
+            if connection.recv(1, socket.MSG_PEEK) is not None:
+                break
+        except TimeoutError:
+            with suppress(ConnectionError):
+                connection.sendall(piece)
+        except ConnectionError:
+            break
+    connection.settimeout(10)
+    return rest_of(connection)
+
+
+HEAD = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /accounts/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
+HANDSHAKE = b"GET /ws/rooms/lobby/ HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+WHOLE = HEAD + b"\r\n"
+
+
+@pytest.mark.parametrize("half", [b"G", HEAD, HANDSHAKE, HANDSHAKE + b"Content-Length: 5\r\n\r\n"])
+def test_half_a_request_is_answered_with_408_and_closed(hasty: Site, half: bytes) -> None:
+    answer = rest_of(opened(hasty, half))
+    if half == b"G":
+        assert answer == b""  # nothing by which an answer could be told from the next one's
+    else:
+        assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        assert b"send it again" in answer
+
+
+def test_headers_that_drip_are_cut_as_well(hasty: Site) -> None:
+    began = time.monotonic()
+    assert dripped(opened(hasty, HEAD), b"A: b\r\n", 0.2).startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began < 5
+
+
+def test_who_connects_and_says_nothing_is_closed_without_a_word(hasty: Site) -> None:
+    assert rest_of(opened(hasty)) == b""
+
+
+def test_an_idle_connection_is_kept_for_the_next_request_and_then_closed_without_a_word(hasty: Site) -> None:
+    connection = opened(hasty, WHOLE)
+    assert b"ok\n" in connection.recv(65536)
+    # Longer than headers may take.
+    connection.settimeout(1.4)
+    with pytest.raises(TimeoutError):
+        connection.recv(1)
+    connection.settimeout(10)
+    connection.sendall(WHOLE)
+    assert b"ok\n" in connection.recv(65536)
+    assert rest_of(connection) == b""
+
+
+def test_the_second_request_of_a_connection_has_to_be_whole_in_time_too(hasty: Site) -> None:
+    connection = opened(hasty, WHOLE)
+    assert b"ok\n" in connection.recv(65536)
+    connection.sendall(HEAD)
+    assert dripped(connection, b"A: b\r\n", 0.3).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 5000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
+def test_a_body_that_drips_is_cut(hasty: Site, length: bytes) -> None:
+    began = time.monotonic()
+    answer = dripped(opened(hasty, POST + length), b"1\r\na\r\n", 0.2)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began < 5
+
+
+def test_a_body_over_slow_wires_arrives(hasty: Site) -> None:
+    # 2,560 bytes a second, for three times as long as a body of nothing may take.
+    connection = opened(hasty, POST + b"Connection: close\r\nContent-Length: 7680\r\n\r\n")
+    began = time.monotonic()
+    answer = dripped(connection, b"a" * 512, 0.2)
+    assert answer.split()[1] == b"403"
+    assert time.monotonic() - began > 2
+
+
+def test_a_body_that_came_fast_but_for_its_end_is_cut(hasty: Site) -> None:
+    began = time.monotonic()
+    # By its speed alone it could stop for 400 seconds.
+    answer = dripped(opened(hasty, POST + b"Content-Length: 900001\r\n\r\n" + bytes(900_000)), b"", 1)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began < 5
+
+
+def test_each_that_is_cut_gives_its_descriptor_back(hasty: Site) -> None:
+    assert hasty.is_ready()
+    before = hasty.descriptors()
+    for connection in [opened(hasty, half) for half in (b"", HEAD, POST + b"Content-Length: 900000\r\n\r\n") * 20]:
+        rest_of(connection)
+    assert hasty.is_ready()
+    assert hasty.descriptors() < before + 10
+
+
+def test_of_one_address_the_oldest_halves_of_requests_go_for_new_ones() -> None:
+    with site_with(MAX_HALF_SENT=50, HALF_SENT_SECONDS=0) as site, ExitStack() as stack:
+        halves = [stack.enter_context(opened(site, HEAD)) for _ in range(60)]
+        assert b"ok\n" in opened(site, WHOLE).recv(65536)
+        for connection in halves[:9]:
+            assert rest_of(connection) == b""
+        halves[-1].sendall(b"\r\n")
+        assert b"ok\n" in halves[-1].recv(65536)
+
+
+def test_twelve_hundred_halves_of_requests_through_a_proxy_stop_nobody() -> None:
+    site = site_with(MAX_DESCRIPTORS=1024)
+    site.environment["TRUSTED_PROXY_COUNT"] = "1"
+    with site, ExitStack() as stack:
+        halves = [stack.enter_context(opened(site, HEAD)) for _ in range(1200)]
+        assert site.is_ready()
+        assert b"ok\n" in opened(site, WHOLE).recv(65536)
+        assert site.descriptors() < 1024 - 100
+        halves[-1].sendall(b"\r\n")
+        assert b"ok\n" in halves[-1].recv(65536)
+        assert len(site.log.read_text().splitlines()) == 1
+
+
+def test_five_hundred_bodies_that_drip_take_little_memory(site: Site) -> None:
+    assert site.is_ready()
+    memory, descriptors = site.memory(), site.descriptors()
+    with ExitStack() as stack:
+        for _ in range(500):
+            # Of a length for which Twisted would open a file.
+            half = POST + b"X-Forwarded-For: 10.0.0.1\r\nContent-Length: 900000\r\n\r\na"
+            stack.enter_context(opened(site, half))
+        assert site.is_ready()
+        assert site.memory() - memory < 20 * MEGABYTE
+        assert site.descriptors() - descriptors < 600
+
+
+# Sockets
+
+
+def socket_of(site: Site, key: str = "") -> ClientConnection:
+    """A socket of the public or the common room."""
+    return connect(
+        f"{site.socket_url}/ws/rooms/room-001/?since=999",
+        additional_headers={"Cookie": f"sessionid={key}"} if key else {},
+        origin=Origin(site.url),
+        compression=None,
+        close_timeout=1,
+        ping_interval=None,
+    )
+
+
+def key_of(site: Site) -> str:
+    """The session of somebody who is signed in."""
+    return (site.folder / "sessions").read_text().splitlines()[0]
+
+
+def frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
+    """A frame as a browser masks it (RFC 6455, 5.2)."""
+    assert len(payload) < 126
+    return bytes((opcode | (0x80 if fin else 0), 0x80 | len(payload))) + bytes(4) + payload
+
+
+FLOODS = {
+    "pings": (b"", frame(9)),
+    "pongs": (b"", frame(10, b"x")),
+    "empty pieces": (frame(1, fin=False), frame(0, fin=False)),
+    "empty messages": (b"", frame(1)),
+    "binary": (b"", frame(2, b"x")),
+}
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_socket_that_floods_is_closed_before_it_costs_anything(site: Site, kind: str) -> None:
+    beginning, one = FLOODS[kind]
+    with socket_of(site, key_of(site)) as page:
+        processor = processor_seconds(site)
+        sent = 0
+        page.socket.sendall(beginning)
+        with suppress(OSError):
+            for _ in range(200):
+                page.socket.sendall(one * 10_000)
+                sent += 10_000
+        with pytest.raises(ConnectionClosed):
+            while True:
+                page.recv(timeout=5)
+    assert site.is_ready()
+    # Two millions of frames would take some 20 seconds.
+    assert processor_seconds(site) - processor < 0.5
+
+
+def test_who_floods_is_told_to_stay_away(site: Site) -> None:
+    with socket_of(site) as page:
+        page.socket.sendall(frame(9) * 150)
+        with pytest.raises(ConnectionClosed) as closed:
+            page.recv(timeout=5)
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == 4429
+
+
+def test_a_page_that_pings_now_and_then_stays(site: Site) -> None:
+    with socket_of(site) as page:
+        for _ in range(80):
+            assert page.ping().wait(5)
+        with pytest.raises(TimeoutError):
+            page.recv(timeout=0.2)
+
+
+def test_guests_of_one_address_have_so_many_sockets_and_who_is_signed_in_has_one_all_the_same(site: Site) -> None:
+    with ExitStack() as stack:
+        guests = [stack.enter_context(socket_of(site)) for _ in range(100)]
+        with socket_of(site) as one_more, pytest.raises(ConnectionClosed) as closed:
+            assert "without signing in" in str(one_more.recv(timeout=5))
+            one_more.recv(timeout=5)
+        assert closed.value.rcvd
+        assert closed.value.rcvd.code == 4429
+        member = stack.enter_context(socket_of(site, key_of(site)))
+        for page in (guests[0], guests[-1], member):
+            assert page.ping().wait(5)
+        # A place that is given back is somebody else's.
+        guests.pop().close()
+        again = stack.enter_context(socket_of(site))
+        assert again.ping().wait(5)
+
+
+def test_sockets_leave_room_for_pages() -> None:
+    # So 150 connections, of which 86 may be sockets.
+    with site_with(MAX_DESCRIPTORS=200) as site, ExitStack() as stack:
+        key = site.populate(users=1, rooms=1)[0]
+        for _ in range(80):
+            stack.enter_context(socket_of(site, key))
+        with suppress(ConnectionClosed, OSError, InvalidHandshake):
+            for _ in range(20):
+                stack.enter_context(socket_of(site, key))
+            pytest.fail("All of the process is taken by sockets")
+        assert site.is_ready()
+        assert b"ok\n" in opened(site, WHOLE).recv(65536)
