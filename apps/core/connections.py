@@ -227,12 +227,11 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]  # Daphne has no types
             self.overflow()
 
     def overflow(self) -> None:
-        """Too many messages: the consumer is about to find that too, and says more about it."""
+        """Too many messages: read no more, since the consumer is about to find that too, and says more about it."""
         if not self.is_ignored:
             self.is_ignored = True
-            self.factory.reactor.callLater(1, self.give_up)
-        elif self.messages.left < -limits.MESSAGE_FRAMES.at_once:
-            self.give_up()
+            self.transport.pauseProducing()
+            self.factory.reactor.callLater(limits.LAST_WORDS_SECONDS, self.give_up)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         if not self.is_ignored:

@@ -155,6 +155,8 @@ KEPT_FOR_PAGES = 64
 # Frames of a socket. A page may send 200 posts at once, and answers a ping every 20 s; browsers send no pings.
 MESSAGE_FRAMES = Rate(a_second=100, at_once=400)
 OTHER_FRAMES = Rate(a_second=10, at_once=100)
+# For telling a page that sent too much why it is closed.
+LAST_WORDS_SECONDS = 5.0
 # Sockets of people who are not signed in, of one address (an IPv6 line) in one process.
 MAX_SOCKETS_OF_GUESTS = 100
 # Of a body, in memory; what is more goes into a file.
