@@ -17,7 +17,7 @@ from apps.accounts.models import User
 from apps.core import limits
 from apps.live import broadcast
 from apps.rooms import fragments
-from apps.rooms.models import Ban, FormerSlug, Membership, Room, unused_slug
+from apps.rooms.models import FormerSlug, Membership, Room, unused_slug
 
 
 class RoomError(Exception):
@@ -147,8 +147,9 @@ def remove_member(*, room: Room, user: User, reason: str | Promise, by: User | N
     if room.member_count == 1:
         refuse_to_lose_sight(room)
     membership.delete()
+    withdraw_invitations_by(room, user)
     if by and by != user:
-        Ban.objects.create(room=room, user=user, by=by, created_at=timezone.now())
+        room.bans.update_or_create(user=user, defaults={"by": by, "created_at": timezone.now()})
     room.member_count -= 1
     farewell = partial(fragments.farewell, reason, room)
     # Taken now: on commit the account may be deleted, and without a key this would end everybody's pages.
@@ -169,6 +170,8 @@ def set_role(*, room: Room, user: User, role: int) -> None:
         refuse_to_lose_last_owner(room, user)
     membership.role = role
     membership.save(update_fields=["role"])
+    if role == Membership.Role.MEMBER:
+        withdraw_invitations_by(room, user)
     store_members(room)
 
 
@@ -221,6 +224,12 @@ def refuse_to_lose_sight(room: Room) -> None:
         raise RoomError(
             _("Nobody could find this private room without you. Delete it in its settings, or make it open first.")
         )
+
+
+def withdraw_invitations_by(room: Room, inviter: User) -> None:
+    """Forget whom somebody has asked in who may not do so any more, so that nothing comes back with a new role."""
+    if not inviter.is_site_owner:
+        room.named_invitations.filter(inviter=inviter, declined_at=None).delete()
 
 
 def refuse_to_lose_last_owner(room: Room, owner: User) -> None:

@@ -240,6 +240,32 @@ def test_an_invitation_ends_with_what_it_came_from(cast: Cast, end: Callable[[Ca
     assert not is_member(cast)
 
 
+@pytest.mark.parametrize("end", [lose_role, leave])
+def test_an_invitation_that_has_ended_does_not_come_back_with_a_new_role(
+    cast: Cast, end: Callable[[Cast], None]
+) -> None:
+    invite(cast, by=cast.moderator)
+    end(cast)
+    services.add_member(room=cast.room, user=cast.moderator)
+    services.set_role(room=cast.room, user=cast.moderator, role=Membership.Role.MODERATOR)
+    assert "invitation-attic" not in home(cast)
+
+
+def test_a_no_outlasts_the_role_of_who_asked(cast: Cast) -> None:
+    invite(cast, by=cast.moderator)
+    client_of(cast.outsider).post("/rooms/attic/decline/")
+    lose_role(cast)
+    assert client_of(cast.owner).post(MEMBERS, {"username": "outsider"}).status_code == 422
+
+
+def test_somebody_who_came_back_otherwise_is_removed_again(cast: Cast) -> None:
+    remove(cast, cast.member)
+    Membership.objects.create(room=cast.room, user=cast.member)  # as populate does
+    Room.objects.filter(pk=cast.room.pk).update(member_count=3)
+    remove(cast, cast.member)
+    assert Ban.objects.count() == 1
+
+
 def test_another_moderator_invites_anew_whose_invitation_has_ended(cast: Cast) -> None:
     invite(cast, by=cast.moderator)
     lose_role(cast)
