@@ -280,6 +280,9 @@ def test_an_owner_of_the_site_invites_to_a_room_they_see(cast: Cast) -> None:
     assert "invitation-attic" in home(cast)
     cast.open(Room.Access.PRIVATE)
     assert "invitation-attic" not in home(cast)
+    cast.open()
+    User.objects.filter(pk=site_owner.pk).update(role=User.Role.MEMBER)
+    assert "invitation-attic" not in home(cast)
 
 
 def test_an_invitation_that_is_withdrawn_while_it_is_accepted_says_so(cast: Cast) -> None:
@@ -334,6 +337,15 @@ def test_who_leaves_by_themselves_comes_back(cast: Cast) -> None:
     for verb in ("leave/", "join/"):
         client.post(f"/rooms/attic/{verb}")
     assert is_member(cast, cast.member)
+
+
+def test_who_removes_themselves_comes_back(cast: Cast) -> None:
+    cast.open()
+    services.set_role(room=cast.room, user=cast.moderator, role=Membership.Role.OWNER)
+    client = client_of(cast.owner)
+    for verb in ("members/owner/remove/", "join/"):
+        client.post(f"/rooms/attic/{verb}")
+    assert is_member(cast, cast.owner)
 
 
 def test_a_removal_from_one_room_is_none_from_another(cast: Cast) -> None:
