@@ -19,6 +19,7 @@ from twisted.web import http
 
 from apps.core import limits
 from apps.core.addresses import network_of, read_address
+from apps.core.buckets import Bucket
 
 logger = logging.getLogger(__name__)
 
@@ -188,30 +189,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # Twisted's has half of its t
         super().connectionLost(reason)
 
 
-class Bucket:
-    """What may come in the long run, and at once."""
-
-    __slots__ = ("counted_at", "left")
-
-    def __init__(self, rate: limits.Rate) -> None:
-        self.left = rate.at_once
-        self.counted_at = time.monotonic()
-
-    def takes(self, rate: limits.Rate) -> bool:
-        """Whether one more may come."""
-        now = time.monotonic()
-        self.left = min(rate.at_once, self.left + (now - self.counted_at) * rate.a_second) - 1
-        self.counted_at = now
-        return self.left >= 0
-
-
 class Socket(WebSocketProtocol):  # type: ignore[misc]  # Daphne has no types
     """A socket that is closed when it sends frames without end, of a kind that no page sends in such numbers."""
 
     def connectionMade(self) -> None:  # noqa: N802
         super().connectionMade()
-        self.messages = Bucket(limits.MESSAGE_FRAMES)
-        self.others = Bucket(limits.OTHER_FRAMES)
+        self.messages = Bucket(rate=limits.MESSAGES_PER_SECOND, most=limits.MAX_MESSAGES_AT_ONCE)
+        self.others = Bucket(rate=limits.CONTROLS_PER_SECOND, most=limits.MAX_CONTROLS_AT_ONCE)
         self.is_ignored = False
         if not crowd.has_room(kept=limits.KEPT_FOR_PAGES):
             self.transport.abortConnection()
@@ -221,9 +205,9 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]  # Daphne has no types
         opcode = self.current_frame.opcode
         # A piece of a message (opcode 0) may be empty, and there may be pieces without end.
         if opcode == 0 or opcode >= CONTROL:
-            if not self.others.takes(limits.OTHER_FRAMES):
+            if self.others.take():
                 self.give_up()
-        elif not self.messages.takes(limits.MESSAGE_FRAMES):
+        elif self.messages.take():
             self.overflow()
 
     def overflow(self) -> None:

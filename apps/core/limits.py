@@ -4,8 +4,6 @@ Limits on what comes from outside, in one file.
 Generous to anyone who types, a school behind one address included; an end to programs that run wild.
 """
 
-from typing import NamedTuple
-
 from apps.core.bounded import Limits
 
 # Work on a stranger's text, and how many children do it.
@@ -126,15 +124,6 @@ ACCOUNT_RATES = {
 MAX_KNOWN_ACCOUNTS = 5
 
 # Connections. What a phone on 2G manages, and a program that holds connections for nothing does not.
-
-
-class Rate(NamedTuple):
-    """How much in the long run, and how much at once."""
-
-    a_second: float
-    at_once: float
-
-
 # For the headers of a request, from its first byte (for the first one from connecting).
 HEADERS_SECONDS = 20.0
 # For a body, and a second more for so many bytes that have come; however many came, the next may take so long.
@@ -153,8 +142,10 @@ KEPT_DESCRIPTORS = 256
 # Connections that sockets leave to pages and health checks.
 KEPT_FOR_PAGES = 64
 # Frames of a socket. A page may send 200 posts at once, and answers a ping every 20 s; browsers send no pings.
-MESSAGE_FRAMES = Rate(a_second=100, at_once=400)
-OTHER_FRAMES = Rate(a_second=10, at_once=100)
+MESSAGES_PER_SECOND = 100.0
+MAX_MESSAGES_AT_ONCE = 400.0
+CONTROLS_PER_SECOND = 10.0
+MAX_CONTROLS_AT_ONCE = 100.0
 # For telling a page that sent too much why it is closed.
 LAST_WORDS_SECONDS = 5.0
 # Sockets of people who are not signed in, of one address (an IPv6 line) in one process.

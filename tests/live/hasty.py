@@ -7,7 +7,7 @@ from apps.core import limits
 
 for name, value in json.loads(os.environ["LIMITS"]).items():
     assert hasattr(limits, name)
-    setattr(limits, name, limits.Rate(*value) if isinstance(value, list) else value)
+    setattr(limits, name, value)
 
 from config.asgi import application  # noqa: E402
 

@@ -5,15 +5,16 @@ import asyncio
 import pytest
 
 from apps.core import limits
+from apps.core.buckets import Bucket
 from apps.live import limits as live_limits
-from apps.live.limits import Allowance, Bucket, allowance_of
+from apps.live.limits import Allowance, allowance_of
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that the test sets."""
     now = [1000.0]
-    monkeypatch.setattr("apps.live.limits.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("apps.core.buckets.time.monotonic", lambda: now[0])
     monkeypatch.setattr(live_limits, "_allowances", {})
     return now
 
