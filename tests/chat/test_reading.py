@@ -158,7 +158,7 @@ def test_the_lists_of_rooms_count_in_words_with_one_query(
         room = rooms.create_room(owner=cast.owner, name=f"Room {number}", topic="", access="open")
         rooms.add_member(room=room, user=cast.member)
     client = client_of(cast.member)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):  # the session, the user, their rooms, their invitations
         page = client.get("/").content.decode()
     assert '<span class="unread">1 unread</span>' in page
     fragment = client.get("/?room=attic", headers={"HX-Request": "true"}).content.decode()
