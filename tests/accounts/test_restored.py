@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.accounts import invitations
 from apps.accounts.models import Invitation
 from apps.core.signals import restored
-from tests.conftest import Cast, client_of, sign_up
+from tests.conftest import Cast, client_of, make_user, sign_up
 
 
 @pytest.mark.django_db
@@ -37,7 +37,7 @@ def test_links_to_a_new_password_are_spent(cast: Cast) -> None:
 
 
 def test_invitations_that_may_have_been_used_let_nobody_in(cast: Cast) -> None:
-    token = invitations.make(made_by=cast.owner, room_id=None, note="", days=7, most_uses=5)
+    token = invitations.make(made_by=make_user("mod", role="moderator"), room_id=None, note="", days=7, most_uses=5)
     assert invitations.find(token)
     restored.send(sender=None)
     assert not invitations.find(token)
@@ -52,7 +52,7 @@ def test_an_invitation_that_was_over_keeps_its_ending(cast: Cast) -> None:
 
 def test_the_operator_is_told_what_was_ended(cast: Cast) -> None:
     client_of(cast.member)
-    invitations.make(made_by=cast.owner, room_id=None, note="", days=7, most_uses=5)
+    invitations.make(made_by=make_user("mod", role="moderator"), room_id=None, note="", days=7, most_uses=5)
     told = [str(answer) for _receiver, answer in restored.send(sender=None)]
     assert told[0].startswith("Sessions ended: 1.")
     assert told[1].startswith("Invitations revoked, since they may have been used: 1.")

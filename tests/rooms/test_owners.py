@@ -25,7 +25,7 @@ def ownerless(name: str, access: str = Room.Access.OPEN) -> Room:
 
 def migrate() -> None:
     owners.give_owners(apps, None)
-    owners.delete_what_nobody_can_find(apps, None)
+    owners.free_names_that_nobody_can_find(apps, None)
 
 
 def test_a_closed_account_leaves_its_room_to_somebody_who_can_run_it(cast: Cast) -> None:
@@ -66,12 +66,19 @@ def test_pages_of_an_old_room_are_told_of_its_owner(cast: Cast) -> None:
     assert room.last_seq == room.members_seq == cast.room.last_seq + 1
 
 
-def test_on_an_old_site_private_rooms_without_members_go_and_others_stay(cast: Cast) -> None:
-    say(cast.room, cast.owner)
+def test_on_an_old_site_private_rooms_without_members_or_messages_go_and_others_stay(cast: Cast) -> None:
     cast.room.memberships.all().delete()
     ownerless("open and empty")
     migrate()
     assert set(Room.objects.values_list("name", flat=True)) == {"Lobby", "open and empty"}
+
+
+def test_on_an_old_site_a_private_room_without_members_gives_its_name_free_and_keeps_what_was_said(cast: Cast) -> None:
+    say(cast.room, cast.owner)
+    cast.room.memberships.all().delete()
+    migrate()
+    assert cast.room.messages.count() == 1
+    services.create_room(owner=cast.member, name=cast.room.name, topic="", access="private")
 
 
 @pytest.mark.parametrize("rooms", [1, 400])

@@ -93,6 +93,7 @@ def set_rules(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @owners_only
 @recently_authenticated
+@limited("site")
 def close_account(request: HttpRequest, username: str) -> HttpResponse:
     """Close somebody's account, with their messages or without."""
     user = get_object_or_404(User, username=username.replace("\x00", ""))

@@ -2,8 +2,9 @@
 Every room has an owner who can be found.
 
 A room with members and no owner passes to its first moderator, else to whoever has been in it longest, as when an
-account is closed. A private room without members is deleted, likewise: nobody could find it, and its name stayed
-taken. The lobby is the site's own.
+account is closed. A private room without members, which nobody can find while its name stays taken, is deleted if
+nothing was said in it. Else it gives its name free: what people wrote stays in the archive of their data. The lobby is
+the site's own.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
+
+from apps.rooms.models import name_key
 
 OWNER = 1
 # Rooms a statement: few enough for one list of parameters, whatever the database.
@@ -38,11 +41,18 @@ def give_owners(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         rooms.update(last_seq=F("last_seq") + 1, members_seq=F("last_seq") + 1)
 
 
-def delete_what_nobody_can_find(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def free_names_that_nobody_can_find(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     Room, Membership = apps.get_model("rooms", "Room"), apps.get_model("rooms", "Membership")
+    Message = apps.get_model("chat", "Message")
     members = Membership.objects.filter(room=OuterRef("pk"))
     for piece in in_pieces(Room.objects.filter(~Exists(members), access="private", is_lobby=False)):
-        Room.objects.filter(pk__in=piece).delete()
+        rooms = Room.objects.filter(pk__in=piece)
+        rooms.filter(~Exists(Message.objects.filter(room=OuterRef("pk")))).delete()
+        spoken_in = list(rooms)
+        for room in spoken_in:
+            room.name = f"{room.name[:60]} ({room.pk})"
+            room.name_key = name_key(room.name)
+        Room.objects.bulk_update(spoken_in, ["name", "name_key"])
 
 
 class Migration(migrations.Migration):
@@ -54,5 +64,5 @@ class Migration(migrations.Migration):
     ]
     operations = [
         migrations.RunPython(give_owners, migrations.RunPython.noop),
-        migrations.RunPython(delete_what_nobody_can_find, migrations.RunPython.noop),
+        migrations.RunPython(free_names_that_nobody_can_find, migrations.RunPython.noop),
     ]

@@ -34,6 +34,7 @@ def room_invitations(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@limited("joining")
 def decline(request: HttpRequest, slug: str) -> HttpResponse:
     """Say no to an invitation by name."""
     if found := invitations.invitation_to(signed_in(request), slug):
@@ -47,6 +48,7 @@ def decline(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@limited("members")
 def withdraw(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     """Take back what somebody has not answered yet."""
     visit = room_for(request.user, slug)
