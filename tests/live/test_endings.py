@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -238,14 +239,18 @@ def test_what_was_begun_is_finished_before_the_process_ends(leaving: Site) -> No
 
 
 def test_readers_that_are_stuck_are_cut_and_the_process_stays_small(leaving: Site) -> None:
-    keys = leaving.populate(users=2, rooms=1)
+    keys = leaving.populate(users=5, rooms=1)
     path = "/ws/rooms/room-001/?since=9999"
-    stuck = [open_socket(leaving.port, path, f"sessionid={keys[1]}") for _ in range(20)]
-    with leaving.page(keys[0]) as writer:
-        expect_alive(writer)
+    stuck = [open_socket(leaving.port, path, f"sessionid={keys[0]}") for _ in range(20)]
+    with ExitStack() as pages:
+        # Several, since one person may send 800 KB at once.
+        writers = [pages.enter_context(leaving.page(key)) for key in keys[1:]]
+        for writer in writers:
+            expect_alive(writer)
         before = leaving.memory()
         # Each is 40 KB on the wire: together more than the system's own buffers take.
-        for _ in range(200):
+        for number in range(200):
+            writer = writers[number % 4]
             send(writer, "<" * 10_000)
             while "<hx-sent" not in str(writer.recv(timeout=5)):
                 pass
