@@ -10,7 +10,7 @@ from types import TracebackType
 
 import pyte
 
-COLUMNS, LINES = 80, 400  # high enough for whole pages
+COLUMNS, LINES = 80, 400  # high enough for whole pages; w3m uses 200 of them
 SETTLED = 0.4  # seconds without a change after which a page is there
 PATIENCE = 15.0  # seconds until something must be on the screen
 

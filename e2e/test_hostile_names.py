@@ -97,7 +97,7 @@ def marks_of(page: Page) -> list[str]:
     found: list[str] = page.evaluate(
         """() => {
           const inside = (root) => Array.from(root.querySelectorAll("*"), (one) =>
-            [one, ...(one.content ? inside(one.content) : [])]).flat();
+            [one, ...(one instanceof HTMLTemplateElement ? inside(one.content) : [])]).flat();
           const marked = inside(document).filter((one) => one.hasAttribute("marked")).map((one) => one.outerHTML);
           const ids = Array.from(document.querySelectorAll("[id]"), (one) => one.id);
           const twice = ids.filter((id, place) => ids.indexOf(id) !== place).map((id) => `two of #${id}`);

@@ -37,6 +37,7 @@ WORDS = """
 # Names, and what names things the same everywhere.
 NAMES = (
     "user0001|user0002|user0003|user|ada|Ada Lovelace|Attic|Empty|Archived|Lobby|Room 001|For readers|For the new ones"
+    "|Cellar|not-here-yet"
     "|Parley|GitHub|Example School|JavaScript|Firefox|Chrome|HeadlessChrome|Linux|Asia/Kolkata|UTC|JPEG|PNG|WebP|GIF"
     "|English|Deutsch|Pseudo|Safari|ZIP|JSON|TOTP|QR|PIN|localhost|Tab|Ctrl|Shift|Home|End"
 )

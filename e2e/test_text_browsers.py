@@ -69,6 +69,11 @@ class W3m:
     def push(self, name: str) -> None:
         self.follow(name)
 
+    def show_end(self) -> None:
+        """Go to the end of the page: w3m shows no more than 200 lines of it at once."""
+        self.terminal.settle()
+        self.terminal.press("G")
+
 
 class Lynx:
     """lynx numbers all that one can go to, in the order of the Tab key."""
@@ -80,6 +85,9 @@ class Lynx:
         options = ["-tna", "-number_fields", "-accept_all_cookies", "-nopause", "-nocolor"]
         self.terminal = Terminal(["lynx", *options, address], {"HOME": str(self.home)})
         return self.terminal
+
+    def show_end(self) -> None:
+        """All of the page is on the screen."""
 
     def go(self, pattern: str) -> None:
         """Go to what has the number that the pattern finds, the last of several: from the top, by the Tab key."""
@@ -141,6 +149,8 @@ def test_one_can_sign_up_find_a_room_read_page_write_and_edit(site: Site, tmp_pa
         terminal.expect("Delete this message")
         browser.write("Message", f"Greetings from {name}")
         browser.push("Save")
+        terminal.expect(f"Greetings from {name}")
+        browser.show_end()
         terminal.expect(f"Greetings from {name}", "edited")
         assert site.shell(said) == f"Greetings from {name}\n"
 
