@@ -37,7 +37,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Whether this browser may make an account: by SIGNUP, by an invitation, or because it is the first one."""
-        if settings.SIGNUP == "open" or not User.objects.exists():
+        if settings.SIGNUP == "open" or not User.objects.filter(is_demonstration=False).exists():
             return True
         found = invitations.stashed_in(request) if settings.SIGNUP == "invite" else None
         return found is not None and found.lets_strangers_in
@@ -68,7 +68,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count one more wrong password, until it turns out right: by account, or by a device that its owner used."""
         user = find(credentials.get("email") or credentials.get("username") or "")
-        device = known_devices.device_of(request, user) if user else None
+        device = known_devices.known_name(request, user) if user else None
         if device is None:
             super().pre_authenticate(request, **credentials)
             return

@@ -45,19 +45,31 @@ def close_account_of(*, user: User, owner: User, delete_messages: bool) -> None:
     """
     Delete somebody else's account, as an owner of the site. Raises AccountError for another owner's.
 
-    Should it end half-way, some of the messages are deleted and all else is as before; done again, it goes on.
+    Should it end half-way, the account is switched off and some of its messages are deleted; done again, it goes on.
     """
-    refuse_owners(user)
+    switch_off(user)
     if delete_messages:
         messages_going.send(sender=User, user=user, deleter=owner)
     with transaction.atomic():
-        services.lock_roles()
-        found = User.objects.filter(pk=user.pk).first()
-        if found is None:
-            raise services.AccountError(_("This account was deleted meanwhile."))
-        refuse_owners(found)
-        # What was said meanwhile goes with it.
-        close_account(user=found, delete_messages=delete_messages, heir=None)
+        close_account(user=locked_unless_owner(user), delete_messages=delete_messages, heir=None)
+
+
+@transaction.atomic
+def switch_off(user: User) -> None:
+    """End what they do here, so that nothing is said meanwhile. Raises AccountError for an owner."""
+    found = locked_unless_owner(user)
+    found.is_active = False
+    found.save(update_fields=["is_active"])
+
+
+def locked_unless_owner(user: User) -> User:
+    """The account as it is now, with the roles locked. Raises AccountError for an owner, and where it has gone."""
+    services.lock_roles()
+    found = User.objects.filter(pk=user.pk).first()
+    if found is None:
+        raise services.AccountError(_("This account was deleted meanwhile."))
+    refuse_owners(found)
+    return found
 
 
 def refuse_owners(user: User) -> None:

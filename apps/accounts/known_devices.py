@@ -55,7 +55,7 @@ def entries_in(request: HttpRequest) -> list[Entry]:
     return [Entry(device, int(given_at), seal) for device, given_at, seal in found][: limits.MAX_KNOWN_ACCOUNTS]
 
 
-def device_of(request: HttpRequest, user: User) -> str | None:
+def known_name(request: HttpRequest, user: User) -> str | None:
     """A name for the browser, where it is one in which `user` signed in before, or is signed in now."""
     if request.user.pk == user.pk and request.session.session_key:
         return f"session.{digest(request.session.session_key)}"

@@ -10,8 +10,7 @@ from django.db.models.functions import Coalesce
 from django.dispatch import receiver
 from django.utils import timezone
 
-from apps.accounts import invitations
-from apps.accounts.models import User
+from apps.accounts.models import Invitation, User
 from apps.core.signals import restored
 
 
@@ -33,5 +32,7 @@ def end_sessions(**kwargs: Any) -> str:
 @receiver(restored)
 def withdraw_invitations(**kwargs: Any) -> str:
     """Each may have been used or revoked since the backup, and would let somebody in once more."""
-    count = invitations.usable().update(revoked_at=timezone.now())
+    # Not `usable`: what is worth nothing just now may be good again with its maker's role.
+    open_ones = Invitation.objects.filter(revoked_at=None, uses__lt=F("most_uses"), expires_at__gt=timezone.now())
+    count = open_ones.update(revoked_at=timezone.now())
     return f"Invitations revoked, since they may have been used: {count}. Make new ones." if count else ""

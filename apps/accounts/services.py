@@ -6,10 +6,11 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Case, IntegerField, Q, QuerySet, When
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts import names
-from apps.accounts.models import FormerUsername, User
+from apps.accounts.models import FormerUsername, Invitation, User
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,13 @@ def has_owner() -> bool:
 
 
 def set_role(*, user: User, role: str) -> None:
-    """Give somebody a role on the site. Owners have the keys to Django's admin."""
+    """
+    Give somebody a role on the site. Owners have the keys to Django's admin.
+
+    Links to the site that they made end with the right to make them, and do not come back with it.
+    """
+    if role == User.Role.MEMBER:
+        Invitation.objects.filter(made_by=user, room=None, revoked_at=None).update(revoked_at=timezone.now())
     user.role = role
     user.is_staff = user.is_superuser = role == User.Role.OWNER
     user.save(update_fields=["role", "is_staff", "is_superuser"])
@@ -68,9 +75,9 @@ def change_role(*, user: User, role: str) -> None:
 
 
 def people_by_role(query: str = "") -> QuerySet[User]:
-    """Those with an account, owners and moderators first; with `query`, those whose names have it."""
+    """Those with an account, or who is switched off, owners first; with `query`, those whose names have it."""
     rank = Case(*(When(role=role, then=number) for number, role in enumerate(User.Role)), output_field=IntegerField())
-    people = User.objects.filter(is_active=True).alias(rank=rank).order_by("rank", "username")
+    people = User.objects.alias(rank=rank).order_by("rank", "username")
     if query:
         people = people.filter(Q(username__icontains=query) | Q(display_name__icontains=query))
     return people

@@ -89,8 +89,8 @@ def mail_is_sent(**kwargs: Any) -> Sequence[CheckMessage]:
         return []
     return warning(
         5,
-        "SIGNUP is open, but EMAIL_URL is not set: who forgets the password is locked out, and addresses are not "
-        "confirmed.",
+        "SIGNUP is open, but EMAIL_URL is not set: anyone who forgets their password is locked "
+        "out, and addresses are not confirmed.",
         "Set EMAIL_URL and DEFAULT_FROM_EMAIL; or let people in by invitation (SIGNUP=invite).",
     )
 
@@ -164,11 +164,12 @@ def redis_keeps_what_it_is_given(**kwargs: Any) -> Sequence[CheckMessage]:
 @register(deploy=True)
 def pages_can_be_open(**kwargs: Any) -> Sequence[CheckMessage]:
     """Each open page is a file to the system."""
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= FEWEST_DESCRIPTORS:
+    # A process raises the soft limit to the hard one when it starts (apps/core/connections.py).
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= FEWEST_DESCRIPTORS:
         return []
     return warning(
         11,
-        f"A process may have {soft} files and sockets open, and so fewer open pages than that.",
-        f"Raise it to {FEWEST_DESCRIPTORS} or more: `ulimit -n`, or LimitNOFILE= in systemd.",
+        f"A process may have {hard} files and sockets open, and so fewer open pages than that.",
+        f"Raise it to {FEWEST_DESCRIPTORS} or more: `ulimit -Hn`, or LimitNOFILE= in systemd.",
     )

@@ -34,9 +34,9 @@ def limited(
     """
     Answer POSTs beyond limits.RATES[action] with a page that says when to come again, and keeps what was typed.
 
-    Reading is never limited. What the view refuses costs nothing, unless to find out is what costs. With `in_form` a
-    view with a form that people write text in says so in the form itself: it asks `is_admitted`. Stands below
-    login_required: most are counted by person.
+    Reading is never limited. What the view answers with a refusal costs nothing, unless to find out is what costs; what
+    it raises, such as a 404, counts. With `in_form` a view with a form that people write text in says so in the form
+    itself: it asks `is_admitted`. Stands below login_required: most are counted by person.
     """
     if action not in limits.RATES:
         raise KeyError(action)

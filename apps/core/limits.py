@@ -106,16 +106,29 @@ RATES = {
     # Second factors and accounts elsewhere: each change may send a mail.
     "factors": "60/h/user",
     # Of those who come from elsewhere; a school class that signs up in one lesson comes from one address.
-    "sign_ups": "40/m/ip,300/h/ip",
+    "sign_ups": "120/m/ip,300/h/ip",
     "closing": "20/h/user",
     "site": "120/h/user",
 }
 # How many of its former addresses lead to a room; of more, the oldest are let go.
 MAX_FORMER_SLUGS = 20
 
-# In place of django-allauth's own, or beside them.
+# In place of django-allauth's own (by its names, all of them), and beside them.
 ACCOUNT_RATES = {
     "signup": RATES["sign_ups"],
+    # A school signs in when the lesson begins, from one address; some of it mistypes.
+    "login": "120/m/ip,1200/h/ip",
+    "login_failed": "30/m/ip,5/5m/key",
+    "request_login_code": "20/m/ip,3/m/key",
+    "reset_password": "20/m/ip,5/m/key",
+    "reset_password_from_key": "20/m/ip",
+    "confirm_email": "1/10s/key",
+    "reauthenticate": "10/m/user",
+    "change_password": "5/m/user",
+    "manage_email": "10/m/user",
+    # No telephone numbers here.
+    "change_phone": "1/m/user",
+    "verify_phone": "1/30s/key,3/m/ip",
     # Wrong passwords for an account in a browser in which its owner signed in before. Others share five in five
     # minutes, so that nobody can be locked out of their own browser by strangers.
     "login_failed_in_known_device": "10/5m/key",

@@ -5,4 +5,4 @@ class RoomsConfig(AppConfig):
     name = "apps.rooms"
 
     def ready(self) -> None:
-        from apps.rooms import exports, signals  # noqa: F401
+        from apps.rooms import exports, restored, signals  # noqa: F401

@@ -41,7 +41,7 @@ def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
 @transaction.atomic
 def change_details(*, room: Room, name: str, topic: str, access: str) -> Room:
     """
-    Rename a room, change its topic or access. The address it had goes on leading to it.
+    Rename a room, change its topic or access. The addresses it had go on leading to it, the last 20 of them.
 
     Raises RoomError for making a room private that nobody is in.
     """
@@ -118,7 +118,7 @@ def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) ->
 
 @transaction.atomic
 def join_room(*, room: Room, user: User) -> None:
-    """Let a person who may see the room come in by themselves. Raises RoomError for whom it was closed to."""
+    """Let a person who may see the room come in by themselves. Raises RoomError for somebody who was removed."""
     refuse_banned(locked(room), user)
     add_member(room=room, user=user)
 
@@ -146,10 +146,16 @@ def remove_member(*, room: Room, user: User, reason: str | Promise, by: User | N
         refuse_to_lose_last_owner(room, user)
     if room.member_count == 1:
         refuse_to_lose_sight(room)
-    membership.delete()
-    withdraw_invitations_by(room, user)
+    take_out(room, membership, reason)
     if by and by != user:
         room.bans.update_or_create(user=user, defaults={"by": by, "created_at": timezone.now()})
+
+
+def take_out(room: Room, membership: Membership, reason: str | Promise) -> None:
+    """What `remove_member` does to a locked room, whoever owns it then."""
+    user = membership.user
+    membership.delete()
+    withdraw_invitations_by(room, user)
     room.member_count -= 1
     farewell = partial(fragments.farewell, reason, room)
     # Taken now: on commit the account may be deleted, and without a key this would end everybody's pages.
@@ -177,7 +183,13 @@ def set_role(*, room: Room, user: User, role: int) -> None:
 
 @transaction.atomic
 def hand_over(*, room: Room, owner: User, heir: User) -> None:
-    """Make another member the owner in one's own place; the old owner becomes a moderator."""
+    """
+    Make another member the owner in one's own place; the old owner becomes a moderator.
+
+    Raises RoomError for somebody who has left, or is switched off and could not run it.
+    """
+    if not User.objects.filter(pk=heir.pk, is_active=True).exists():
+        raise RoomError(gettext("%(name)s cannot sign in at present. Choose another member.") % {"name": heir.username})
     set_role(room=room, user=heir, role=Membership.Role.OWNER)
     set_role(room=room, user=owner, role=Membership.Role.MODERATOR)
 
@@ -192,18 +204,25 @@ def leave_all_rooms(*, user: User) -> None:
     # In this order, so that two who leave at once wait for each other instead of locking each other out.
     for room in Room.objects.filter(memberships__user=user).order_by("pk"):
         # Those who are switched off come last: they could not run it.
-        others = locked(room).memberships.exclude(user=user).select_related("user")
+        room = locked(room)
+        others = room.memberships.exclude(user=user).select_related("user")
         heir = others.order_by("-user__is_active", "role", "id").first()
         if heir is None and is_lost_without_members(room):
             delete_room(room=room)
             continue
         if heir and heir.role != Membership.Role.OWNER and is_last_owner(room, user):
-            set_role(room=room, user=heir.user, role=Membership.Role.OWNER)
-        remove_member(room=room, user=user, reason=_("You left this room."))
+            heir.role = Membership.Role.OWNER
+            heir.save(update_fields=["role"])
+        take_out(room, room.memberships.select_related("user").get(user=user), _("You left this room."))
 
 
 def has_owner(room: Room) -> bool:
-    """Whether the room is owned. The lobby always is: by the site's owners, whoever they are."""
+    """
+    Whether the room is owned. The lobby always is: by the site's owners, whoever they are.
+
+    An owner who is switched off keeps the room until the account is closed: they may be back, and nobody should own it
+    by coming in meanwhile.
+    """
     return room.is_lobby or room.memberships.filter(role=Membership.Role.OWNER).exists()
 
 

@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -222,3 +223,10 @@ def test_nobody_has_more_than_a_hundred_good_invitations(owner: User) -> None:
 
 def test_accepting_takes_a_post(owner: User) -> None:
     assert Client().get(f"{make(owner)}accept/").status_code == 405
+
+
+def test_people_made_for_demonstration_do_not_close_the_site_to_its_first_account(db: None, settings: Settings) -> None:
+    settings.SIGNUP = "invite"
+    call_command("populate", users=2, rooms=1, messages=0, verbosity=0)
+    sign_up("ada")
+    assert User.objects.get(username="ada").is_site_owner

@@ -9,8 +9,10 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from apps.accounts import invitations
-from apps.accounts.models import Invitation
+from apps.accounts.models import Invitation, User
 from apps.core.signals import restored
+from apps.rooms import invitations as by_name
+from apps.rooms.models import RoomInvitation
 from tests.conftest import Cast, client_of, make_user, sign_up
 
 
@@ -59,4 +61,21 @@ def test_the_operator_is_told_what_was_ended(cast: Cast) -> None:
 
 
 def test_nobody_is_told_of_nothing(cast: Cast) -> None:
-    assert [answer for _receiver, answer in restored.send(sender=None)] == ["", ""]
+    assert [answer for _receiver, answer in restored.send(sender=None)] == ["", "", ""]
+
+
+def test_links_that_slept_while_their_maker_had_no_role_are_revoked_too(cast: Cast) -> None:
+    maker = make_user("mod", role="moderator")
+    token = invitations.make(made_by=maker, room_id=None, note="", days=7, most_uses=5)
+    User.objects.filter(pk=maker.pk).update(role="member")
+    restored.send(sender=None)
+    User.objects.filter(pk=maker.pk).update(role="moderator")
+    assert not invitations.find(token)
+
+
+def test_invitations_into_rooms_are_withdrawn_and_a_no_stays(cast: Cast) -> None:
+    by_name.invite(room=cast.room, user=cast.outsider, inviter=cast.owner)
+    by_name.decline(invitation=RoomInvitation.objects.get())
+    by_name.invite(room=cast.room, user=make_user("new"), inviter=cast.owner)
+    restored.send(sender=None)
+    assert [one.user for one in RoomInvitation.objects.all()] == [cast.outsider]

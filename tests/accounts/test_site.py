@@ -9,13 +9,13 @@ from django.http import HttpResponse
 from django.test import AsyncClient, Client
 from pytest_django import DjangoAssertNumQueries
 
-from apps.accounts import closing, services
+from apps.accounts import closing, invitations, services
 from apps.accounts.models import SiteRules, User
 from apps.chat import services as chat
 from apps.chat.models import Message
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
-from tests.conftest import PASSWORD, client_of, confirm_password, make_user, say, sign_up
+from tests.conftest import PASSWORD, Cast, client_of, confirm_password, make_user, say, sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -287,3 +287,44 @@ def test_the_list_leads_to_closing_all_accounts_but_owners(owner: Client, bob: U
     page = owner.get("/site/").content.decode()
     assert CLOSE in page
     assert "/site/people/ada/close/" not in page
+
+
+def test_who_became_an_owner_meanwhile_keeps_their_messages(cast: Cast) -> None:
+    boss = make_user("boss", role=User.Role.OWNER)
+    say(cast.room, cast.member, "keep me")
+    User.objects.filter(pk=cast.member.pk).update(role=User.Role.OWNER)
+    with pytest.raises(services.AccountError):
+        closing.close_account_of(user=cast.member, owner=boss, delete_messages=True)
+    assert cast.room.messages.get().deleted_at is None
+
+
+def test_nobody_writes_on_while_their_messages_go(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    say(cast.room, cast.member, "one")
+    states = []
+
+    def state(**kwargs: object) -> None:
+        states.append(User.objects.get(pk=cast.member.pk).is_active)
+
+    closing.messages_going.connect(state)
+    try:
+        closing.close_account_of(user=cast.member, owner=make_user("boss", role="owner"), delete_messages=True)
+    finally:
+        closing.messages_going.disconnect(state)
+    assert states == [False]
+
+
+def test_an_account_that_is_switched_off_can_be_found_and_closed(db: None) -> None:
+    boss = make_user("boss", role="owner")
+    make_user("troll", is_active=False)
+    page = client_of(boss).get("/site/").content.decode()
+    assert "switched off" in page
+    assert "/site/people/troll/close/" in page
+
+
+def test_links_to_the_site_end_with_their_makers_role(db: None) -> None:
+    moderator = make_user("moderator", role="moderator")
+    invitations.make(made_by=moderator, room_id=None, note="", days=7, most_uses=5)
+    services.change_role(user=make_user("boss", role="owner"), role="owner")
+    for role in ("member", "moderator"):
+        services.change_role(user=moderator, role=role)
+    assert not invitations.usable().exists()

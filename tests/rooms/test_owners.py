@@ -7,9 +7,10 @@ from django.apps import apps
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts import closing
+from apps.accounts.models import User
 from apps.rooms import services
 from apps.rooms.models import Membership, Room, name_key
-from tests.conftest import Cast, make_user, say
+from tests.conftest import Cast, client_of, make_user, say
 
 owners = import_module("apps.rooms.migrations.0004_owners")
 
@@ -100,3 +101,16 @@ def test_a_private_room_of_one_goes_with_the_account(db: None) -> None:
     services.create_room(owner=only, name="Den", topic="", access=Room.Access.PRIVATE)
     closing.close_account(user=only, delete_messages=False, heir=None)
     assert not Room.objects.filter(name="Den").exists()
+
+
+def test_an_account_is_closed_though_all_others_of_its_room_are_switched_off(cast: Cast) -> None:
+    User.objects.filter(username__in=["moderator", "member"]).update(is_active=False)
+    closing.close_account(user=cast.owner, delete_messages=False, heir=None)
+    assert cast.room.memberships.get(role=Membership.Role.OWNER).user == cast.moderator
+
+
+def test_a_room_is_not_handed_over_to_somebody_who_is_switched_off(cast: Cast) -> None:
+    User.objects.filter(pk=cast.member.pk).update(is_active=False)
+    answer = client_of(cast.owner).post("/rooms/attic/members/member/hand-over/", follow=True)
+    assert "member cannot sign in at present" in answer.content.decode()
+    assert cast.room.memberships.get(user=cast.owner).role == Membership.Role.OWNER

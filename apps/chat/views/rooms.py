@@ -108,9 +108,11 @@ async def read(request: HtmxRequest, slug: str) -> HttpResponse:
     form = ReadForm(request.POST)
     if not form.is_valid():
         return HttpResponse(status=422)
-    if allowance_of(visit.member.pk).marks.take():
+    marks = allowance_of(visit.member.pk).marks
+    if marks.take():
         # The page's next note says this too.
-        return HttpResponse(status=429)
+        marks.give_back()
+        return HttpResponse(too_fast(), status=429, content_type="text/plain")
     await sync_to_async(reading.mark_read)(room=visit.room, user=visit.member, seq=form.cleaned_data["seq"])
     return HttpResponse(status=204)
 

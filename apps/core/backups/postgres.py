@@ -200,7 +200,7 @@ def load(dumped: Path, written_by: int, before_commit: Callable[[], None]) -> No
                 writer.kill()
                 raise
             if writer.wait():
-                raise BackupError(f"psql failed: {said_in(complaints)} Nothing was changed.")
+                raise BackupError(f"psql failed: {said_in(complaints)}")
 
 
 def said_in(file: IO[bytes]) -> str:

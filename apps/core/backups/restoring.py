@@ -20,7 +20,7 @@ from apps.core.signals import restored
 
 # Beside what it will replace, so that a rename does it.
 STAGE = settings.DATA_DIR / "restoring"
-FRESH_FILES, FRESH_KEYS, OLD_FILES = STAGE / "files", STAGE / "keys", STAGE / "old-files"
+FRESH_FILES, OLD_FILES = STAGE / "files", STAGE / "old-files"
 
 
 def restore(folder: Path, *, confirm: Callable[[], bool], force: bool) -> list[str]:

@@ -153,6 +153,9 @@ def hand_over(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     if membership.user == visit.member:
         messages.error(request, _("You own this room already. Choose somebody else."))
     else:
-        services.hand_over(room=visit.room, owner=visit.member, heir=membership.user)
-        messages.success(request, gettext("%(name)s owns this room now; you are a moderator.") % {"name": username})
+        try:
+            services.hand_over(room=visit.room, owner=visit.member, heir=membership.user)
+            messages.success(request, gettext("%(name)s owns this room now; you are a moderator.") % {"name": username})
+        except services.RoomError as error:
+            messages.error(request, str(error))
     return redirect("members", slug=visit.room.slug)
