@@ -32,7 +32,8 @@ def _own_folders(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyP
     settings.KEY_FILES = [data / "secret_key"]
     monkeypatch.setattr(running, "LOCK", data / "running.lock")
     monkeypatch.setattr(running, "UNFINISHED", data / "restoring.txt")
-    monkeypatch.setattr(restoring, "STAGE", data / "restoring")
+    for module in (making, restoring):
+        monkeypatch.setattr(module, "STAGE", data / "restoring")
     (data / "media").mkdir()
     (data / "media" / "minutes.txt").write_text("minutes")
     (data / "secret_key").write_text("secret")
@@ -89,7 +90,7 @@ def test_a_backup_may_go_into_an_empty_folder(tmp_path: Path) -> None:
 
 
 def test_a_backup_does_not_go_among_the_files_that_it_backs_up(settings: Settings) -> None:
-    with pytest.raises(BackupError, match="lies among the site's files"):
+    with pytest.raises(BackupError, match="lies among the site's own files"):
         making.make(Path(settings.MEDIA_ROOT) / "backup")
 
 
@@ -278,3 +279,42 @@ def test_a_password_is_on_no_command_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert "s3cr3t" not in " ".join(started["args"])
     assert started["env"]["PGPASSWORD"] == "s3cr3t"
     assert "host=db.example.org" in started["args"][-1]
+
+
+def test_a_backup_does_not_go_where_a_restore_makes_its_files_ready(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="own files"):
+        making.make(settings.DATA_DIR / "restoring" / "first")
+
+
+def test_a_backup_that_lies_where_a_restore_makes_its_files_ready_is_refused(backup: Path, settings: Settings) -> None:
+    shutil.copytree(backup, settings.DATA_DIR / "restoring")
+    assert "would be replaced" in refusal(settings.DATA_DIR / "restoring")
+    assert (settings.DATA_DIR / "restoring" / manifest.NAME).exists()
+
+
+def test_a_site_that_is_half_restored_is_not_backed_up(tmp_path: Path) -> None:
+    running.UNFINISHED.write_text("Run it again.")
+    with pytest.raises(BackupError, match="Run it again"):
+        making.make(tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+
+
+def test_files_behind_a_link_are_not_replaced(backup: Path, settings: Settings, tmp_path: Path) -> None:
+    Path(settings.MEDIA_ROOT).rename(tmp_path / "elsewhere")
+    Path(settings.MEDIA_ROOT).symlink_to(tmp_path / "elsewhere")
+    assert "a link" in refusal(backup)
+    assert (tmp_path / "elsewhere" / "minutes.txt").read_text() == "minutes"
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused_without_waiting(backup: Path) -> None:
+    (backup / "files" / "minutes.txt").unlink()
+    os.mkfifo(backup / "files" / "minutes.txt")
+    assert "minutes.txt is missing or no file" in refusal(backup)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, '{"format": 1, "database": "sqlite", "files": {"a": {"size": Infinity}}}']
+)
+def test_a_manifest_that_cannot_be_read_is_damaged(backup: Path, text: str) -> None:
+    (backup / manifest.NAME).write_text(text)
+    assert "damaged" in refusal(backup)

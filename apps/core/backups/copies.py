@@ -1,8 +1,10 @@
 """Copies of files that can be relied on: hashed as they go, on the disk when done, readable by their owner only."""
 
+import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,8 +36,11 @@ def private() -> Iterator[None]:
 
 
 def pieces(file: Path) -> Iterator[bytes]:
-    """The bytes of a regular file. Raises OSError for a link, wherever it leads."""
-    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as source:
+    """The bytes of a regular file. Raises OSError for a link, wherever it leads, and for what is no file."""
+    # Without waiting: a pipe would make it wait for ever.
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as source:
+        if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", str(file))
         while piece := source.read(PIECE):
             yield piece
 

@@ -9,9 +9,12 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from apps.core import running
 from apps.core.backups import NO_ANSWER, BackupError, complaint, copies, manifest, postgres, sqlite
 
 SPARE = 10_000_000  # bytes that a disk should have left
+# Where a restore makes its files ready: beside what they will replace, so that a rename does it.
+STAGE = settings.DATA_DIR / "restoring"
 
 
 def make(folder: Path) -> manifest.Manifest:
@@ -22,6 +25,9 @@ def make(folder: Path) -> manifest.Manifest:
     the files' turn comes, unless its owner has deleted it since.
     """
     folder = folder.absolute()
+    if running.UNFINISHED.exists():
+        # Half of the site is of another day.
+        raise BackupError(running.UNFINISHED.read_text().strip())
     refuse_taken(folder)
     kept = list(copies.files_under(settings.MEDIA_ROOT)) + own_keys()
     try:
@@ -48,8 +54,13 @@ def refuse_taken(folder: Path) -> None:
     """Raise BackupError where something is already there, or where the next backup would hold this one."""
     if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
         raise BackupError(f"{folder} is there already. Name a folder that is not: a backup never overwrites another.")
-    if folder.resolve().is_relative_to(Path(settings.MEDIA_ROOT).resolve()):
-        raise BackupError(f"{folder} lies among the site's files, which are backed up. Name a folder elsewhere.")
+    if any(folder.resolve().is_relative_to(place) for place in places_of_its_own()):
+        raise BackupError(f"{folder} lies among the site's own files. Name a folder elsewhere.")
+
+
+def places_of_its_own() -> list[Path]:
+    """Where no backup may lie: the next one would hold it, or a restore would delete it."""
+    return [Path(settings.MEDIA_ROOT).resolve(), STAGE.resolve()]
 
 
 def fill(folder: Path) -> manifest.Manifest:

@@ -47,13 +47,13 @@ def read(folder: Path) -> Manifest:
         kind = found["format"]
     except OSError:
         raise BackupError(f"{folder} holds no backup: {NAME} cannot be read.") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BackupError(f"{folder / NAME} is damaged. Take another backup.") from None
     if kind != FORMAT:
         raise BackupError(f"The backup has format {kind}, which this version of Parley does not know. Update it first.")
     try:
         manifest = parsed(found)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise BackupError(f"{folder / NAME} is damaged. Take another backup.") from None
     for name in manifest.files:
         if not is_ours(name, manifest.database):

@@ -15,11 +15,9 @@ from django.db.migrations.loader import MigrationLoader
 
 from apps.core import running
 from apps.core.backups import NO_ANSWER, BackupError, complaint, copies, manifest, postgres, sqlite
-from apps.core.backups.making import SPARE
+from apps.core.backups.making import SPARE, STAGE, places_of_its_own
 from apps.core.signals import restored
 
-# Beside what it will replace, so that a rename does it.
-STAGE = settings.DATA_DIR / "restoring"
 FRESH_FILES, OLD_FILES = STAGE / "files", STAGE / "old-files"
 
 
@@ -31,7 +29,7 @@ def restore(folder: Path, *, confirm: Callable[[], bool], force: bool) -> list[s
     was; killed after, it does not start until this has been run again. Raises BackupError.
     """
     folder = folder.absolute()
-    if folder.resolve().is_relative_to(Path(settings.MEDIA_ROOT).resolve()):
+    if any(folder.resolve().is_relative_to(place) for place in places_of_its_own()):
         raise BackupError(f"{folder} lies among the files that would be replaced. Move it elsewhere first.")
     found = manifest.read(folder)
     refuse_foreign(found)
@@ -91,8 +89,10 @@ def replace_site(folder: Path, found: manifest.Manifest) -> list[str]:
     """Make all ready, then put it in place."""
     clear_stage()
     copies.refuse_without_room(settings.DATA_DIR, found.size + SPARE)
-    if os.path.ismount(settings.MEDIA_ROOT):
-        raise BackupError(f"{settings.MEDIA_ROOT} is a disk of its own and cannot be replaced. Mount DATA_DIR instead.")
+    if os.path.ismount(settings.MEDIA_ROOT) or Path(settings.MEDIA_ROOT).is_symlink():
+        raise BackupError(
+            f"{settings.MEDIA_ROOT} is a disk of its own or a link and cannot be replaced. Mount DATA_DIR instead."
+        )
     STAGE.mkdir()
     try:
         for name in found.below("files"):

@@ -65,7 +65,11 @@ def refuse_damaged(database: Path) -> None:
 def migrations(database: Path) -> list[str]:
     """Which migrations the copy has had."""
     with closing(opened(database)) as read:
-        return [f"{app}.{name}" for app, name in read.execute("SELECT app, name FROM django_migrations ORDER BY id")]
+        try:
+            rows = read.execute("SELECT app, name FROM django_migrations ORDER BY id").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise BackupError(f"The database has no migrations yet ({error}). Run first: manage.py migrate") from error
+    return [f"{app}.{name}" for app, name in rows]
 
 
 def use(database: Path) -> None:
