@@ -14,14 +14,21 @@ from daphne.http_protocol import WebRequest
 
 from apps.core import limits
 
-# Paths that take a file; all others take MAX_BODY_BYTES.
+# Paths that take a file, from those who have a session; all else has at most MAX_BODY_BYTES.
 LARGER: dict[bytes, int] = {b"/accounts/profile/picture/": limits.MAX_PICTURE_BYTES + limits.MAX_BODY_BYTES}
 
-TEXT = b"This is more than the site takes at once. Go back and send less of it.\n"
+# The page of the site itself needs Django, which has not heard of the request yet.
+TEXT = b"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Too large - Parley</title></head>
+<body><main><h1>That was more than this site takes at once</h1>
+<p>Nothing of it is stored. Go back and send less: a shorter text, or a smaller picture (5 MB at most).</p>
+<p><a href="/">Your rooms</a></p></main></body></html>
+"""
 REFUSAL = b"\r\n".join(
     [
         b"HTTP/1.1 413 Content Too Large",
-        b"Content-Type: text/plain; charset=utf-8",
+        b"Content-Type: text/html; charset=utf-8",
         b"X-Content-Type-Options: nosniff",
         b"Cache-Control: no-store",
         b"Content-Length: %d" % len(TEXT),
@@ -45,7 +52,8 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types
     def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
         """The headers have come: refuse a body that is too long."""
         path: bytes = getattr(self.channel, "_path", b"").partition(b"?")[0]
-        self.left = LARGER.get(path, limits.MAX_BODY_BYTES)
+        has_session = b"sessionid=" in self.requestHeaders.getRawHeaders(b"cookie", [b""])[0]
+        self.left = LARGER.get(path, limits.MAX_BODY_BYTES) if has_session else limits.MAX_BODY_BYTES
         super().gotLength(0)
         if length is None or length > limits.BODY_IN_MEMORY:
             # Twisted would open a file for each at once, whatever comes.

@@ -55,12 +55,15 @@ class Crowd:
     def __init__(self) -> None:
         self.most = 1
         self.open = 0
+        self.sockets = 0
         self.waiting: dict[Channel, None] = {}
         self.half_sent: dict[str, dict[Channel, None]] = {}
         self.said_at = 0.0
 
     def has_room(self, *, kept: int = 0) -> bool:
         """Whether the newest connection may stay; perhaps another goes for it. Some places are kept for others."""
+        if kept and self.sockets > self.most - kept:
+            return False
         if self.open <= self.most - kept:
             return True
         oldest = next(iter(self.waiting), None)
@@ -158,6 +161,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # Twisted's has half of its t
         # First: Twisted may go on with the next request at once. It would also set a time of its own.
         self._savedTimeOut = None
         self.unread = unread_of(self.transport)
+        if self.unread > limits.MAX_UNREAD_ANSWERS:
+            # What was asked for behind this would be answered into memory: the connection ends with this answer.
+            self.persistent = False
         self.wait(self.IDLE, limits.IDLE_SECONDS)
         super().requestDone(request)
 
@@ -197,6 +203,7 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]  # Daphne has no types
         self.messages = Bucket(rate=limits.MESSAGES_PER_SECOND, most=limits.MAX_MESSAGES_AT_ONCE)
         self.others = Bucket(rate=limits.CONTROLS_PER_SECOND, most=limits.MAX_CONTROLS_AT_ONCE)
         self.is_ignored = False
+        crowd.sockets += 1
         if not crowd.has_room(kept=limits.KEPT_FOR_PAGES):
             self.transport.abortConnection()
 
@@ -231,6 +238,7 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]  # Daphne has no types
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         crowd.open -= 1
+        crowd.sockets -= 1
         super().connectionLost(reason)
 
 

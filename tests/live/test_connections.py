@@ -296,3 +296,16 @@ def test_sockets_leave_room_for_pages() -> None:
             pytest.fail("All of the process is taken by sockets")
         assert site.is_ready()
         assert b"ok\n" in opened(site, WHOLE).recv(65536)
+
+
+def test_answers_that_nobody_reads_do_not_pile_up(hasty: Site) -> None:
+    static = b"GET /static/vendor/htmx.min.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with ExitStack() as stack:
+        stack.enter_context(opened(hasty, static * 3)).recv(1)
+        before = hasty.memory()
+        asked = [stack.enter_context(opened(hasty, static * 900)) for _ in range(5)]
+        for connection in asked:
+            connection.recv(1)
+        assert hasty.is_ready()
+        # It would be 35 MB each.
+        assert hasty.memory() - before < 40 * MEGABYTE
