@@ -82,6 +82,14 @@ def test_on_an_old_site_a_private_room_without_members_gives_its_name_free_and_k
     services.create_room(owner=cast.member, name=cast.room.name, topic="", access="private")
 
 
+def test_no_name_that_can_be_guessed_stops_the_upgrade(cast: Cast) -> None:
+    say(cast.room, cast.owner)
+    cast.room.memberships.all().delete()
+    services.create_room(owner=cast.member, name=f"{cast.room.name} ({cast.room.pk})", topic="", access="open")
+    migrate()
+    assert Room.objects.filter(name=cast.room.name).count() == 0
+
+
 @pytest.mark.parametrize("rooms", [1, 400])
 def test_owners_are_given_to_many_rooms_at_once(
     cast: Cast, rooms: int, django_assert_num_queries: DjangoAssertNumQueries

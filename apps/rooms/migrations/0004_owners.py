@@ -13,6 +13,7 @@ from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
+from django.utils.crypto import get_random_string
 
 from apps.rooms.models import name_key
 
@@ -48,11 +49,11 @@ def free_names_that_nobody_can_find(apps: Apps, schema_editor: BaseDatabaseSchem
     for piece in in_pieces(Room.objects.filter(~Exists(members), access="private", is_lobby=False)):
         rooms = Room.objects.filter(pk__in=piece)
         rooms.filter(~Exists(Message.objects.filter(room=OuterRef("pk")))).delete()
-        spoken_in = list(rooms)
-        for room in spoken_in:
-            room.name = f"{room.name[:60]} ({room.pk})"
-            room.name_key = name_key(room.name)
-        Room.objects.bulk_update(spoken_in, ["name", "name_key"])
+        for room in list(rooms):
+            # By chance, since anybody may have a room of a name that can be guessed.
+            room.name = f"{room.name[:30]} ({get_random_string(12)})"
+            room.name_key = name_key(room.name)[:320]
+            room.save(update_fields=["name", "name_key"])
 
 
 class Migration(migrations.Migration):
