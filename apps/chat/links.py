@@ -1,5 +1,8 @@
 """The links of a message: what Markdown marks as one, and addresses that stand in the text."""
 
+from html import escape
+
+import nh3
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
@@ -41,8 +44,14 @@ def links(state: StateCore) -> None:
 
 
 def leads_elsewhere(address: str) -> bool:
-    """Whether it is a whole address. A part of one would lead into this site, and look like the site's own links."""
-    return address.lower().startswith(("http://", "https://", "mailto:"))
+    """
+    Whether it is a whole address. A part of one would lead into this site, and look like the site's own links.
+
+    The last word has what cleans the message: of an address that it cannot read it would leave a link to nowhere.
+    """
+    if not address.lower().startswith(("http://", "https://", "mailto:")):
+        return False
+    return "href" in nh3.clean(f'<a href="{escape(address)}">', tags={"a"}, attributes={"a": {"href"}}, link_rel=None)
 
 
 def rest_of(opening: Token, markdown: MarkdownIt, *, is_link: bool) -> str:

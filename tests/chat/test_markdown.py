@@ -28,6 +28,7 @@ from apps.chat.rendering import to_html_now as to_html
         ("[a](//b)", "<p>a (//b)</p>"),
         ("[a](tel:1)", "<p>a (tel:1)</p>"),
         ("<tel:1>", "<p>tel:1</p>"),
+        ("[a](http://b:99999/c)", "<p>a (http://b:99999/c)</p>"),
         ("http\\://a.co", "<p>http://a.co</p>"),
     ],
 )

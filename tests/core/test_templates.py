@@ -39,6 +39,7 @@ MARKED = {
 PUT_TOGETHER = {
     "apps/chat/markdown.py, highlighted_block": "what Pygments escaped; all is sanitised after it",
     "apps/chat/markdown.py, plain_block": "text that is escaped there",
+    "apps/chat/links.py, leads_elsewhere": "an escaped address, which is looked at and thrown away",
     "apps/chat/rendering.py, as_typed": "text that is escaped there",
     "apps/live/sources.py, frame": "numbers, and rendered parts",
     "apps/chat/fragments.py, new_messages": "rendered messages",
