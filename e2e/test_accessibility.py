@@ -287,7 +287,7 @@ def try_too_often(page: Page) -> None:
         page.get_by_label("Email").fill("often@example.org")
         with page.expect_navigation():
             page.get_by_role("button").first.click()
-        if page.get_by_role("heading", name="Too many tries").count():
+        if page.get_by_role("heading", name="Please wait a little").count():
             return
     raise AssertionError("there is no end to it")
 

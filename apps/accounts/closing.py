@@ -75,4 +75,5 @@ def locked_unless_owner(user: User) -> User:
 def refuse_owners(user: User) -> None:
     """Raise AccountError for an owner of the site, whose account nobody else closes."""
     if user.is_site_owner:
-        raise services.AccountError(_("This is an owner of the site. Give them another role first."))
+        name = {"name": user.username}
+        raise services.AccountError(_("%(name)s owns this site. Give them another role first.") % name)

@@ -251,7 +251,7 @@ class DeleteAccountForm(forms.Form):
 
     class Messages(TextChoices):
         KEEP = "keep", _("Stay, under the name “Deleted account”")
-        DELETE = "delete", _("Go too; that there were messages stays visible")
+        DELETE = "delete", _("Delete them; a note stays where each one was")
 
     messages = forms.ChoiceField(
         label=_("Your messages"),
@@ -299,5 +299,5 @@ class CloseAccountForm(DeleteAccountForm):
     def clean_username(self) -> str:
         username: str = self.cleaned_data["username"].strip()
         if username.casefold() != self.user.username.casefold():
-            raise ValidationError(_("This is not their user name, so nothing was deleted."), code="mismatch")
+            raise ValidationError(_("This is not their user name, so the account was not closed."), code="mismatch")
         return username

@@ -12,7 +12,7 @@ from apps.accounts.second_factor import NEEDED, lacks_one
 from apps.core.middleware import type_of_get_response
 
 # Where one sets up a second factor, signs out, or leaves; and what asks for no rights.
-OPEN_PATHS = ("/accounts/", "/people/pictures/")
+OPEN_PATHS = ("/accounts/", "/people/pictures/", "/words/", "/language/", "/accessibility/", "/keys/")
 
 
 @sync_and_async_middleware

@@ -212,7 +212,9 @@ async def post(place: Place, text: str | None) -> str:
 def too_many_pages(user_id: int | None) -> str:
     """What to do where no more pages may be open."""
     if user_id is None:
-        return _("Too many people read here from your network without signing in. Sign in, or reload this page later.")
+        return _(
+            "Too many people are reading here from your network without signing in. Sign in, or reload this page later."
+        )
     return _("You have too many pages open. Close some and reload this one.")
 
 

@@ -145,6 +145,8 @@ BODY_BYTES_PER_SECOND = 2048
 BODY_PAUSE_SECONDS = 60.0
 # Between two requests, and for reading nothing of an answer.
 IDLE_SECONDS = 75.0
+# Answers that a client has not read while it asks for more, in bytes.
+MAX_UNREAD_ANSWERS = 1024 * 1024
 # Of one address (an IPv6 line), where no proxy is in between. A whole request is not among them.
 MAX_HALF_SENT = 200
 # So long at least each may take: after a restart a school connects at once, before any of it is read.

@@ -136,7 +136,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if is_taken(sys.exc_info()[1]):
         # Forms that know what was taken say so themselves (core/forms.py); this is for all others.
         advice = _(
-            "Perhaps the form was sent twice. Go back, reload the page and look; what you typed may need sending."
+            "Perhaps the form was sent twice. Go back, reload the page and look: you may have to send what you typed "
+            "again."
         )
         return problem(request, 409, _("This was done already, a moment before"), advice, user=None)
     # Without the user: what went wrong may be the database.
@@ -168,7 +169,7 @@ def too_many_requests(request: HttpRequest, *, wait: int = 0) -> HttpResponse:
         (name, value.replace("\x00", "").encode(errors="ignore").decode())
         for name, values in request.POST.lists()
         for value in values
-        if isinstance(value, str) and name != "csrfmiddlewaretoken"
+        if isinstance(value, str) and name != "csrfmiddlewaretoken" and "password" not in name
     ]
     context = {"kept": kept if wait and not request.FILES else None, "advice": advice_to_wait(wait) if wait else ""}
     response = render(request, "429.html", context, status=429)
@@ -181,8 +182,8 @@ def advice_to_wait(seconds: int) -> str:
     """What somebody is told who did something too often."""
     minutes = -(-seconds // 60)
     text = ngettext(
-        "You did this so often within a short time that it has to wait. You can do it again in %(minutes)d minute.",
-        "You did this so often within a short time that it has to wait. You can do it again in %(minutes)d minutes.",
+        "You have done this very often in a short time. You can go on in %(minutes)d minute.",
+        "You have done this very often in a short time. You can go on in %(minutes)d minutes.",
         minutes,
     )
     return text % {"minutes": minutes}

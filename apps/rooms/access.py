@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, OuterRef
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef
+from django.db.models.expressions import Combinable
 from django.http import Http404
 
 from apps.accounts.models import User
-from apps.rooms.models import Ban, FormerSlug, Membership, Room, is_slug, type_of_viewer
+from apps.rooms.models import Ban, FormerSlug, Membership, Room, RoomInvitation, is_slug, type_of_viewer
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Visit:
     last_read_seq: int = 0
     unread_count: int = 0
     announces: str = Membership.Announces.ALL
-    # Of somebody who was removed: they do not come back by themselves.
+    # Of somebody who was removed: they do not come back by themselves, unless they are invited anew.
     is_banned: bool = False
 
     @property
@@ -60,6 +61,14 @@ class Visit:
         return self.viewer
 
 
+def is_kept_out(viewer: User) -> Combinable:
+    """For a query of rooms: whether the viewer was removed, and nobody has invited them since."""
+    here = {"room": OuterRef("pk"), "user": viewer}
+    return ExpressionWrapper(
+        Exists(Ban.objects.filter(**here)) & ~Exists(RoomInvitation.objects.pending().filter(**here)), BooleanField()
+    )
+
+
 def room_for(viewer: type_of_viewer, slug: str) -> Visit:
     """
     The room at `slug`, or at what was once its slug, as `viewer` sees it.
@@ -70,7 +79,7 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
         raise Http404
     visible = Room.objects.visible_to(viewer)
     if isinstance(viewer, User):
-        visible = visible.annotate(viewer_is_banned=Exists(Ban.objects.filter(room=OuterRef("pk"), user=viewer)))
+        visible = visible.annotate(viewer_is_banned=is_kept_out(viewer))
     room = visible.filter(slug=slug).first()
     if room is None:
         room = visible.filter(pk__in=FormerSlug.objects.filter(slug=slug).values("room")).first()

@@ -7,9 +7,9 @@ const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: te
 
 const FINAL = {
   4401: gettext("You are signed out, so this page shows nothing new. Sign in again to go on."),
-  4403: gettext("You may no longer read this room. This page shows nothing new."),
+  4403: gettext("You are no longer let into this room here, so this page shows nothing new."),
   4404: gettext("This room is gone, or you may no longer read it. This page shows nothing new."),
-  4429: gettext("This page was closed because too much came from you. Wait a moment, then reload it."),
+  4429: gettext("This page was closed because too much came at once. Wait a moment, then reload it."),
 };
 const PATIENCE = 2000; // milliseconds without a connection before the reader is told
 const FIRST_PAUSE = 500; // milliseconds before trying again, at most; twice as long each time, up to the longest
@@ -91,7 +91,8 @@ function follow(head) {
     live.dispatchEvent(new CustomEvent("connection-lost", { detail: { code } }));
     if (FINAL[code]) {
       isOver = true;
-      tell(FINAL[code]);
+      // What ended the page has said so in the page already, with a way on.
+      if (!document.getElementById("farewell")) tell(FINAL[code]);
       return;
     }
     telling ??= setTimeout(tellNotLive, PATIENCE);

@@ -178,7 +178,7 @@ function keep(composer, live) {
     const error = document.createElement("p");
     error.className = "error";
     error.textContent = gettext(
-      "The server does not answer this message, so it is no longer sent by itself. Change it, or send it again.",
+      "The server did not answer. This message is not sent by itself any more: change it, or send it again.",
     );
     document.getElementById("composer-errors").replaceChildren(error);
     queueMicrotask(flush);

@@ -328,3 +328,9 @@ def test_links_to_the_site_end_with_their_makers_role(db: None) -> None:
     for role in ("member", "moderator"):
         services.change_role(user=moderator, role=role)
     assert not invitations.usable().exists()
+
+
+@pytest.mark.parametrize("path", ["/words/en.js", "/accessibility/", "/keys/"])
+def test_what_asks_for_no_rights_is_there_before_the_second_factor(owner: Client, path: str) -> None:
+    require_second_factor(owner)
+    assert owner.get(path).status_code == 200

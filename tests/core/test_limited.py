@@ -134,7 +134,7 @@ def test_who_makes_too_many_rooms_is_told_in_the_form_when_to_go_on(cast: Cast, 
     answer = new_room(client, "Two <b>")
     page = answer.content.decode()
     assert answer.status_code == 429
-    assert "You can do it again in" in page
+    assert "You can go on in" in page
     assert 'value="Two &lt;b&gt;"' in page
     assert 'value="All &amp; sundry"' in page
     assert not Room.objects.filter(name__startswith="Two").exists()
@@ -144,7 +144,7 @@ def test_what_is_wrong_with_the_form_is_told_first(cast: Cast, one_room_an_hour:
     client = client_of(cast.member)
     new_room(client, "One")
     answer = new_room(client, "")
-    assert "You can do it again in" not in answer.content.decode()
+    assert "You can go on in" not in answer.content.decode()
 
 
 def test_where_there_is_no_form_the_page_says_when_to_go_on_and_keeps_what_was_sent(
@@ -156,7 +156,7 @@ def test_where_there_is_no_form_the_page_says_when_to_go_on_and_keeps_what_was_s
     answer = client.post("/rooms/attic/members/?page=1", {"username": "<b>\x00", "csrfmiddlewaretoken": "old"})
     page = answer.content.decode()
     assert answer.status_code == 429
-    assert "You can do it again in 60 minutes." in page
+    assert "You can go on in 60 minutes." in page
     assert 'action="/rooms/attic/members/?page=1"' in page
     assert '<input type="hidden" name="username" value="&lt;b&gt;">' in page
     assert 'value="old"' not in page
@@ -181,7 +181,7 @@ def test_each_form_that_says_so_itself_does_nothing_beyond_the_limit(
     before = everything()
     answer = client.post(address, {name: value.replace("New", "Newer") for name, value in form.items()})
     assert answer.status_code == 429
-    assert answer.content.decode().count("You can do it again in") == 1
+    assert answer.content.decode().count("You can go on in") == 1
     assert everything() == before
 
 

@@ -178,7 +178,7 @@ def test_who_declined_still_joins_an_open_room_by_themselves(cast: Cast) -> None
 @pytest.mark.parametrize("slug", ["attic", "nowhere", "a%00b"])
 def test_declining_what_there_is_not_tells_nothing(cast: Cast, slug: str) -> None:
     page = client_of(cast.outsider).post(f"/rooms/{slug}/decline/", follow=True).content.decode()
-    assert "This invitation was withdrawn already." in page
+    assert "This invitation is no longer open." in page
 
 
 def test_who_left_is_invited_again_but_not_added(cast: Cast) -> None:
@@ -456,3 +456,25 @@ def test_a_link_to_the_site_ends_with_its_makers_role(cast: Cast, settings: Sett
     assert Client().get(f"/invitations/{token}/").status_code == 200
     User.objects.filter(pk=cast.owner.pk).update(role="member")
     assert Client().get(f"/invitations/{token}/").status_code == 404
+
+
+def test_who_was_removed_and_is_invited_anew_finds_the_way_in_in_the_room_too(cast: Cast) -> None:
+    cast.open()
+    client_of(cast.owner).post(f"{MEMBERS}member/remove/")
+    member = client_of(cast.member)
+    assert "You were removed" in member.get("/rooms/attic/").content.decode()
+    assert "/rooms/attic/join/" not in member.get("/rooms/").content.decode()
+    client_of(cast.owner).post(MEMBERS, {"username": "member"})
+    for page in ("/rooms/attic/", "/rooms/"):
+        text = member.get(page).content.decode()
+        assert "You were removed" not in text
+        assert "/rooms/attic/join/" in text
+    member.post("/rooms/attic/join/")
+    assert cast.room.memberships.filter(user=cast.member).exists()
+
+
+@pytest.mark.parametrize("slug", ["attic", "nowhere"])
+def test_accepting_what_is_no_longer_open_says_so_and_not_which_rooms_there_are(cast: Cast, slug: str) -> None:
+    answer = client_of(cast.outsider).post(f"/rooms/{slug}/join/")
+    assert answer.status_code == 404
+    assert "the invitation is no longer open" in answer.content.decode()

@@ -42,7 +42,7 @@ def decline(request: HttpRequest, slug: str) -> HttpResponse:
         messages.success(request, _("The invitation to %(name)s is declined.") % {"name": found.room.name})
     else:
         # The same for a room that there is not: nobody finds out by this which there are.
-        messages.info(request, _("This invitation was withdrawn already."))
+        messages.info(request, _("This invitation is no longer open."))
     return redirect("home")
 
 
@@ -55,7 +55,7 @@ def withdraw(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     if not visit.may_moderate:
         raise PermissionDenied
     if invitations.withdraw(room=visit.room, username=username.replace("\x00", "")):
-        messages.success(request, _("The invitation of %(name)s is withdrawn.") % {"name": username})
+        messages.success(request, _("The invitation for %(name)s is withdrawn.") % {"name": username})
     else:
         messages.info(request, _("%(name)s has answered the invitation already.") % {"name": username})
     return redirect("members", slug=visit.room.slug)

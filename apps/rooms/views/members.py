@@ -37,6 +37,12 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
             if not (visit.may_join or visit.is_banned):
                 raise PermissionDenied
             services.join_room(room=visit.room, user=user)
+    except Http404:
+        # The same for a room that there is not: nobody finds out by this which there are.
+        advice = gettext(
+            "If you were invited, the invitation is no longer open. Ask whoever invited you for a new one."
+        )
+        return problem(request, 404, gettext("There is no such room to join"), advice)
     except services.RoomError as error:
         return problem(request, 403, gettext("You may not do that"), str(error))
     return redirect(visit.room)
@@ -69,7 +75,7 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
             raise PermissionDenied
         if form.is_valid() and form.user and invite(visit, form, form.user):
             name = {"name": form.user.username}
-            messages.success(request, gettext("%(name)s is invited, and finds that on their first page.") % name)
+            messages.success(request, gettext("%(name)s is invited, and will see it under “Your rooms”.") % name)
             return redirect("members", slug=visit.room.slug)
     listed = visit.room.memberships.select_related("user").order_by("role", "id")
     context = {

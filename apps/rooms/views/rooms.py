@@ -18,7 +18,7 @@ from apps.core.limited import is_admitted, limited
 from apps.core.limits import MAX_LISTED_INVITATIONS
 from apps.core.requests import HtmxRequest
 from apps.rooms import invitations, services
-from apps.rooms.access import Visit, room_for
+from apps.rooms.access import Visit, is_kept_out, room_for
 from apps.rooms.forms import DeleteRoomForm, RoomForm
 from apps.rooms.models import Room, name_key, type_of_viewer
 
@@ -54,6 +54,7 @@ def home(request: HtmxRequest) -> HttpResponse:
         context = {
             "navigation_rooms": rooms_of(request.user),
             "invitations": invitations.pending_for(request.user)[:MAX_LISTED_INVITATIONS],
+            "most_invitations": MAX_LISTED_INVITATIONS,
         }
         return render(request, "rooms/home.html", context)
     public_rooms = Room.objects.visible_to(request.user).filter(archived_at=None).order_by("name_key")
@@ -65,6 +66,8 @@ def rooms(request: HttpRequest) -> HttpResponse:
     """The rooms one may see, searched by name with `q`."""
     query = request.GET.get("q", "").replace("\x00", "").strip()[:80]
     found = Room.objects.visible_to(request.user).order_by("archived_at", "name_key")
+    if isinstance(request.user, User):
+        found = found.annotate(viewer_is_banned=is_kept_out(request.user))
     if query:
         found = found.filter(name_key__contains=name_key(query))
     page = Paginator(found, ROOMS_ON_A_PAGE).get_page(request.GET.get("page"))
