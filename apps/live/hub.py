@@ -35,7 +35,8 @@ MOST_WAITING = 1000
 MOST_REPLAYED = 32
 # How many pages are let in at once: when all come back after a restart, posts do not stand in line behind them.
 DOORS = 4
-# How long a topic may wait before its next frames go out, in seconds.
+# How long a topic waits before its next frames go out, by how long its last ones took; and at most, in seconds.
+REST = 4
 LONGEST_REST = 0.02
 # How long after a change to an account its open pages are looked at, in seconds.
 NEW_SESSION_PATIENCE = 0.3
@@ -190,8 +191,8 @@ class Hub:
         if len(topic.early) == MOST_WAITING:
             topic.early.clear()
         topic.early[seq] = html
-        # A crowded room rests as long as its last frames took: that leaves half of the time to all others, and what
-        # several threads store meanwhile goes out together.
+        # A crowded room rests after its frames: that leaves most of the time to all others, and what is rendered and
+        # stored meanwhile goes out together.
         if topic.handing_out is None:
             if topic.rests_until <= self.loop.time():
                 self.hand_out(topic)
@@ -210,7 +211,7 @@ class Hub:
             began = self.loop.time()
             self.fan_out(topic, after, frames)
             ended = self.loop.time()
-            topic.rests_until = ended + min(ended - began, LONGEST_REST)
+            topic.rests_until = ended + min(REST * (ended - began), LONGEST_REST)
         for seq in [seq for seq in topic.early if seq <= topic.head]:
             del topic.early[seq]
         if topic.early:
