@@ -67,7 +67,7 @@ def test_running_a_room(ada: Person, person: type_of_join, keys: list[str]) -> N
     expect(page).to_have_url(re.compile("/rooms/orchard/members/$"))
     write(page, "username", "user0002")
     follow(page, "Invite to the room")
-    expect(page.get_by_role("button", name="Withdraw the invitation of user0002")).to_be_visible()
+    expect(page.get_by_role("button", name="Withdraw the invitation for user0002")).to_be_visible()
     invited = person(ada.site, "user0002").use_session(keys[1]).go("/")
     follow(invited, "Accept the invitation to Orchard")
     expect(invited).to_have_url(re.compile("/rooms/orchard/$"))
