@@ -14,8 +14,7 @@ MAX_SECONDS = limits.TEXT.processor_seconds / (2 if IN_FULL else 1)
 # What a language may hold of others.
 INSIDE = {
     "html": ("javascript", "css"),
-    "php": ("html",),
-    **dict.fromkeys(["docker", "make", "console"], ("bash", "json")),
+    **dict.fromkeys(["docker", "make"], ("bash", "json")),
 }
 
 
