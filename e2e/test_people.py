@@ -225,7 +225,7 @@ def test_who_goes_takes_their_words_along_and_open_pages_show_it(come: type_of_j
     elsewhere.open_room("lobby")
     jan.go("/accounts/delete/")
     confirm_password(jan.page)
-    jan.page.get_by_label("Go too").check()
+    jan.page.get_by_label("Delete them").check()
     jan.page.get_by_label("Your user name").fill("jan")
     jan.page.get_by_role("button", name="Delete my account").click()
     expect(jan.page.get_by_text("Your account is deleted.")).to_be_visible()
