@@ -13,6 +13,7 @@ from daphne import http_protocol
 from daphne.http_protocol import WebRequest
 
 from apps.core import limits
+from apps.core.raw_answers import raw_answer
 
 # Paths that take a file, from those who have a session; all else has at most MAX_BODY_BYTES.
 LARGER: dict[bytes, int] = {b"/accounts/profile/picture/": limits.MAX_PICTURE_BYTES + limits.MAX_BODY_BYTES}
@@ -25,18 +26,7 @@ TEXT = b"""<!doctype html>
 <p>Nothing of it is stored. Go back and send less: a shorter text, or a smaller picture (5 MB at most).</p>
 <p><a href="/">Your rooms</a></p></main></body></html>
 """
-REFUSAL = b"\r\n".join(
-    [
-        b"HTTP/1.1 413 Content Too Large",
-        b"Content-Type: text/html; charset=utf-8",
-        b"X-Content-Type-Options: nosniff",
-        b"Cache-Control: no-store",
-        b"Content-Length: %d" % len(TEXT),
-        b"Connection: close",
-        b"",
-        TEXT,
-    ]
-)
+REFUSAL = raw_answer(b"413 Content Too Large", b"text/html", TEXT)
 
 
 class BoundedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types

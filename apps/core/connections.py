@@ -20,21 +20,12 @@ from twisted.web import http
 from apps.core import limits
 from apps.core.addresses import network_of, read_address
 from apps.core.buckets import Bucket
+from apps.core.raw_answers import raw_answer
 
 logger = logging.getLogger(__name__)
 
-TEXT = b"The request did not arrive in time. Please send it again.\n"
-TOO_LATE = b"\r\n".join(
-    [
-        b"HTTP/1.1 408 Request Timeout",
-        b"Content-Type: text/plain; charset=utf-8",
-        b"X-Content-Type-Options: nosniff",
-        b"Cache-Control: no-store",
-        b"Content-Length: %d" % len(TEXT),
-        b"Connection: close",
-        b"",
-        TEXT,
-    ]
+TOO_LATE = raw_answer(
+    b"408 Request Timeout", b"text/plain", b"The request did not arrive in time. Please send it again.\n"
 )
 # The code after which a page stays away (docs/architecture.md).
 TOO_MUCH = 4429
