@@ -69,6 +69,13 @@ def is_kept_out(viewer: User) -> Combinable:
     )
 
 
+def is_banned(room: Room, viewer: type_of_viewer) -> bool:
+    """The same for one room that the viewer is not in: mostly one short query, where that one takes 2 ms to write."""
+    if isinstance(viewer, AnonymousUser) or not room.bans.filter(user=viewer).exists():
+        return False
+    return not room.named_invitations.pending().filter(user=viewer).exists()
+
+
 def room_for(viewer: type_of_viewer, slug: str) -> Visit:
     """
     The room at `slug`, or at what was once its slug, as `viewer` sees it.
@@ -78,8 +85,6 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
     if not is_slug(slug):
         raise Http404
     visible = Room.objects.visible_to(viewer)
-    if isinstance(viewer, User):
-        visible = visible.annotate(viewer_is_banned=is_kept_out(viewer))
     room = visible.filter(slug=slug).first()
     if room is None:
         room = visible.filter(pk__in=FormerSlug.objects.filter(slug=slug).values("room")).first()
@@ -88,7 +93,7 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
     # Put there by `visible_to`.
     role: int | None = room.viewer_role  # type: ignore[attr-defined]
     if role is None:
-        return Visit(room=room, viewer=viewer, role=None, is_banned=getattr(room, "viewer_is_banned", False))
+        return Visit(room=room, viewer=viewer, role=None, is_banned=is_banned(room, viewer))
     return Visit(
         room=room,
         viewer=viewer,
