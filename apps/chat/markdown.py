@@ -6,7 +6,7 @@ rest of the site.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import cache
 
 import nh3
@@ -94,25 +94,26 @@ def cleaner() -> nh3.Cleaner:
     )
 
 
-def renderings(source: str) -> Iterator[str]:
+def html_of(source: bytes) -> Generator[tuple[bytes, ...], None, tuple[bytes, ...]]:
     """
-    A message's Markdown as sanitised HTML: with its code plain, then again with its code highlighted.
+    A message's Markdown as sanitised HTML, as a job for a child (apps/core/bounded.py); where there is code that can
+    be highlighted, that is yielded with its code plain before.
 
     Raises Exceeded for HTML that is too large for its source, and for what is nested so deeply that the parser leaves
-    out the rest; of highlighted code that is too large, nothing is yielded.
+    out the rest. Code whose highlighting is too large stays plain.
     """
-    most = limits.max_html_bytes(len(source.encode()))
-    tokens = parser().parse(source)
+    most = limits.max_html_bytes(len(source))
+    tokens = parser().parse(source.decode())
     if any(map(is_too_deep, tokens)):
         raise Exceeded("it is nested too deeply")
-    html = rendered(tokens, plain_block)
-    if len(html.encode()) > most:
+    plain = rendered(tokens, plain_block).encode()
+    if len(plain) > most:
         raise Exceeded("its HTML is too large")
-    yield html
-    if any(token.type == "fence" and lexer_for(token.content, token.info) for token in tokens):
-        html = rendered(tokens, highlighted_block)
-        if len(html.encode()) <= most:
-            yield html
+    if not any(token.type == "fence" and lexer_for(token.content, token.info) for token in tokens):
+        return (plain,)
+    yield (plain,)
+    highlighted = rendered(tokens, highlighted_block).encode()
+    return (highlighted if len(highlighted) <= most else plain,)
 
 
 def is_too_deep(token: Token) -> bool:
@@ -125,9 +126,3 @@ def rendered(tokens: Sequence[Token], block: Callable[[str, str, str], str]) -> 
     """What the parser found, as sanitised HTML; `block` renders code."""
     markdown = parser(block)
     return cleaner().clean(markdown.renderer.render(tokens, markdown.options, {})).strip()
-
-
-def html_of(source: bytes) -> Iterator[tuple[bytes, ...]]:
-    """`renderings` as a job for a child (apps/core/bounded.py)."""
-    for html in renderings(source.decode()):
-        yield (html.encode(),)

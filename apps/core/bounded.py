@@ -34,7 +34,8 @@ START_SECONDS = 20.0
 JOBS_PER_CHILD = 1000
 LENGTH = struct.Struct(">I")
 
-# The kinds of messages: a job, and a child's answers, of which all but the first end it.
+# The kinds of messages: a job, and a child's answers, of which all but the first end it: each wakes the pool's thread,
+# which must wait for its turn beside the threads of the site, so what is done at once is said in one.
 JOB, RESULT, DONE, REFUSED, OVER, FAILED = b"j", b"r", b"d", b"x", b"o", b"f"
 
 
@@ -190,8 +191,8 @@ class Pool:
         """
         The result of `function` ("package.module:name"), which is given `arguments` and returns parts of bytes.
 
-        A function that yields results, each better than the one before, may be ended between them: the last one
-        counts. Raises Exceeded when there is none, and Refused when the function did.
+        A function that yields results before the one that it returns, each better than the one before, may be ended
+        between them: the last one counts. Raises Exceeded when there is none, and Refused when the function did.
         """
         return self.threads.submit(self._run, function, arguments, time.monotonic()).result()
 
@@ -210,8 +211,8 @@ class Pool:
         try:
             while True:
                 kind, parts = child.reader.message()
-                if kind == DONE and result is not None:
-                    return result
+                if kind == DONE:
+                    return parts
                 if kind == REFUSED:
                     raise Refused(parts[0].decode())
                 if kind == FAILED:

@@ -9,9 +9,9 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from apps.core.bounded import DONE, FAILED, OVER, REFUSED, RESULT, Exceeded, Limits, Reader, Refused, send_message
 
@@ -85,13 +85,12 @@ def limit_this_process(limits: Limits) -> None:
 def do_job(
     connection: socket.socket, name: bytes, arguments: list[bytes], limits: Limits
 ) -> tuple[bytes, tuple[bytes, ...]]:
-    """Send what the function returns or yields; returns the message that ends the job."""
+    """Send what the function yields; returns the message that ends the job, with what it returned."""
     try:
-        results: Iterable[tuple[bytes, ...]] = function_called(name)(*arguments)
-        for parts in [results] if isinstance(results, tuple) else results:
-            if sum(map(len, parts)) > limits.output_bytes:
-                raise Exceeded("its result is too large")
-            send_message(connection, RESULT, parts)
+        outcome = function_called(name)(*arguments)
+        if isinstance(outcome, Generator):
+            outcome = sent_while_it_works(connection, outcome, limits)
+        return DONE, checked(outcome, limits)
     except Refused as refusal:
         return REFUSED, (refusal.code.encode(),)
     except Exceeded as error:
@@ -101,7 +100,25 @@ def do_job(
     except Exception:
         # A mistake of ours, which the site's process logs.
         return FAILED, (traceback.format_exc()[-MAX_TRACEBACK:].encode(errors="replace"),)
-    return DONE, ()
+
+
+def sent_while_it_works(
+    connection: socket.socket, work: Generator[tuple[bytes, ...], None, tuple[bytes, ...]], limits: Limits
+) -> tuple[bytes, ...]:
+    """Send what it yields, so that this is there should it be ended; returns what it returns."""
+    while True:
+        try:
+            parts = next(work)
+        except StopIteration as end:
+            return cast(tuple[bytes, ...], end.value)
+        send_message(connection, RESULT, checked(parts, limits))
+
+
+def checked(parts: tuple[bytes, ...], limits: Limits) -> tuple[bytes, ...]:
+    """A result, unless it is too large."""
+    if sum(map(len, parts)) > limits.output_bytes:
+        raise Exceeded("its result is too large")
+    return parts
 
 
 def function_called(name: bytes) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from apps.core.bounded import Refused
 
@@ -18,11 +18,11 @@ def match_forever(data: bytes) -> tuple[bytes, ...]:
     return (data,)
 
 
-def better(data: bytes) -> Iterator[tuple[bytes, ...]]:
+def better(data: bytes) -> Generator[tuple[bytes, ...], None, tuple[bytes, ...]]:
     """A good result, and then a better one that never comes."""
     yield (b"good",)
     match_forever(data)
-    yield (b"better",)
+    return (b"better",)
 
 
 def memory(data: bytes) -> tuple[bytes, ...]:

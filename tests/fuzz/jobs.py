@@ -24,5 +24,5 @@ def imported_by_highlighting(*languages: bytes) -> tuple[bytes, ...]:
     """The modules that were not there before some code of each language was rendered."""
     before = set(sys.modules)
     for language in languages:
-        list(markdown.renderings(f"```{language.decode()}\na = 1; <a> 'b' /* c */ # d\n```"))
+        list(markdown.html_of(f"```{language.decode()}\na = 1; <a> 'b' /* c */ # d\n```".encode()))
     return tuple(name.encode() for name in sorted(set(sys.modules) - before))
