@@ -22,8 +22,13 @@ type_of_rendering = Callable[[], str]
 
 def change(topic: str, seq: int, render: type_of_rendering) -> None:
     """Hand change `seq` to every page that listens to `topic`, in this process and the others."""
-    for name, html in in_each_language(topic, render):
-        _tell({"type": "live.change", "topic": name, "seq": seq, "html": html})
+    for language, _ in settings.LANGUAGES:
+        name = in_language(topic, language)
+        # To render for nobody would be a fifth of a post's work.
+        if not _is_unheard(name, seq):
+            with translation.override(language):
+                html = render()
+            _tell({"type": "live.change", "topic": name, "seq": seq, "html": html})
 
 
 def revoke(topic: str, *, user_id: int | None, render: type_of_rendering) -> None:
@@ -54,6 +59,19 @@ def sign_out(session_key: str) -> None:
 def check_user(user_id: int) -> None:
     """End a person's pages where they are no longer signed in as they were."""
     _tell({"type": "live.check_user", "user_id": user_id})
+
+
+def _is_unheard(name: str, seq: int) -> bool:
+    """Whether nobody listens to the topic; who comes in at this moment is told that it has come to number `seq`."""
+    try:
+        hub = hub_of_this_process()
+        if hub is None or not hub.is_unheard(name):
+            return False
+        hub.loop.call_soon_threadsafe(hub.look_for, name, seq)
+    except Exception:
+        logger.exception("Could not ask who listens to %s", name)
+        return False
+    return True
 
 
 def _tell(message: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from apps.accounts.sign_ins import digest
 from apps.core import leaving
 from apps.core.database import NO_DATABASE
@@ -198,6 +200,16 @@ class Hub:
                 self.hand_out(topic)
             else:
                 topic.handing_out = self.loop.call_at(topic.rests_until, self.hand_out, topic)
+
+    def is_unheard(self, name: str) -> bool:
+        """Whether nobody listens to a topic; with Redis that cannot be known. May be called on any thread."""
+        return not settings.REDIS_URL and name not in self.topics
+
+    def look_for(self, name: str, seq: int) -> None:
+        """A change that was handed to nobody: who came meanwhile may have missed it."""
+        topic = self.topics.get(name)
+        if topic and seq > topic.head:
+            self.fill_gap_soon(topic)
 
     def hand_out(self, topic: Topic) -> None:
         """Hand out what directly follows the topic's head."""

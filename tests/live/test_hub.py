@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from channels.layers import get_channel_layer
+from django.conf import settings
+from django.utils import translation
 
 from apps.accounts.sign_ins import Ending, SignIn, digest
 from apps.live import broadcast, hub, layer, listeners, sources, watch
@@ -477,6 +479,49 @@ async def test_without_the_layer_this_processs_own_pages_still_hear(
     monkeypatch.setattr(layer, "get_channel_layer", BrokenLayer)
     async with joined() as listener:
         await asyncio.to_thread(broadcast.change, SUBJECT, 1, lambda: "[1]")
+        await until(lambda: listener.frames)
+    assert listener.shown == ["[1]"]
+
+
+@in_a_loop
+async def test_a_change_is_rendered_only_in_languages_that_somebody_reads(database: Database) -> None:
+    rendered: list[str] = []
+
+    def render() -> str:
+        rendered.append(translation.get_language() or "")
+        return "[1]"
+
+    async with joined() as listener:
+        await asyncio.to_thread(broadcast.change, SUBJECT, 1, render)
+        await until(lambda: listener.frames)
+    assert rendered == ["en"]
+
+
+@in_a_loop
+async def test_with_redis_a_change_is_rendered_in_every_language(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "REDIS_URL", "redis://example.org")
+    rendered: list[str] = []
+
+    def render() -> str:
+        rendered.append(translation.get_language() or "")
+        return "[1]"
+
+    async with joined() as listener:
+        await asyncio.to_thread(broadcast.change, SUBJECT, 1, render)
+        await until(lambda: listener.frames)
+    assert rendered == [language for language, _ in settings.LANGUAGES]
+
+
+@in_a_loop
+async def test_who_comes_in_while_nobody_listens_is_told_what_was_not_rendered(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub.Hub, "is_unheard", lambda self, name: True)
+    async with joined() as listener:
+        database.head = 1
+        await asyncio.to_thread(broadcast.change, SUBJECT, 1, lambda: "rendered for nobody")
         await until(lambda: listener.frames)
     assert listener.shown == ["[1]"]
 
