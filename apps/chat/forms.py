@@ -29,6 +29,10 @@ class BodyField(PlainTextField):
             **kwargs,
         )
 
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        """Without a length: browsers cut what is pasted without a word, and count other units."""
+        return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}
+
     def to_python(self, value: Any) -> str:
         # Not strip(): an indented first line is code in Markdown.
         text = super().to_python(value).rstrip()

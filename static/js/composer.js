@@ -1,20 +1,101 @@
 // Enter sends, Shift and Enter makes a new line; or, for who prefers it so, Enter makes a new line, Ctrl and Enter
-// sends. Not while an input method composes a character, and not on a screen's own keyboard, which has no such keys.
+// sends. On a screen's own keyboard, which has no such keys, Enter makes a new line always.
 
 const box = document.getElementById("composer-body");
+const isOnScreen = matchMedia("(hover: none)");
 const enterMakesLine = document.documentElement.dataset.enter === "line";
 
-if (box && matchMedia("(hover: hover)").matches) {
+const COMPOSING = 229; // the key code of every key that an input method takes (UI Events, 7.3.1)
+const HANGUL = /^\p{Script=Hangul}+$/u;
+
+// What an input method has composed, whether it is at it, and whether it took the Enter key that is down.
+let composed = "";
+let isComposing = false;
+let tookEnter = false;
+
+if (box && !isOnScreen.matches) {
   const hint = enterMakesLine
     ? gettext("Ctrl and Enter sends")
     : gettext("Enter sends, Shift and Enter makes a new line");
   document.getElementById("composer-hint").append(`. ${hint}`);
 }
 
-box?.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.isComposing || matchMedia("(hover: none)").matches) return;
-  const sends = event.ctrlKey || event.metaKey || !(enterMakesLine || event.shiftKey);
-  if (!sends) return;
-  event.preventDefault();
-  if (box.value.trim()) box.form.requestSubmit();
+box?.addEventListener("compositionstart", () => {
+  composed = "";
+  isComposing = true;
 });
+box?.addEventListener("compositionupdate", ({ data }) => {
+  composed = data;
+});
+box?.addEventListener("compositionend", () => {
+  isComposing = false;
+});
+
+box?.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" && event.code !== "Enter") return;
+  // Safari ends the composition first; only the code still says that the key belonged to it.
+  tookEnter = event.isComposing || event.keyCode === COMPOSING;
+  if (tookEnter || !sends(event)) return;
+  event.preventDefault();
+  send();
+});
+
+// Korean has no candidates to choose from: there Enter ends the syllable and means Enter. Most browsers say so with a
+// key of its own before this one, some do not.
+box?.addEventListener("keyup", (event) => {
+  if (event.code !== "Enter" || event.isComposing || !tookEnter) return;
+  tookEnter = false;
+  if (HANGUL.test(composed) && sends(event)) send();
+});
+
+// A keyboard on a screen that suggests words still holds the last one while the box is emptied, and puts it back.
+const GRACE = 300; // milliseconds
+let taken = null;
+
+box?.addEventListener("taken", ({ detail }) => {
+  taken = isComposing && { body: detail.trimEnd(), at: performance.now() };
+});
+box?.addEventListener("input", () => {
+  const isBack = taken && performance.now() - taken.at < GRACE && taken.body.endsWith(box.value.trim());
+  if (isBack) box.value = "";
+  else taken = null;
+});
+
+// Said here and not only by the server, so that a whole book is not sent first. By code points, as the server counts.
+document.addEventListener(
+  "submit",
+  (event) => {
+    if (event.target !== box?.form) return;
+    const [most, count] = [Number(box.dataset.most), Array.from(box.value.trimEnd()).length];
+    if (count <= most) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const text = gettext(
+      "A message has at most %(most)s characters; this one has %(count)s. Shorten it, or send it in parts.",
+    );
+    refuse(interpolate(text, { most, count }, true));
+  },
+  { capture: true },
+);
+
+// The reason is spoken as an alert. Described by it as well, the box that has the focus would say it again.
+function refuse(reason) {
+  const error = document.createElement("p");
+  error.className = "error";
+  error.textContent = reason;
+  box.setAttribute("aria-invalid", "true");
+  box.setAttribute("aria-describedby", "composer-hint");
+  document.getElementById("composer-errors").replaceChildren(error);
+}
+
+box?.addEventListener("refused", ({ detail }) => refuse(detail));
+box?.addEventListener("blur", () => box.setAttribute("aria-describedby", "composer-errors composer-hint"));
+
+function sends(event) {
+  return event.ctrlKey || event.metaKey || !(enterMakesLine || event.shiftKey || isOnScreen.matches);
+}
+
+function send() {
+  composed = "";
+  if (box.value.trim()) box.form.requestSubmit();
+}

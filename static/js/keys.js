@@ -34,7 +34,14 @@ function actionOf(event) {
   const isField = event.target.closest("input, textarea, select, [contenteditable]");
   if (isField) return event.key === "Escape" && event.target !== box ? always.Escape : undefined;
   if (event.key in always) return event.shiftKey ? undefined : always[event.key];
-  return hasLetters ? letters[event.key.toLowerCase()] : undefined;
+  return hasLetters ? letters[letterOf(event)] : undefined;
+}
+
+// As it is on a Latin keyboard, where the layout writes other letters there.
+function letterOf({ key, code }) {
+  if (key === "؟") return "?";
+  const isOtherLetter = /^\p{L}$/u.test(key) && !/\p{Script=Latin}/u.test(key);
+  return (isOtherLetter && code.startsWith("Key") ? code.slice(3) : key).toLowerCase();
 }
 
 function articles() {

@@ -31,8 +31,6 @@ function keep(composer, live) {
   // Given back, and kept in the storage until something is sent from the composer.
   const returned = [];
 
-  box.addEventListener("blur", () => box.setAttribute("aria-describedby", "composer-errors composer-hint"));
-
   entries.filter(isHopeless).forEach(giveBack);
   entries.forEach(show);
   if (entries.length) timer = setTimeout(flush, PATIENCE);
@@ -54,6 +52,8 @@ function keep(composer, live) {
     entries.push(entry);
     store(entry);
     show(entry);
+    // First: to empty the box may end what an input method is composing.
+    box.dispatchEvent(new CustomEvent("taken", { detail: body }));
     box.value = "";
     composer.elements.client_id.value = newId();
     document.getElementById("composer-errors").replaceChildren();
@@ -175,12 +175,10 @@ function keep(composer, live) {
     // Under the same id it is stored once, should it be stored after all; with something else it is another message.
     if (!box.value.trim()) composer.elements.client_id.value = entry.client_id;
     putIntoComposer(entry);
-    const error = document.createElement("p");
-    error.className = "error";
-    error.textContent = gettext(
+    const reason = gettext(
       "The server did not answer. This message is not sent by itself any more: change it, or send it again.",
     );
-    document.getElementById("composer-errors").replaceChildren(error);
+    box.dispatchEvent(new CustomEvent("refused", { detail: reason }));
     queueMicrotask(flush);
   }
 

@@ -1,0 +1,170 @@
+"""Writing: input methods, keyboards on a screen, layouts that are not Latin, clicks that are the browser's."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import CDPSession, Page, expect
+
+from e2e.conftest import Person, type_of_join
+from tests.servers import Site
+
+COMPOSING = 229
+ENTER = 13
+
+
+@pytest.fixture(scope="module")
+def keys(site: Site) -> list[str]:
+    return site.populate(users=2, rooms=3, messages=30)
+
+
+@pytest.fixture
+def ada(person: type_of_join, site: Site, keys: list[str]) -> Iterator[Person]:
+    yield person(site, "user0001", reduced_motion="reduce").use_session(keys[0])
+
+
+class InputMethod:
+    """The browser's own input method, as the system drives it."""
+
+    def __init__(self, page: Page) -> None:
+        self.session: CDPSession = page.context.new_cdp_session(page)
+
+    def compose(self, text: str) -> None:
+        """Show text that is not settled yet."""
+        at = {"selectionStart": len(text), "selectionEnd": len(text)}
+        self.session.send("Input.imeSetComposition", {"text": text, **at})
+
+    def settle(self, text: str) -> None:
+        """End the composition with this text."""
+        self.session.send("Input.insertText", {"text": text})
+
+    def enter(self, kind: str, key_code: int) -> None:
+        """The Enter key goes down or up, with a key code of Windows."""
+        key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": key_code}
+        self.session.send("Input.dispatchKeyEvent", {"type": kind, **key})
+
+
+def test_enter_that_confirms_a_word_sends_nothing_where_the_composition_has_ended_before(ada: Person) -> None:
+    page = ada.open_room("room-001")
+    page.locator("#composer-body").focus()
+    method = InputMethod(page)
+    method.compose("にほん")
+    method.settle("日本")
+    method.enter("rawKeyDown", COMPOSING)
+    method.enter("keyUp", ENTER)
+    expect(page.locator("#composer-body")).to_have_value("日本")
+    ada.expect_nothing_pending()
+    page.keyboard.press("Enter")
+    ada.expect_message("日本")
+
+
+def test_enter_that_confirms_a_word_sends_nothing_during_the_composition(ada: Person) -> None:
+    page = ada.open_room("room-001")
+    page.locator("#composer-body").focus()
+    method = InputMethod(page)
+    method.compose("すし")
+    method.enter("rawKeyDown", COMPOSING)
+    method.settle("寿司")
+    method.enter("keyUp", ENTER)
+    expect(page.locator("#composer-body")).to_have_value("寿司")
+    ada.expect_nothing_pending()
+
+
+@pytest.mark.parametrize("ends_first", [True, False], ids=["ended before", "ended by it"])
+def test_korean_needs_enter_once(ada: Person, ends_first: bool) -> None:
+    page = ada.open_room("room-001")
+    page.locator("#composer-body").focus()
+    method = InputMethod(page)
+    text = "한" if ends_first else "글"
+    method.compose(text)
+    if ends_first:
+        method.settle(text)
+    method.enter("rawKeyDown", COMPOSING)
+    if not ends_first:
+        method.settle(text)
+    method.enter("keyUp", ENTER)
+    ada.expect_message(text)
+
+
+def test_korean_is_sent_once_where_the_browser_gives_the_key_twice(ada: Person) -> None:
+    page = ada.open_room("room-001")
+    page.locator("#composer-body").focus()
+    method = InputMethod(page)
+    method.compose("밥")
+    method.enter("rawKeyDown", COMPOSING)
+    method.settle("밥")
+    method.enter("rawKeyDown", ENTER)
+    method.enter("keyUp", ENTER)
+    ada.expect_message("밥")
+    expect(page.locator("#composer-body")).to_have_value("")
+
+
+def test_what_a_keyboard_on_a_screen_puts_back_after_sending_is_taken_out_again(ada: Person) -> None:
+    page = ada.open_room("room-001")
+    page.locator("#composer-body").press_sequentially("See you ")
+    InputMethod(page).compose("tomorrow")
+    # As its suggestion bar does: the word that was under way is typed again once the box is empty.
+    page.evaluate(
+        """() => {
+          const box = document.getElementById("composer-body");
+          box.form.requestSubmit();
+          box.value = "tomorrow";
+          box.dispatchEvent(new InputEvent("input", { inputType: "insertCompositionText", data: "tomorrow" }));
+        }"""
+    )
+    ada.expect_message("See you tomorrow")
+    expect(page.locator("#composer-body")).to_have_value("")
+    page.locator("#composer-body").press_sequentially("tomorrow")
+    expect(page.locator("#composer-body")).to_have_value("tomorrow")
+
+
+def test_on_a_screen_enter_makes_a_line_and_control_enter_of_a_keyboard_sends(
+    person: type_of_join, site: Site, keys: list[str]
+) -> None:
+    ada = person(site, "user0001", has_touch=True, is_mobile=True).use_session(keys[0])
+    box = ada.open_room("room-001").locator("#composer-body")
+    box.press_sequentially("one")
+    box.press("Enter")
+    box.press_sequentially("two")
+    expect(box).to_have_value("one\ntwo")
+    box.press("Control+Enter")
+    expect(ada.page.locator("#messages .body").last).to_have_text("one\ntwo", use_inner_text=True)
+
+
+@pytest.mark.parametrize(("up", "down"), [("л", "о"), ("ن", "ت")], ids=["Cyrillic", "Arabic"])
+def test_letters_move_by_their_place_on_layouts_that_are_not_latin(ada: Person, up: str, down: str) -> None:
+    page = ada.open_room("room-002")
+    press = """
+    ([key, code]) =>
+      document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, code, bubbles: true }))
+    """
+    page.locator("#messages article").last.focus()
+    newest = page.evaluate("() => document.activeElement.id")
+    page.evaluate(press, [up, "KeyK"])
+    assert page.evaluate("() => document.activeElement.id") != newest
+    page.evaluate(press, [down, "KeyJ"])
+    assert page.evaluate("() => document.activeElement.id") == newest
+
+
+@pytest.mark.parametrize("key", ["Control", "Shift"])
+def test_a_click_with_a_key_is_the_browsers(ada: Person, key: str) -> None:
+    page = ada.open_room("room-002")
+    with page.context.expect_page() as opened:
+        page.locator("#messages .meta a").last.click(modifiers=[key])  # type: ignore[list-item]
+    expect(opened.value.locator("h1")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_what_is_pasted_is_never_cut_and_the_page_says_that_it_is_too_long(ada: Person) -> None:
+    page = ada.open_room("room-003")
+    box = page.locator("#composer-body")
+    box.focus()
+    page.keyboard.insert_text("😀" * 10_001)
+    box.press("Enter")
+    expect(page.locator("#composer-errors")).to_contain_text("this one has 10001. Shorten it, or send it in parts.")
+    expect(box).to_have_value("😀" * 10_001)
+    ada.expect_nothing_pending()
+    box.press("End")
+    box.press("Backspace")
+    box.press("Enter")
+    expect(page.locator("#messages .body").last).to_have_text("😀" * 10_000)
+    expect(page.locator("#composer-errors")).to_be_empty()
