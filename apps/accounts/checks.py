@@ -7,6 +7,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import DatabaseError
 
 from apps.accounts import services
+from apps.accounts.elsewhere import issuers
 from apps.accounts.models import User
 from apps.core.checks import warning
 from apps.core.database import NO_DATABASE
@@ -37,3 +38,33 @@ def site_will_have_an_owner(**kwargs: Any) -> list[CheckMessage]:
         "Nobody owns the site: it will belong to the next person who signs up.",
         "Sign up yourself before others can reach it, or run: python manage.py createsuperuser",
     )
+
+
+@register(Tags.database)
+def accounts_elsewhere_are_of_todays_issuer(
+    *, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """After a change of OIDC_SERVER_URL the operator says what is meant. Asked before each start."""
+    if not databases:
+        return []
+    try:
+        found = issuers.former()
+    except (DatabaseError, *NO_DATABASE):
+        return []  # before the first migration, or while the database is away, which others say
+    now = issuers.present() if found else {}
+    return [
+        one
+        for (provider, issuer), count in sorted(found.items())
+        for one in warning(
+            13,
+            f"{count} accounts of {issuer} open nothing: people sign in with {now[provider]} now, as new ones.",
+            "If it is the same provider under another address, run: "
+            f"python manage.py move_accounts {issuer!r} {now[provider]!r}; else set OIDC_SERVER_URL back, or leave it.",
+        )
+    ]
+
+
+@register(deploy=True)
+def accounts_elsewhere_would_be_asked_about(**kwargs: Any) -> list[CheckMessage]:
+    """The same, for who asks for everything and names no database."""
+    return accounts_elsewhere_are_of_todays_issuer(databases=["default"])

@@ -1,15 +1,23 @@
 """Where django-allauth asks this site how it wants things done with accounts that people have elsewhere."""
 
+import logging
 from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.providers.base import AuthError
 from django.db import transaction
 from django.http import HttpRequest
 from django.shortcuts import render
 
+from apps.accounts.elsewhere import guard
+from apps.accounts.elsewhere.answers import BadAnswerError
+from apps.accounts.elsewhere.calls import ProviderSession
 from apps.accounts.models import User
+
+logger = logging.getLogger(__name__)
+MAX_LOGGED = 200  # characters
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -29,6 +37,25 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
             context = {"provider": sociallogin.provider}
             raise ImmediateHttpResponse(render(request, "socialaccount/address_taken.html", context, status=409))
 
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Any:
+        """A provider that believes nothing that is not plain."""
+        return guard.believing(super().get_provider(request, provider, client_id))
+
+    def get_requests_session(self) -> ProviderSession:
+        """What providers are asked with: limits of time, size and number."""
+        return ProviderSession()
+
+    def on_authentication_error(
+        self, request: HttpRequest, provider: Any, error: Any = None, exception: Any = None, extra_context: Any = None
+    ) -> None:
+        """Say in a line of the log why somebody could not sign in; they are told what to do by a page."""
+        if error == AuthError.CANCELLED:
+            return
+        # What is not ours may hold a whole answer behind a colon, tokens included.
+        reason = str(exception) if isinstance(exception, BadAnswerError) else str(exception).partition(": ")[0]
+        shown = reason if exception else f"it came back with {request.GET.get('error', 'no answer')!r}"
+        logger.warning("Nobody is signed in by %s: %s", getattr(provider, "sub_id", "a provider"), one_line(shown))
+
     def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> User:
         """Store a new account and what leads to it. It is welcomed by the account adapter, as any other."""
         with transaction.atomic():
@@ -40,6 +67,12 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
         initial: dict[str, Any] = super().get_signup_form_initial_data(sociallogin)
         initial["username"] = suggested_username(initial)
         return initial
+
+
+def one_line(text: str) -> str:
+    """What a stranger may have chosen, as it can stand in a log."""
+    kept = "".join(letter if letter.isprintable() else " " for letter in text[:MAX_LOGGED])
+    return kept.encode(errors="replace").decode()
 
 
 def suggested_username(initial: dict[str, Any]) -> str:

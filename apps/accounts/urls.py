@@ -5,9 +5,10 @@ from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
 from allauth.socialaccount import views as socialaccount
 from django.contrib.auth.decorators import login_required
-from django.urls import path
+from django.urls import include, path
 
 from apps.accounts import views
+from apps.accounts.elsewhere.guard import provider_urls
 from apps.core.limited import limited, type_of_view
 
 
@@ -36,6 +37,8 @@ urlpatterns = [
         name="socialaccount_connections",
     ),
     path("accounts/3rdparty/signup/", limited("sign_ups")(views.social_signup), name="socialaccount_signup"),
+    # In place of django-allauth's own, which wait for a provider without end and believe what it says.
+    path("accounts/", include(provider_urls())),
     path("accounts/profile/", views.profile, name="profile"),
     path("accounts/profile/picture/", views.set_picture, name="set_picture"),
     path("accounts/profile/picture/remove/", views.remove_picture, name="remove_picture"),

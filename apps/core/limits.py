@@ -108,6 +108,8 @@ RATES = {
     # Of those who come from elsewhere; a school class that signs up in one lesson comes from one address.
     "sign_ups": "120/m/ip,300/h/ip",
     "closing": "20/h/user",
+    # Going to a provider to sign in; as often as signing in here.
+    "elsewhere": "120/m/ip,1200/h/ip",
     "site": "120/h/user",
 }
 # How many of its former addresses lead to a room; of more, the oldest are let go.
@@ -167,3 +169,21 @@ LAST_WORDS_SECONDS = 5.0
 MAX_SOCKETS_OF_GUESTS = 100
 # Of a body, in memory; what is more goes into a file.
 BODY_IN_MEMORY = 100_000
+
+# Sites that people sign in from (providers): what one is asked, and what it may answer.
+# From the first byte of asking until the last of the answer, for all questions of one page together. A person waits.
+PROVIDER_SECONDS = 8.0
+PROVIDER_CONNECT_SECONDS = 3.0
+# Of one answer. Discovery and tokens have some KB; a person in very many groups has a token of some tens.
+MAX_PROVIDER_ANSWER_BYTES = 256 * 1024
+# Pages of one process that ask providers at once, and for how many seconds others wait until one of these is done:
+# a class that comes back together waits some tenths of a second.
+PROVIDER_PAGES = 16
+PROVIDER_QUEUE_SECONDS = 2.0
+# Questions of one process in a minute. Each start costs two, by a person who came back.
+PROVIDER_CALLS_PER_MINUTE = 1200
+# How long a provider is taken by its own description, and how long one that gave none is not asked again.
+PROVIDER_CONFIGURATION_SECONDS = 600.0
+PROVIDER_RETRY_SECONDS = 3.0
+# How long a provider that was reached is not tried again before people are sent there.
+PROVIDER_REACHED_SECONDS = 0.5

@@ -1,5 +1,17 @@
 """The addresses are those of django-allauth's own provider."""
 
-from allauth.socialaccount.providers.openid_connect.urls import urlpatterns
+from allauth.socialaccount import app_settings
+from django.urls import include, path, re_path
 
-__all__ = ["urlpatterns"]
+from apps.accounts.openid_connect import views
+
+of_a_provider = [
+    path("login/", views.login, name="openid_connect_login"),
+    path("login/callback/", views.callback, name="openid_connect_callback"),
+]
+urlpatterns = [
+    path(
+        f"{app_settings.OPENID_CONNECT_URL_PREFIX}/",
+        include([re_path(r"^(?P<provider_id>[^/]+)/", include(of_a_provider))]),
+    )
+]

@@ -1,0 +1,132 @@
+"""Around the pages that ask a provider: few at once, none for long, and never an error of the site."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.helpers import render_authentication_error
+from allauth.socialaccount.models import SocialApp
+from allauth.urls import build_provider_urlpatterns
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver
+
+from apps.accounts.elsewhere import answers, calls
+from apps.core import limits
+from apps.core.limited import limited
+
+# What django-allauth's providers raise for answers of another shape.
+ODD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, ImproperlyConfigured)
+# The request's attribute: what the provider said has been taken, and what fails from now on is this site's fault.
+TAKEN = "provider_said"
+
+
+class BusyError(Exception):
+    """Too many pages ask providers just now."""
+
+
+class Places:
+    """As many pages as may ask at once; others wait for a moment."""
+
+    def __init__(self) -> None:
+        self.free = threading.Semaphore(limits.PROVIDER_PAGES)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Raises BusyError."""
+        if not self.free.acquire(timeout=limits.PROVIDER_QUEUE_SECONDS):
+            raise BusyError
+        try:
+            yield
+        finally:
+            self.free.release()
+
+
+places = Places()
+
+
+def believing(provider: Any) -> Any:
+    """The provider, one of django-allauth's of any kind, which now takes what it is told only as far as it is plain."""
+    take = provider.sociallogin_from_response
+
+    def take_checked(request: HttpRequest, response: Any) -> Any:
+        try:
+            answers.require_plain(response)
+            if not isinstance(response, dict):
+                raise answers.BadAnswerError("What it tells of a person is no object.")
+            if {"iss", "aud"} <= response.keys():  # an ID token, as Google sends it
+                answers.require_for_us(response, provider.app.client_id)
+                answers.require_in_time(response)
+            login = take(request, answers.with_plain_yes(response))
+            require_texts(login)
+        except ODD as error:
+            raise answers.BadAnswerError(f"It tells of a person in another shape ({type(error).__name__}).") from error
+        setattr(request, TAKEN, True)
+        return login
+
+    provider.sociallogin_from_response = take_checked
+    return provider
+
+
+def require_texts(login: Any) -> None:
+    """Raises BadAnswerError where something else is about to be stored."""
+    user = login.user
+    for text in (login.account.uid, user.username, user.email, user.first_name, user.last_name):
+        if not isinstance(text, str):
+            raise answers.BadAnswerError("It tells of a person what is no text.")
+        answers.require_text(text)
+
+
+def guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """One of django-allauth's views, of any provider: the way there or the way back."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            with places.taken(), calls.one_exchange():
+                return view(request, *args, **kwargs)
+        except BusyError as error:
+            return busy(request, error)
+        except ODD as error:
+            if getattr(request, TAKEN, False):
+                raise
+            odd = answers.BadAnswerError(f"It answers in another shape ({type(error).__name__}).")
+            failed: HttpResponse = render_authentication_error(request, provider_of(request), exception=odd)
+            return failed
+
+    return checked
+
+
+def busy(request: HttpRequest, error: BusyError) -> HttpResponse:
+    """503: it is nobody's fault, and may work in a moment."""
+    response: HttpResponse = render_authentication_error(request, provider_of(request), exception=error)
+    response.status_code = 503
+    response.headers["Retry-After"] = "10"
+    return response
+
+
+def provider_of(request: HttpRequest) -> Any:
+    """The provider whose page this is, by its address."""
+    match = request.resolver_match
+    name = match and (match.kwargs.get("provider_id") or str(match.url_name).partition("_")[0])
+    try:
+        return get_adapter(request).get_provider(request, name)
+    except (SocialApp.DoesNotExist, *ODD):
+        return None
+
+
+def provider_urls() -> list[URLPattern | URLResolver]:
+    """The addresses of all providers, as django-allauth has them, with each view guarded."""
+    return [with_guards(one) for one in build_provider_urlpatterns()]
+
+
+def with_guards(one: URLPattern | URLResolver) -> URLPattern | URLResolver:
+    """A copy; the providers' own modules keep theirs."""
+    if isinstance(one, URLPattern):
+        view = limited("elsewhere")(guarded(one.callback))
+        return URLPattern(one.pattern, view, one.default_args, one.name)
+    below = [with_guards(each) for each in one.url_patterns]
+    return URLResolver(one.pattern, below, one.default_kwargs, one.app_name, one.namespace)

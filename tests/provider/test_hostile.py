@@ -1,0 +1,126 @@
+"""Each odd answer of a provider, through the whole of signing in, over HTTP."""
+
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
+from django.test import Client
+from pytest_django import Settings
+
+from apps.accounts.elsewhere import issuers
+from apps.accounts.models import User
+from apps.accounts.openid_connect import discovery
+from apps.core import limits
+from tests.provider.cases import CANCELLED, CASES, KNOWN, NEW, REFUSED, Case
+from tests.provider.hostile import CLIENT, Provider, Server, state_of
+
+START = "/accounts/oidc/oidc/login/"
+BACK = "/accounts/oidc/oidc/login/callback/"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server().running() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def provider(server: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Provider:
+    """An honest one, until a case changes it."""
+    server.provider = Provider(server.url)
+    app = {"provider_id": "oidc", "name": "School", "client_id": CLIENT, "secret": "s"}
+    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app | {"settings": {"server_url": server.url}}]}}
+    discovery.forget()
+    monkeypatch.setattr(limits, "PROVIDER_SECONDS", 1.0)
+    return server.provider
+
+
+@pytest.fixture
+def victim(server: Server, db: None) -> User:
+    """Somebody who signs in by this provider, under the name of "victim" there."""
+    made = User.objects.create(username="victim")
+    uid = issuers.uid_for(server.url, "victim")
+    SocialAccount.objects.create(user=made, provider="oidc", uid=uid, extra_data={"issuer": server.url})
+    EmailAddress.objects.create(user=made, email="victim@example.org", verified=True)
+    return made
+
+
+def come(server: Server, client: Client) -> Any:
+    """Go there and come back; the page that is seen in the end."""
+    client.raise_request_exception = False
+    start = client.post(START)
+    if start.status_code != 302:
+        return start
+    state, server.nonce = state_of(start.headers["Location"])
+    return client.get(f"{BACK}?{server.provider.query.format(state=state)}")
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_an_odd_answer(case: Case, server: Server, victim: User, caplog: pytest.LogCaptureFixture) -> None:
+    case.change(server.provider)
+    client = Client()
+    caplog.set_level(logging.INFO)
+    answer = come(server, client)
+    assert answer.status_code < 500
+    assert "_auth_user_id" not in client.session
+    assert (User.objects.count(), SocialAccount.objects.count()) == (1, 1)
+    assert [record for record in caplog.records if record.exc_info] == []
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("apps")]
+    {REFUSED: refused, NEW: new, KNOWN: known, CANCELLED: cancelled}[case.result](answer, said, client)
+    # Of 50 MB; the system keeps some for both ends.
+    assert server.provider.sent_bytes < 15_000_000
+
+
+def refused(answer: Any, said: list[str], client: Client) -> None:
+    page = answer.content.decode()
+    assert answer.status_code == 401
+    assert "Signing in with School did not work" in page
+    assert "Try again, or sign in another way" in page
+    assert "<script>alert" not in page
+    assert len(said) == 1, said
+    assert re.fullmatch(r"Nobody is signed in by oidc: [^\n\r\x00-\x1f]{3,300}", said[0])
+    assert not SocialAccount.objects.filter(user__username="mallory").exists()
+
+
+def new(answer: Any, said: list[str], client: Client) -> None:
+    """They choose a name and have an account of their own, which holds nothing that was not looked at."""
+    assert (answer.status_code, answer.headers.get("Location")) == (302, "/accounts/3rdparty/signup/")
+    assert said == []
+    assert client.get("/accounts/3rdparty/signup/").status_code == 200
+    done = client.post("/accounts/3rdparty/signup/", {"username": "mallory.new", "email": "new@example.org"})
+    assert done.status_code == 302, done.content.decode()
+    account = SocialAccount.objects.get(user__username="mallory.new")
+    assert set(account.extra_data) <= {"issuer", "id_token", "userinfo"}
+    assert len(str(account.extra_data)) < 5000
+
+
+def known(answer: Any, said: list[str], client: Client) -> None:
+    assert answer.status_code == 409
+    assert "You seem to have an account here already" in answer.content.decode()
+
+
+def cancelled(answer: Any, said: list[str], client: Client) -> None:
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/accounts/3rdparty/login/cancelled/")
+    assert said == []
+
+
+def test_there_are_many_cases_each_with_a_name_of_its_own() -> None:
+    assert len({case.name for case in CASES}) == len(CASES) >= 120
+
+
+def test_the_victims_own_word_opens_the_victims_account(server: Server, victim: User) -> None:
+    server.provider.claims["sub"] = server.provider.userinfo["sub"] = "victim"
+    client = Client()
+    come(server, client)
+    assert client.session["_auth_user_id"] == str(victim.pk)
+
+
+def test_a_fault_of_this_site_is_not_said_to_be_the_providers(server: Server, victim: User) -> None:
+    """After what the provider said has been taken; else it would hide behind a page about the other site."""
+    with mock.patch("allauth.socialaccount.models.SocialLogin.lookup", side_effect=KeyError("ours")):
+        assert come(server, Client()).status_code == 500
