@@ -6,12 +6,13 @@ from typing import Any
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialAccount
 from allauth.socialaccount.providers.base import AuthError
 from django.db import transaction
 from django.http import HttpRequest
 from django.shortcuts import render
 
-from apps.accounts.elsewhere import guard
+from apps.accounts.elsewhere import guard, issuers
 from apps.accounts.elsewhere.answers import BadAnswerError
 from apps.accounts.elsewhere.calls import ProviderSession
 from apps.accounts.models import User
@@ -40,6 +41,14 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
     def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Any:
         """A provider that believes nothing that is not plain."""
         return guard.believing(super().get_provider(request, provider, client_id))
+
+    def deserialize_instance(self, model: Any, data: Any) -> Any:
+        """Raises ValueError for a sign-up that was begun when accounts were of no issuer; it has to begin anew."""
+        found = super().deserialize_instance(model, data)
+        is_of_none = isinstance(found, SocialAccount) and not found.extra_data.get(issuers.ISSUER)
+        if is_of_none and found.provider in issuers.present():
+            raise ValueError(found.provider)
+        return found
 
     def get_requests_session(self) -> ProviderSession:
         """What providers are asked with: limits of time, size and number."""

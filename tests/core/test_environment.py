@@ -40,8 +40,17 @@ def settings(folder: Path, show: str = "''", **variables: str) -> subprocess.Com
         ("DATA_DIR", "/proc/parley"),
         ("OIDC_SERVER_URL", "login.example.org"),
         ("OIDC_SERVER_URL", "ftp://login.example.org"),
+        ("OIDC_SERVER_URL", "https://["),
+        ("OIDC_SERVER_URL", "https://login.example.org:99999"),
+        ("OIDC_SERVER_URL", "https://a:b@login.example.org"),
+        ("OIDC_SERVER_URL", "https://login.example.org/realm?x=y"),
+        ("OIDC_SERVER_URL", "https://login.example.org/#realm"),
         ("SOCIAL_PROVIDERS", "nosuchprovider"),
         ("SOCIAL_PROVIDERS", "../gitlab"),
+        ("SOCIAL_PROVIDERS", "dummy"),
+        ("SOCIAL_PROVIDERS", "openid"),
+        ("SOCIAL_PROVIDERS", "oauth2"),
+        ("SOCIAL_PROVIDERS", "openid_connect"),
     ],
 )
 def test_a_bad_value_stops_the_start_with_one_line_that_names_the_variable(
@@ -173,3 +182,12 @@ def test_passkeys_of_a_site_on_https_are_bound_to_it(tmp_path: Path) -> None:
     show = "s.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN"
     done = settings(tmp_path, show, SITE_URL="https://chat.example.org", SECRET_KEY="x" * 50)
     assert done.stdout == "False\n"
+
+
+def test_no_variable_names_the_server_of_another_kind_of_provider(tmp_path: Path) -> None:
+    """Its accounts are known by the provider's name alone, so its server must stay the same."""
+    keys = {"GITLAB_CLIENT_ID": "c", "GITLAB_CLIENT_SECRET": "d", "GITLAB_URL": "https://x.example"}
+    done = settings(tmp_path, "s.SOCIALACCOUNT_PROVIDERS['gitlab']", SOCIAL_PROVIDERS="gitlab", **keys)
+    assert ast.literal_eval(done.stdout) == {
+        "APPS": [{"client_id": "c", "secret": "d", "settings": {"oauth_pkce_enabled": True}}]
+    }

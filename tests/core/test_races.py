@@ -166,7 +166,7 @@ def sent_by_a_provider(uid: str) -> Client:
     client = Client()
     client.get("/accounts/login/")
     session = client.session
-    account = SocialAccount(provider="oidc", uid=uid, extra_data={})
+    account = SocialAccount(provider="oidc", uid=uid, extra_data={"issuer": "http://school.example"})
     provider = kept.get_provider(RequestFactory().get("/"))
     login = SocialLogin(user=User(username="carol"), account=account, provider=provider)
     session["socialaccount_sociallogin"] = login.serialize()

@@ -127,3 +127,36 @@ def test_a_fault_of_this_site_is_not_said_to_be_the_providers(server: Server, vi
     """After what the provider said has been taken; else it would hide behind a page about the other site."""
     with mock.patch("allauth.socialaccount.models.SocialLogin.lookup", side_effect=KeyError("ours")):
         assert come(server, Client()).status_code == 500
+
+
+def test_a_sign_up_that_began_before_accounts_were_of_an_issuer_begins_anew(server: Server, victim: User) -> None:
+    """Its account would be one that nobody can sign in to."""
+    client = Client()
+    assert come(server, client).status_code == 302
+    session = client.session
+    session["socialaccount_sociallogin"]["account"] |= {"uid": "mallory", "extra_data": {}}
+    session.save()
+    answer = client.post("/accounts/3rdparty/signup/", {"username": "mallory.new", "email": ""})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/accounts/login/")
+    assert SocialAccount.objects.count() == 1
+
+
+def test_another_provider_at_the_same_place_opens_no_account(server: Server, victim: User, settings: Settings) -> None:
+    """The whole of it: OIDC_SERVER_URL is changed, and somebody there has the victim's `sub`."""
+    with Server().running() as other:
+        settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["settings"]["server_url"] = other.url
+        other.provider.claims["sub"] = other.provider.userinfo["sub"] = "victim"
+        client = Client()
+        answer = come(other, client)
+    assert answer.headers["Location"] == "/accounts/3rdparty/signup/"
+    assert "_auth_user_id" not in client.session
+
+
+def test_another_provider_that_says_it_is_the_former_one_is_refused(
+    server: Server, victim: User, settings: Settings
+) -> None:
+    with Server().running() as other:
+        settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["settings"]["server_url"] = other.url
+        other.provider.discovery["issuer"] = other.provider.claims["iss"] = server.url
+        other.provider.claims["sub"] = other.provider.userinfo["sub"] = "victim"
+        assert come(other, Client()).status_code == 401

@@ -142,7 +142,7 @@ def test_only_true_confirms_an_address_of_google(said: Any, is_yes: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    "more", [{"exp": None}, {"exp": 1}, {"azp": "another"}, {"aud": "another"}, {"sub": ["x"]}, {"sub": ""}, {"sub": 7}]
+    "more", [{"exp": None}, {"exp": 1}, {"azp": "another"}, {"azp": ["x"]}, {"sub": ["x"]}, {"sub": ""}, {"sub": 7}]
 )
 def test_a_token_of_google_that_is_not_for_this_sign_in_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(BadAnswerError):

@@ -20,6 +20,8 @@ from apps.core.limited import limited
 
 # What django-allauth's providers raise for answers of another shape.
 ODD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, ImproperlyConfigured)
+# Those of django-allauth's providers that hand on the claims of an ID token.
+ID_TOKENS = {"google", "apple"}
 # The request's attribute: what the provider said has been taken, and what fails from now on is this site's fault.
 TAKEN = "provider_said"
 
@@ -57,9 +59,8 @@ def believing(provider: Any) -> Any:
             answers.require_plain(response)
             if not isinstance(response, dict):
                 raise answers.BadAnswerError("What it tells of a person is no object.")
-            if {"iss", "aud"} <= response.keys():  # an ID token, as Google sends it
-                answers.require_for_us(response, provider.app.client_id)
-                answers.require_in_time(response)
+            if provider.id in ID_TOKENS:
+                require_current(response, provider.app.client_id)
             login = take(request, answers.with_plain_yes(response))
             require_texts(login)
         except ODD as error:
@@ -69,6 +70,13 @@ def believing(provider: Any) -> Any:
 
     provider.sociallogin_from_response = take_checked
     return provider
+
+
+def require_current(claims: dict[str, Any], client_ids: str) -> None:
+    """Of an ID token whose issuer and audience django-allauth has looked at. Apple's sites may have several ids."""
+    answers.require_in_time(claims)
+    if claims.get("azp") not in (None, *client_ids.split(",")):
+        raise answers.BadAnswerError("The ID token was made at another's request (azp).")
 
 
 def require_texts(login: Any) -> None:
