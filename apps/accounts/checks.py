@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import DatabaseError
@@ -11,6 +12,7 @@ from apps.accounts.elsewhere import issuers
 from apps.accounts.models import User
 from apps.core.checks import warning
 from apps.core.database import NO_DATABASE
+from config.environment import is_loopback
 
 
 @register(Tags.database)
@@ -68,3 +70,22 @@ def accounts_elsewhere_are_of_todays_issuer(
 def accounts_elsewhere_would_be_asked_about(**kwargs: Any) -> list[CheckMessage]:
     """The same, for who asks for everything and names no database."""
     return accounts_elsewhere_are_of_todays_issuer(databases=["default"])
+
+
+@register(deploy=True)
+def providers_are_asked_in_secret(**kwargs: Any) -> list[CheckMessage]:
+    """Only the connection says whose an ID token is (apps/accounts/elsewhere/answers.py)."""
+    try:
+        servers = issuers.present().values()
+    except (DatabaseError, *NO_DATABASE):
+        return []  # not there yet, or away; /readyz says so
+    return [
+        one
+        for server in servers
+        if server.startswith("http://") and not is_loopback(urlsplit(server).hostname or "")
+        for one in warning(
+            14,
+            f"People sign in with {server} without TLS: whoever is in between can sign in as any of them.",
+            "Have the provider speak TLS, and set OIDC_SERVER_URL to its https address.",
+        )
+    ]

@@ -165,6 +165,17 @@ def test_who_changes_nothing_is_told_nothing(account: Callable[..., SocialAccoun
     assert warnings() == []
 
 
+@pytest.mark.parametrize(
+    ("server", "is_told"), [("http://login.school.example", True), ("http://127.0.0.1:9000", False), (OLD, False)]
+)
+def test_an_operator_is_told_of_a_provider_without_tls(
+    db: None, settings: Settings, server: str, is_told: bool
+) -> None:
+    set_server(settings, server)
+    found = run_checks(include_deployment_checks=True)
+    assert [one.id for one in found if one.id == "parley.W014"] == ["parley.W014"] * is_told
+
+
 def move(*arguments: str) -> str:
     out = StringIO()
     call_command("move_accounts", *arguments, stdout=out)

@@ -158,10 +158,22 @@ def test_a_process_asks_only_so_often_in_a_minute(provider: Provider, monkeypatc
 
 
 def test_no_redirect_is_followed_nor_its_page_read(provider: Provider) -> None:
-    provider.replies["/"] = Reply(b" " * 100, 302, headers={"Location": f"{provider.url}/inside"})
-    with calls.ProviderSession() as session, pytest.raises(calls.CallError, match="leads elsewhere"):
+    provider.replies["/"] = Reply(b" " * 1_000_000, 302, headers={"Location": f"{provider.url}/inside"}, times=50)
+    with calls.ProviderSession() as session, pytest.raises(calls.CallError):
         session.get(f"{provider.url}/")
     assert provider.asked == ["/"]
+    assert provider.sent_bytes < 15_000_000
+    provider.replies["/"] = Reply(status=302, headers={"Location": f"{provider.url}/inside"})
+    with calls.ProviderSession() as session, pytest.raises(calls.CallError, match="leads elsewhere"):
+        session.get(f"{provider.url}/")
+    assert provider.asked == ["/", "/"]
+
+
+def test_a_slash_at_the_end_of_the_address_does_no_harm(db: None, provider: Provider, settings: Settings) -> None:
+    """OpenID Connect Discovery 1.0, 4.1: it is taken away before the path is put there."""
+    settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["settings"]["server_url"] = provider.url + "/"
+    assert Client().post(START).status_code == 302
+    assert provider.asked == [DISCOVERY]
 
 
 def test_a_cookie_of_a_provider_is_not_kept(provider: Provider) -> None:

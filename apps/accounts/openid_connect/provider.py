@@ -42,6 +42,11 @@ class CheckedOpenIDConnectProvider(OpenIDConnectProvider):  # type: ignore[misc]
             response = render_authentication_error(request, self, exception=error)
         return response
 
+    def wk_server_url(self, url: str) -> str:
+        """Where the provider says what it is; an operator may type a slash at the end."""
+        address: str = super().wk_server_url(url.rstrip("/"))
+        return address
+
     def extract_uid(self, data: dict[str, Any]) -> str:
         """Of the issuer and its `sub`; what of it says which is which stands in the account's extra_data."""
         return issuers.uid_for(data[issuers.ISSUER], data["id_token"]["sub"])
