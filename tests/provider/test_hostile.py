@@ -16,6 +16,7 @@ from apps.accounts.elsewhere import issuers
 from apps.accounts.models import User
 from apps.accounts.openid_connect import discovery
 from apps.core import limits
+from tests.provider import cases_of_people  # noqa: F401  # adds its own to CASES
 from tests.provider.cases import CANCELLED, CASES, KNOWN, NEW, REFUSED, Case
 from tests.provider.hostile import CLIENT, Provider, Server, state_of
 

@@ -109,7 +109,11 @@ def test_odd_addresses_of_another_kind_of_provider(github: Provider, emails: Any
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("token", [[], ["access_token"], "access_token", {}, {"access_token": ["x"]}, b"[" * 10**5])
+@pytest.mark.parametrize(
+    "token",
+    [[], ["access_token"], "access_token", {}, {"access_token": ["x"]}, b"[" * 10**5],
+    ids=lambda token: repr(token)[:30],
+)
 def test_odd_tokens_of_another_kind_of_provider(github: Provider, token: Any) -> None:
     github.replies["/token"] = Reply(as_json(token))
     github.replies[USER] = Reply(status=401)

@@ -1,13 +1,13 @@
 """Say that an OpenID Connect provider is the former one under another address."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from allauth.socialaccount.models import SocialAccount
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from apps.accounts.elsewhere import issuers
+from config.environment import is_issuer
 
 
 class Command(BaseCommand):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         if not options["present"]:
             raise CommandError("Name two issuers, FROM and TO; without any, the ones that there are are listed.")
         former, present = issuers.canonical(options["former"]), issuers.canonical(options["present"])
-        if urlsplit(present).scheme not in {"http", "https"} or not urlsplit(present).hostname:
+        if not is_issuer(present):
             raise CommandError(f"{present!r} is no address; it must look like https://login.example.org/realm.")
         count = f"{len(self.found(options['provider'], former, present))} accounts"
         if options["dry_run"]:
@@ -41,8 +41,6 @@ class Command(BaseCommand):
         if not options["no_input"]:
             self.ask(f"{count} will move from {former} to {present}: whoever has their names there has them here.")
         with transaction.atomic():
-            # Nobody signs in with one of them meanwhile, which would write what it was.
-            list(issuers.accounts().filter(provider=options["provider"]).select_for_update().values_list("pk"))
             moving = self.found(options["provider"], former, present)
             SocialAccount.objects.bulk_update(moving, ["uid", "extra_data"], batch_size=500)
         self.stdout.write(f"{len(moving)} accounts moved from {former} to {present}.")
