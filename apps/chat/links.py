@@ -15,15 +15,20 @@ def links(state: StateCore) -> None:
     Find addresses in the text, in the order they stand there; the first MAX_LINKS links of a message are some.
 
     Takes the place of markdown-it's own rule, which begins at the end and knows no cap. What is no link keeps its
-    address as text, and a link's title, which no attribute shows to everyone, is text as well.
+    address as text, and a link's title, which no attribute shows to everyone, is text as well. An address in angle
+    brackets within a link's text is text: HTML knows no link in a link, and would end the outer one there.
     """
     left = limits.MAX_LINKS
     for block in state.tokens:
         children: list[Token] = []
         opening: Token | None = None
-        is_link = False
+        is_link = is_nested = False
         for token in block.children or []:
-            if token.type == "link_open":
+            if token.type == "link_open" and opening:
+                is_nested = True
+            elif token.type == "link_close" and is_nested:
+                is_nested = False
+            elif token.type == "link_open":
                 opening = token
                 is_link = left > 0 and leads_elsewhere(str(token.attrs["href"]))
                 left -= is_link

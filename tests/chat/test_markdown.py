@@ -48,6 +48,14 @@ def test_links_lead_away_safely() -> None:
     assert to_html("[a](https://example.org 'title')") == f'<p><a href="https://example.org" {rel}>a</a> “title”</p>'
 
 
+def test_an_address_within_a_link_is_text_of_that_link() -> None:
+    rel = 'rel="nofollow noopener noreferrer ugc"'
+    assert to_html("[a <http://b.org> c](http://d.org 'e')") == (
+        f'<p><a href="http://d.org" {rel}>a http://b.org c</a> “e”</p>'
+    )
+    assert to_html("[<a@b.org>[]](c)") == "<p>a@b.org[] (c)</p>"
+
+
 HOSTILE = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
