@@ -173,6 +173,8 @@ ACCOUNT_FORMS = {
     "login": "apps.accounts.forms.LoginForm",
     "signup": "apps.accounts.forms.SignupForm",
     "reset_password": "apps.accounts.forms.ResetPasswordForm",
+    "request_login_code": "apps.accounts.address_forms.RequestLoginCodeForm",
+    "confirm_email_verification_code": "apps.accounts.address_forms.ConfirmEmailVerificationCodeForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_USERNAME_MIN_LENGTH = 2
@@ -193,9 +195,9 @@ if SENDS_MAIL:
 else:
     ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
     ACCOUNT_EMAIL_VERIFICATION = "none"
-    # An address that nobody can confirm says nothing about whose it is: two people may give the same one, and
-    # neither learns of the other.
-    ACCOUNT_PREVENT_ENUMERATION = "strict"
+# An address that nobody has confirmed says nothing about whose it is: two people may give the same one, and neither
+# learns of the other.
+ACCOUNT_PREVENT_ENUMERATION = "strict"
 
 SOCIALACCOUNT_ADAPTER = "apps.accounts.social.SocialAccountAdapter"
 SOCIALACCOUNT_FORMS = {"signup": "apps.accounts.forms.SocialSignupForm"}

@@ -6,23 +6,29 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from apps.accounts import invitations, known_devices, services
+from apps.accounts import closing, invitations, known_devices, proof, services
 from apps.accounts.backends import find
 from apps.accounts.models import User
 from apps.core.addresses import client_address
+from apps.core.database import is_taken
 from apps.core.views import problem
 
 logger = logging.getLogger(__name__)
+
+
+class MailNotSentError(ImmediateHttpResponse):  # type: ignore[misc]  # allauth has no types
+    """A mail could not be sent; with the page that says so, where no form does."""
 
 
 class SiteName:
@@ -37,7 +43,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Whether this browser may make an account: by SIGNUP, by an invitation, or because it is the first one."""
-        if settings.SIGNUP == "open" or not User.objects.filter(is_demonstration=False).exists():
+        if settings.SIGNUP == "open" or not services.people().exists():
             return True
         found = invitations.stashed_in(request) if settings.SIGNUP == "invite" else None
         return found is not None and found.lets_strangers_in
@@ -47,12 +53,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         with transaction.atomic():
             saved: User = super().save_user(request, user, form, commit=commit)
             if commit:
-                self.welcome(request, saved)
+                if not settings.SENDS_MAIL:
+                    services.claim_unowned_site(user=saved)
+                self.use_invitation(request, saved)
         return saved
 
-    def welcome(self, request: HttpRequest, user: User) -> None:
-        """What belongs to a new account, however it was made; in one transaction with it."""
-        services.claim_unowned_site(user=user)
+    def use_invitation(self, request: HttpRequest, user: User) -> None:
+        """Let the invitation that a new account came with be used up by it, in one transaction with it."""
         try:
             invitations.accept_stashed(request, user)
         except invitations.InvitationError as error:
@@ -60,6 +67,29 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
                 page = problem(request, 403, _("This invitation is not good any more"), str(error))
                 raise ImmediateHttpResponse(page) from None
             messages.warning(request, _("Your invitation is not good any more. %(reason)s") % {"reason": error})
+
+    def get_login_stages(self) -> list[str]:
+        """What stands between a right password and being signed in; with our own rule about addresses."""
+        own = {"allauth.account.stages.EmailVerificationStage": "apps.accounts.stages.ConfirmAddressStage"}
+        return [own.get(path, path) for path in super().get_login_stages()]
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Note that somebody has proved that the address is theirs; of two who do so at once, one."""
+        was_unproven = proof.is_unproven(email_address.user)
+        try:
+            with transaction.atomic():
+                services.lock_roles()
+                confirmed: bool = super().confirm_email(request, email_address)
+                if confirmed and was_unproven:
+                    closing.settle(user=email_address.user)
+                elif confirmed:
+                    closing.let_address_go(email=email_address.email, owner=email_address.user)
+        except IntegrityError as error:
+            if not is_taken(error):
+                raise
+            messages.error(request, self.error_messages["email_taken"])
+            return False
+        return confirmed
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """The address that devices are listed and tries counted by. allauth's own bars who has an odd one."""
@@ -95,6 +125,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """The name as it will be stored. Raises ValidationError; with `shallow` it asks no database."""
+        if not shallow:
+            closing.let_name_go(username)
         return services.clean_username(username, only_characters=shallow)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
@@ -106,12 +138,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             logger.error("Mail cannot be sent: %s", error)
             advice = _("Please try again in a while. If it goes on, tell whoever runs this site.")
             page = problem(self.request, 503, _("The mail could not be sent"), advice)
-            raise ImmediateHttpResponse(page) from error
+            raise MailNotSentError(page) from error
 
-    def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
-        """Tell somebody what happened to their account. What happened stands, so a mail that fails is only logged."""
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """
+        Tell somebody what happened to their account, at an address that they have proved is theirs.
+
+        What happened stands, so a mail that fails is only logged.
+        """
+        if settings.SENDS_MAIL:
+            email = proof.address_to_tell(user, email)
+            if not email:
+                return
         try:
-            super().send_notification_mail(*args, **kwargs)
+            super().send_notification_mail(template_prefix, user, context, email)
         except ImmediateHttpResponse:
             logger.warning("A notice about an account was not sent.")
 

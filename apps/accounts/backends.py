@@ -37,8 +37,12 @@ class AuthenticationBackend(AllauthBackend):  # type: ignore[misc]  # allauth ha
 
 
 def find(login: str) -> User | None:
-    """Who has this name or, since no name has an @, this address: of several, who confirmed it or else had it first."""
+    """
+    Who has this name or, since no name has an @, this address.
+
+    Of several, who confirmed it, or else who has been in and had it first: the password then says that it is they.
+    """
     if "@" not in login:
         return User.objects.filter(username__iexact=normalized(login)).first()
     users: list[User] = filter_users_by_email(login, prefer_verified=True, for_login=True)
-    return min(users, key=lambda user: user.pk, default=None)
+    return min(users, key=lambda user: (user.last_login is None, user.pk), default=None)

@@ -9,7 +9,6 @@ from django.db import DatabaseError
 
 from apps.accounts import services
 from apps.accounts.elsewhere import issuers
-from apps.accounts.models import User
 from apps.core.checks import warning
 from apps.core.database import NO_DATABASE
 from config.environment import is_loopback
@@ -21,7 +20,7 @@ def site_has_an_owner(*, databases: Sequence[str] | None = None, **kwargs: Any) 
     if not databases:
         return []
     try:
-        is_lived_in_and_unowned = User.objects.filter(is_demonstration=False).exists() and not services.has_owner()
+        is_lived_in_and_unowned = services.people().exists() and not services.has_owner()
     except (DatabaseError, *NO_DATABASE):
         return []  # before the first migration, or while the database is away, which others say
     return [Warning(services.NO_OWNER, id="accounts.W001")] if is_lived_in_and_unowned else []
@@ -31,7 +30,7 @@ def site_has_an_owner(*, databases: Sequence[str] | None = None, **kwargs: Any) 
 def site_will_have_an_owner(**kwargs: Any) -> list[CheckMessage]:
     """Whoever signs up first where nobody has an account owns the site."""
     try:
-        if User.objects.filter(is_demonstration=False).exists():
+        if services.people().exists():
             return site_has_an_owner(databases=["default"])
     except (DatabaseError, *NO_DATABASE):
         return []  # not there yet, or away; /readyz says so

@@ -1,11 +1,16 @@
 """Closing an account: the person goes, and with them what is theirs alone."""
 
+from datetime import timedelta
+
+from allauth.account.models import EmailAddress
 from django.db import transaction
 from django.dispatch import Signal
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.accounts import services
+from apps.accounts import names, proof, services
 from apps.accounts.models import FormerUsername, User
+from apps.core import limits
 
 # Sent in the transaction that deletes an account, before it goes, with `user` and `delete_messages`. Receivers hand
 # over or delete what their app keeps of the person.
@@ -19,7 +24,7 @@ def needs_heir(user: User) -> bool:
     """Whether the site would be without an owner, and somebody else is there to take over."""
     if not user.is_site_owner:
         return False
-    others = User.objects.filter(is_active=True).exclude(pk=user.pk)
+    others = services.proven().filter(is_active=True).exclude(pk=user.pk)
     return others.exists() and not others.filter(role=User.Role.OWNER).exists()
 
 
@@ -29,13 +34,23 @@ def close_account(*, user: User, delete_messages: bool, heir: User | None) -> No
     Delete an account. What its person said stays without a name, or goes.
 
     One transaction, so that nobody is ever half gone. Raises AccountError where the site needs an heir and none is
-    given.
+    given, or the heir has gone meanwhile. An account that has gone already stays so.
     """
     services.lock_roles()
+    found = User.objects.filter(pk=user.pk).first()
+    if found is None:
+        return
+    user = found
     if needs_heir(user):
         if heir is None:
             raise services.AccountError(_("A site needs an owner. Say who owns it after you."))
-        services.set_role(user=heir, role=User.Role.OWNER)
+        left = services.proven().filter(pk=heir.pk, is_active=True).first()
+        if left is None:
+            raise services.AccountError(
+                _("%(name)s has no account here any more. Say who else owns the site after you.")
+                % {"name": heir.username}
+            )
+        services.set_role(user=left, role=User.Role.OWNER)
     account_closing.send(sender=User, user=user, delete_messages=delete_messages)
     FormerUsername.objects.get_or_create(digest=user.name_digest)
     user.delete()
@@ -77,3 +92,46 @@ def refuse_owners(user: User) -> None:
     if user.is_site_owner:
         name = {"name": user.username}
         raise services.AccountError(_("%(name)s owns this site. Give them another role first.") % name)
+
+
+@transaction.atomic
+def let_go(user: User) -> None:
+    """Delete an account that nobody was ever in. Its name is free again: nobody has seen it used."""
+    services.lock_roles()
+    if proof.is_unproven(user):
+        account_closing.send(sender=User, user=user, delete_messages=False)
+        user.delete()
+
+
+def let_name_go(name: str) -> None:
+    """Free a user name that somebody wants, where it is that of an account whose address was not confirmed for days."""
+    before = timezone.now() - timedelta(days=limits.UNPROVEN_NAME_DAYS)
+    digest = names.look_alike_digest(name)
+    for user in proof.unproven().filter(name_digest=digest, date_joined__lt=before):
+        let_go(user)
+
+
+def let_address_go(*, email: str, owner: User) -> None:
+    """
+    Now that `owner` has proved the address, others who typed it lose it, and accounts that hold nothing else go.
+
+    Who has been in such an account keeps the account: it was never the address that made it theirs.
+    """
+    for user in proof.unproven().filter(emailaddress__email=email).exclude(pk=owner.pk).distinct():
+        let_go(user)
+    for address in EmailAddress.objects.filter(email=email, verified=False).exclude(user=owner).select_related("user"):
+        address.remove()
+    User.objects.filter(email__iexact=email).exclude(pk=owner.pk).update(email="")
+
+
+@transaction.atomic
+def settle(*, user: User) -> None:
+    """Give a new account, or one whose address was proved just now, what belongs to who has proved an address."""
+    if not proof.can_prove():
+        return
+    services.lock_roles()
+    if proof.is_unproven(user):
+        return
+    services.claim_unowned_site(user=user)
+    for email in EmailAddress.objects.filter(user=user, verified=True).values_list("email", flat=True):
+        let_address_go(email=email, owner=user)

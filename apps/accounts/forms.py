@@ -1,6 +1,7 @@
 """What comes from outside about accounts and people."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache, partial
 from typing import Any
 from zoneinfo import available_timezones
@@ -13,14 +14,16 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import TextChoices
+from django.db import transaction
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.text import format_lazy
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts import names, pictures, services
+from apps.accounts import closing, names, pictures, proof, services
+from apps.accounts.address_forms import ProvenAddressMixin
 from apps.accounts.models import User
+from apps.core import limits
 from apps.core.forms import OneLineField, PlainTextField, save_unless_taken
 
 USERNAME_HINT = _("Letters and digits, with . _ + - between them. Others see it, and you may sign in with it.")
@@ -42,19 +45,34 @@ class NameTakenError(Exception):
     """Somebody else was faster; the form that was sent says so now."""
 
 
-class SignupForm(AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
+class SignupForm(ProvenAddressMixin, AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
     """Make an account. Saving raises NameTakenError for who comes second."""
 
     def try_save(self, request: HttpRequest) -> Any:
         return saved_or_taken(self, partial(super().try_save, request))
+
+    def made_just_now(self) -> User | None:
+        """The account that this very form has made already, a moment ago: its button was clicked twice."""
+        if set(self.errors) != {"username"} or not self.has_error("username", "username_taken"):
+            return None
+        typed = {"username__iexact": names.normalized(self.data["username"]), "email": self.cleaned_data["email"]}
+        since = timezone.now() - timedelta(seconds=limits.SENT_TWICE_SECONDS)
+        user = User.objects.filter(**typed, date_joined__gt=since).first()
+        return user if user and user.check_password(self.cleaned_data["password1"]) else None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         describe_sign_up(self)
 
 
-class SocialSignupForm(AllauthSocialSignupForm):  # type: ignore[misc]  # allauth has no types
+class SocialSignupForm(ProvenAddressMixin, AllauthSocialSignupForm):  # type: ignore[misc]  # allauth has no types
     """Make an account for somebody who comes from elsewhere. Saving raises NameTakenError for who comes second."""
+
+    def save(self, request: HttpRequest) -> User:
+        with transaction.atomic():
+            user: User = super().save(request)
+            closing.settle(user=user)
+            return user
 
     def try_save(self, request: HttpRequest) -> Any:
         return saved_or_taken(self, partial(super().try_save, request))
@@ -97,6 +115,11 @@ class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # alla
         super().__init__(*args, **kwargs)
         if not settings.SENDS_MAIL:
             self.fields["email"].help_text = _("This site sends no mail. Whoever runs it finds the link in its log.")
+
+    def clean_email(self) -> str:
+        email: str = super().clean_email()
+        self.users = proof.people_at(email)
+        return email
 
 
 @cache
@@ -174,6 +197,7 @@ class UsernameForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ["username"]
 
     def clean_username(self) -> str:
+        closing.let_name_go(self.cleaned_data["username"])
         return services.clean_username(self.cleaned_data["username"], user=self.instance)
 
 
@@ -244,60 +268,3 @@ class SiteRoleForm(forms.Form):
     """Choose somebody's role on the site."""
 
     role = forms.ChoiceField(choices=User.Role.choices)
-
-
-class DeleteAccountForm(forms.Form):
-    """Confirm that one's account goes, and say what becomes of one's messages."""
-
-    class Messages(TextChoices):
-        KEEP = "keep", _("Stay, under the name “Deleted account”")
-        DELETE = "delete", _("Delete them; a note stays where each one was")
-
-    messages = forms.ChoiceField(
-        label=_("Your messages"),
-        choices=Messages.choices,
-        widget=forms.RadioSelect,
-        initial=Messages.KEEP,
-    )
-    heir = PlainTextField(
-        label=_("Who owns the site after you"),
-        help_text=_("The user name of somebody with an account here. You are the only owner, and a site needs one."),
-        widget=forms.TextInput(attrs={"autocomplete": "off", **NAME_BOX}),
-    )
-    username = PlainTextField(
-        label=_("Your user name"), widget=forms.TextInput(attrs={"autocomplete": "off", **NAME_BOX})
-    )
-
-    def __init__(self, *args: Any, user: User, needs_heir: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.user = user
-        self.fields["username"].help_text = gettext("Type “%(name)s” to confirm.") % {"name": user.username}
-        if not needs_heir:
-            del self.fields["heir"]
-
-    def clean_heir(self) -> User:
-        heir = services.account_named(self.cleaned_data["heir"])
-        if heir is None or heir == self.user:
-            raise ValidationError(_("Nobody else here has this user name. Check how it is written."), code="unknown")
-        return heir
-
-    def clean_username(self) -> str:
-        username: str = self.cleaned_data["username"].strip()
-        if username.casefold() != self.user.username.casefold():
-            raise ValidationError(_("This is not your user name, so nothing was deleted."), code="mismatch")
-        return username
-
-
-class CloseAccountForm(DeleteAccountForm):
-    """Confirm that somebody else's account goes, and say what becomes of their messages."""
-
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, user=user, needs_heir=False, **kwargs)
-        self.fields["messages"].label = _("Messages of this person")
-        self.fields["username"].label = _("User name of this person")
-
-    def clean_username(self) -> str:
-        username: str = self.cleaned_data["username"].strip()
-        if username.casefold() != self.user.username.casefold():
-            raise ValidationError(_("This is not their user name, so the account was not closed."), code="mismatch")
-        return username

@@ -9,7 +9,7 @@ from django.db.models import Case, IntegerField, Q, QuerySet, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.accounts import names
+from apps.accounts import names, proof
 from apps.accounts.models import FormerUsername, Invitation, User
 
 logger = logging.getLogger(__name__)
@@ -36,19 +36,32 @@ def claim_unowned_site(*, user: User) -> None:
     """
     Make `user` the owner of a site where nobody else has an account: the role, and the keys to Django's admin.
 
-    People made for demonstration do not count. Where others have an account and none of them is an owner, whoever
-    runs the site says who is (apps/accounts/checks.py): a stranger must not own what they wrote.
+    People made for demonstration do not count, nor who has not proved their address. Where others have an account and
+    none of them is an owner, whoever runs the site says who is (apps/accounts/checks.py): a stranger must not own what
+    they wrote.
     """
     lock_roles()
-    if not User.objects.filter(is_demonstration=False).exclude(pk=user.pk).exists():
+    if not people().exclude(pk=user.pk).exists():
+        for other in proof.unproven().filter(role=User.Role.OWNER).exclude(pk=user.pk):
+            set_role(user=other, role=User.Role.MEMBER)
         set_role(user=user, role=User.Role.OWNER)
     elif not has_owner():
         logger.warning(NO_OWNER)
 
 
+def proven() -> QuerySet[User]:
+    """Accounts but for those whose address was never proved, which nobody was ever in."""
+    return User.objects.exclude(pk__in=proof.unproven())
+
+
+def people() -> QuerySet[User]:
+    """Those whose site this is."""
+    return proven().filter(is_demonstration=False)
+
+
 def has_owner() -> bool:
     """Whether somebody who can sign in owns the site."""
-    return User.objects.filter(role=User.Role.OWNER, is_active=True).exists()
+    return proven().filter(role=User.Role.OWNER, is_active=True).exists()
 
 
 def set_role(*, user: User, role: str) -> None:
@@ -66,9 +79,15 @@ def set_role(*, user: User, role: str) -> None:
 
 @transaction.atomic
 def change_role(*, user: User, role: str) -> None:
-    """Give somebody a role on the site. Raises AccountError where that would leave the site without an owner."""
+    """
+    Give somebody a role on the site.
+
+    Raises AccountError where that would leave the site without an owner, or where the account has gone.
+    """
     lock_roles()
-    owners = User.objects.filter(role=User.Role.OWNER, is_active=True)
+    if not User.objects.filter(pk=user.pk).exists():
+        raise AccountError(_("This account was deleted meanwhile."))
+    owners = proven().filter(role=User.Role.OWNER, is_active=True)
     if role != User.Role.OWNER and not owners.exclude(pk=user.pk).exists():
         raise AccountError(_("A site needs an owner. Make somebody else an owner first."))
     set_role(user=user, role=role)

@@ -20,6 +20,7 @@ def factors(view: type_of_view) -> type_of_view:
 urlpatterns = [
     # In place of django-allauth's own, which end in an error where two choose one name at once.
     path("accounts/signup/", views.signup, name="account_signup"),
+    path("accounts/confirm-email/", views.confirm_email, name="account_email_verification_sent"),
     # django-allauth's own pages, which count nothing.
     path("accounts/2fa/totp/activate/", factors(totp.activate_totp), name="mfa_activate_totp"),
     path("accounts/2fa/totp/deactivate/", factors(totp.deactivate_totp), name="mfa_deactivate_totp"),

@@ -138,6 +138,13 @@ ACCOUNT_RATES = {
 # Of how many accounts a browser remembers that they signed in.
 MAX_KNOWN_ACCOUNTS = 5
 
+# Signing up.
+# So long the same form, sent again by the same browser, is a second click on its button: it gets no second mail, and
+# leads to where the first one leads.
+SENT_TWICE_SECONDS = 30
+# So long an account whose address nobody confirms keeps its user name, where somebody else wants it.
+UNPROVEN_NAME_DAYS = 3
+
 # Connections. What a phone on 2G manages, and a program that holds connections for nothing does not.
 # For the headers of a request, from its first byte (for the first one from connecting).
 HEADERS_SECONDS = 20.0

@@ -13,8 +13,8 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts import closing, exports
-from apps.accounts.forms import DeleteAccountForm
+from apps.accounts import closing, exports, services
+from apps.accounts.closing_forms import DeleteAccountForm
 from apps.accounts.guards import recently_authenticated
 from apps.accounts.models import User
 from apps.accounts.viewer import signed_in
@@ -57,12 +57,18 @@ def delete_account(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     form = DeleteAccountForm(request.POST or None, user=user, needs_heir=closing.needs_heir(user))
     if request.method == "POST" and form.is_valid():
-        closing.close_account(
-            user=user,
-            delete_messages=form.cleaned_data["messages"] == DeleteAccountForm.Messages.DELETE,
-            heir=form.cleaned_data.get("heir"),
-        )
-        logout(request)
-        messages.success(request, _("Your account is deleted. Thank you for having been here."))
-        return redirect("home")
+        try:
+            closing.close_account(
+                user=user,
+                delete_messages=form.cleaned_data["messages"] == DeleteAccountForm.Messages.DELETE,
+                heir=form.cleaned_data.get("heir"),
+            )
+        except services.AccountError as error:
+            # Who owns the site has changed since the form was made, and with it what the form asks.
+            form = DeleteAccountForm(request.POST, user=user, needs_heir=closing.needs_heir(user))
+            form.add_error(None, str(error))
+        else:
+            logout(request)
+            messages.success(request, _("Your account is deleted. Thank you for having been here."))
+            return redirect("home")
     return render(request, "accounts/delete.html", {"form": form}, status=422 if form.errors else 200)

@@ -1,23 +1,145 @@
-"""Making an account: django-allauth's pages, which say it where somebody else has taken the name at the same moment."""
+"""Making an account: django-allauth's pages, with an account that is stored only once its address is proved."""
 
+from typing import Any, cast
+
+from allauth.account.internal.flows.email_verification_by_code import EmailVerificationProcess
+from allauth.account.internal.flows.login import perform_login
+from allauth.account.internal.flows.signup import complete_signup
+from allauth.account.internal.stagekit import clear_login
+from allauth.account.models import Login
+from allauth.account.stages import LoginStage
+from allauth.account.views import ConfirmEmailVerificationCodeView
 from allauth.account.views import SignupView as AllauthSignupView
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.internal.flows.signup import redirect_to_signup
 from allauth.socialaccount.views import SignupView as AllauthSocialSignupView
-from django.http import HttpResponse
+from django.conf import settings
+from django.contrib import messages
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
+from apps.accounts import pending
+from apps.accounts.adapter import MailNotSentError
 from apps.accounts.forms import NameTakenError, SignupForm, SocialSignupForm
+from apps.core import limits
+from apps.core.database import is_taken
 
 
 class SignupView(AllauthSignupView):  # type: ignore[misc]  # allauth has no types
-    """Make an account."""
+    """Make an account; where the site sends mail, ask for a code first."""
 
     def form_valid(self, form: SignupForm) -> HttpResponse:
+        if settings.SENDS_MAIL:
+            return self.mail_code(form)
+        is_first_click = cache.add(key := pending.name_of_form(self.request), True, limits.SENT_TWICE_SECONDS)
         try:
             response: HttpResponse = super().form_valid(form)
         except NameTakenError:
+            if is_first_click:
+                cache.delete(key)
             response = self.form_invalid(form)
-            response.status_code = 422
+            if response.status_code == 200:
+                response.status_code = 422
         return response
+
+    def mail_code(self, form: SignupForm) -> HttpResponse:
+        """Send a code to the address and go on to where it is entered, or say that no mail can be sent."""
+        typed = form.cleaned_data
+        try:
+            pending.begin(
+                self.request,
+                username=typed["username"],
+                email=typed["email"],
+                password=typed["password1"],
+                redirect_url=self.get_success_url(),
+            )
+        except MailNotSentError as error:
+            form.add_error(
+                None,
+                _(
+                    "The mail with your code could not be sent, so there is no account yet. Please try again in a"
+                    " while. If it goes on, tell whoever runs this site."
+                ),
+            )
+            response: HttpResponse = self.form_invalid(form)
+            response.status_code = error.response.status_code
+            return response
+        except ImmediateHttpResponse as error:
+            return cast(HttpResponse, error.response)
+        return redirect("account_email_verification_sent")
+
+    def form_invalid(self, form: SignupForm) -> HttpResponse:
+        is_second_click = not settings.SENDS_MAIL and cache.get(pending.name_of_form(self.request))
+        user = form.made_just_now() if is_second_click else None
+        if user:
+            login = Login(user=user, redirect_url=self.get_success_url(), signup=True)
+            return cast(HttpResponse, perform_login(self.request, login))
+        return cast(HttpResponse, super().form_invalid(form))
+
+    def get_initial(self) -> dict[str, Any]:
+        initial: dict[str, Any] = super().get_initial()
+        typed = pending.stashed_in(self.request)
+        return initial | ({"username": typed.username, "email": typed.email} if typed else {})
+
+    def _redirect_to_pending_stage(self, request: HttpRequest, stage: LoginStage) -> HttpResponseBase | None:
+        # Who has mistyped their address comes back to the form.
+        if pending.stashed_in(request):
+            return None
+        return cast(HttpResponseBase | None, super()._redirect_to_pending_stage(request, stage))
+
+
+class ConfirmEmailView(ConfirmEmailVerificationCodeView):  # type: ignore[misc]  # allauth has no types
+    """Enter the code that was mailed. For who signs up it makes the account."""
+
+    _process: EmailVerificationProcess
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        process = EmailVerificationProcess.resume(request)
+        if process and "user_id" in process.state and process.user is None:
+            # Somebody else has proved that the address is theirs, so the account that only named it is gone.
+            clear_login(request)
+            process.abort()
+            messages.error(request, _("This address has been confirmed for another account meanwhile."))
+            return redirect("account_login")
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return response
+
+    def _resend_form_valid(self, form: Form) -> HttpResponse:
+        if "user_id" not in self._process.state and pending.stashed_in(self.request):
+            self._process = pending.SignUpProcess(self.request, dict(self._process.state))
+        return cast(HttpResponse, super()._resend_form_valid(form))
+
+    def _verify_form_valid(self, form: Form) -> HttpResponse:
+        if "user_id" in self._process.state:
+            return cast(HttpResponse, super()._verify_form_valid(form))
+        typed = pending.stashed_in(self.request)
+        if typed is None or typed.email != self._process.email:
+            return redirect("account_signup")
+        return sign_up_confirmed(self.request, typed, self.stage.login.redirect_url if self.stage else None)
+
+
+def sign_up_confirmed(request: HttpRequest, typed: pending.SignUp, redirect_url: str | None) -> HttpResponse:
+    """Make the account and sign in; or back to the form, where the name or the address is somebody's by now."""
+    if not pending.is_open(request):
+        return redirect("account_signup")
+    try:
+        user = pending.make_account(request, typed)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("account_signup")
+    except IntegrityError as error:
+        if not is_taken(error):
+            raise
+        messages.error(request, _("Somebody was faster and has this user name or address now. Look at both."))
+        return redirect("account_signup")
+    response: HttpResponse = complete_signup(request, user=user, redirect_url=redirect_url)
+    return response
 
 
 class SocialSignupView(AllauthSocialSignupView):  # type: ignore[misc]  # allauth has no types
@@ -35,4 +157,5 @@ class SocialSignupView(AllauthSocialSignupView):  # type: ignore[misc]  # allaut
 
 
 signup = SignupView.as_view()
+confirm_email = ConfirmEmailView.as_view()
 social_signup = SocialSignupView.as_view()

@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts import closing, services
-from apps.accounts.forms import CloseAccountForm, SiteRoleForm
+from apps.accounts.closing_forms import CloseAccountForm
+from apps.accounts.forms import SiteRoleForm
 from apps.accounts.guards import recently_authenticated, type_of_view
 from apps.accounts.models import SiteRules, User
 from apps.accounts.viewer import signed_in

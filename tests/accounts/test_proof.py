@@ -1,0 +1,394 @@
+"""On a site that sends mail an address is its owner's: who only typed it has nothing of it, and holds nothing up."""
+
+from datetime import timedelta
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin
+from django.conf import settings as django_settings
+from django.core import mail
+from django.core.checks import run_checks
+from django.test import Client, RequestFactory
+from django.utils import timezone
+from pytest_django import Settings
+
+from apps.accounts import invitations, proof, services
+from apps.accounts.models import User
+from apps.rooms.models import Room
+from tests.accounts.conftest import ask_to_join, codes, enter, has_code, is_signed_in, join, last_code
+from tests.conftest import PASSWORD, confirm_password, make_user
+
+pytestmark = pytest.mark.usefixtures("mail_site")
+ADDRESS = "ada@example.org"
+THIEF = "the password of eve 7"
+
+
+def squat(name: str = "eve", **more: object) -> User:
+    """An account of a stranger who typed Ada's address and never proved it, as earlier versions stored it."""
+    eve = User(username=name, email=ADDRESS, **more)
+    eve.set_password(THIEF)
+    eve.save()
+    EmailAddress.objects.create(user=eve, email=ADDRESS, primary=True, verified=False)
+    SocialAccount.objects.create(user=eve, provider="oidc", uid=f"{name}'s")
+    Authenticator.objects.create(user=eve, type=Authenticator.Type.RECOVERY_CODES, data={"seed": "x", "used_mask": 0})
+    return eve
+
+
+def squat_in_use(name: str = "eve") -> User:
+    """The same in an account that has been used for long: the site sent no mail then."""
+    return squat(name, last_login=timezone.now() - timedelta(days=300))
+
+
+def signs_in(login: str, password: str) -> bool:
+    client = Client()
+    client.post("/accounts/login/", {"login": login, "password": password})
+    return is_signed_in(client)
+
+
+def names_at_address() -> list[str]:
+    return list(EmailAddress.objects.filter(email=ADDRESS, verified=True).values_list("user__username", flat=True))
+
+
+def test_nothing_is_stored_until_the_address_is_proved(lobby: Room) -> None:
+    make_user("owner", role="owner")
+    client = ask_to_join("ada", ADDRESS)
+    assert not User.objects.filter(username="ada").exists()
+    assert not EmailAddress.objects.exists()
+    assert enter(client, last_code()) == 302
+    assert is_signed_in(client)
+    ada = User.objects.get(username="ada")
+    assert (ada.email, ada.check_password(PASSWORD), ada.role) == (ADDRESS, True, "member")
+    assert lobby.memberships.filter(user=ada).exists()
+    assert names_at_address() == ["ada"]
+
+
+def test_one_is_led_on_to_where_one_wanted_to_go() -> None:
+    client = Client()
+    client.post("/accounts/signup/?next=/keys/", {"username": "ada", "email": ADDRESS, "password1": PASSWORD})
+    answer = client.post("/accounts/confirm-email/", {"code": last_code()})
+    assert answer.headers["Location"] == "/keys/"
+
+
+def test_a_wrong_code_is_refused_three_times_and_then_the_right_one_too() -> None:
+    client = ask_to_join("ada", ADDRESS)
+    code = last_code()
+    assert "Incorrect code" in client.post("/accounts/confirm-email/", {"code": "WRNG-CDXX"}).content.decode()
+    for _ in range(2):
+        client.post("/accounts/confirm-email/", {"code": "WRNG-CDXX"})
+    assert enter(client, code) == 302
+    assert not User.objects.exists()
+
+
+def test_the_code_of_one_browser_is_worth_nothing_in_another() -> None:
+    ask_to_join("ada", ADDRESS)
+    code = last_code()
+    thief = ask_to_join("ada", ADDRESS, THIEF)
+    enter(thief, code)
+    assert not User.objects.exists()
+
+
+def test_another_code_is_sent_when_asked_for_and_the_old_one_is_over() -> None:
+    client = ask_to_join("ada", ADDRESS)
+    old = last_code()
+    client.post("/accounts/confirm-email/", {"action": "resend"})
+    assert len(mail.outbox) == 2
+    assert last_code() != old
+    assert enter(client, old) == 200
+    assert enter(client, last_code()) == 302
+    assert is_signed_in(client)
+
+
+def test_who_has_an_account_is_told_by_mail_each_time_and_nobody_else_learns_it() -> None:
+    join("ada", ADDRESS)
+    mail.outbox.clear()
+    eve = ask_to_join("eve", ADDRESS, THIEF)
+    eve.post("/accounts/confirm-email/", {"action": "resend"})
+    assert [one.to for one in mail.outbox] == [[ADDRESS]] * 2
+    assert all("already exists" in str(one.body) for one in mail.outbox)
+    assert not has_code()
+
+
+def test_who_mistyped_their_address_comes_back_to_the_form_as_it_was() -> None:
+    client = ask_to_join("ada", "adda@example.org")
+    page = client.get("/accounts/signup/").content.decode()
+    assert 'value="ada"' in page
+    assert 'value="adda@example.org"' in page
+    assert PASSWORD not in page
+    ask_to_join("ada", ADDRESS, client=client)
+    enter(client, last_code())
+    assert names_at_address() == ["ada"]
+
+
+def test_the_page_for_signing_in_leads_back_to_the_code() -> None:
+    client = ask_to_join("ada", ADDRESS)
+    assert client.get("/accounts/login/").headers["Location"] == "/accounts/confirm-email/"
+
+
+@pytest.mark.parametrize("stranger", [squat, squat_in_use])
+def test_no_code_to_sign_in_with_goes_to_an_address_that_nobody_proved(stranger: object) -> None:
+    assert callable(stranger)
+    stranger()
+    ada = Client()
+    ada.post("/accounts/login/code/", {"email": ADDRESS})
+    assert "any record of such an account" in str(mail.outbox[-1].body)
+    assert not has_code()
+
+
+@pytest.mark.parametrize("stranger", [squat, squat_in_use])
+def test_no_new_password_goes_to_an_address_that_nobody_proved(stranger: object) -> None:
+    assert callable(stranger)
+    stranger()
+    Client().post("/accounts/password/reset/", {"email": ADDRESS})
+    assert [one.to for one in mail.outbox] == [[ADDRESS]]
+    assert "/password/reset/key/" not in str(mail.outbox[0].body)
+    assert "any record of such an account" in str(mail.outbox[0].body)
+
+
+def test_who_proved_an_address_gets_code_and_new_password_by_it() -> None:
+    join("ada", ADDRESS)
+    squat()
+    client = Client()
+    client.post("/accounts/login/code/", {"email": ADDRESS.upper()})
+    client.post("/accounts/login/code/confirm/", {"code": last_code()})
+    assert is_signed_in(client)
+    assert client.session["_auth_user_id"] == str(User.objects.get(username="ada").pk)
+    Client().post("/accounts/password/reset/", {"email": ADDRESS})
+    assert "/password/reset/key/" in str(mail.outbox[-1].body)
+
+
+def test_the_owner_of_an_address_signs_up_and_what_a_stranger_left_under_it_is_gone(lobby: Room) -> None:
+    squat()
+    waiting = Client()
+    waiting.post("/accounts/login/", {"login": "eve", "password": THIEF})
+    code = last_code()
+    ada = join("ada", ADDRESS)
+    assert is_signed_in(ada)
+    assert not User.objects.filter(username="eve").exists()
+    assert not SocialAccount.objects.exists()
+    assert not Authenticator.objects.exists()
+    lobby.refresh_from_db()
+    assert (lobby.member_count, names_at_address()) == (1, ["ada"])
+    # The stranger's open page, with the code even.
+    answer = waiting.post("/accounts/confirm-email/", {"code": code}, follow=True)
+    assert answer.status_code == 200
+    assert not is_signed_in(waiting)
+    assert "confirmed for another account" in answer.content.decode()
+    assert not signs_in("eve", THIEF)
+    assert not signs_in(ADDRESS, THIEF)
+    assert signs_in(ADDRESS, PASSWORD)
+
+
+def test_the_owner_of_an_address_may_take_the_name_that_the_stranger_had() -> None:
+    squat("ada", date_joined=timezone.now() - timedelta(days=4))
+    assert is_signed_in(join("ada", ADDRESS))
+    assert not signs_in("ada", THIEF)
+
+
+def test_an_account_that_is_used_stays_its_persons_and_loses_the_address_only() -> None:
+    eve = squat_in_use()
+    ada = join("ada", ADDRESS)
+    assert is_signed_in(ada)
+    eve.refresh_from_db()
+    assert (eve.email, EmailAddress.objects.filter(user=eve).count()) == ("", 0)
+    assert signs_in("eve", THIEF)
+    assert not signs_in(ADDRESS, THIEF)
+
+
+def test_who_was_in_before_the_site_sent_mail_is_let_in_by_their_password_and_told_to_confirm() -> None:
+    squat_in_use()
+    client = Client()
+    answer = client.post("/accounts/login/", {"login": ADDRESS, "password": THIEF}, follow=True)
+    assert is_signed_in(client)
+    assert "Your e-mail address is not confirmed" in answer.content.decode()
+    assert not mail.outbox
+
+
+def test_of_two_who_gave_an_unconfirmed_address_who_is_in_signs_in_by_it() -> None:
+    squat("first")
+    person = squat_in_use("second")
+    person.set_password(PASSWORD)
+    person.save()
+    assert signs_in(ADDRESS, PASSWORD)
+    assert not signs_in(ADDRESS, THIEF)
+
+
+@pytest.mark.parametrize("email", ["", "ops@example.org"])
+def test_who_has_an_account_by_the_operators_hand_is_let_in_without_a_code(email: str) -> None:
+    User.objects.create_superuser("ops", email, PASSWORD)
+    assert signs_in("ops", PASSWORD)
+
+
+def test_an_account_of_a_moment_ago_is_nobodys_before_it_is_proved() -> None:
+    squat()
+    assert not signs_in("eve", THIEF)
+    assert has_code()  # asked for by somebody who knows the password, and mailed to the address
+
+
+def test_whoever_confirms_first_of_two_who_wait_has_the_address_and_the_other_is_told() -> None:
+    first, second = ask_to_join("ada", ADDRESS), ask_to_join("ann", ADDRESS, THIEF)
+    code_of_first, code_of_second = codes()
+    assert enter(second, code_of_second) == 302
+    answer = first.post("/accounts/confirm-email/", {"code": code_of_first}, follow=True)
+    assert not is_signed_in(first)
+    assert "already registered" in answer.content.decode()
+    assert names_at_address() == ["ann"]
+
+
+def test_signing_up_again_takes_nothing_from_somebody_who_waits_for_their_code() -> None:
+    waiting = ask_to_join("ada", ADDRESS)
+    code = last_code()
+    ask_to_join("ada", ADDRESS, THIEF)
+    assert enter(waiting, code) == 302
+    assert is_signed_in(waiting)
+    assert signs_in("ada", PASSWORD)
+
+
+def test_a_name_that_was_taken_meanwhile_is_said_and_the_rest_is_kept() -> None:
+    client = ask_to_join("ada", ADDRESS)
+    make_user("ada")
+    answer = client.post("/accounts/confirm-email/", {"code": last_code()}, follow=True)
+    page = answer.content.decode()
+    assert "Somebody here has this user name" in page
+    assert f'value="{ADDRESS}"' in page
+    assert not is_signed_in(client)
+    assert not EmailAddress.objects.exists()
+
+
+def test_an_address_is_added_to_ones_account_though_a_stranger_typed_it_first() -> None:
+    squat()
+    ada = join("ada", "ada@work.example")
+    confirm_password(ada)
+    ada.post("/accounts/email/", {"action_add": "", "email": ADDRESS})
+    assert enter(ada, last_code()) == 302
+    assert names_at_address() == ["ada"]
+    assert not User.objects.filter(username="eve").exists()
+
+
+def test_an_address_that_is_added_counts_for_nothing_until_it_is_proved() -> None:
+    eve = join("eve", "eve@example.org", THIEF)
+    confirm = eve.post("/accounts/reauthenticate/", {"password": THIEF})
+    assert confirm.status_code == 302
+    eve.post("/accounts/email/", {"action_add": "", "email": ADDRESS})
+    assert not EmailAddress.objects.filter(email=ADDRESS).exists()
+    assert is_signed_in(join("ada", ADDRESS))
+    eve.post("/accounts/confirm-email/", {"code": "WRNG-CDXX"})
+    assert names_at_address() == ["ada"]
+
+
+def come_from_elsewhere(*, verified: bool, uid: str = "ada's") -> Client:
+    """Somebody whom a provider sends for the first time, with Ada's address."""
+    app = {"name": "School", "client_id": "x", "settings": {"server_url": "http://school.example"}}
+    kept = SocialApp.objects.get_or_create(provider="openid_connect", provider_id="oidc", defaults=app)[0]
+    client = Client()
+    client.get("/accounts/login/")
+    session = client.session
+    login = SocialLogin(
+        user=User(username="ada", email=ADDRESS),
+        account=SocialAccount(provider="oidc", uid=uid, extra_data={}),
+        email_addresses=[EmailAddress(email=ADDRESS, verified=verified, primary=True)],
+        provider=kept.get_provider(RequestFactory().get("/")),
+    )
+    session["socialaccount_sociallogin"] = login.serialize()
+    session.save()
+    client.cookies[django_settings.SESSION_COOKIE_NAME] = session.session_key or ""
+    return client
+
+
+def test_who_comes_from_elsewhere_with_a_confirmed_address_has_it_though_a_stranger_typed_it_first() -> None:
+    squat(role="owner", is_superuser=True, is_staff=True)
+    ada = come_from_elsewhere(verified=True)
+    assert ada.post("/accounts/3rdparty/signup/", {"username": "ada", "email": ADDRESS}).status_code == 302
+    assert is_signed_in(ada)
+    assert names_at_address() == ["ada"]
+    assert list(User.objects.values_list("username", "role")) == [("ada", "owner")]
+
+
+def test_who_comes_from_elsewhere_without_a_confirmed_address_owns_nothing_until_it_is_proved() -> None:
+    eve = come_from_elsewhere(verified=False)
+    eve.post("/accounts/3rdparty/signup/", {"username": "eve", "email": ADDRESS})
+    assert not is_signed_in(eve)
+    assert User.objects.get(username="eve").role == "member"
+    assert enter(eve, last_code()) == 302
+    assert is_signed_in(eve)
+    assert User.objects.get(username="eve").is_site_owner
+
+
+def test_a_site_whose_first_account_was_never_proved_is_owned_by_who_proves_theirs_first(mail_site: Settings) -> None:
+    mail_site.SIGNUP = "closed"
+    squat(role="owner", is_superuser=True, is_staff=True)
+    assert not services.has_owner()
+    join("ada", "ada@work.example")
+    eve, ada = User.objects.order_by("username").reverse()
+    assert (ada.role, eve.role, eve.is_superuser, eve.is_staff) == ("owner", "member", False, False)
+    # Later on the other is one of many.
+    client = Client()
+    client.post("/accounts/login/", {"login": "eve", "password": THIEF})
+    assert enter(client, last_code()) == 302
+    assert is_signed_in(client)
+    assert not User.objects.get(username="eve").is_site_owner
+
+
+def test_who_never_proved_an_address_keeps_a_site_from_nobody_and_is_no_owner_for_the_check() -> None:
+    squat(role="owner")
+    assert not [one for one in run_checks(databases=["default"]) if one.id == "accounts.W001"]
+    make_user("bob")
+    assert [one for one in run_checks(databases=["default"]) if one.id == "accounts.W001"]
+
+
+def test_an_owner_by_the_operators_hand_is_the_owner_before_they_were_ever_in() -> None:
+    User.objects.create_superuser("ops", "ops@example.org", PASSWORD)
+    join("ada", ADDRESS)
+    assert sorted(User.objects.values_list("username", "role")) == [("ada", "member"), ("ops", "owner")]
+
+
+@pytest.mark.parametrize(("days", "is_free"), [(2, False), (4, True)])
+def test_a_name_is_given_back_by_an_account_that_nobody_confirmed_for_days(days: int, is_free: bool) -> None:
+    squat("ada", date_joined=timezone.now() - timedelta(days=days))
+    client = Client()
+    form = {"username": "Ada", "email": "ada@work.example", "password1": PASSWORD}
+    assert client.post("/accounts/signup/", form).status_code == (302 if is_free else 200)
+    assert User.objects.filter(username="ada").exists() != is_free
+
+
+def test_a_name_of_somebody_who_was_in_is_never_given_back() -> None:
+    squat("ada", date_joined=timezone.now() - timedelta(days=400), last_login=timezone.now() - timedelta(days=399))
+    make = {"username": "ada", "email": "ada@work.example", "password1": PASSWORD}
+    assert Client().post("/accounts/signup/", make).status_code == 200
+    assert User.objects.filter(username="ada").exists()
+
+
+def test_notices_about_an_account_go_to_addresses_that_are_proved_only() -> None:
+    squat_in_use()
+    client = Client()
+    client.post("/accounts/login/", {"login": "eve", "password": THIEF})
+    new = {"password1": "another horse 10", "password2": "another horse 10"}
+    client.post("/accounts/password/change/", new | {"oldpassword": THIEF})
+    assert User.objects.get(username="eve").check_password("another horse 10")
+    assert not mail.outbox
+    EmailAddress.objects.update(verified=True)
+    new = {"password1": "another horse 11", "password2": "another horse 11"}
+    client.post("/accounts/password/change/", new | {"oldpassword": "another horse 10"})
+    assert [one.to for one in mail.outbox] == [[ADDRESS]]
+
+
+def test_an_invitation_is_used_by_who_proves_their_address_and_not_before(mail_site: Settings) -> None:
+    mail_site.SIGNUP = "invite"
+    owner = make_user("owner", role="owner")
+    token = invitations.make(made_by=owner, room_id=None, note="", days=7, most_uses=1)
+    eve, ada = Client(), Client()
+    for client, name in ((eve, "eve"), (ada, "ada")):
+        client.post(f"/invitations/{token}/accept/")
+        ask_to_join(name, f"{name}@example.org", client=client)
+    assert enter(ada, last_code()) == 302
+    assert is_signed_in(ada)
+    assert enter(eve, codes()[0]) == 302
+    assert not is_signed_in(eve)
+    assert not User.objects.filter(username="eve").exists()
+
+
+def test_a_site_that_sends_no_mail_knows_no_unproven_accounts(mail_site: Settings) -> None:
+    eve = squat()
+    assert proof.is_unproven(eve)
+    mail_site.SENDS_MAIL = False
+    assert not proof.is_unproven(eve)

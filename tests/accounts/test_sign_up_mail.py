@@ -1,0 +1,137 @@
+"""Signing up, once or twice, with a mail server that answers or does not."""
+
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+from django.test import Client
+from pytest_django import Settings
+
+from apps.accounts.adapter import AccountAdapter
+from apps.accounts.models import User
+from tests.accounts.conftest import enter, is_signed_in, join, last_code
+from tests.conftest import PASSWORD, make_user
+from tests.core.test_races import at_once, meet_after
+
+FORM = {"username": "ada", "email": "ada@example.org", "password1": PASSWORD}
+PAGE = "/accounts/signup/"
+
+
+class AwayBackend(EmailBackend):
+    """A mail server that is away."""
+
+    def send_messages(self, messages: Any) -> int:
+        raise ConnectionRefusedError("nobody listens")
+
+
+def clicked_twice() -> list[Client]:
+    """Two requests of one browser, which has opened the form and sends it twice before it gets an answer."""
+    token = Client().get(PAGE).cookies["csrftoken"].value
+    clicks = [Client(), Client()]
+    for click in clicks:
+        click.cookies["csrftoken"] = token
+    return clicks
+
+
+def test_with_the_mail_server_away_nothing_is_stored_and_the_form_says_so_with_what_was_typed(
+    mail_site: Settings,
+) -> None:
+    client = Client()
+    mail_site.EMAIL_BACKEND = "tests.accounts.test_sign_up_mail.AwayBackend"
+    answer = client.post(PAGE, FORM)
+    page = answer.content.decode()
+    assert answer.status_code == 503
+    assert "could not be sent, so there is no account yet" in page
+    assert 'value="ada"' in page
+    assert 'value="ada@example.org"' in page
+    assert not User.objects.exists()
+    assert client.get("/accounts/confirm-email/").headers["Location"] == "/accounts/login/"
+    mail_site.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    client.post(PAGE, FORM)
+    assert enter(client, last_code()) == 302
+    assert is_signed_in(client)
+
+
+def test_where_the_mail_server_is_away_is_told_alike_whether_the_address_has_an_account(mail_site: Settings) -> None:
+    join("ada", "ada@example.org")
+    mail_site.EMAIL_BACKEND = "tests.accounts.test_sign_up_mail.AwayBackend"
+    answers = [
+        Client().post(PAGE, {"username": "eve", "email": email, "password1": PASSWORD})
+        for email in ("ada@example.org", "eve@example.org")
+    ]
+    pages = [one.content.decode().replace("ada@example.org", "eve@example.org") for one in answers]
+    assert [one.status_code for one in answers] == [503, 503]
+    assert pages[0].partition("<main")[2].partition("csrf")[0] == pages[1].partition("<main")[2].partition("csrf")[0]
+
+
+def test_another_code_that_cannot_be_sent_leaves_the_first_one_good(mail_site: Settings) -> None:
+    client = Client()
+    client.post(PAGE, FORM)
+    code = last_code()
+    mail_site.EMAIL_BACKEND = "tests.accounts.test_sign_up_mail.AwayBackend"
+    assert client.post("/accounts/confirm-email/", {"action": "resend"}).status_code == 503
+    assert enter(client, code) == 302
+    assert is_signed_in(client)
+
+
+def test_a_second_click_gets_no_second_mail_and_either_answer_leads_on(mail_site: Settings) -> None:
+    answers = [(click, click.post(PAGE, FORM)) for click in clicked_twice()]
+    assert [one.headers["Location"] for _, one in answers] == ["/accounts/confirm-email/"] * 2
+    assert len(mail.outbox) == 1
+    last, _ = answers[-1]
+    assert enter(last, last_code()) == 302
+    assert is_signed_in(last)
+
+
+def test_the_same_form_of_another_browser_gets_a_code_of_its_own(mail_site: Settings) -> None:
+    for click in (*clicked_twice()[:1], *clicked_twice()[:1]):
+        click.post(PAGE, FORM)
+    assert len(mail.outbox) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_once_make_one_account_and_sign_in_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_user("owner", role="owner")
+    meet_after(monkeypatch, AccountAdapter, "clean_username")
+    clicks = clicked_twice()
+    answers = at_once(*(lambda click=click: click.post(f"{PAGE}?next=/keys/", FORM) for click in clicks))
+    assert [(one.status_code, one.headers["Location"]) for one in answers] == [(302, "/keys/")] * 2
+    assert [is_signed_in(click) for click in clicks] == [True, True]
+    assert User.objects.filter(username="ada").count() == 1
+
+
+def test_a_second_click_after_the_first_has_its_answer_leads_to_the_same(db: None) -> None:
+    for click in clicked_twice():
+        assert click.post(PAGE, FORM).status_code == 302
+        assert is_signed_in(click)
+    assert User.objects.count() == 1
+
+
+@pytest.mark.parametrize("other", [{"password1": "another horse 10"}, {"email": "eve@example.org"}])
+def test_the_form_with_something_else_in_it_is_no_second_click(db: None, other: dict[str, str]) -> None:
+    first, second = clicked_twice()
+    first.post(PAGE, FORM)
+    answer = second.post(PAGE, FORM | other)
+    assert "Somebody here has this user name" in answer.content.decode()
+    assert not is_signed_in(second)
+
+
+def test_somebody_else_with_the_same_name_and_password_is_told_that_the_name_is_taken(db: None) -> None:
+    clicked_twice()[0].post(PAGE, FORM)
+    stranger = clicked_twice()[0]
+    for _ in range(2):
+        assert "Somebody here has this user name" in stranger.post(PAGE, FORM).content.decode()
+    assert not is_signed_in(stranger)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_browsers_that_send_one_form_at_once_one_is_told_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_user("owner", role="owner")
+    meet_after(monkeypatch, AccountAdapter, "clean_username")
+    browsers = [clicked_twice()[0] for _ in range(2)]
+    made, refused = at_once(*(lambda browser=browser: browser.post(PAGE, FORM) for browser in browsers))
+    assert (made.status_code, refused.status_code) == (302, 422)
+    late = next(one for one in browsers if not is_signed_in(one))
+    assert late.post(PAGE, FORM).status_code == 200
+    assert not is_signed_in(late)
