@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from apps.accounts import closing, invitations, known_devices, proof, services
+from apps.accounts import closing, invitations, known_devices, pending, proof, services
 from apps.accounts.backends import find
 from apps.accounts.models import User
 from apps.core.addresses import client_address
@@ -56,6 +56,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
                 if not settings.SENDS_MAIL:
                     services.claim_unowned_site(user=saved)
                 self.use_invitation(request, saved)
+                pending.note_made(request)
         return saved
 
     def use_invitation(self, request: HttpRequest, user: User) -> None:

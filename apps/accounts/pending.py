@@ -71,6 +71,16 @@ def name_of_form(request: HttpRequest) -> str:
     return f"sign_up.{digest(' '.join([browser, request.POST.get('email', ''), request.POST.get('username', '')]))}"
 
 
+def note_made(request: HttpRequest) -> None:
+    """Remember that this form has made an account. Before that is committed: a second click may wait for just that."""
+    cache.set(name_of_form(request), True, limits.SENT_TWICE_SECONDS)
+
+
+def has_made_account(request: HttpRequest) -> bool:
+    """Whether the same form of the same browser has made an account a moment ago, where no code is asked for."""
+    return cache.get(name_of_form(request)) is True
+
+
 def begin(request: HttpRequest, *, username: str, email: str, password: str, redirect_url: str) -> None:
     """Keep what was typed and mail a code. Raises ImmediateHttpResponse, with nothing kept, where no mail goes out."""
     sign_up = SignUp(username, email, make_password(password))

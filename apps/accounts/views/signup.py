@@ -15,7 +15,6 @@ from allauth.socialaccount.internal.flows.signup import redirect_to_signup
 from allauth.socialaccount.views import SignupView as AllauthSocialSignupView
 from django.conf import settings
 from django.contrib import messages
-from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.forms import Form
@@ -27,7 +26,6 @@ from django.utils.translation import gettext as _
 from apps.accounts import pending
 from apps.accounts.adapter import MailNotSentError
 from apps.accounts.forms import NameTakenError, SignupForm, SocialSignupForm
-from apps.core import limits
 from apps.core.database import is_taken
 
 
@@ -37,12 +35,9 @@ class SignupView(AllauthSignupView):  # type: ignore[misc]  # allauth has no typ
     def form_valid(self, form: SignupForm) -> HttpResponse:
         if settings.SENDS_MAIL:
             return self.mail_code(form)
-        is_first_click = cache.add(key := pending.name_of_form(self.request), True, limits.SENT_TWICE_SECONDS)
         try:
             response: HttpResponse = super().form_valid(form)
         except NameTakenError:
-            if is_first_click:
-                cache.delete(key)
             response = self.form_invalid(form)
             if response.status_code == 200:
                 response.status_code = 422
@@ -75,8 +70,7 @@ class SignupView(AllauthSignupView):  # type: ignore[misc]  # allauth has no typ
         return redirect("account_email_verification_sent")
 
     def form_invalid(self, form: SignupForm) -> HttpResponse:
-        is_second_click = not settings.SENDS_MAIL and cache.get(pending.name_of_form(self.request))
-        user = form.made_just_now() if is_second_click else None
+        user = form.made_just_now() if pending.has_made_account(self.request) else None
         if user:
             login = Login(user=user, redirect_url=self.get_success_url(), signup=True)
             return cast(HttpResponse, perform_login(self.request, login))
