@@ -1,0 +1,59 @@
+"""Whether somebody has an account here is not told by how much there is to do."""
+
+import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from apps.accounts.models import User
+from tests.accounts.timing import PAGES, ask, make_ada
+from tests.conftest import PASSWORD, sign_up
+
+
+def cost(page: str, monkeypatch: pytest.MonkeyPatch, *, known: bool) -> tuple[int, int, int, int]:
+    """What an answer takes: its status, and how many hashes, mails and queries there are to it."""
+    hashes = []
+    encode = MD5PasswordHasher.encode
+    mail.outbox.clear()
+
+    def counted(hasher: MD5PasswordHasher, password: str, salt: str) -> str:
+        hashes.append(password)
+        return encode(hasher, password, salt)
+
+    with monkeypatch.context() as patched, CaptureQueriesContext(connection) as queries:
+        patched.setattr(MD5PasswordHasher, "encode", counted)
+        answer = ask(page, known=known, number=1)
+    assert all(len(one.to) == 1 for one in mail.outbox)
+    return answer.status_code, len(hashes), len(mail.outbox), len(queries)
+
+
+# What a hash or a mail takes is told apart in a network; a query of a tenth of a millisecond beside one is not.
+COSTS = {
+    "sign-up, address": (302, 1, 1, 9, 9),
+    "sign-in, name": (200, 1, 0, 3, 3),
+    "sign-in, address": (200, 1, 0, 3, 5),
+    "code": (302, 0, 1, 5, 5),
+    "reset": (302, 0, 1, 3, 3),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_answer_takes_as_much_whether_there_is_an_account(
+    mail_site: Settings, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    make_ada()
+    ask(page, known=True, number=0)  # what is asked once and kept
+    *same, queries_of_known, queries_of_unknown = COSTS[page]
+    assert cost(page, monkeypatch, known=True) == (*same, queries_of_known)
+    assert cost(page, monkeypatch, known=False) == (*same, queries_of_unknown)
+
+
+def test_a_sign_up_without_mail_takes_as_much_whether_somebody_gave_the_address(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_up("ada", email="ada@example.org", password1=PASSWORD)
+    known = cost("sign-up, address", monkeypatch, known=True)
+    assert known == cost("sign-up, address", monkeypatch, known=False)
+    assert User.objects.count() == 3
