@@ -10,7 +10,8 @@ from django.db.models.functions import Coalesce
 from django.dispatch import receiver
 from django.utils import timezone
 
-from apps.accounts.models import Invitation, User
+from apps.accounts import services
+from apps.accounts.models import Invitation
 from apps.core.signals import restored
 
 
@@ -25,7 +26,8 @@ def end_sessions(**kwargs: Any) -> str:
     count, _ = Session.objects.all().delete()
     UserSession.objects.all().delete()
     signed_in = Coalesce("last_login", F("date_joined"))
-    User.objects.update(last_login=signed_in + timedelta(seconds=1))
+    # Who never proved their address has no link, and must not seem to have been in.
+    services.proven().update(last_login=signed_in + timedelta(seconds=1))
     return f"Sessions ended: {count}. Everybody signs in again, with the password that they had then." if count else ""
 
 

@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from apps.accounts import invitations, proof, services
 from apps.accounts.models import User
+from apps.core.signals import restored
 from apps.rooms.models import Room
 from tests.accounts.conftest import ask_to_join, codes, enter, has_code, is_signed_in, join, last_code
 from tests.conftest import PASSWORD, confirm_password, make_user
@@ -392,3 +393,32 @@ def test_a_site_that_sends_no_mail_knows_no_unproven_accounts(mail_site: Setting
     assert proof.is_unproven(eve)
     mail_site.SENDS_MAIL = False
     assert not proof.is_unproven(eve)
+
+
+def test_a_restore_makes_nobody_seem_to_have_been_in() -> None:
+    eve, ada = squat(), make_user("ada")
+    restored.send(sender=None)
+    for user in (eve, ada):
+        user.refresh_from_db()
+    assert eve.last_login is None
+    assert ada.last_login is not None
+    assert not signs_in("eve", THIEF)
+
+
+def test_two_who_prove_one_address_at_once_are_one_who_has_it_and_one_who_is_told(mail_site: Settings) -> None:
+    ada = join("ada", "ada@work.example")
+    confirm_password(ada)
+    ada.post("/accounts/email/", {"action_add": "", "email": ADDRESS})
+    code = last_code()
+    set_verified = EmailAddress.set_verified
+
+    def somebody_is_faster(address: EmailAddress, commit: bool = True) -> bool:
+        verified: bool = set_verified(address, commit)
+        EmailAddress.objects.create(user=make_user("bob"), email=ADDRESS, verified=True)
+        return verified
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(EmailAddress, "set_verified", somebody_is_faster)
+        answer = ada.post("/accounts/confirm-email/", {"code": code}, follow=True)
+    assert answer.status_code == 200
+    assert "already registered" in answer.content.decode()
