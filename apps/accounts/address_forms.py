@@ -41,6 +41,7 @@ class ConfirmEmailVerificationCodeForm(AllauthConfirmEmailVerificationCodeForm):
     def clean_code(self) -> str:
         # Not by way of allauth's own, for which an address that somebody else only typed is taken.
         code: str = BaseConfirmCodeForm.clean_code(self)
-        if proof.is_confirmed(self.email, but_by=self.user):
+        # Who signs up has no account yet, and is told when it is made.
+        if self.user and proof.is_confirmed(self.email, but_by=self.user):
             raise get_adapter().validation_error("email_taken")
         return code

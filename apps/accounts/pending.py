@@ -126,6 +126,11 @@ def is_open(request: HttpRequest) -> bool:
     return bool(get_adapter(request).is_open_for_signup(request))
 
 
+def made_from(sign_up: SignUp) -> User | None:
+    """The account that was made of just this: no other has its password's salt."""
+    return User.objects.filter(email=sign_up.email, password=sign_up.password).first()
+
+
 @transaction.atomic
 def make_account(request: HttpRequest, sign_up: SignUp) -> User:
     """

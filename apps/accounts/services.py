@@ -104,7 +104,7 @@ def people_by_role(query: str = "") -> QuerySet[User]:
 
 def account_named(typed: str) -> User | None:
     """The active account whose user name somebody typed, perhaps with an @ before it."""
-    return User.objects.filter(username__iexact=typed.strip().removeprefix("@"), is_active=True).first()
+    return proven().filter(username__iexact=typed.strip().removeprefix("@"), is_active=True).first()
 
 
 def clean_username(username: str, *, user: User | None = None, only_characters: bool = False) -> str:

@@ -232,7 +232,7 @@ def test_whoever_confirms_first_of_two_who_wait_has_the_address_and_the_other_is
     assert enter(second, code_of_second) == 302
     answer = first.post("/accounts/confirm-email/", {"code": code_of_first}, follow=True)
     assert not is_signed_in(first)
-    assert "already registered" in answer.content.decode()
+    assert "confirmed for another account" in answer.content.decode()
     assert names_at_address() == ["ann"]
 
 

@@ -9,8 +9,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from apps.accounts.adapter import AccountAdapter
+from apps.accounts.address_forms import ConfirmEmailVerificationCodeForm
 from apps.accounts.models import User
 from tests.accounts.conftest import enter, is_signed_in, join, last_code
+from tests.accounts.test_proof import come_from_elsewhere
 from tests.conftest import PASSWORD, make_user
 from tests.core.test_races import at_once, meet_after
 
@@ -135,3 +137,29 @@ def test_of_two_browsers_that_send_one_form_at_once_one_is_told_each_time(monkey
     late = next(one for one in browsers if not is_signed_in(one))
     assert late.post(PAGE, FORM).status_code == 200
     assert not is_signed_in(late)
+
+
+def test_who_only_seems_to_wait_for_a_code_from_elsewhere_is_mailed_again_too(mail_site: Settings) -> None:
+    join("ada", "ada@example.org")
+    mail.outbox.clear()
+    eve = come_from_elsewhere(verified=False)
+    eve.post("/accounts/3rdparty/signup/", {"username": "eve", "email": "ada@example.org"})
+    eve.post("/accounts/confirm-email/", {"action": "resend"})
+    assert [one.to for one in mail.outbox] == [["ada@example.org"]] * 2
+    assert all("already exists" in str(one.body) for one in mail.outbox)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_on_confirm_at_once_make_one_account_and_sign_in_both(
+    mail_site: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user("owner", role="owner")
+    clicks = [Client(), Client()]
+    clicks[0].post(f"{PAGE}?next=/keys/", FORM)
+    clicks[1].cookies["sessionid"] = clicks[0].cookies["sessionid"].value
+    meet_after(monkeypatch, ConfirmEmailVerificationCodeForm, "clean_code")
+    code = {"code": last_code()}
+    answers = at_once(*(lambda click=click: click.post("/accounts/confirm-email/", code) for click in clicks))
+    assert [(one.status_code, one.headers["Location"]) for one in answers] == [(302, "/keys/")] * 2
+    assert [is_signed_in(click) for click in clicks] == [True, True]
+    assert User.objects.filter(username="ada").count() == 1

@@ -105,7 +105,8 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):  # type: ignore[misc] 
         return response
 
     def _resend_form_valid(self, form: Form) -> HttpResponse:
-        if "user_id" not in self._process.state and pending.stashed_in(self.request):
+        if "user_id" not in self._process.state:
+            # django-allauth's own sends none where it only seems to have sent one, and the clock tells.
             self._process = pending.SignUpProcess(self.request, dict(self._process.state))
         return cast(HttpResponse, super()._resend_form_valid(form))
 
@@ -124,13 +125,15 @@ def sign_up_confirmed(request: HttpRequest, typed: pending.SignUp, redirect_url:
         return redirect("account_signup")
     try:
         user = pending.make_account(request, typed)
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-        return redirect("account_signup")
-    except IntegrityError as error:
-        if not is_taken(error):
+    except (ValidationError, IntegrityError) as error:
+        if made := pending.made_from(typed):  # by the first of two clicks
+            return cast(HttpResponse, perform_login(request, Login(user=made, redirect_url=redirect_url, signup=True)))
+        if isinstance(error, ValidationError):
+            messages.error(request, " ".join(error.messages))
+        elif is_taken(error):
+            messages.error(request, _("Somebody was faster and has this user name or address now. Look at both."))
+        else:
             raise
-        messages.error(request, _("Somebody was faster and has this user name or address now. Look at both."))
         return redirect("account_signup")
     response: HttpResponse = complete_signup(request, user=user, redirect_url=redirect_url)
     return response
