@@ -208,6 +208,13 @@ SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_LOGIN_ON_GET = False
 
 MFA_ADAPTER = "apps.accounts.second_factor.MFAAdapter"
+MFA_FORMS = {
+    "login_webauthn": "apps.accounts.passkeys.PasskeySignInForm",
+    "authenticate_webauthn": "apps.accounts.passkeys.PasskeySecondForm",
+    "reauthenticate_webauthn": "apps.accounts.passkeys.PasskeyAgainForm",
+    "add_webauthn": "apps.accounts.passkeys.AddPasskeyForm",
+    "edit_webauthn": "apps.accounts.passkeys.RenamePasskeyForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # A clock that is half a minute off is the most common trouble with these codes.

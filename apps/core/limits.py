@@ -135,6 +135,9 @@ ACCOUNT_RATES = {
     # minutes, so that nobody can be locked out of their own browser by strangers.
     "login_failed_in_known_device": "10/5m/key",
 }
+# Passkeys. What a device answers is about 1 KB, 8 KB where it says much of itself; the longest keys take 4 KB.
+MAX_PASSKEY_CHARACTERS = 32 * 1024
+MAX_PASSKEY_NAME = 60
 # Of how many accounts a browser remembers that they signed in.
 MAX_KNOWN_ACCOUNTS = 5
 

@@ -1,0 +1,234 @@
+"""
+Passkeys: what a browser answers is a stranger's JSON, base64 and CBOR, and is looked at before a library reads it.
+
+fido2 makes as many bytes as a number says that stands where bytes should, follows brackets however deep they go, and
+raises whatever comes of the rest; and what somebody adds is stored as it came. So only strings in the places where
+the standard has them go on, and all else is a refusal in words: https://www.w3.org/TR/webauthn-3/#sctn-parseable-formats
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn import forms as allauth_forms
+from cryptography.exceptions import InvalidSignature
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+from fido2 import cbor
+from fido2.cose import CoseKey
+from fido2.utils import websafe_decode
+from fido2.webauthn import AuthenticationResponse, RegistrationResponse
+
+from apps.core import limits
+from apps.core.forms import OneLineField
+
+REFUSED = _("This passkey was not accepted. Try again, or choose another way.")
+COPIED = _(
+    "This passkey was refused because it may have been copied: its count of uses does not go on from the last time. "
+    "Sign in another way, then remove this passkey and add it again."
+)
+BASE64 = re.compile(r"[A-Za-z0-9_-]+={0,2}")
+# What the standard has in the answer of a device that signs, and of one that makes a passkey, as text.
+PARTS = ("clientDataJSON", "authenticatorData", "signature", "userHandle", "attestationObject")
+CLIENT_DATA = ("type", "challenge", "origin")
+# Where the last count of uses is kept, among what django-allauth keeps of a passkey.
+COUNT = "sign_count"
+
+T = TypeVar("T", AuthenticationResponse, RegistrationResponse)
+
+
+class NotAnAnswerError(ValueError):
+    """This is nothing that a device answers."""
+
+
+def refuse_number(text: str) -> NoReturn:
+    """For what Python reads as a number and JSON does not have: NaN, Infinity."""
+    raise NotAnAnswerError(text)
+
+
+def object_in(text: str | bytes) -> dict[str, Any]:
+    """The object that the text is in JSON. Raises ValueError, RecursionError."""
+    found = json.loads(text, parse_constant=refuse_number)
+    if not isinstance(found, dict):
+        raise NotAnAnswerError("no object")
+    return found
+
+
+def answer_in(text: str) -> dict[str, Any]:
+    """
+    What a device answered, without anything that nobody asked it.
+
+    Raises ValueError or RecursionError, and those only.
+    """
+    found = object_in(text)
+    name, response, results = found.get("rawId"), found.get("response"), found.get("clientExtensionResults")
+    if not is_base64(name) or found.get("id") != name or not isinstance(response, dict):
+        raise NotAnAnswerError("no name or no response")
+    parts = {part: response[part] for part in PARTS if response.get(part) is not None}
+    if not all(is_base64(part) for part in parts.values()):
+        raise NotAnAnswerError("parts that are no text")
+    client_data = object_in(websafe_decode(parts.get("clientDataJSON", "")))
+    if not all(isinstance(client_data.get(key), str) for key in CLIENT_DATA):
+        raise NotAnAnswerError("client data without text")
+    if "attestationObject" in parts:
+        check_attestation(websafe_decode(parts["attestationObject"]))
+    properties = results.get("credProps") if isinstance(results, dict) else None
+    is_resident = isinstance(properties, dict) and properties.get("rk") is True
+    extensions = {"clientExtensionResults": {"credProps": {"rk": True}}} if is_resident else {}
+    return {"type": "public-key", "id": name, "rawId": name, "response": parts} | extensions
+
+
+def is_base64(value: object) -> bool:
+    """Whether it is text that may stand for bytes."""
+    return isinstance(value, str) and BASE64.fullmatch(value) is not None
+
+
+def check_attestation(data: bytes) -> None:
+    """Look at the outermost of what a device says of a new passkey. Raises ValueError."""
+    try:
+        found = cbor.decode(data)
+    except Exception as error:
+        # It raises from IndexError to struct.error for what it cannot read.
+        raise NotAnAnswerError("no CBOR") from error
+    kinds = {"fmt": str, "authData": bytes, "attStmt": dict}
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), kind) for key, kind in kinds.items()):
+        raise NotAnAnswerError("no attestation")
+
+
+def read(kind: type[T], answer: dict[str, Any]) -> T:
+    """The answer as fido2 reads it. Raises ValidationError."""
+    try:
+        return kind.from_dict(answer)
+    except Exception as error:
+        # It touches nothing but the answer, and raises from KeyError to struct.error for what it cannot read.
+        raise ValidationError(REFUSED, code="refused") from error
+
+
+class CredentialField(forms.JSONField):
+    """What a script puts in for a device. It is good for one time, so it is never shown again."""
+
+    widget = forms.HiddenInput
+    default_error_messages = {"required": REFUSED, "invalid": REFUSED}
+
+    def to_python(self, value: Any) -> dict[str, Any] | None:  # type: ignore[override]  # as JSONField has it
+        if value in self.empty_values:
+            return None
+        try:
+            if len(value) > limits.MAX_PASSKEY_CHARACTERS:
+                raise NotAnAnswerError("too long")
+            return answer_in(value)
+        except (ValueError, RecursionError):
+            raise ValidationError(REFUSED, code="invalid") from None
+
+    def bound_data(self, data: Any, initial: Any) -> None:
+        return None
+
+    def prepare_value(self, value: Any) -> str:
+        return ""
+
+
+def in_own_words(clean: Callable[[], Any]) -> Any:
+    """What django-allauth's check gives; where it refuses, it speaks of a code that nobody has typed."""
+    try:
+        return clean()
+    except ValidationError as error:
+        if getattr(error, "code", "") != "incorrect_code":
+            raise
+        raise ValidationError(REFUSED, code="refused") from error
+
+
+def field_to_show(form: forms.Form, field: str | None) -> str | None:
+    """Which field an error stands at: of a hidden one Django would say the name. What was refused is not used."""
+    if field != "credential":
+        return field
+    form.cleaned_data.pop(field, None)
+    return None
+
+
+class UseForm(forms.Form):
+    """A passkey is used; mixed into each of django-allauth's forms for that."""
+
+    credential = CredentialField()
+
+    def clean_credential(self) -> Authenticator:
+        answer = read(AuthenticationResponse, self.cleaned_data["credential"])
+        authenticator = in_own_words(super().clean_credential)  # type: ignore[misc]  # of the form this is mixed into
+        count_use(authenticator, answer.response.authenticator_data.counter)
+        return authenticator
+
+
+@transaction.atomic
+def count_use(authenticator: Authenticator, count: int) -> None:
+    """
+    Keep how often a device says that the passkey was used. Raises ValidationError where that does not go up.
+
+    Then two devices have the same secret. Passkeys that a person's devices share do not count; they say 0 each time.
+    """
+    stored = Authenticator.objects.select_for_update().filter(pk=authenticator.pk).first()
+    if stored is None:
+        raise ValidationError(REFUSED, code="refused")
+    last = stored.data.get(COUNT)
+    if last is None:
+        last = stored.wrap().authenticator_data.counter
+    if count <= last and (count or last):
+        raise ValidationError(COPIED, code="copied")
+    if count:
+        stored.data[COUNT] = count
+        stored.save(update_fields=["data"])
+
+
+class PasskeySignInForm(UseForm, allauth_forms.LoginWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+    """Sign in with a passkey alone."""
+
+
+class PasskeyAgainForm(UseForm, allauth_forms.ReauthenticateWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+    """Say again who one is."""
+
+
+class PasskeySecondForm(UseForm, allauth_forms.AuthenticateWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+    """The second step, after a password."""
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        super().add_error(field_to_show(self, field), error)
+
+
+class AddPasskeyForm(allauth_forms.AddWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+    """Add a passkey."""
+
+    name = OneLineField(max_length=limits.MAX_PASSKEY_NAME, required=False, label=_("Name"))
+    credential = CredentialField()
+
+    def clean_credential(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.cleaned_data["credential"]
+        made = read(RegistrationResponse, answer).response.attestation_object.auth_data.credential_data
+        if made is None or not is_usable(made.public_key):
+            raise ValidationError(REFUSED, code="refused")
+        return answer
+
+    def clean(self) -> Any:
+        return in_own_words(super().clean)
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        super().add_error(field_to_show(self, field), error)
+
+
+def is_usable(key: CoseKey) -> bool:
+    """Whether signatures can be checked with it. One that cannot would be an error at each sign-in from then on."""
+    try:
+        key.verify(b"", b"")
+    except InvalidSignature:
+        return True
+    except Exception:
+        # Whatever the numbers in it make of the arithmetic.
+        return False
+    return False
+
+
+class RenamePasskeyForm(allauth_forms.EditWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+    """Give a passkey another name."""
+
+    name = OneLineField(max_length=limits.MAX_PASSKEY_NAME, label=_("Name"))

@@ -1,0 +1,82 @@
+"""A device that keeps passkeys, made of software, for tests without a browser."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.test import Client
+from fido2.cose import ES256
+from fido2.utils import sha256, websafe_encode
+from fido2.webauthn import (
+    Aaguid,
+    AttestationObject,
+    AttestedCredentialData,
+    AuthenticatorData,
+    CollectedClientData,
+)
+
+HOST = "testserver"
+ORIGIN = f"http://{HOST}"
+STATE = "mfa.webauthn.state"
+FLAG = AuthenticatorData.FLAG
+
+
+@dataclass
+class Device:
+    """One passkey. `count` is what it says next; 0 for ever where it does not count."""
+
+    count: int = 0
+    user_handle: str = ""
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    name: bytes = field(default_factory=lambda: os.urandom(16))
+
+    def public_key(self) -> ES256:
+        """As a site keeps it."""
+        return cast(ES256, ES256.from_cryptography_key(self.key.public_key()))  # type: ignore[no-untyped-call]
+
+    def makes(self, challenge: str, *, public_key: Any = None) -> dict[str, Any]:
+        """Its answer where a passkey is added."""
+        public_key = public_key or self.public_key()
+        credential = AttestedCredentialData.create(bytes(Aaguid.NONE), self.name, public_key)
+        data = AuthenticatorData.create(
+            sha256(HOST.encode()), FLAG.UP | FLAG.UV | FLAG.AT, self.count, bytes(credential)
+        )
+        client = CollectedClientData.create(CollectedClientData.TYPE.CREATE, challenge, ORIGIN)
+        return self.answer(client, attestationObject=bytes(AttestationObject.create("none", data, {})))
+
+    def signs(self, challenge: str) -> dict[str, Any]:
+        """Its answer where the passkey is used."""
+        data = AuthenticatorData.create(sha256(HOST.encode()), FLAG.UP | FLAG.UV, self.count)
+        client = CollectedClientData.create(CollectedClientData.TYPE.GET, challenge, ORIGIN)
+        signature = self.key.sign(bytes(data) + client.hash, ec.ECDSA(hashes.SHA256()))
+        handle = self.user_handle.encode()
+        return self.answer(client, authenticatorData=bytes(data), signature=signature, userHandle=handle)
+
+    def answer(self, client: CollectedClientData, **parts: bytes) -> dict[str, Any]:
+        """As the browser puts it together."""
+        name = websafe_encode(self.name)
+        encoded = {part: websafe_encode(data) for part, data in parts.items()}
+        response = {"clientDataJSON": websafe_encode(bytes(client))} | encoded
+        results = {"credProps": {"rk": True}}
+        return {
+            "type": "public-key",
+            "id": name,
+            "rawId": name,
+            "authenticatorAttachment": "platform",
+            "response": response,
+            "clientExtensionResults": results,
+        }
+
+
+def challenge_for(client: Client, path: str) -> str:
+    """What the page at this path asks a device to sign."""
+    client.get(path, headers={"accept": "application/json"})
+    return str(client.session[STATE]["challenge"])
+
+
+def as_json(answer: object) -> str:
+    """The text that the page's script puts into the form."""
+    return json.dumps(answer)
