@@ -173,8 +173,10 @@ ACCOUNT_FORMS = {
     "login": "apps.accounts.forms.LoginForm",
     "signup": "apps.accounts.forms.SignupForm",
     "reset_password": "apps.accounts.forms.ResetPasswordForm",
-    "request_login_code": "apps.accounts.address_forms.RequestLoginCodeForm",
+    "request_login_code": "apps.accounts.mail_forms.RequestLoginCodeForm",
     "confirm_email_verification_code": "apps.accounts.address_forms.ConfirmEmailVerificationCodeForm",
+    "add_email": "apps.accounts.mail_forms.AddEmailForm",
+    "change_email": "apps.accounts.mail_forms.ChangeEmailForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_USERNAME_MIN_LENGTH = 2
@@ -184,6 +186,7 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_RATE_LIMITS = limits.ACCOUNT_RATES
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.accounts.tokens.ResetTokens"  # noqa: S105  # a class
 # All of this hangs on whether the site can send mail.
 if SENDS_MAIL:
     ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]

@@ -11,13 +11,14 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.contrib import messages
+from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from apps.accounts import closing, invitations, known_devices, pending, proof, services
+from apps.accounts import closing, invitations, known_devices, mail, pending, proof, services
 from apps.accounts.backends import find
 from apps.accounts.models import User
 from apps.core.addresses import client_address
@@ -40,6 +41,8 @@ class SiteName:
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """The site's rules for accounts."""
+
+    is_notice = False
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Whether this browser may make an account: by SIGNUP, by an invitation, or because it is the first one."""
@@ -130,16 +133,38 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             closing.let_name_go(username)
         return services.clean_username(username, only_characters=shallow)
 
+    def clean_email(self, email: str) -> str:
+        """The address as it will be stored. Raises ValidationError where no mail can be sent to it."""
+        if email:
+            mail.check_address(email)
+        return email
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send a mail whose links lead to SITE_URL, whatever host the request named."""
-        on_site = {key: at_site_url(value) for key, value in context.items() if key.endswith("_url")}
+        """Send a mail whose links lead to SITE_URL, whatever host the request named, unless too many went there."""
         try:
-            super().send_mail(template_prefix, email, context | on_site | {"current_site": SiteName})
+            taken = mail.take(self.request, email, is_notice=self.is_notice)
+        except ValueError:
+            raise ImmediateHttpResponse(mail.no_address(self.request)) from None
+        if taken is None:
+            raise ImmediateHttpResponse(mail.too_many(self.request))
+        on_site = {key: at_site_url(value) for key, value in context.items() if key.endswith("_url")}
+        more = {"current_site": SiteName, "is_last": taken.is_last and not self.is_notice}
+        try:
+            super().send_mail(template_prefix, email, context | on_site | more)
         except (SMTPException, OSError) as error:
+            taken.give_back()
             logger.error("Mail cannot be sent: %s", error)
-            advice = _("Please try again in a while. If it goes on, tell whoever runs this site.")
-            page = problem(self.request, 503, _("The mail could not be sent"), advice)
-            raise MailNotSentError(page) from error
+            raise MailNotSentError(mail.not_sent(self.request)) from error
+
+    def render_mail(
+        self, template_prefix: str, email: str, context: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> EmailMessage:
+        """The mail, to an address in ASCII; vacation programs do not answer it."""
+        to = mail.ascii_address(email)
+        message: EmailMessage = super().render_mail(template_prefix, to, context, mail.HEADERS | (headers or {}))
+        if context["is_last"]:
+            message.body += mail.last_words(template_prefix, email)
+        return message
 
     def send_notification_mail(
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
@@ -149,6 +174,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
         What happened stands, so a mail that fails is only logged.
         """
+        self.is_notice = True
         if settings.SENDS_MAIL:
             email = proof.address_to_tell(user, email)
             if not email:

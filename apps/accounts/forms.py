@@ -11,6 +11,7 @@ from allauth.account.forms import LoginForm as AllauthLoginForm
 from allauth.account.forms import ResetPasswordForm as AllauthResetPasswordForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
 from allauth.account.forms import default_token_generator
+from allauth.core import context
 from allauth.socialaccount.forms import SignupForm as AllauthSocialSignupForm
 from django import forms
 from django.conf import settings
@@ -22,8 +23,9 @@ from django.utils import timezone
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts import closing, names, pictures, proof, services
+from apps.accounts import closing, mail, names, pictures, proof, services
 from apps.accounts.address_forms import ProvenAddressMixin
+from apps.accounts.mail_forms import MailedSignupForm
 from apps.accounts.models import User
 from apps.core import limits
 from apps.core.forms import OneLineField, PlainTextField, save_unless_taken
@@ -47,7 +49,7 @@ class NameTakenError(Exception):
     """Somebody else was faster; the form that was sent says so now."""
 
 
-class SignupForm(ProvenAddressMixin, AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
+class SignupForm(MailedSignupForm, ProvenAddressMixin, AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
     """Make an account. Saving raises NameTakenError for who comes second."""
 
     def try_save(self, request: HttpRequest) -> Any:
@@ -121,6 +123,7 @@ class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # alla
     def clean_email(self) -> str:
         # Not by way of allauth's own, which asks more where an address is unknown.
         email: str = get_adapter().clean_email(self.cleaned_data["email"].lower())
+        mail.check(context.request, email)
         self.users = proof.people_at(email)
         return email
 

@@ -121,10 +121,11 @@ ACCOUNT_RATES = {
     # A school signs in when the lesson begins, from one address; some of it mistypes.
     "login": "120/m/ip,1200/h/ip",
     "login_failed": "30/m/ip,5/5m/key",
-    "request_login_code": "20/m/ip,3/m/key",
-    "reset_password": "20/m/ip,5/m/key",
+    # Not by the address that somebody typed, which would bar its owner: MAIL_RATES has that.
+    "request_login_code": "20/m/ip",
+    "reset_password": "20/m/ip",
     "reset_password_from_key": "20/m/ip",
-    "confirm_email": "1/10s/key",
+    "confirm_email": "120/m/ip",
     "reauthenticate": "10/m/user",
     "change_password": "5/m/user",
     "manage_email": "10/m/user",
@@ -135,6 +136,19 @@ ACCOUNT_RATES = {
     # minutes, so that nobody can be locked out of their own browser by strangers.
     "login_failed_in_known_device": "10/5m/key",
 }
+# Mails to one address (apps/accounts/mail.py). Each rate's key says whose count it is. After a rate's time its first
+# mail works again; a link to a new password, which the last mail before holds, must be good for longer than a day.
+MAIL_RATES = {
+    # Asked for from browsers that the owner of the address does not use: from one network, and from all together.
+    # Somebody new needs three: one that went to the spam folder, one more, and one for the forgotten password.
+    "network": "5/h/key,10/d/key",
+    "strangers": "10/h/key,20/d/key",
+    # By one browser in which the owner of the address signed in before.
+    "known_browser": "10/h/key,30/d/key",
+    # Of what was done to an account, by who is signed in to it. Somebody who sets up all at once gets ten.
+    "notices": "30/d/key",
+}
+
 # Passkeys. What a device answers is about 1 KB, 8 KB where it says much of itself; the longest keys take 4 KB.
 MAX_PASSKEY_CHARACTERS = 32 * 1024
 MAX_PASSKEY_NAME = 60

@@ -165,17 +165,24 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def too_many_requests(request: HttpRequest, *, wait: int = 0) -> HttpResponse:
     """429; where `wait` is known, in seconds, with a form that holds what was sent, to be sent again then."""
-    kept = [
+    context = {
+        "kept": kept_fields(request) if wait and not request.FILES else None,
+        "advice": advice_to_wait(wait) if wait else "",
+    }
+    response = render(request, "429.html", context, status=429)
+    if wait:
+        response.headers["Retry-After"] = str(wait)
+    return response
+
+
+def kept_fields(request: HttpRequest) -> list[tuple[str, str]]:
+    """What was sent, for a form that sends it again; no password."""
+    return [
         (name, value.replace("\x00", "").encode(errors="ignore").decode())
         for name, values in request.POST.lists()
         for value in values
         if isinstance(value, str) and name != "csrfmiddlewaretoken" and "password" not in name
     ]
-    context = {"kept": kept if wait and not request.FILES else None, "advice": advice_to_wait(wait) if wait else ""}
-    response = render(request, "429.html", context, status=429)
-    if wait:
-        response.headers["Retry-After"] = str(wait)
-    return response
 
 
 def advice_to_wait(seconds: int) -> str:

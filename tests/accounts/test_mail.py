@@ -1,0 +1,334 @@
+"""Mail cannot be turned on a person, and nobody bars another from their own code."""
+
+import re
+import smtplib
+import time
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.conf import settings as site_settings
+from django.core import mail
+from django.core.cache import cache
+from django.core.mail.backends.locmem import EmailBackend
+from django.test import Client
+from pytest_django import Settings
+
+from apps.accounts.mail import ascii_address, receiver
+from apps.accounts.models import User
+from apps.core import limits
+from tests.accounts import mail_urls
+from tests.conftest import PASSWORD, confirm_password, sign_up
+
+pytestmark = pytest.mark.django_db
+
+ADA = "ada@example.org"
+CODE, RESET, SIGN_UP, ADDRESSES = (
+    "/accounts/login/code/",
+    "/accounts/password/reset/",
+    "/accounts/signup/",
+    "/accounts/email/",
+)
+TOO_MANY = "Many mails were asked for to this address, so none is sent now."
+
+
+@pytest.fixture(autouse=True)
+def sends_mail(settings: Settings) -> None:
+    """A site as it is with EMAIL_URL."""
+    settings.ROOT_URLCONF = mail_urls.__name__
+    settings.SENDS_MAIL = True
+    settings.ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    settings.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+    settings.ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+    settings.ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+    settings.ACCOUNT_EMAIL_NOTIFICATIONS = True
+    settings.ACCOUNT_PREVENT_ENUMERATION = True
+    settings.MFA_ALLOW_UNVERIFIED_EMAIL = False
+
+
+def stranger(number: int = 0) -> Client:
+    """A browser in some other network."""
+    return Client(REMOTE_ADDR=f"10.1.{number}.1")
+
+
+def code_in(message: mail.EmailMessage) -> str:
+    found = re.search(r"^([A-Z0-9]{4,}-[A-Z0-9]{4,})$", str(message.body), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@pytest.fixture
+def ada() -> Client:
+    """The browser in which ada signed up, with an address that she has confirmed; she is signed out."""
+    client, _ = sign_up("ada", email=ADA)
+    client.post("/accounts/confirm-email/", {"code": code_in(mail.outbox[-1])})
+    assert EmailAddress.objects.get().verified
+    client.post("/accounts/logout/")
+    mail.outbox.clear()
+    cache.clear()
+    return client
+
+
+def ask(client: Client, path: str = CODE, address: str = ADA) -> str:
+    """What comes of asking for a mail."""
+    before = len(mail.outbox)
+    answer = client.post(path, {"email": address, "username": f"user{before}", "password1": PASSWORD})
+    sent = len(mail.outbox) - before
+    if sent:
+        assert answer.status_code == 302
+        return "sent"
+    page = answer.content.decode()
+    assert TOO_MANY in page
+    assert f'value="{address}"' in page  # what was typed
+    return "refused"
+
+
+def flood(address: str = ADA, paths: tuple[str, ...] = (CODE, RESET)) -> None:
+    """Strangers ask for mail from everywhere until none is sent."""
+    for number in range(100):
+        if ask(stranger(number // 2), paths[number % len(paths)], address) == "refused":
+            return
+    raise AssertionError("no end")
+
+
+def test_a_hundred_strangers_send_ten_mails_an_hour_and_twenty_a_day(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = [ask(stranger(number), (CODE, RESET)[number % 2]) for number in range(50)]
+    assert outcomes.count("sent") == 10
+    now = time.time()
+    for hour in range(1, 24):
+        monkeypatch.setattr("allauth.core.internal.ratelimit.time.time", lambda hour=hour: now + hour * 3601)
+        for number in range(6):
+            ask(stranger(100 + number), CODE)
+    assert len(mail.outbox) == 20
+
+
+def test_one_network_has_a_part_of_it_and_others_go_on(ada: Client) -> None:
+    assert [ask(stranger()) for _ in range(7)] == ["sent"] * 5 + ["refused"] * 2
+    assert ask(stranger(1)) == "sent"
+
+
+@pytest.mark.parametrize("path", [CODE, RESET])
+def test_the_owner_gets_a_mail_in_a_browser_that_they_used_before(ada: Client, path: str) -> None:
+    flood()
+    assert ask(ada, path) == "sent"
+
+
+def test_so_the_code_signs_them_in(ada: Client) -> None:
+    flood()
+    ask(ada)
+    ada.post("/accounts/login/code/confirm/", {"code": code_in(mail.outbox[-1])})
+    assert ada.get("/accounts/profile/").status_code == 200
+
+
+def test_a_browser_that_one_used_before_has_a_count_of_its_own_that_ends(ada: Client) -> None:
+    assert [ask(ada, RESET) for _ in range(12)] == ["sent"] * 10 + ["refused"] * 2
+    assert ask(stranger()) == "sent"
+
+
+def link_in(message: mail.EmailMessage) -> str:
+    found = re.search(rf"{re.escape(site_settings.SITE_URL)}(/accounts/password/reset/key/\S+)", str(message.body))
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("paths", [(CODE,), (RESET,), (SIGN_UP,)])
+def test_the_last_mail_lets_the_owner_in_from_any_browser(ada: Client, paths: tuple[str, ...]) -> None:
+    flood(paths=paths)
+    last = mail.outbox[-1]
+    assert "the last one for now" in str(last.body)
+    new = Client(REMOTE_ADDR="10.9.9.9")
+    form = {"password1": "another battery 10", "password2": "another battery 10"}
+    page = new.get(link_in(last), follow=True)
+    assert new.post(page.redirect_chain[-1][0], form).status_code == 302
+    new.post("/accounts/login/", {"login": "ada", "password": "another battery 10"})
+    assert new.get("/accounts/profile/").status_code == 200
+
+
+def test_its_link_is_good_after_the_owner_signed_in_elsewhere_and_works_once(ada: Client) -> None:
+    flood()
+    link = link_in(mail.outbox[-1])
+    ada.post("/accounts/login/", {"login": "ada", "password": PASSWORD})
+    new = Client()
+    page = new.get(link, follow=True)
+    form = {"password1": "another battery 10", "password2": "another battery 10"}
+    assert new.post(page.redirect_chain[-1][0], form).status_code == 302
+    assert "invalid" in Client().get(link, follow=True).content.decode()
+
+
+def test_the_last_mail_to_who_has_no_account_holds_no_such_link() -> None:
+    flood("nobody@example.org")
+    assert "the last one for now" in str(mail.outbox[-1].body)
+    assert "/reset/key/" not in "".join(str(one.body) for one in mail.outbox)
+
+
+def test_an_address_is_counted_alike_whether_it_has_an_account(ada: Client) -> None:
+    outcomes = [
+        [ask(stranger(number // 3), (CODE, RESET, SIGN_UP)[number % 3], address) for number in range(15)]
+        for address in (ADA, "nobody@example.org")
+    ]
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0].count("sent") == 10
+
+
+def test_who_asks_beyond_is_told_the_same_whether_it_has_an_account(ada: Client) -> None:
+    pages = []
+    for address in (ADA, "nobody@example.org"):
+        flood(address)
+        page = stranger(200).post(CODE, {"email": address}).content.decode()
+        pages.append(re.sub(r'csrfmiddlewaretoken" value="\w+"', "", page).replace(address, "ADDRESS"))
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(
+    "spelling", ["Ada@Example.ORG", "ada+1@example.org", "ada+2+3@EXAMPLE.org", "ADA@example.org", "ada@ｅxample.org"]
+)
+def test_an_address_is_one_however_it_is_spelt(spelling: str) -> None:
+    assert receiver(spelling) == receiver(ADA)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a.d.a@gmail.com", "ada+x@googlemail.com"),
+        ("ada@straße.de", "ada@xn--strae-oqa.de"),
+        ("ada@STRASSE.de", "ada@strasse.de"),
+    ],
+)
+def test_so_are_these(one: str, other: str) -> None:
+    assert receiver(one) == receiver(other)
+
+
+@pytest.mark.parametrize("other", ["bob@example.org", "a.da@example.org", "ada@example.com", "+ada@example.org"])
+def test_these_are_others(other: str) -> None:
+    assert receiver(other) != receiver(ADA)
+
+
+def test_strangers_cannot_keep_a_notice_away(ada: Client) -> None:
+    flood()
+    ada.post("/accounts/login/", {"login": "ada", "password": PASSWORD})
+    confirm_password(ada)
+    mail.outbox.clear()
+    ada.post(
+        "/accounts/password/change/",
+        {"oldpassword": PASSWORD, "password1": "another battery 10", "password2": "another battery 10"},
+    )
+    assert [message.subject for message in mail.outbox] == ["Password Changed"]
+
+
+def test_notices_end_too_and_what_they_tell_of_happens_all_the_same(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(limits.MAIL_RATES, "notices", "0/d/key")
+    ada.post("/accounts/login/", {"login": "ada", "password": PASSWORD})
+    confirm_password(ada)
+    form = {"oldpassword": PASSWORD, "password1": "another battery 10", "password2": "another battery 10"}
+    assert ada.post("/accounts/password/change/", form).status_code == 302
+    assert User.objects.get().check_password("another battery 10")
+    assert mail.outbox == []
+
+
+def test_who_is_signed_in_sends_no_more_to_an_address_of_others(ada: Client) -> None:
+    ada.post("/accounts/login/", {"login": "ada", "password": PASSWORD})
+    confirm_password(ada)
+    flood("bob@example.org")
+    mail.outbox.clear()
+    answer = ada.post(ADDRESSES, {"action_add": "", "email": "bob@example.org"})
+    assert TOO_MANY in answer.content.decode()
+    assert mail.outbox == []
+
+
+def test_signing_up_with_an_address_that_gets_no_more_stores_nothing() -> None:
+    flood("bob@example.org")
+    assert ask(stranger(99), SIGN_UP, "bob@example.org") == "refused"
+    assert not User.objects.exists()
+
+
+def test_a_sign_in_that_would_send_one_mail_too_many_says_so(ada: Client) -> None:
+    EmailAddress.objects.update(verified=False)
+    User.objects.update(last_login=None)
+    flood()
+    answer = Client().post("/accounts/login/", {"login": "ada", "password": PASSWORD})
+    assert answer.status_code == 429
+    assert TOO_MANY in answer.content.decode()
+
+
+# Words
+
+
+@pytest.mark.parametrize("path", [CODE, RESET, SIGN_UP])
+@pytest.mark.parametrize("address", [ADA, "nobody@example.org"])
+def test_no_mail_is_answered_by_a_vacation(ada: Client, path: str, address: str) -> None:
+    ask(stranger(), path, address)
+    message = mail.outbox[-1].message()
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert "OOF" in message["X-Auto-Response-Suppress"]
+
+
+def fail(*args: object) -> None:
+    raise smtplib.SMTPServerDisconnected("away")
+
+
+@pytest.mark.parametrize("path", [CODE, RESET])
+def test_a_mail_that_the_server_does_not_take_is_told_kept_and_not_counted(
+    ada: Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    client = stranger()
+    with monkeypatch.context() as away:
+        away.setattr(EmailBackend, "send_messages", fail)
+        for _ in range(12):
+            answer = client.post(path, {"email": ADA})
+            assert answer.status_code == 503
+            page = answer.content.decode()
+            assert "Nothing was sent" in page
+            assert f'<input type="hidden" name="email" value="{ADA}">' in page
+    assert ask(client, path) == "sent"
+
+
+def test_an_address_that_is_added_while_the_server_is_away_is_kept_to_be_sent_again(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada.post("/accounts/login/", {"login": "ada", "password": PASSWORD})
+    confirm_password(ada)
+    monkeypatch.setattr(EmailBackend, "send_messages", fail)
+    answer = ada.post(ADDRESSES, {"action_add": "", "email": "new@example.org"})
+    assert answer.status_code == 503
+    assert 'name="email" value="new@example.org"' in answer.content.decode()
+    assert 'name="action_add"' in answer.content.decode()
+    assert EmailAddress.objects.count() == 1
+
+
+# Hosts
+
+
+def test_mail_goes_to_the_host_that_the_address_names(ada: Client) -> None:
+    ask(stranger(), RESET, "a@straße.de")
+    assert mail.outbox[-1].to == ["a@xn--strae-oqa.de"]
+    assert "a@xn--strae-oqa.de" in str(mail.outbox[-1].message()["To"])
+
+
+NOT_HOSTS = ["a@" + "ü" * 60 + ".de", "a@☃.net", "a@-ü.de", "a@ü-.de", "a@\u0661a.com"]
+
+
+@pytest.mark.parametrize("address", NOT_HOSTS)
+@pytest.mark.parametrize("path", [CODE, RESET, SIGN_UP])
+def test_an_address_that_no_mail_can_reach_is_refused_in_words(path: str, address: str) -> None:
+    answer = Client().post(path, {"email": address, "username": "bob", "password1": PASSWORD})
+    assert answer.status_code == 200
+    assert re.search("Mail cannot be sent to this address|Enter a valid email address", answer.content.decode())
+    assert mail.outbox == []
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("address", ["a@example.org", "a@[127.0.0.1]", "a@xn--strae-oqa.de"])
+def test_an_address_in_ascii_stays_as_it_is(address: str) -> None:
+    assert ascii_address(address) == address
+
+
+def test_an_address_from_before_that_no_mail_can_reach_is_told(ada: Client) -> None:
+    EmailAddress.objects.update(verified=False, email="a@☃.net")
+    User.objects.update(email="a@☃.net")
+    answer = Client().post("/accounts/login/", {"login": "ada", "password": PASSWORD})
+    assert answer.status_code == 422
+    assert "Mail cannot be sent to this address" in answer.content.decode()
