@@ -3,7 +3,7 @@
 from typing import Any
 
 from allauth.account.auth_backends import AuthenticationBackend as AllauthBackend
-from allauth.account.internal.userkit import filter_users_by_email
+from allauth.account.models import EmailAddress
 from django.http import HttpRequest
 
 from apps.accounts.models import User
@@ -44,5 +44,9 @@ def find(login: str) -> User | None:
     """
     if "@" not in login:
         return User.objects.filter(username__iexact=normalized(login)).first()
-    users: list[User] = filter_users_by_email(login, prefer_verified=True, for_login=True)
+    address = login.lower()
+    found = list(EmailAddress.objects.filter(email=address).select_related("user"))
+    # Asked always, though it matters only where nobody has confirmed the address: it may take long, and would tell.
+    named = list(User.objects.filter(email=address))
+    users = [one.user for one in found if one.verified] or [one.user for one in found] + named
     return min(users, key=lambda user: (user.last_login is None, user.pk), default=None)

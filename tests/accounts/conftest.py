@@ -7,6 +7,8 @@ from django.core import mail
 from django.test import Client
 from pytest_django import Settings
 
+# Imported before any test: django-allauth's addresses hang on the settings at that time.
+from tests.accounts import mail_urls
 from tests.conftest import PASSWORD
 
 
@@ -21,7 +23,7 @@ def mail_site(settings: Settings, db: None) -> Settings:
     settings.ACCOUNT_LOGIN_BY_CODE_ENABLED = True
     settings.ACCOUNT_EMAIL_NOTIFICATIONS = True
     settings.MFA_ALLOW_UNVERIFIED_EMAIL = False
-    settings.ROOT_URLCONF = "tests.accounts.mail_urls"
+    settings.ROOT_URLCONF = mail_urls.__name__
     # Their own tests are about them.
     settings.ACCOUNT_RATE_LIMITS = False
     return settings
