@@ -1,15 +1,25 @@
 """A site that sends mail, and people who prove their addresses."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.core import mail
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
+
+from apps.accounts.models import User
 
 # Imported before any test: django-allauth's addresses hang on the settings at that time.
 from tests.accounts import mail_urls
 from tests.conftest import PASSWORD
+
+ADDRESS = "ada@example.org"
+THIEF = "the password of eve 7"
 
 
 @pytest.fixture
@@ -68,3 +78,29 @@ def join(name: str, email: str, password: str = PASSWORD) -> Client:
 
 def is_signed_in(client: Client) -> bool:
     return bool(client.get("/accounts/profile/").status_code == 200)
+
+
+def squat(name: str = "eve", **more: object) -> User:
+    """An account of a stranger who typed Ada's address and never proved it, as earlier versions stored it."""
+    eve = User(username=name, email=ADDRESS, **more)
+    eve.set_password(THIEF)
+    eve.save()
+    EmailAddress.objects.create(user=eve, email=ADDRESS, primary=True, verified=False)
+    SocialAccount.objects.create(user=eve, provider="oidc", uid=f"{name}'s")
+    Authenticator.objects.create(user=eve, type=Authenticator.Type.RECOVERY_CODES, data={"seed": "x", "used_mask": 0})
+    return eve
+
+
+def squat_in_use(name: str = "eve") -> User:
+    """The same in an account that has been used for long: the site sent no mail then."""
+    return squat(name, last_login=timezone.now() - timedelta(days=300))
+
+
+def signs_in(login: str, password: str) -> bool:
+    client = Client()
+    client.post("/accounts/login/", {"login": login, "password": password})
+    return is_signed_in(client)
+
+
+def names_at_address() -> list[str]:
+    return list(EmailAddress.objects.filter(email=ADDRESS, verified=True).values_list("user__username", flat=True))

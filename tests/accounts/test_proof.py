@@ -5,50 +5,31 @@ from datetime import timedelta
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin
-from django.conf import settings as django_settings
+from allauth.socialaccount.models import SocialAccount
 from django.core import mail
-from django.core.checks import run_checks
-from django.test import Client, RequestFactory
+from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
 
-from apps.accounts import invitations, proof, services
 from apps.accounts.models import User
-from apps.core.signals import restored
 from apps.rooms.models import Room
-from tests.accounts.conftest import ask_to_join, codes, enter, has_code, is_signed_in, join, last_code
+from tests.accounts.conftest import (
+    ADDRESS,
+    THIEF,
+    ask_to_join,
+    codes,
+    enter,
+    has_code,
+    is_signed_in,
+    join,
+    last_code,
+    names_at_address,
+    signs_in,
+    squat,
+    squat_in_use,
+)
 from tests.conftest import PASSWORD, confirm_password, make_user
 
 pytestmark = pytest.mark.usefixtures("mail_site")
-ADDRESS = "ada@example.org"
-THIEF = "the password of eve 7"
-
-
-def squat(name: str = "eve", **more: object) -> User:
-    """An account of a stranger who typed Ada's address and never proved it, as earlier versions stored it."""
-    eve = User(username=name, email=ADDRESS, **more)
-    eve.set_password(THIEF)
-    eve.save()
-    EmailAddress.objects.create(user=eve, email=ADDRESS, primary=True, verified=False)
-    SocialAccount.objects.create(user=eve, provider="oidc", uid=f"{name}'s")
-    Authenticator.objects.create(user=eve, type=Authenticator.Type.RECOVERY_CODES, data={"seed": "x", "used_mask": 0})
-    return eve
-
-
-def squat_in_use(name: str = "eve") -> User:
-    """The same in an account that has been used for long: the site sent no mail then."""
-    return squat(name, last_login=timezone.now() - timedelta(days=300))
-
-
-def signs_in(login: str, password: str) -> bool:
-    client = Client()
-    client.post("/accounts/login/", {"login": login, "password": password})
-    return is_signed_in(client)
-
-
-def names_at_address() -> list[str]:
-    return list(EmailAddress.objects.filter(email=ADDRESS, verified=True).values_list("user__username", flat=True))
 
 
 def test_nothing_is_stored_until_the_address_is_proved(lobby: Room) -> None:
@@ -275,150 +256,3 @@ def test_an_address_that_is_added_counts_for_nothing_until_it_is_proved() -> Non
     assert is_signed_in(join("ada", ADDRESS))
     eve.post("/accounts/confirm-email/", {"code": "WRNG-CDXX"})
     assert names_at_address() == ["ada"]
-
-
-def come_from_elsewhere(*, verified: bool, uid: str = "ada's") -> Client:
-    """Somebody whom a provider sends for the first time, with Ada's address."""
-    app = {"name": "School", "client_id": "x", "settings": {"server_url": "http://school.example"}}
-    kept = SocialApp.objects.get_or_create(provider="openid_connect", provider_id="oidc", defaults=app)[0]
-    client = Client()
-    client.get("/accounts/login/")
-    session = client.session
-    login = SocialLogin(
-        user=User(username="ada", email=ADDRESS),
-        account=SocialAccount(provider="oidc", uid=uid, extra_data={}),
-        email_addresses=[EmailAddress(email=ADDRESS, verified=verified, primary=True)],
-        provider=kept.get_provider(RequestFactory().get("/")),
-    )
-    session["socialaccount_sociallogin"] = login.serialize()
-    session.save()
-    client.cookies[django_settings.SESSION_COOKIE_NAME] = session.session_key or ""
-    return client
-
-
-def test_who_comes_from_elsewhere_with_a_confirmed_address_has_it_though_a_stranger_typed_it_first() -> None:
-    squat(role="owner", is_superuser=True, is_staff=True)
-    ada = come_from_elsewhere(verified=True)
-    assert ada.post("/accounts/3rdparty/signup/", {"username": "ada", "email": ADDRESS}).status_code == 302
-    assert is_signed_in(ada)
-    assert names_at_address() == ["ada"]
-    assert list(User.objects.values_list("username", "role")) == [("ada", "owner")]
-
-
-def test_who_comes_from_elsewhere_without_a_confirmed_address_owns_nothing_until_it_is_proved() -> None:
-    eve = come_from_elsewhere(verified=False)
-    eve.post("/accounts/3rdparty/signup/", {"username": "eve", "email": ADDRESS})
-    assert not is_signed_in(eve)
-    assert User.objects.get(username="eve").role == "member"
-    assert enter(eve, last_code()) == 302
-    assert is_signed_in(eve)
-    assert User.objects.get(username="eve").is_site_owner
-
-
-def test_a_site_whose_first_account_was_never_proved_is_owned_by_who_proves_theirs_first(mail_site: Settings) -> None:
-    mail_site.SIGNUP = "closed"
-    squat(role="owner", is_superuser=True, is_staff=True)
-    assert not services.has_owner()
-    join("ada", "ada@work.example")
-    eve, ada = User.objects.order_by("username").reverse()
-    assert (ada.role, eve.role, eve.is_superuser, eve.is_staff) == ("owner", "member", False, False)
-    # Later on the other is one of many.
-    client = Client()
-    client.post("/accounts/login/", {"login": "eve", "password": THIEF})
-    assert enter(client, last_code()) == 302
-    assert is_signed_in(client)
-    assert not User.objects.get(username="eve").is_site_owner
-
-
-def test_who_never_proved_an_address_keeps_a_site_from_nobody_and_is_no_owner_for_the_check() -> None:
-    squat(role="owner")
-    assert not [one for one in run_checks(databases=["default"]) if one.id == "accounts.W001"]
-    make_user("bob")
-    assert [one for one in run_checks(databases=["default"]) if one.id == "accounts.W001"]
-
-
-def test_an_owner_by_the_operators_hand_is_the_owner_before_they_were_ever_in() -> None:
-    User.objects.create_superuser("ops", "ops@example.org", PASSWORD)
-    join("ada", ADDRESS)
-    assert sorted(User.objects.values_list("username", "role")) == [("ada", "member"), ("ops", "owner")]
-
-
-@pytest.mark.parametrize(("days", "is_free"), [(2, False), (4, True)])
-def test_a_name_is_given_back_by_an_account_that_nobody_confirmed_for_days(days: int, is_free: bool) -> None:
-    squat("ada", date_joined=timezone.now() - timedelta(days=days))
-    client = Client()
-    form = {"username": "Ada", "email": "ada@work.example", "password1": PASSWORD}
-    assert client.post("/accounts/signup/", form).status_code == (302 if is_free else 200)
-    assert User.objects.filter(username="ada").exists() != is_free
-
-
-def test_a_name_of_somebody_who_was_in_is_never_given_back() -> None:
-    squat("ada", date_joined=timezone.now() - timedelta(days=400), last_login=timezone.now() - timedelta(days=399))
-    make = {"username": "ada", "email": "ada@work.example", "password1": PASSWORD}
-    assert Client().post("/accounts/signup/", make).status_code == 200
-    assert User.objects.filter(username="ada").exists()
-
-
-def test_notices_about_an_account_go_to_addresses_that_are_proved_only() -> None:
-    squat_in_use()
-    client = Client()
-    client.post("/accounts/login/", {"login": "eve", "password": THIEF})
-    new = {"password1": "another horse 10", "password2": "another horse 10"}
-    client.post("/accounts/password/change/", new | {"oldpassword": THIEF})
-    assert User.objects.get(username="eve").check_password("another horse 10")
-    assert not mail.outbox
-    EmailAddress.objects.update(verified=True)
-    new = {"password1": "another horse 11", "password2": "another horse 11"}
-    client.post("/accounts/password/change/", new | {"oldpassword": "another horse 10"})
-    assert [one.to for one in mail.outbox] == [[ADDRESS]]
-
-
-def test_an_invitation_is_used_by_who_proves_their_address_and_not_before(mail_site: Settings) -> None:
-    mail_site.SIGNUP = "invite"
-    owner = make_user("owner", role="owner")
-    token = invitations.make(made_by=owner, room_id=None, note="", days=7, most_uses=1)
-    eve, ada = Client(), Client()
-    for client, name in ((eve, "eve"), (ada, "ada")):
-        client.post(f"/invitations/{token}/accept/")
-        ask_to_join(name, f"{name}@example.org", client=client)
-    assert enter(ada, last_code()) == 302
-    assert is_signed_in(ada)
-    assert enter(eve, codes()[0]) == 302
-    assert not is_signed_in(eve)
-    assert not User.objects.filter(username="eve").exists()
-
-
-def test_a_site_that_sends_no_mail_knows_no_unproven_accounts(mail_site: Settings) -> None:
-    eve = squat()
-    assert proof.is_unproven(eve)
-    mail_site.SENDS_MAIL = False
-    assert not proof.is_unproven(eve)
-
-
-def test_a_restore_makes_nobody_seem_to_have_been_in() -> None:
-    eve, ada = squat(), make_user("ada")
-    restored.send(sender=None)
-    for user in (eve, ada):
-        user.refresh_from_db()
-    assert eve.last_login is None
-    assert ada.last_login is not None
-    assert not signs_in("eve", THIEF)
-
-
-def test_two_who_prove_one_address_at_once_are_one_who_has_it_and_one_who_is_told(mail_site: Settings) -> None:
-    ada = join("ada", "ada@work.example")
-    confirm_password(ada)
-    ada.post("/accounts/email/", {"action_add": "", "email": ADDRESS})
-    code = last_code()
-    set_verified = EmailAddress.set_verified
-
-    def somebody_is_faster(address: EmailAddress, commit: bool = True) -> bool:
-        verified: bool = set_verified(address, commit)
-        EmailAddress.objects.create(user=make_user("bob"), email=ADDRESS, verified=True)
-        return verified
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(EmailAddress, "set_verified", somebody_is_faster)
-        answer = ada.post("/accounts/confirm-email/", {"code": code}, follow=True)
-    assert answer.status_code == 200
-    assert "already registered" in answer.content.decode()

@@ -12,7 +12,7 @@ from apps.accounts.adapter import AccountAdapter
 from apps.accounts.address_forms import ConfirmEmailVerificationCodeForm
 from apps.accounts.models import User
 from tests.accounts.conftest import enter, is_signed_in, join, last_code
-from tests.accounts.test_proof import come_from_elsewhere
+from tests.accounts.test_unproven import come_from_elsewhere
 from tests.conftest import PASSWORD, make_user
 from tests.core.test_races import at_once, meet_after
 
