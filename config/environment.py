@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from environ import Env
+
+from apps.core.domains import ascii_domain, ascii_sender, ascii_url
 
 
 def refuse(name: str, problem: str) -> NoReturn:
@@ -140,7 +143,7 @@ def social_providers(names: list[str]) -> dict[str, dict[str, Any]]:
     if server:
         if not app:
             refuse("OIDC_CLIENT_ID", "is not set, but OIDC_SERVER_URL is.")
-        app["settings"]["server_url"] = server
+        app["settings"]["server_url"] = in_ascii("OIDC_SERVER_URL", server, ascii_url)
         own = {"provider_id": "oidc", "name": text("OIDC_NAME", "Single sign-on")}
         found["openid_connect"] = {"APPS": [app | own]}
     return found
@@ -204,7 +207,8 @@ class Site:
 
 def site(name: str, *, port: int, more_hosts: list[str]) -> Site:
     """Where the site is reached, as one URL; loopback stands for localhost, 127.0.0.1 and [::1] alike."""
-    value = text(name, f"http://127.0.0.1:{port}").rstrip("/")
+    typed = text(name, f"http://127.0.0.1:{port}").rstrip("/")
+    value = in_ascii(name, typed, ascii_url)
     parts = urlsplit(value)
     try:
         host, port_part = parts.hostname, parts.port
@@ -213,9 +217,27 @@ def site(name: str, *, port: int, more_hosts: list[str]) -> Site:
     if parts.scheme not in {"http", "https"} or not host or parts.path or parts.query:
         refuse(name, f"is {value!r}; it must look like https://chat.example.org.")
     own_hosts = ["localhost", "127.0.0.1", "[::1]"] if is_loopback(host) else [bracketed(host)]
-    hosts = [*own_hosts, *more_hosts]
+    hosts = [*own_hosts, *(in_ascii("ALLOWED_HOSTS", one, ascii_host) for one in more_hosts)]
     suffix = f":{port_part}" if port_part else ""
     return Site(url=value, hosts=hosts, origins=[f"{parts.scheme}://{host}{suffix}" for host in hosts])
+
+
+def in_ascii(name: str, value: str, convert: Callable[[str], str]) -> str:
+    """The value with its host as browsers and mail servers name it."""
+    try:
+        return convert(value)
+    except ValueError:
+        refuse(name, f"is {value!r}, in which no host can be called so.")
+
+
+def ascii_host(pattern: str) -> str:
+    """A host of Django's ALLOWED_HOSTS in ASCII; `.example.org` stands for what is below it too."""
+    return "." + ascii_domain(pattern[1:]) if pattern.startswith(".") else ascii_domain(pattern)
+
+
+def sender(name: str, default: str) -> str:
+    """Who sends mail: an address, or `Name <name@example.org>`."""
+    return in_ascii(name, text(name, default), ascii_sender)
 
 
 def is_loopback(host: str) -> bool:

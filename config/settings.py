@@ -159,7 +159,7 @@ AUTH_PASSWORD_VALIDATORS = [
 EMAIL_CONFIG = environment.email("EMAIL_URL")
 globals().update(EMAIL_CONFIG)
 SENDS_MAIL = bool(environment.text("EMAIL_URL"))
-DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "Parley <parley@localhost>")
+DEFAULT_FROM_EMAIL = environment.sender("DEFAULT_FROM_EMAIL", "Parley <parley@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 EMAIL_TIMEOUT = 10  # seconds; somebody waits for the page
 
