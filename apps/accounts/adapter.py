@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
-from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequired
 from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.contrib import messages
@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from apps.accounts import closing, invitations, known_devices, mail, pending, proof, services
+from apps.accounts import again, closing, invitations, known_devices, mail, pending, proof, services
 from apps.accounts.backends import find
 from apps.accounts.models import User
 from apps.core.addresses import client_address
@@ -118,6 +118,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         response: HttpResponseBase = super().post_login(request, user, **kwargs)
         known_devices.remember(request, response, user)
         return response
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """How somebody can say again who they are."""
+        return super().get_reauthentication_methods(user) or (again.methods_for(user) if user.is_authenticated else [])
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Whether that is asked at all. Of who has no password and no factor it is asked here: allauth asks nothing."""
+        if again.must_say_again(self.request):
+            raise ReauthenticationRequired
+        return bool(super().is_reauthentication_required(app=app, **kwargs))
 
     def is_safe_url(self, url: str) -> bool:
         """Whether somebody may be led there, as `next` asks; what cannot be read is no address."""

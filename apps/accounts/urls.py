@@ -1,5 +1,6 @@
 """Addresses of accounts beside django-allauth's own."""
 
+from allauth.account.views import password_set
 from allauth.mfa.recovery_codes import views as recovery_codes
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
@@ -9,6 +10,7 @@ from django.urls import include, path
 
 from apps.accounts import views
 from apps.accounts.elsewhere.guard import provider_urls
+from apps.accounts.guards import recently_authenticated
 from apps.core.limited import limited, type_of_view
 
 
@@ -40,6 +42,10 @@ urlpatterns = [
     path("accounts/3rdparty/signup/", limited("sign_ups")(views.social_signup), name="socialaccount_signup"),
     # In place of django-allauth's own, which wait for a provider without end and believe what it says.
     path("accounts/", include(provider_urls())),
+    # Who has no password is asked for none here, and so says first who they are.
+    path("accounts/password/set/", recently_authenticated(password_set), name="account_set_password"),
+    path("accounts/reauthenticate/code/", views.reauthenticate_by_code, name="reauthenticate_by_code"),
+    path("accounts/reauthenticate/elsewhere/", views.reauthenticate_elsewhere, name="reauthenticate_elsewhere"),
     path("accounts/profile/", views.profile, name="profile"),
     path("accounts/profile/picture/", views.set_picture, name="set_picture"),
     path("accounts/profile/picture/remove/", views.remove_picture, name="remove_picture"),

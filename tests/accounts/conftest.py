@@ -16,7 +16,10 @@ from apps.accounts.models import User
 
 # Imported before any test: django-allauth's addresses hang on the settings at that time.
 from tests.accounts import mail_urls
+from tests.accounts.mailing import ada, sends_mail
 from tests.conftest import PASSWORD
+
+__all__ = ["ada", "mail_site", "sends_mail"]
 
 ADDRESS = "ada@example.org"
 THIEF = "the password of eve 7"

@@ -38,6 +38,7 @@ NOT_LIMITED = {
     "account_signup": OWN,
     "account_request_login_code": OWN,
     "account_reauthenticate": OWN,
+    "reauthenticate_by_code": OWN,
     "account_email": OWN,
     "account_change_password": OWN,
     "account_set_password": OWN,

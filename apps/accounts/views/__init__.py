@@ -1,5 +1,7 @@
 """Everything about one's account that django-allauth has no page for."""
 
+from apps.accounts.views.again import by_code as reauthenticate_by_code
+from apps.accounts.views.again import elsewhere as reauthenticate_elsewhere
 from apps.accounts.views.data import data, delete_account, download
 from apps.accounts.views.invitations import accept_invitation, invitation, invitations, revoke_invitation
 from apps.accounts.views.profile import change_username, picture, preferences, profile, remove_picture, set_picture
@@ -22,6 +24,8 @@ __all__ = [
     "picture",
     "preferences",
     "profile",
+    "reauthenticate_by_code",
+    "reauthenticate_elsewhere",
     "remove_picture",
     "revoke_invitation",
     "sessions",

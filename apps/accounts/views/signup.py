@@ -21,6 +21,7 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts import pending
@@ -105,10 +106,15 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):  # type: ignore[misc] 
         return response
 
     def _resend_form_valid(self, form: Form) -> HttpResponse:
-        if "user_id" not in self._process.state:
-            # django-allauth's own sends none where it only seems to have sent one, and the clock tells.
-            self._process = pending.SignUpProcess(self.request, dict(self._process.state))
-        return cast(HttpResponse, super()._resend_form_valid(form))
+        """Mail it whether or not the address has an account: allauth sends none where it has, and the clock tells."""
+        kind = EmailVerificationProcess if "user_id" in self._process.state else pending.SignUpProcess
+        # A copy: where it cannot be sent, the code that was mailed before stays the one that is good.
+        process = kind(self.request, dict(self._process.state))
+        process.generate_code()
+        process.send()
+        process.record_resend()
+        process.persist()
+        return redirect(self.passthrough_next_url(reverse("account_email_verification_sent")))
 
     def _verify_form_valid(self, form: Form) -> HttpResponse:
         if "user_id" in self._process.state:

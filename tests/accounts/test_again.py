@@ -1,0 +1,133 @@
+"""Who only signs in from elsewhere says again who they are, before what matters."""
+
+import time
+from urllib.parse import quote
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
+from django.core import mail
+from django.test import Client
+from pytest_django import Settings
+
+from apps.accounts import again
+from apps.accounts.models import User
+from tests.accounts.mailing import code_in
+from tests.conftest import client_of, make_user
+
+pytestmark = pytest.mark.django_db
+
+BY_CODE, ELSEWHERE = "/accounts/reauthenticate/code/", "/accounts/reauthenticate/elsewhere/"
+MATTERS = ["/accounts/username/", "/accounts/password/set/", "/accounts/2fa/totp/activate/", "/accounts/delete/"]
+
+
+@pytest.fixture
+def eve() -> User:
+    """Somebody with an account elsewhere, and nothing else."""
+    user = make_user("eve", email="eve@example.org")
+    user.set_unusable_password()
+    user.save()
+    SocialAccount.objects.create(user=user, provider="oidc", uid="1")
+    EmailAddress.objects.create(user=user, email="eve@example.org", verified=True, primary=True)
+    return user
+
+
+def signed_in(user: User, *, minutes_ago: float) -> Client:
+    """A browser in which somebody came from elsewhere so long ago."""
+    client = client_of(user)
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "socialaccount", "at": time.time() - 60 * minutes_ago}]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()
+    return client
+
+
+@pytest.mark.parametrize("path", MATTERS)
+def test_who_came_a_while_ago_is_led_to_where_they_came_from(eve: User, path: str) -> None:
+    assert signed_in(eve, minutes_ago=6).post(path).headers["Location"] == f"{ELSEWHERE}?next={quote(path, safe='')}"
+
+
+@pytest.mark.parametrize("path", MATTERS)
+def test_where_the_site_sends_mail_a_code_is_asked_for(eve: User, path: str, sends_mail: None) -> None:
+    assert signed_in(eve, minutes_ago=6).post(path).headers["Location"] == f"{BY_CODE}?next={quote(path, safe='')}"
+
+
+@pytest.mark.parametrize("path", MATTERS)
+def test_who_came_a_moment_ago_is_asked_nothing(eve: User, path: str) -> None:
+    answer = signed_in(eve, minutes_ago=4).get(path)
+    assert "/reauthenticate/" not in answer.headers.get("Location", "")
+
+
+def test_an_address_that_is_not_confirmed_proves_nothing(eve: User, sends_mail: None) -> None:
+    EmailAddress.objects.update(verified=False)
+    assert signed_in(eve, minutes_ago=6).post(MATTERS[0]).headers["Location"].startswith(ELSEWHERE)
+
+
+def test_the_code_leads_on_to_what_was_asked(eve: User, sends_mail: None) -> None:
+    client = signed_in(eve, minutes_ago=6)
+    client.post("/accounts/username/", {"username": "eva"})
+    client.get(f"{BY_CODE}?next=/accounts/username/")
+    assert mail.outbox == []  # a page may be loaded for other reasons
+    client.post(BY_CODE, {"send": "on", "next": "/accounts/username/"})
+    assert mail.outbox[-1].to == ["eve@example.org"]
+    assert "is_last" not in str(mail.outbox[-1].body)
+    assert "A code was mailed to eve@example.org" in client.get(BY_CODE).content.decode()
+    answer = client.post(BY_CODE, {"code": code_in(mail.outbox[-1]), "next": "/accounts/username/"})
+    assert answer.status_code == 302
+    eve.refresh_from_db()
+    assert eve.username == "eva"
+    assert "/reauthenticate/" not in client.get("/accounts/delete/").headers.get("Location", "")
+
+
+def test_a_code_is_good_for_three_tries(eve: User, sends_mail: None) -> None:
+    client = signed_in(eve, minutes_ago=6)
+    client.post(BY_CODE, {"send": "on"})
+    code = code_in(mail.outbox[-1])
+    for _ in range(3):
+        assert client.post(BY_CODE, {"code": "WRON-GGGG"}).status_code == 200
+    page = client.post(BY_CODE, {"code": code})
+    assert "not good any more" in page.content.decode()
+    assert "/reauthenticate/" in client.post("/accounts/delete/").headers["Location"]
+
+
+def test_a_code_is_good_for_a_few_minutes(eve: User, sends_mail: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = signed_in(eve, minutes_ago=6)
+    client.post(BY_CODE, {"send": "on"})
+    later = time.time() + 200
+    monkeypatch.setattr("apps.accounts.again.time.time", lambda: later)
+    assert client.post(BY_CODE, {"code": code_in(mail.outbox[-1])}).status_code == 200
+
+
+def test_no_code_is_ever_good_that_was_not_sent(eve: User, sends_mail: None) -> None:
+    client = signed_in(eve, minutes_ago=6)
+    for code in ("", "-", "None"):
+        assert client.post(BY_CODE, {"code": code}).status_code == 200
+
+
+def test_who_has_a_password_is_not_let_through_by_a_code(sends_mail: None) -> None:
+    ada = make_user("ada")
+    ada.set_password("correct horse battery 9")
+    ada.save()
+    EmailAddress.objects.create(user=ada, email="ada@example.org", verified=True, primary=True)
+    client = signed_in(ada, minutes_ago=6)
+    for form in ({"send": "on"}, {"code": ""}):
+        assert client.post(BY_CODE, form).headers["Location"].startswith("/accounts/reauthenticate/")
+    assert mail.outbox == []
+
+
+def test_who_has_no_way_at_all_is_asked_nothing(settings: Settings) -> None:
+    user = make_user("bob")
+    user.set_unusable_password()
+    user.save()
+    assert again.methods_for(user) == []
+    assert signed_in(user, minutes_ago=6).get("/accounts/delete/").status_code == 200
+
+
+@pytest.mark.parametrize("path", [BY_CODE, ELSEWHERE])
+def test_nobody_else_sees_these_pages(path: str) -> None:
+    assert Client().get(path).headers["Location"].startswith("/accounts/login/")
+
+
+def test_the_page_that_leads_elsewhere_says_why(eve: User) -> None:
+    assert "You have no password here" in signed_in(eve, minutes_ago=6).get(ELSEWHERE).content.decode()
+    assert signed_in(eve, minutes_ago=6).post(ELSEWHERE).status_code == 405

@@ -1,0 +1,49 @@
+"""Mail goes to the host that an address names, or is refused in words."""
+
+import re
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core import mail
+from django.test import Client
+
+from apps.accounts.mail import ascii_address
+from apps.accounts.models import User
+from tests.accounts.mailing import stranger
+from tests.conftest import PASSWORD
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sends_mail")]
+
+CODE, RESET, SIGN_UP = "/accounts/login/code/", "/accounts/password/reset/", "/accounts/signup/"
+
+
+def test_mail_goes_to_the_host_that_the_address_names(ada: Client) -> None:
+    stranger().post(RESET, {"email": "a@straße.de"})
+    assert mail.outbox[-1].to == ["a@xn--strae-oqa.de"]
+    assert "a@xn--strae-oqa.de" in str(mail.outbox[-1].message()["To"])
+
+
+NOT_HOSTS = ["a@" + "ü" * 60 + ".de", "a@☃.net", "a@-ü.de", "a@ü-.de", "a@\u0661a.com"]
+
+
+@pytest.mark.parametrize("address", NOT_HOSTS)
+@pytest.mark.parametrize("path", [CODE, RESET, SIGN_UP])
+def test_an_address_that_no_mail_can_reach_is_refused_in_words(path: str, address: str) -> None:
+    answer = Client().post(path, {"email": address, "username": "bob", "password1": PASSWORD})
+    assert answer.status_code == 200
+    assert re.search("Mail cannot be sent to this address|Enter a valid email address", answer.content.decode())
+    assert mail.outbox == []
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("address", ["a@example.org", "a@[127.0.0.1]", "a@xn--strae-oqa.de"])
+def test_an_address_in_ascii_stays_as_it_is(address: str) -> None:
+    assert ascii_address(address) == address
+
+
+def test_an_address_from_before_that_no_mail_can_reach_is_told(ada: Client) -> None:
+    EmailAddress.objects.update(verified=False, email="a@☃.net")
+    User.objects.update(email="a@☃.net")
+    answer = Client().post("/accounts/login/", {"login": "ada", "password": PASSWORD})
+    assert answer.status_code == 422
+    assert "Mail cannot be sent to this address" in answer.content.decode()
