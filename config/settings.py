@@ -254,7 +254,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
 LANGUAGE_CODE = "en"
 # Each by its own name, for who reads no other. Their words are in config/locale (docs/translating.md).
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("ar", "العربية")]
-LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
+# The second has what libraries would say in another voice.
+LOCALE_PATHS = [BASE_DIR / "config" / "locale", BASE_DIR / "config" / "locale_allauth"]
 TIME_ZONE = environment.time_zone("TIME_ZONE")
 USE_TZ = True
 
