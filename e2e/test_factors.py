@@ -127,6 +127,15 @@ class Key:
         """Whoever holds it is not its owner."""
         self.session.send("WebAuthn.setUserVerified", {"authenticatorId": self.id, "isUserVerified": False})
 
+    def count_as(self, count: int) -> None:
+        """It is a copy from when the passkey was used so often."""
+        (credential,) = self.session.send("WebAuthn.getCredentials", {"authenticatorId": self.id})["credentials"]
+        assert credential["signCount"] > count
+        name = {"authenticatorId": self.id, "credentialId": credential["credentialId"]}
+        self.session.send("WebAuthn.removeCredential", name)
+        copy = {"authenticatorId": self.id, "credential": credential | {"signCount": count}}
+        self.session.send("WebAuthn.addCredential", copy)
+
 
 @pytest.fixture
 def pat(come: type_of_join) -> Iterator[tuple[Page, Key]]:
@@ -180,3 +189,14 @@ def test_without_javascript_a_passkey_is_not_offered_and_the_other_ways_are(come
     page.goto("/accounts/login/")
     expect(page.get_by_role("button", name="Use a passkey")).to_have_count(0)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_copy_of_a_passkey_lets_nobody_in_and_the_page_says_so(pat: tuple[Page, Key]) -> None:
+    page, key = pat
+    sign_out(page)
+    key.count_as(0)
+    page.goto("/accounts/login/")
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_text("may have been copied")).to_be_visible()
+    page.goto("/accounts/profile/")
+    expect(page).to_have_url(re.compile("/accounts/login/"))

@@ -1,4 +1,4 @@
-"""Mail goes to the host that an address names, or is refused in words."""
+"""Which mailbox an address is, and which host it names; what names none is refused in words."""
 
 import re
 
@@ -7,9 +7,9 @@ from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
 
-from apps.accounts.mail import ascii_address
+from apps.accounts.mail import ascii_address, receiver
 from apps.accounts.models import User
-from tests.accounts.mailing import stranger
+from tests.accounts.mailing import ADA, stranger
 from tests.conftest import PASSWORD
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sends_mail")]
@@ -47,3 +47,27 @@ def test_an_address_from_before_that_no_mail_can_reach_is_told(ada: Client) -> N
     answer = Client().post("/accounts/login/", {"login": "ada", "password": PASSWORD})
     assert answer.status_code == 422
     assert "Mail cannot be sent to this address" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "spelling", ["Ada@Example.ORG", "ada+1@example.org", "ada+2+3@EXAMPLE.org", "ADA@example.org", "ada@ｅxample.org"]
+)
+def test_an_address_is_one_however_it_is_spelt(spelling: str) -> None:
+    assert receiver(spelling) == receiver(ADA)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a.d.a@gmail.com", "ada+x@googlemail.com"),
+        ("ada@straße.de", "ada@xn--strae-oqa.de"),
+        ("ada@STRASSE.de", "ada@strasse.de"),
+    ],
+)
+def test_so_are_these(one: str, other: str) -> None:
+    assert receiver(one) == receiver(other)
+
+
+@pytest.mark.parametrize("other", ["bob@example.org", "a.da@example.org", "ada@example.com", "+ada@example.org"])
+def test_these_are_others(other: str) -> None:
+    assert receiver(other) != receiver(ADA)

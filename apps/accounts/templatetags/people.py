@@ -84,6 +84,12 @@ def signup() -> str:
 
 
 @register.simple_tag
+def sends_mail() -> bool:
+    """Whether a mail goes out, and not into the log."""
+    return bool(settings.SENDS_MAIL)
+
+
+@register.simple_tag
 def has_providers() -> bool:
     """Whether there is any site that one can sign in with."""
     return bool(settings.SOCIALACCOUNT_PROVIDERS)
