@@ -122,7 +122,10 @@ def email(name: str) -> dict[str, Any]:
     value = text(name, "consolemail://")
     if urlsplit(value).scheme not in Env.EMAIL_SCHEMES:
         refuse(name, "must look like smtp+tls://user:password@mail.example.org:587.")
-    return {key: setting for key, setting in Env.email_url_config(value).items() if key.startswith("EMAIL_")}
+    config = {key: setting for key, setting in Env.email_url_config(value).items() if key.startswith("EMAIL_")}
+    if host := config.get("EMAIL_HOST"):
+        config["EMAIL_HOST"] = in_ascii(name, host, ascii_domain)
+    return config
 
 
 def social_providers(names: list[str]) -> dict[str, dict[str, Any]]:

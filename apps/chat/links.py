@@ -8,6 +8,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 from apps.core import limits
+from apps.core.domains import ascii_domain, ascii_url
 
 
 def links(state: StateCore) -> None:
@@ -46,6 +47,22 @@ def links(state: StateCore) -> None:
                 children.append(token)
         if block.children:
             block.children = children
+
+
+def with_ascii_host(address: str) -> str:
+    """
+    The address with its host as a browser would ask for it. What no host can be called is left as it is.
+
+    The parser takes letters one by one, so that the host of https://ÜBER.example would be one that nobody can have.
+    """
+    scheme, _colon, rest = address.partition(":")
+    try:
+        if scheme.lower() == "mailto":
+            name, _at, domain = rest.rpartition("@")
+            return f"{scheme}:{name}@{ascii_domain(domain)}" if name and not domain.isascii() else address
+        return ascii_url(address)
+    except ValueError:
+        return address
 
 
 def leads_elsewhere(address: str) -> bool:

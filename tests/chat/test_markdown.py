@@ -108,3 +108,17 @@ def test_the_longest_message_of_any_shape_is_rendered_in_no_time(part: str) -> N
     began = time.process_time()
     to_html(source)
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ("https://straße.example/ö", "https://xn--strae-oqa.example/%C3%B6"),
+        ("https://ÜBER.example", "https://xn--ber-goa.example"),
+        ("[a](https://ＢÜCHER.example)", "https://xn--bcher-kva.example"),
+        ("<mailto:Ada@ÜBER.example>", "mailto:Ada@xn--ber-goa.example"),
+        ("[a](https://☃.example)", "https://xn--n3h.example"),  # which browsers take, whatever the standard says
+    ],
+)
+def test_a_link_leads_to_the_host_that_it_names(source: str, address: str) -> None:
+    assert f'href="{address}"' in to_html(source)

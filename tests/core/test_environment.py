@@ -119,6 +119,23 @@ def test_hosts_and_origins_come_from_the_sites_address(
         assert settings(tmp_path, "s.CSRF_TRUSTED_ORIGINS", **variables).stdout == f"{origins}\n"
 
 
+def test_the_mail_server_and_the_sender_are_named_in_ascii(tmp_path: Path) -> None:
+    variables = {
+        "EMAIL_URL": "smtp://mail.straße.example:25",
+        "DEFAULT_FROM_EMAIL": "Grüße <a@straße.example>",
+        "OIDC_SERVER_URL": "https://straße.example/realm",
+        "OIDC_CLIENT_ID": "a",
+        "OIDC_CLIENT_SECRET": "b",
+    }
+    server = "s.SOCIALACCOUNT_PROVIDERS['openid_connect']['APPS'][0]['settings']['server_url']"
+    assert settings(tmp_path, f"s.EMAIL_HOST, s.DEFAULT_FROM_EMAIL, {server}", **variables).stdout.split() == [
+        "mail.xn--strae-oqa.example",
+        "Grüße",
+        "<a@xn--strae-oqa.example>",
+        "https://xn--strae-oqa.example/realm",
+    ]
+
+
 def test_the_clock_is_the_machines_own_unless_named(tmp_path: Path) -> None:
     zone = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2] or "UTC"
     assert settings(tmp_path, "s.TIME_ZONE").stdout == f"{zone}\n"
