@@ -6,12 +6,10 @@ from typing import Any
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db.models import F
-from django.db.models.functions import Coalesce
 from django.dispatch import receiver
 from django.utils import timezone
 
-from apps.accounts import services
-from apps.accounts.models import Invitation
+from apps.accounts.models import Invitation, User
 from apps.core.signals import restored
 
 
@@ -21,13 +19,11 @@ def end_sessions(**kwargs: Any) -> str:
     Sign everybody out, and leave no code or link that was sent before.
 
     Somebody may have signed out since the backup, or thrown a device away. Codes stand in the session; a link to a new
-    password is spent once its person has signed in, and so by another moment of that.
+    password is spent by another moment of joining (apps/accounts/tokens.py), which nobody is shown so exactly.
     """
     count, _ = Session.objects.all().delete()
     UserSession.objects.all().delete()
-    signed_in = Coalesce("last_login", F("date_joined"))
-    # Who never proved their address has no link, and must not seem to have been in.
-    services.proven().update(last_login=signed_in + timedelta(seconds=1))
+    User.objects.update(date_joined=F("date_joined") + timedelta(microseconds=1))
     return f"Sessions ended: {count}. Everybody signs in again, with the password that they had then." if count else ""
 
 
