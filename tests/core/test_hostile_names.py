@@ -468,6 +468,7 @@ def test_no_mail_has_other_headers_for_hostile_names(world: World, rf: RequestFa
         words |= dict.fromkeys(("password_reset_url", "activate_url", "signup_url"), "http://127.0.0.1/")
         for prefix in prefixes:
             mail.outbox.clear()
+            cache.clear()  # one address gets few mails
             with request_context(rf.get("/")):
                 get_adapter().send_mail(prefix, "ada@example.org", words | {"user": user, "timestamp": "now"})
             (sent,) = mail.outbox
@@ -484,6 +485,7 @@ def test_no_mail_has_other_headers_for_hostile_names(world: World, rf: RequestFa
 
 MAIL_HEADERS = {
     *("Content-Type", "MIME-Version", "Content-Transfer-Encoding", "Subject", "From", "To", "Date", "Message-ID"),
+    *("Auto-Submitted", "X-Auto-Response-Suppress"),
 }
 
 
