@@ -102,7 +102,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count one more wrong password, until it turns out right: by account, or by a device that its owner used."""
         user = find(credentials.get("email") or credentials.get("username") or "")
-        device = known_devices.known_name(request, user) if user else None
+        device = known_devices.known_name(request, user)
         if device is None:
             super().pre_authenticate(request, **credentials)
             return
