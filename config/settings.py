@@ -172,11 +172,11 @@ ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "apps.accounts.forms.LoginForm",
     "signup": "apps.accounts.forms.SignupForm",
-    "reset_password": "apps.accounts.forms.ResetPasswordForm",
-    "request_login_code": "apps.accounts.mail_forms.RequestLoginCodeForm",
+    "reset_password": "apps.accounts.address_forms.ResetPasswordForm",
+    "request_login_code": "apps.accounts.address_forms.RequestLoginCodeForm",
     "confirm_email_verification_code": "apps.accounts.address_forms.ConfirmEmailVerificationCodeForm",
-    "add_email": "apps.accounts.mail_forms.AddEmailForm",
-    "change_email": "apps.accounts.mail_forms.ChangeEmailForm",
+    "add_email": "apps.accounts.address_forms.AddEmailForm",
+    "change_email": "apps.accounts.address_forms.ChangeEmailForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_USERNAME_MIN_LENGTH = 2

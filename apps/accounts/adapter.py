@@ -184,15 +184,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
         What happened stands, so a mail that fails is only logged.
         """
-        self.is_notice = True
         if settings.SENDS_MAIL:
             email = proof.address_to_tell(user, email)
             if not email:
                 return
+        self.is_notice = True
         try:
             super().send_notification_mail(template_prefix, user, context, email)
         except ImmediateHttpResponse:
             logger.warning("A notice about an account was not sent.")
+        finally:
+            self.is_notice = False
 
 
 def at_site_url(address: str) -> str:

@@ -11,13 +11,12 @@ from typing import Any
 from allauth.account import app_settings
 from allauth.account.internal.flows.login import get_authentication_records, record_authentication
 from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
-from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
-from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from apps.accounts import proof
 from apps.accounts.models import User
 
 # In the session: the code that was mailed, and how often another was entered.
@@ -38,12 +37,9 @@ def way(name: str, description: str) -> dict[str, Any]:
     return {"id": name, "description": description, "url": reverse(name)}
 
 
-def address_of(user: User) -> str | None:
-    """Where a code reaches nobody else, if the site sends mail."""
-    if not settings.SENDS_MAIL:
-        return None
-    found = EmailAddress.objects.filter(user=user, verified=True).order_by("-primary", "pk").first()
-    return str(found.email) if found else None
+def address_of(user: User) -> str:
+    """Where a code reaches nobody else; empty without such an address, and where the site sends no mail."""
+    return proof.address_to_tell(user) if proof.can_prove() else ""
 
 
 def must_say_again(request: HttpRequest) -> bool:

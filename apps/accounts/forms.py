@@ -6,11 +6,8 @@ from functools import cache, partial
 from typing import Any
 from zoneinfo import available_timezones
 
-from allauth.account.adapter import get_adapter
 from allauth.account.forms import LoginForm as AllauthLoginForm
-from allauth.account.forms import ResetPasswordForm as AllauthResetPasswordForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
-from allauth.account.forms import default_token_generator
 from allauth.core import context
 from allauth.socialaccount.forms import SignupForm as AllauthSocialSignupForm
 from django import forms
@@ -24,8 +21,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts import closing, mail, names, pictures, proof, services
-from apps.accounts.address_forms import ProvenAddressMixin
-from apps.accounts.mail_forms import MailedSignupForm
+from apps.accounts.address_forms import NewAddressMixin
 from apps.accounts.models import User
 from apps.core import limits
 from apps.core.forms import OneLineField, PlainTextField, save_unless_taken
@@ -49,8 +45,14 @@ class NameTakenError(Exception):
     """Somebody else was faster; the form that was sent says so now."""
 
 
-class SignupForm(MailedSignupForm, ProvenAddressMixin, AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
+class SignupForm(NewAddressMixin, AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
     """Make an account. Saving raises NameTakenError for who comes second."""
+
+    def clean_email(self) -> str:
+        address: str = super().clean_email()
+        if proof.can_prove():
+            mail.check(context.request, address)
+        return address
 
     def try_save(self, request: HttpRequest) -> Any:
         return saved_or_taken(self, partial(super().try_save, request))
@@ -69,7 +71,7 @@ class SignupForm(MailedSignupForm, ProvenAddressMixin, AllauthSignupForm):  # ty
         describe_sign_up(self)
 
 
-class SocialSignupForm(ProvenAddressMixin, AllauthSocialSignupForm):  # type: ignore[misc]  # allauth has no types
+class SocialSignupForm(NewAddressMixin, AllauthSocialSignupForm):  # type: ignore[misc]  # allauth has no types
     """Make an account for somebody who comes from elsewhere. Saving raises NameTakenError for who comes second."""
 
     def save(self, request: HttpRequest) -> User:
@@ -110,29 +112,6 @@ def describe_sign_up(form: forms.Form) -> None:
     drop_placeholders(form)
     if settings.SENDS_MAIL:
         form.fields["email"].help_text = _("You are sent a code to confirm it.")
-
-
-class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # allauth has no types
-    """Ask for a way to a new password."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not settings.SENDS_MAIL:
-            self.fields["email"].help_text = _("This site sends no mail. Whoever runs it finds the link in its log.")
-
-    def clean_email(self) -> str:
-        # Not by way of allauth's own, which asks more where an address is unknown.
-        email: str = get_adapter().clean_email(self.cleaned_data["email"].lower())
-        mail.check(context.request, email)
-        self.users = proof.people_at(email)
-        return email
-
-    def save(self, request: HttpRequest, **kwargs: Any) -> str:
-        if not self.users:
-            # What a known address takes.
-            default_token_generator.make_token(User(pk=0))
-        email: str = super().save(request, **kwargs)
-        return email
 
 
 @cache

@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from allauth.account import app_settings
-from allauth.account.models import EmailAddress
 from allauth.account.utils import user_pk_to_url_str
 from allauth.core.internal import ratelimit
 from django.conf import settings
@@ -33,7 +32,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.accounts import known_devices
+from apps.accounts import known_devices, proof
 from apps.accounts.models import User
 from apps.core import limits
 from apps.core.addresses import client_address, network_of
@@ -80,12 +79,6 @@ def receiver(address: str) -> str:
     return f"{name}@{domain}"
 
 
-def owner_of(address: str) -> User | None:
-    """Who has shown that the address is theirs."""
-    found = EmailAddress.objects.filter(email=address.lower(), verified=True).select_related("user").first()
-    return found.user if found and found.user.is_active else None
-
-
 @dataclass
 class Taken:
     """One mail that may be sent. `is_last` where the next one would be refused."""
@@ -105,7 +98,7 @@ def counts(request: HttpRequest, address: str, *, is_notice: bool = False) -> It
     if is_notice:
         yield "notices", mailbox
         return
-    owner = owner_of(address)
+    owner = proof.owner_of(address)
     if device := known_devices.known_name(request, owner):
         yield "known_browser", device
         return
@@ -145,7 +138,7 @@ def check(request: HttpRequest, address: str) -> None:
 
 def last_words(template_prefix: str, address: str) -> str:
     """What the last mail says before the count is full: where its owner can go on from any browser."""
-    owner = owner_of(address)
+    owner = proof.owner_of(address)
     # Made for nobody too: by the clock, a stranger could tell that there is an account.
     link = settings.SITE_URL + way_to_new_password(owner or User(pk=0))
     # A mail with such a link needs no second one.

@@ -26,6 +26,12 @@ def people_at(email: str) -> list[User]:
     return found
 
 
+def owner_of(address: str) -> User | None:
+    """Who has proved that the address is theirs."""
+    found = EmailAddress.objects.filter(email=address.lower(), verified=True).select_related("user").first()
+    return found.user if found and found.user.is_active else None
+
+
 def address_to_tell(user: User, email: str | None = None) -> str:
     """Where somebody is told what happened to their account: `email`, or another that they have proved; or empty."""
     theirs = EmailAddress.objects.filter(user=user, verified=True)

@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from allauth.account.utils import user_pk_to_url_str
+from allauth.mfa.models import Authenticator
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.test import Client
@@ -18,6 +20,11 @@ from fido2.webauthn import (
     CollectedClientData,
 )
 
+from apps.accounts.models import User
+from tests.conftest import PASSWORD, confirm_password, sign_up
+
+ADD, SIGN_IN = "/accounts/2fa/webauthn/add/", "/accounts/2fa/webauthn/login/"
+SECOND, AGAIN = "/accounts/2fa/authenticate/", "/accounts/2fa/webauthn/reauthenticate/"
 HOST = "testserver"
 ORIGIN = f"http://{HOST}"
 STATE = "mfa.webauthn.state"
@@ -80,3 +87,35 @@ def challenge_for(client: Client, path: str) -> str:
 def as_json(answer: object) -> str:
     """The text that the page's script puts into the form."""
     return json.dumps(answer)
+
+
+def ada_at_home() -> Client:
+    """The browser of somebody who has said a moment ago who she is."""
+    client, _ = sign_up("ada")
+    confirm_password(client)
+    return client
+
+
+def add(client: Client, device: Device) -> None:
+    device.user_handle = user_pk_to_url_str(User.objects.get(username="ada"))
+    form = {"name": "Laptop", "passwordless": "on", "credential": as_json(device.makes(challenge_for(client, ADD)))}
+    assert client.post(ADD, form).status_code == 302
+    assert Authenticator.objects.filter(type="webauthn").count() == 1
+
+
+def sign_in(device: Device, client: Client | None = None) -> Client:
+    client = client or Client()
+    client.post(SIGN_IN, {"credential": as_json(device.signs(challenge_for(client, SIGN_IN)))})
+    return client
+
+
+def words_after(client: Client) -> str:
+    """What the page says to which a refused sign-in leads."""
+    return client.get("/accounts/login/").content.decode()
+
+
+def second_step() -> Client:
+    """A browser that is asked for the second step."""
+    client = Client()
+    assert client.post("/accounts/login/", {"login": "ada", "password": PASSWORD}).headers["Location"] == SECOND
+    return client

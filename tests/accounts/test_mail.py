@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.core import limits
-from tests.accounts.mailing import ADA, code_in, stranger
+from tests.accounts.mailing import ADDRESS, code_in, stranger
 from tests.conftest import PASSWORD, confirm_password
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sends_mail")]
@@ -28,7 +28,7 @@ CODE, RESET, SIGN_UP, ADDRESSES = (
 TOO_MANY = "Many mails were asked for to this address, so none is sent now."
 
 
-def ask(client: Client, path: str = CODE, address: str = ADA) -> str:
+def ask(client: Client, path: str = CODE, address: str = ADDRESS) -> str:
     """What comes of asking for a mail."""
     before = len(mail.outbox)
     answer = client.post(path, {"email": address, "username": f"user{before}", "password1": PASSWORD})
@@ -42,7 +42,7 @@ def ask(client: Client, path: str = CODE, address: str = ADA) -> str:
     return "refused"
 
 
-def flood(address: str = ADA, paths: tuple[str, ...] = (CODE, RESET)) -> None:
+def flood(address: str = ADDRESS, paths: tuple[str, ...] = (CODE, RESET)) -> None:
     """Strangers ask for mail from everywhere until none is sent."""
     for number in range(100):
         if ask(stranger(number // 2), paths[number % len(paths)], address) == "refused":
@@ -127,7 +127,7 @@ def test_the_last_mail_to_who_has_no_account_holds_no_such_link() -> None:
 def test_an_address_is_counted_alike_whether_it_has_an_account(ada: Client) -> None:
     outcomes = [
         [ask(stranger(number // 3), (CODE, RESET, SIGN_UP)[number % 3], address) for number in range(15)]
-        for address in (ADA, "nobody@example.org")
+        for address in (ADDRESS, "nobody@example.org")
     ]
     assert outcomes[0] == outcomes[1]
     assert outcomes[0].count("sent") == 10
@@ -135,7 +135,7 @@ def test_an_address_is_counted_alike_whether_it_has_an_account(ada: Client) -> N
 
 def test_who_asks_beyond_is_told_the_same_whether_it_has_an_account(ada: Client) -> None:
     pages = []
-    for address in (ADA, "nobody@example.org"):
+    for address in (ADDRESS, "nobody@example.org"):
         flood(address)
         page = stranger(200).post(CODE, {"email": address}).content.decode()
         pages.append(re.sub(r'csrfmiddlewaretoken" value="\w+"', "", page).replace(address, "ADDRESS"))
@@ -192,7 +192,7 @@ def test_a_sign_in_that_would_send_one_mail_too_many_says_so(ada: Client) -> Non
 
 
 @pytest.mark.parametrize("path", [CODE, RESET, SIGN_UP])
-@pytest.mark.parametrize("address", [ADA, "nobody@example.org"])
+@pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
 def test_no_mail_is_answered_by_a_vacation(ada: Client, path: str, address: str) -> None:
     ask(stranger(), path, address)
     message = mail.outbox[-1].message()
@@ -212,11 +212,11 @@ def test_a_mail_that_the_server_does_not_take_is_told_kept_and_not_counted(
     with monkeypatch.context() as away:
         away.setattr(EmailBackend, "send_messages", fail)
         for _ in range(12):
-            answer = client.post(path, {"email": ADA})
+            answer = client.post(path, {"email": ADDRESS})
             assert answer.status_code == 503
             page = answer.content.decode()
             assert "Nothing was sent" in page
-            assert f'<input type="hidden" name="email" value="{ADA}">' in page
+            assert f'<input type="hidden" name="email" value="{ADDRESS}">' in page
     assert ask(client, path) == "sent"
 
 
@@ -236,7 +236,7 @@ def test_an_address_that_is_added_while_the_server_is_away_is_kept_to_be_sent_ag
 # What the pages say
 
 
-@pytest.mark.parametrize("address", [ADA, "nobody@example.org"])
+@pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
 def test_the_page_for_the_code_promises_a_mail_and_no_code(ada: Client, address: str) -> None:
     client = stranger()
     ask(client, CODE, address)
@@ -248,13 +248,13 @@ def test_the_page_for_the_code_promises_a_mail_and_no_code(ada: Client, address:
 @pytest.mark.parametrize(("is_mailed", "words"), [(True, "We have sent you an email"), (False, "in its log")])
 def test_the_page_for_a_new_password_says_where_the_link_is(settings: Settings, is_mailed: bool, words: str) -> None:
     settings.SENDS_MAIL = is_mailed
-    assert words in Client().post(RESET, {"email": ADA}, follow=True).content.decode()
+    assert words in Client().post(RESET, {"email": ADDRESS}, follow=True).content.decode()
 
 
 # Sent once more
 
 
-@pytest.mark.parametrize("address", [ADA, "nobody@example.org"])
+@pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
 def test_a_code_that_is_asked_for_once_more_is_mailed_whether_or_not_there_is_an_account(
     ada: Client, address: str
 ) -> None:

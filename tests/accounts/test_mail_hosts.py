@@ -9,7 +9,7 @@ from django.test import Client
 
 from apps.accounts.mail import ascii_address, receiver
 from apps.accounts.models import User
-from tests.accounts.mailing import ADA, stranger
+from tests.accounts.mailing import ADDRESS, stranger
 from tests.conftest import PASSWORD
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sends_mail")]
@@ -50,10 +50,11 @@ def test_an_address_from_before_that_no_mail_can_reach_is_told(ada: Client) -> N
 
 
 @pytest.mark.parametrize(
-    "spelling", ["Ada@Example.ORG", "ada+1@example.org", "ada+2+3@EXAMPLE.org", "ADA@example.org", "ada@ｅxample.org"]
+    "spelling",
+    ["Ada@Example.ORG", "ada+1@example.org", "ada+2+3@EXAMPLE.org", "ADA@example.org", "ada@ｅxample.org"],
 )
 def test_an_address_is_one_however_it_is_spelt(spelling: str) -> None:
-    assert receiver(spelling) == receiver(ADA)
+    assert receiver(spelling) == receiver(ADDRESS)
 
 
 @pytest.mark.parametrize(
@@ -70,4 +71,4 @@ def test_so_are_these(one: str, other: str) -> None:
 
 @pytest.mark.parametrize("other", ["bob@example.org", "a.da@example.org", "ada@example.com", "+ada@example.org"])
 def test_these_are_others(other: str) -> None:
-    assert receiver(other) != receiver(ADA)
+    assert receiver(other) != receiver(ADDRESS)

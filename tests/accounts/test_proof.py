@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.rooms.models import Room
-from tests.accounts.conftest import (
+from tests.accounts.mailing import (
     ADDRESS,
     THIEF,
     ask_to_join,

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from apps.accounts.adapter import AccountAdapter
 from apps.accounts.address_forms import ConfirmEmailVerificationCodeForm
 from apps.accounts.models import User
-from tests.accounts.conftest import enter, is_signed_in, join, last_code
+from tests.accounts.mailing import enter, is_signed_in, join, last_code
 from tests.accounts.test_unproven import come_from_elsewhere
 from tests.conftest import PASSWORD, make_user
 from tests.core.test_races import at_once, meet_after

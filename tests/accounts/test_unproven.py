@@ -16,7 +16,7 @@ from apps.accounts import invitations, proof, services
 from apps.accounts.elsewhere import issuers
 from apps.accounts.models import User
 from apps.core.signals import restored
-from tests.accounts.conftest import (
+from tests.accounts.mailing import (
     ADDRESS,
     THIEF,
     ask_to_join,
