@@ -147,3 +147,21 @@ def test_who_is_signed_in_can_say_again_who_they_are_while_strangers_lock_the_ac
     lock_out("ada@example.org")
     answer = known.post("/accounts/reauthenticate/", {"password": PASSWORD})
     assert answer.status_code == 302
+
+
+def test_a_cookie_is_held_against_nobody_as_well_so_that_it_takes_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_up("ada", email="ada@example.org")
+    held: list[int] = []
+    seal_of = known_devices.seal_of
+
+    def counted(device: str, given_at: int, user: User) -> str:
+        held.append(given_at)
+        return seal_of(device, given_at, user)
+
+    monkeypatch.setattr(known_devices, "seal_of", counted)
+    for login in ("ada", "eve", "ada@example.org", "eve@example.org"):
+        stranger = Client()
+        stranger.cookies[known_devices.COOKIE] = "~".join([f"{'a' * 16}.{int(time.time())}.{'0' * 64}"] * 5)
+        try_password(stranger, "wrong", login)
+        assert len(held) == 5
+        held.clear()

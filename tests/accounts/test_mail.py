@@ -9,7 +9,9 @@ from allauth.account.models import EmailAddress
 from django.conf import settings as site_settings
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from apps.accounts.models import User
@@ -131,6 +133,18 @@ def test_an_address_is_counted_alike_whether_it_has_an_account(ada: Client) -> N
     ]
     assert outcomes[0] == outcomes[1]
     assert outcomes[0].count("sent") == 10
+
+
+def test_the_last_mail_takes_as_much_whether_there_is_an_account(ada: Client) -> None:
+    costs = []
+    for address in (ADDRESS, "nobody@example.org"):
+        for number in range(9):
+            ask(stranger(number), address=address)
+        with CaptureQueriesContext(connection) as queries:
+            ask(stranger(9), address=address)
+        assert "the last one for now" in str(mail.outbox[-1].body)
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
 
 
 def test_who_asks_beyond_is_told_the_same_whether_it_has_an_account(ada: Client) -> None:

@@ -95,10 +95,10 @@ def test_signing_up_with_an_address_that_somebody_has_says_nothing_of_it() -> No
 
 
 def seconds(login: str) -> float:
-    """How long a sign-in with a wrong password takes."""
-    begin = time.perf_counter()
+    """How long a sign-in with a wrong password is worked on; by the clock, other work on the machine would count."""
+    begin = time.process_time()
     Client().post("/accounts/login/", {"login": login, "password": "wrong"})
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 @pytest.mark.parametrize(("known", "unknown"), [("ada", "eve"), ("ada@example.org", "eve@example.org")])
