@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from django.utils.crypto import salted_hmac
 from environ import Env
 
 from apps.core.domains import ascii_domain, ascii_sender, ascii_url
@@ -115,6 +116,11 @@ def redis(name: str) -> str:
     if value and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
         refuse(name, "must begin with redis://, rediss:// or unix://.")
     return value
+
+
+def derived(key: str, purpose: str) -> str:
+    """A key of its own for one purpose, from which the site's cannot be found."""
+    return salted_hmac(f"config.environment {purpose}", "", secret=key, algorithm="sha256").hexdigest()
 
 
 def email(name: str) -> dict[str, Any]:

@@ -104,16 +104,22 @@ DATABASES = {"default": environment.database("DATABASE_URL", DATA_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = environment.redis("REDIS_URL")
+# Sites may share a Redis, whose channels know no database numbers: everything there is named by the site's own key.
+REDIS_PREFIX = f"parley.{environment.derived(SECRET_KEY, 'names in Redis')[:24]}."
 CACHES: dict[str, dict[str, object]]
 if REDIS_URL:
     CHANNEL_LAYERS = {
         "default": {
             # Not RedisChannelLayer: its blocking pop outlasts redis-py 8's socket timeout.
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": [REDIS_URL]},
+            "BACKEND": "apps.live.sealed.SealedLayer",
+            "CONFIG": {
+                "hosts": [REDIS_URL],
+                "prefix": REDIS_PREFIX,
+                "symmetric_encryption_keys": [environment.derived(SECRET_KEY, "channel layer")],
+            },
         }
     }
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CACHES = {"default": {"BACKEND": "apps.core.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": REDIS_PREFIX}}
 else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     CACHES = {

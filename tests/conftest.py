@@ -11,6 +11,7 @@ from pytest_django import Settings
 from apps.accounts.models import User
 from apps.chat import services as chat
 from apps.chat.models import Message
+from apps.core import trouble
 from apps.live import limits as live_limits
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
@@ -27,6 +28,8 @@ def _no_rate_limits_from_other_tests() -> Iterator[None]:
     yield
     cache.clear()
     live_limits._allowances.clear()
+    for one in trouble._known:
+        one.is_on = one.is_said = False
 
 
 def make_user(name: str, **more: object) -> User:

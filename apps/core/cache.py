@@ -1,10 +1,42 @@
-"""The cache of a site that has no Redis: it keeps counts, so nothing that is still needed may be washed out of it."""
+"""The caches. They keep counts, so nothing that is still needed may be washed out, and nobody else's word is taken."""
 
+import logging
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from heapq import nsmallest
 from math import inf
+from typing import Any, TypeVar
 
+from django.core.cache import caches
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.core.cache.backends.locmem import LocMemCache
+from django.core.signing import BadSignature, Signer
+from django.utils.crypto import salted_hmac
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+from apps.core import limits
+from apps.core.trouble import Seldom, Trouble
+
+logger = logging.getLogger(__name__)
+
+type_of_result = TypeVar("type_of_result")
+
+# How long one call to Redis may take, and how long one may that counts as slow; so many slow ones in a row are too
+# many, since a page makes twenty calls. In seconds.
+PATIENCE, SLOW, MOST_SLOW = 0.5, 0.1, 5
+# Between two looks whether Redis is back, in seconds.
+PAUSE = 1.0
+# Entries to be deleted then; of more, those that Redis still has live on until they expire.
+MOST_DELETED = 10_000
+# What a cache has not.
+MISSING = object()
+# In place of an epoch: Redis has never had this value.
+NEVER = -1
 
 
 class CountingCache(LocMemCache):
@@ -35,3 +67,257 @@ class CountingCache(LocMemCache):
     def _drop(self, key: str) -> None:
         del self._cache[key]
         del self._expire_info[key]
+
+
+class AwayError(Exception):
+    """Redis does not do what it is asked."""
+
+
+class Link:
+    """
+    A process's way to Redis, which is shut from the first call that fails or takes too long until one succeeds.
+
+    Whoever calls meanwhile does not wait. One thread looks whether it is back.
+    """
+
+    def __init__(self, url: str, probe: str) -> None:
+        self.probe = probe
+        # Grows with each connection that is made and each failure: Redis may have been emptied in between.
+        self.epoch = 0
+        self.slow = 0
+        self.deleted: set[str] = set()
+        self.lock = threading.Lock()
+        self.trouble = Trouble("degraded: redis keeps no counts, each process counts alone what people try", logger)
+        self.redis = Redis.from_url(
+            url,
+            socket_timeout=PATIENCE,
+            socket_connect_timeout=PATIENCE,
+            retry=Retry(NoBackoff(), 0),
+            redis_connect_func=self.greet,
+        )
+
+    def greet(self, connection: Any) -> None:
+        """What the library does by itself with a new connection, and a new epoch."""
+        connection.on_connect()
+        self.epoch += 1
+
+    def call(self, work: Callable[["Redis"], type_of_result]) -> type_of_result:
+        """What Redis answers. Raises AwayError."""
+        if self.trouble.is_on:
+            raise AwayError
+        began = time.monotonic()
+        try:
+            result = work(self.redis)
+        except (RedisError, OSError) as error:
+            self.lose(error)
+            raise AwayError from error
+        self.slow = self.slow + 1 if time.monotonic() - began > SLOW else 0
+        if self.slow >= MOST_SLOW:
+            self.lose(f"{self.slow} answers in a row took more than {SLOW} s")
+        return result
+
+    def lose(self, error: object) -> None:
+        """Shut the way, until Redis is seen to be back."""
+        with self.lock:
+            if self.trouble.is_on:
+                return
+            self.epoch += 1
+            self.slow = 0
+            self.trouble.note(error)
+        threading.Thread(target=self.wait_until_back, name="redis", daemon=True).start()
+
+    def wait_until_back(self) -> None:
+        """Look again and again."""
+        while True:
+            time.sleep(PAUSE)
+            began = time.monotonic()
+            try:
+                self.try_out(self.redis)
+                for name in list(self.deleted):
+                    self.redis.delete(name)
+                    self.deleted.discard(name)
+            except (RedisError, OSError) as error:
+                self.trouble.note(error)
+                continue
+            if time.monotonic() - began <= SLOW:
+                self.trouble.over()
+                return
+
+    def delete_later(self, name: str) -> None:
+        """Have it deleted when Redis is back: what was asked without an answer may have been done."""
+        if len(self.deleted) < MOST_DELETED:
+            self.deleted.add(name)
+
+    def look(self) -> None:
+        """Find out whether Redis takes what it is given."""
+        with suppress(AwayError):
+            self.call(self.try_out)
+
+    def try_out(self, redis: "Redis") -> None:
+        """Writing is what fails first: in a full Redis, and without the right to."""
+        redis.set(self.probe, "", ex=60)
+        redis.get(self.probe)
+
+
+_links: dict[tuple[str, str], Link] = {}
+_links_lock = threading.Lock()
+
+
+def link_to(url: str, prefix: str) -> Link:
+    """This process's one way to a Redis: Django makes a cache for each request."""
+    with _links_lock:
+        return _links.get((url, prefix)) or _links.setdefault((url, prefix), Link(url, f"{prefix}probe"))
+
+
+class SharedCache(BaseCache):
+    """
+    Counts that all processes of a site share, in Redis; each process has a copy of what it wrote.
+
+    While Redis is away each counts on in its copy, so that people can sign in and nobody gets more than one process
+    times the limit from each. What Redis has never had, or may have lost, is put together with what it has
+    when it is next asked for: coming back forgets nothing.
+
+    Names are hidden and values signed, each for its name, with the site's key: whoever else can write to Redis can
+    delete a count or bring back an old one, but not make one up. Values are JSON.
+    """
+
+    unreadable = Seldom(logger)
+
+    def __init__(self, url: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self.link = link_to(url, self.key_prefix)
+        self.own = CountingCache(
+            f"copy {url} {self.key_prefix}", {"OPTIONS": {"MAX_ENTRIES": limits.MAX_CACHE_ENTRIES}}
+        )
+
+    def make_key(self, key: str, version: int | None = None) -> str:
+        """The name in Redis, which tells nothing: keys have addresses of people in them."""
+        text = f"{self.version if version is None else version}:{key}"
+        return self.key_prefix + salted_hmac("apps.core.cache.names", text, algorithm="sha256").hexdigest()[:40]
+
+    def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
+        name = self.make_key(key, version)
+        found = self.kept(name)
+        return default if found is MISSING else found
+
+    def set(
+        self, key: str, value: Any, timeout: float | object | None = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> None:
+        name, seconds = self.make_key(key, version), self.seconds(timeout)
+        if seconds is not None and seconds <= 0:
+            self.delete(key, version)
+            return
+        sealed = sealed_for(name, value)
+        try:
+            self.link.call(lambda redis: redis.set(name, sealed, px=milliseconds(seconds)))
+        except AwayError:
+            self.own.set(name, (NEVER, value), seconds)
+        else:
+            self.own.set(name, (self.link.epoch, value), seconds)
+
+    def add(
+        self, key: str, value: Any, timeout: float | object | None = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> bool:
+        name, seconds = self.make_key(key, version), self.seconds(timeout)
+        if self.unknown_to_redis(name) is not MISSING:
+            return False
+        sealed = sealed_for(name, value)
+        try:
+            is_new = bool(self.link.call(lambda redis: redis.set(name, sealed, px=milliseconds(seconds), nx=True)))
+        except AwayError:
+            return self.own.add(name, (NEVER, value), seconds)
+        if is_new:
+            self.own.set(name, (self.link.epoch, value), seconds)
+        return is_new
+
+    def touch(self, key: str, timeout: float | object | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        value = self.get(key, MISSING, version)
+        if value is not MISSING:
+            self.set(key, value, timeout, version)
+        return value is not MISSING
+
+    def delete(self, key: str, version: int | None = None) -> bool:
+        name = self.make_key(key, version)
+        was_here = self.own.delete(name)
+        try:
+            return bool(self.link.call(lambda redis: redis.delete(name)))
+        except AwayError:
+            self.link.delete_later(name)
+            return was_here
+
+    def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
+        """Not here: what is counted would have to be signed by Redis."""
+        raise NotImplementedError("Keep a list of times, as django-allauth's rate limits do.")
+
+    def clear(self) -> None:
+        """Forget what this site keeps, and nothing of others that use the same Redis."""
+        self.own.clear()
+        with suppress(AwayError):
+            self.link.call(self.delete_all)
+
+    def delete_all(self, redis: "Redis") -> None:
+        for name in redis.scan_iter(match=f"{self.key_prefix}*", count=1000):
+            redis.delete(name)
+
+    def kept(self, name: str) -> Any:
+        """What Redis and this process have kept, as one value."""
+        try:
+            there = opened_for(name, self.link.call(lambda redis: bytes_of(redis, name)))
+        except AwayError:
+            return self.own.get(name, (NEVER, MISSING))[1]
+        except BadSignature as error:
+            self.unreadable.warning("Redis holds something that this site did not put there: %s", error)
+            there = MISSING
+        return together(there, self.unknown_to_redis(name))
+
+    def unknown_to_redis(self, name: str) -> Any:
+        """What this process has kept, where Redis has never had it or may have lost it."""
+        epoch, value = self.own.get(name, (NEVER, MISSING))
+        return MISSING if epoch == self.link.epoch else value
+
+    def seconds(self, timeout: Any) -> float | None:
+        """How long to keep something; None for ever."""
+        return self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else max(1, int(seconds * 1000))
+
+
+def bytes_of(redis: "Redis", name: str) -> bytes | None:
+    """What Redis has under the name. Something that is no text was put there by somebody else."""
+    try:
+        found: Any = redis.get(name)
+    except ResponseError as error:
+        if str(error).startswith("WRONGTYPE"):
+            return b""
+        raise
+    return found if found is None or isinstance(found, bytes) else str(found).encode()
+
+
+def sealed_for(name: str, value: Any) -> str:
+    """The value as JSON, signed for this name. Raises TypeError for what is no JSON."""
+    return Signer(salt=f"apps.core.cache {name}").sign_object(value)
+
+
+def opened_for(name: str, sealed: bytes | None) -> Any:
+    """What `sealed_for` was given. Raises BadSignature."""
+    if sealed is None:
+        return MISSING
+    return Signer(salt=f"apps.core.cache {name}").unsign_object(sealed.decode("latin-1"))
+
+
+def together(there: Any, here: Any) -> Any:
+    """Redis's value and this process's own as one: times of what was tried are taken from both, the newest first."""
+    if here is MISSING or there is MISSING:
+        return there if here is MISSING else here
+    if all(isinstance(value, list) and all(isinstance(time, float) for time in value) for value in (there, here)):
+        return sorted({*there, *here}, reverse=True)
+    return there
+
+
+def look() -> None:
+    """Find out whether the counts are kept where all processes share them; the log and /readyz say so."""
+    cache: object = caches["default"]
+    if isinstance(cache, SharedCache):
+        cache.link.look()

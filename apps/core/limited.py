@@ -1,6 +1,5 @@
 """How often one may do what changes something: a line above a view, its numbers in apps/core/limits.py."""
 
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -13,12 +12,9 @@ from django.core.cache import cache
 from django.forms import BaseForm
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from redis.exceptions import RedisError
 
 from apps.core import limits
 from apps.core.views import advice_to_wait, too_many_requests
-
-logger = logging.getLogger(__name__)
 
 type_of_view = TypeVar("type_of_view", bound=Callable[..., Any])
 
@@ -100,21 +96,14 @@ def refused(response: HttpResponseBase, wait: int) -> HttpResponseBase:
 
 def give_back(taken: ratelimit.RateLimitUsage) -> None:
     """Undo `take`."""
-    try:
-        taken.rollback()
-    except RedisError as error:
-        logger.warning("What people do is counted though it was refused: %s", error)
+    taken.rollback()
 
 
 def take(request: HttpRequest, action: str) -> ratelimit.RateLimitUsage | None:
-    """Count one more; None where that would be too many. While the cache is away nobody is turned away."""
-    try:
-        return cast(
-            ratelimit.RateLimitUsage | None, ratelimit.consume(request, app=APP, action=action, config=limits.RATES)
-        )
-    except RedisError as error:
-        logger.warning("What people do is not counted: %s", error)
-        return ratelimit.RateLimitUsage(usage=[])
+    """Count one more; None where that would be too many."""
+    return cast(
+        ratelimit.RateLimitUsage | None, ratelimit.consume(request, app=APP, action=action, config=limits.RATES)
+    )
 
 
 def seconds_to_wait(request: HttpRequest, action: str) -> int:

@@ -81,6 +81,9 @@ IPV6_PREFIX = 64
 # Counts that a process keeps where there is no Redis (apps/core/cache.py).
 MAX_CACHE_ENTRIES = 200_000
 
+# What other processes say over Redis, in one message, sealed: a message has at most half of it (TEXT).
+MAX_LAYER_BYTES = 1024 * 1024
+
 # How often one may do what changes something, in django-allauth's notation: a number of times in an hour, a minute or
 # a day, by person or by address. Each stands above a view (apps/core/limited.py).
 RATES = {

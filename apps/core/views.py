@@ -23,9 +23,11 @@ from django.views.decorators.vary import vary_on_headers
 from django.views.i18n import JavaScriptCatalog
 from markdown_it import MarkdownIt
 
+from apps.core import cache as shared_cache
 from apps.core import leaving
 from apps.core.database import NO_DATABASE, forget_connections, is_taken
 from apps.core.requests import HtmxRequest
+from apps.core.trouble import all_troubles
 
 NOT_ANSWERING = "the database does not answer"
 logger = logging.getLogger(__name__)
@@ -41,9 +43,20 @@ async def livez(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 async def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when the database answers and has every migration and the process is to stay, else 503 with the reason."""
+    """
+    200 when the database answers and has every migration and the process is to stay, else 503 with the reason.
+
+    What the site gets on without stands in further lines.
+    """
     problem = "this process is ending" if leaving.State.is_leaving else await sync_to_async(reason_not_ready)()
-    return HttpResponse(f"{problem or 'ok'}\n", content_type="text/plain", status=503 if problem else 200)
+    lines = [problem or "ok", *await sync_to_async(what_is_amiss)()]
+    return HttpResponse("\n".join([*lines, ""]), content_type="text/plain", status=503 if problem else 200)
+
+
+def what_is_amiss() -> list[str]:
+    """What does not work, and bars nobody from the site."""
+    shared_cache.look()
+    return all_troubles()
 
 
 def reason_not_ready() -> str:

@@ -20,6 +20,7 @@ from django.conf import settings
 from apps.accounts.sign_ins import digest
 from apps.core import leaving
 from apps.core.database import NO_DATABASE
+from apps.core.trouble import Seldom
 from apps.live.layer import LayerLink
 from apps.live.lines import Burst, until_read
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, Listener
@@ -27,9 +28,12 @@ from apps.live.sources import Batch, frame, source_of
 from apps.live.watch import Watch
 
 logger = logging.getLogger(__name__)
+unknown = Seldom(logger)
 
 # How long a number may be missing before the database is asked: two processes' posts often cross in the layer.
 GAP_PATIENCE = 0.05
+# How often it is asked, less and less soon, for numbers that it does not know, before these are forgotten.
+MOST_QUESTIONS = 5
 # This many frames may wait for a listener that is catching up, or in a topic for a missing number. What is more
 # than that is forgotten: the listener comes back for it, the topic asks the database.
 MOST_WAITING = 1000
@@ -254,17 +258,24 @@ class Hub:
             topic.filling = asyncio.create_task(self.fill_gap(topic))
 
     async def fill_gap(self, topic: Topic) -> None:
-        """Bring the topic to the database's head."""
+        """Bring the topic to the database's head, and forget numbers that the database does not come to know."""
         await asyncio.sleep(GAP_PATIENCE)
+        questions, doubtful = 0, list[int]()
         while self.topics.get(topic.name) is topic:
-            pause = GAP_PATIENCE
+            pause = GAP_PATIENCE * 2**questions
             try:
                 since = topic.head
+                if not questions:
+                    doubtful = list(topic.early)
                 batch = await self.replay(topic.name, since)
                 if topic.head == since and batch.head > since:
                     topic.head = batch.head
                     self.fan_out(topic, since, [(batch.head, text) for burst in batch.bursts for text in burst.texts])
                 self.hand_out(topic)
+                questions = 0 if batch.head > since else questions + 1
+                if questions == MOST_QUESTIONS:
+                    questions = 0
+                    self.forget_unknown(topic, [seq for seq in doubtful if seq > batch.head])
                 if not topic.early and topic.head >= batch.head:
                     return
             except NO_DATABASE as error:
@@ -274,6 +285,12 @@ class Hub:
                 logger.exception("Could not replay %s; trying again", topic.name)
                 pause = 1.0
             await asyncio.sleep(pause)
+
+    def forget_unknown(self, topic: Topic, numbers: list[int]) -> None:
+        """Forget changes that were told and are not stored: telling comes after storing."""
+        for seq in numbers:
+            topic.early.pop(seq, None)
+            unknown.warning("%s has no change %d, which was told", topic.name, seq)
 
     # Pages are ended
 

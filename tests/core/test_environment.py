@@ -147,7 +147,7 @@ def test_two_variables_make_it_a_larger_installation(tmp_path: Path) -> None:
     small = settings(tmp_path, show).stdout
     assert ("sqlite3" in small, "InMemory" in small, "CountingCache" in small) == (True, True, True)
     large = settings(tmp_path, show, DATABASE_URL="postgres://a:b@db/parley", REDIS_URL="redis://redis/0").stdout
-    assert ("postgresql" in large, "RedisPubSub" in large, "RedisCache" in large) == (True, True, True)
+    assert ("postgresql" in large, "SealedLayer" in large, "SharedCache" in large) == (True, True, True)
 
 
 OIDC = {

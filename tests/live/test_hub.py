@@ -302,6 +302,80 @@ async def test_what_waits_for_a_missing_number_is_bounded(database: Database, mo
 
 
 @in_a_loop
+async def test_a_number_that_nobody_stored_is_asked_for_a_few_times_and_forgotten(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hub, "GAP_PATIENCE", 0.002)
+    async with joined() as listener:
+        database.asked.clear()
+        for number in (5, 10**15):
+            await deliver(TOPIC, number, "made up")
+        await until(lambda: not current_hub().topics[TOPIC].early)
+        assert len(database.asked) == hub.MOST_QUESTIONS
+        for number in range(1, 7):
+            await deliver(TOPIC, number, f"[{number}]")
+        await asyncio.sleep(0.02)
+        assert len(database.asked) == hub.MOST_QUESTIONS
+    assert listener.shown == [f"[{number}]" for number in range(1, 7)]
+    assert "has no change 5, which was told" in caplog.text
+
+
+@in_a_loop
+async def test_made_up_numbers_keep_no_real_one_waiting(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "GAP_PATIENCE", 0.002)
+    async with joined() as listener:
+        made_up = asyncio.create_task(tell_numbers_of_nobody())
+        await asyncio.sleep(0.2)
+        database.head = 2
+        await deliver(TOPIC, 2, "[2]")
+        await asyncio.wait_for(until(lambda: listener.frames), timeout=0.5)
+        made_up.cancel()
+    assert listener.shown[0] == "[1][2]"
+
+
+async def tell_numbers_of_nobody() -> None:
+    number = 10**6
+    while True:
+        number += 1
+        current_hub().deliver(TOPIC, number, "made up")
+        await asyncio.sleep(0.005)
+
+
+@in_a_loop
+async def test_a_process_that_hears_nothing_listens_anew_and_looks_for_what_it_missed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer, "CALL_PAUSE", 0.02)
+    monkeypatch.setattr(layer, "DEAF_AFTER", 0.1)
+    async with joined() as listener:
+        await until(lambda: TOPIC in current_hub().layer.subscribed)
+        await get_channel_layer().flush()
+        database.head = 1
+        await until(lambda: listener.frames)
+        await get_channel_layer().group_send(TOPIC, {"type": "live.change", "topic": TOPIC, "seq": 2, "html": "[2]"})
+        await until(lambda: "[2]" in listener.shown)
+    assert listener.shown == ["[1]", "[2]"]
+    assert not layer.trouble.is_on
+
+
+@in_a_loop
+async def test_no_page_waits_for_a_layer_that_hangs(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(BrokenLayer):
+        def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, None]]:
+            async def hang(*args: object) -> None:
+                await asyncio.sleep(100)
+
+            return hang
+
+    monkeypatch.setattr(layer, "get_channel_layer", Hanging)
+    monkeypatch.setattr(layer, "PATIENCE", 0.3)
+    began = asyncio.get_running_loop().time()
+    for number in range(20):
+        await current_hub().join(Listener(), f"test.{number}.en", since=0, head=0)
+    assert asyncio.get_running_loop().time() - began < 1.5
+
+
+@in_a_loop
 async def test_pages_that_come_back_together_share_one_question(database: Database) -> None:
     async with joined():
         database.asked.clear()

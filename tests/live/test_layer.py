@@ -65,7 +65,7 @@ def test_a_room_first_opened_while_redis_was_gone_is_live_when_it_is_back(redis:
             wait_for_the_layer(writer, reader)
             redis.stop(signal.SIGKILL)
             with first.page(keys[0], "room-002") as here, second.page(keys[1], "room-002") as there:
-                wait_for_line(second, "did not take a subscription")
+                wait_for_line(second, "redis does not carry what is posted")
                 redis.start()
                 wait_for_the_layer(here, there)
 

@@ -1,0 +1,146 @@
+"""What comes over Redis: nothing of another site, nothing made up, nothing twice."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from channels_redis.pubsub import RedisPubSubChannelLayer
+from cryptography.fernet import MultiFernet
+
+from apps.core.trouble import Seldom
+from apps.live import sealed
+from apps.live.sealed import ECHO, NOTHING, TAG_BYTES, SealedLayer
+
+CHANGE: dict[str, Any] = {"type": "live.change", "topic": "room.1.en", "seq": 1, "html": "<p>"}
+REVOKE: dict[str, Any] = {"type": "live.revoke", "topic": "room.1.en", "user_id": 1, "html": "<p>"}
+
+
+def process(key: str = "ours") -> SealedLayer:
+    """The layer of one process; nothing is connected until something is sent."""
+    return SealedLayer(hosts=["redis://nowhere"], prefix="parley.", symmetric_encryption_keys=[key])
+
+
+# As versions before this one said it.
+UNSEALED: bytes = RedisPubSubChannelLayer().serialize(CHANGE)
+
+
+@pytest.fixture
+def two() -> tuple[SealedLayer, SealedLayer]:
+    return process(), process()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        CHANGE,
+        REVOKE,
+        REVOKE | {"user_id": None},
+        {"type": "live.check", "topic": "room.1.en", "html": ""},
+        {"type": "live.sign_out", "session": "digest"},
+        {"type": "live.check_user", "user_id": 1},
+        {"type": "live.look"},
+        CHANGE | {"said_by": "a newer version"},
+    ],
+    ids=str,
+)
+def test_what_one_process_says_another_hears(two: tuple[SealedLayer, SealedLayer], message: dict[str, Any]) -> None:
+    assert two[1].deserialize(two[0].serialize(message)) == message
+
+
+def test_what_a_process_says_itself_is_an_echo() -> None:
+    one = process()
+    assert one.deserialize(one.serialize(CHANGE)) == ECHO
+
+
+def test_redis_sees_no_word_of_it() -> None:
+    data = process().serialize(CHANGE | {"html": "a secret"})
+    assert b"secret" not in data
+    assert b"room.1" not in data
+
+
+def test_another_sites_messages_say_nothing(two: tuple[SealedLayer, SealedLayer]) -> None:
+    assert two[0].deserialize(process("theirs").serialize(CHANGE)) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"x", b"x" * 200, UNSEALED, b"t" * TAG_BYTES + UNSEALED, b"x" * 2_000_000, 1, None],
+    ids=lambda data: str(data)[:30],
+)
+def test_what_nobody_sealed_says_nothing(data: object) -> None:
+    assert process().deserialize(data) == NOTHING
+
+
+def test_what_was_altered_says_nothing(two: tuple[SealedLayer, SealedLayer]) -> None:
+    data = two[0].serialize(CHANGE)
+    altered = data[:-10] + (b"A" if data[-10:-9] != b"A" else b"B") + data[-9:]
+    assert two[1].deserialize(altered) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"type": "live.unheard_of"},
+        {"type": ["live.look"]},
+        {"type": "live.change"},
+        CHANGE | {"seq": "1"},
+        CHANGE | {"seq": True},
+        CHANGE | {"seq": 1.0},
+        CHANGE | {"topic": None},
+        CHANGE | {"html": b"<p>"},
+        REVOKE | {"user_id": "1"},
+        {"type": "live.sign_out", "session": 1},
+        {"type": "live.check_user", "user_id": None},
+        "live.look",
+        ["live.look"],
+        7,
+    ],
+    ids=str,
+)
+def test_a_sealed_message_of_an_unknown_shape_says_nothing(two: tuple[SealedLayer, SealedLayer], message: Any) -> None:
+    assert two[1].deserialize(two[0].serialize(message)) == NOTHING
+
+
+def test_what_is_said_of_people_holds_once(two: tuple[SealedLayer, SealedLayer]) -> None:
+    data = two[0].serialize(REVOKE)
+    assert [two[1].deserialize(data) for _ in range(3)] == [REVOKE, NOTHING, NOTHING]
+
+
+def test_few_of_them_are_remembered(two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealed, "MOST_KNOWN", 3)
+    for _ in range(10):
+        two[1].deserialize(two[0].serialize(REVOKE))
+    assert len(two[1].known) == 3
+
+
+@pytest.mark.parametrize("age", [sealed.FRESH + 5, -sealed.FRESH - 5])
+def test_what_is_said_of_people_holds_for_a_minute_and_changes_for_ever(
+    two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch, age: int
+) -> None:
+    crypter: MultiFernet = two[0]._serializer.crypter
+    then = int(time.time()) - age
+    monkeypatch.setattr(crypter, "encrypt", lambda text: MultiFernet.encrypt_at_time(crypter, text, then))
+    assert two[1].deserialize(two[0].serialize(REVOKE)) == NOTHING
+    assert two[1].deserialize(two[0].serialize(CHANGE)) == CHANGE
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """A clock that the test sets."""
+    now = [0.0]
+    monkeypatch.setattr("apps.core.trouble.time.monotonic", lambda: now[0])
+    yield now
+
+
+def test_what_is_dropped_is_said_once_a_minute(quick: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    one = process()
+    for _ in range(50):
+        one.deserialize(b"x")
+    quick[0] += 61
+    one.deserialize(b"x")
+    said = [record.getMessage() for record in caplog.records]
+    reason = "What came over Redis was not sealed with this site's key, and is dropped"
+    assert said == [reason, f"{reason} (and 49 times more before)"]
+    assert isinstance(one.dropped, Seldom)
