@@ -115,7 +115,7 @@ if REDIS_URL:
             "CONFIG": {
                 "hosts": [REDIS_URL],
                 "prefix": REDIS_PREFIX,
-                "symmetric_encryption_keys": [environment.derived(SECRET_KEY, "channel layer")],
+                "key": environment.derived(SECRET_KEY, "channel layer"),
             },
         }
     }

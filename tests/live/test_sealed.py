@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
-from cryptography.fernet import MultiFernet
 
 from apps.core.trouble import Seldom
 from apps.live import sealed
@@ -18,7 +17,7 @@ REVOKE: dict[str, Any] = {"type": "live.revoke", "topic": "room.1.en", "user_id"
 
 def process(key: str = "ours") -> SealedLayer:
     """The layer of one process; nothing is connected until something is sent."""
-    return SealedLayer(hosts=["redis://nowhere"], prefix="parley.", symmetric_encryption_keys=[key])
+    return SealedLayer(hosts=["redis://nowhere"], prefix="parley.", key=key)
 
 
 # As versions before this one said it.
@@ -119,11 +118,18 @@ def test_few_of_them_are_remembered(two: tuple[SealedLayer, SealedLayer], monkey
 def test_what_is_said_of_people_holds_for_a_minute_and_changes_for_ever(
     two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch, age: int
 ) -> None:
-    crypter: MultiFernet = two[0]._serializer.crypter
-    then = int(time.time()) - age
-    monkeypatch.setattr(crypter, "encrypt", lambda text: MultiFernet.encrypt_at_time(crypter, text, then))
-    assert two[1].deserialize(two[0].serialize(REVOKE)) == NOTHING
-    assert two[1].deserialize(two[0].serialize(CHANGE)) == CHANGE
+    then = time.time() - age
+    with monkeypatch.context() as earlier:
+        earlier.setattr("apps.live.sealed.time.time", lambda: then)
+        revoke, change = two[0].serialize(REVOKE), two[0].serialize(CHANGE)
+    assert two[1].deserialize(revoke) == NOTHING
+    assert two[1].deserialize(change) == CHANGE
+
+
+def test_no_two_messages_are_sealed_alike() -> None:
+    one = process()
+    assert len({one.serialize(CHANGE)[sealed.TAG_BYTES :] for _ in range(100)}) == 100
+    assert one.tag != process().tag
 
 
 @pytest.fixture
