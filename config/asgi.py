@@ -13,7 +13,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 from apps.chat import rendering  # noqa: E402
 from apps.chat.routing import websocket_urlpatterns  # noqa: E402
-from apps.core import bodies, cache, connections, leaving, running  # noqa: E402
+from apps.core import bodies, cache, cluster, connections, leaving, running  # noqa: E402
 from apps.core.origins import SiteOriginValidator, as_the_site_is_reached  # noqa: E402
 from apps.live.lines import with_lines  # noqa: E402
 
@@ -29,3 +29,4 @@ if "daphne.server" in sys.modules:
     connections.bound_connections()
     rendering.pool.start()
     cache.look()
+    cluster.start()

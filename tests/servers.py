@@ -262,6 +262,15 @@ class Site:
 
     def start(self) -> "Site":
         """Start the process and wait until it is ready."""
+        self.launch()
+        deadline = time.monotonic() + STARTED
+        while not self.is_ready():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+        return self
+
+    def launch(self) -> None:
+        """Start the process and wait until it listens, ready or not."""
         endpoint = f"tcp:port={self.port}:interface=127.0.0.1:backlog=1024"
         command = [sys.executable, "-m", "daphne", "--verbosity", "0", "--endpoint", endpoint]
         command += ["--websocket_timeout", "-1", "--websocket_connect_timeout", "20"]
@@ -271,19 +280,20 @@ class Site:
                 [*command, self.application], cwd=ROOT, env=self.variables(), stdout=log, stderr=log
             )
         wait_for_port(self.port, self.process)
-        deadline = time.monotonic() + STARTED
-        while not self.is_ready():
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-        return self
 
     def is_ready(self) -> bool:
         """Whether /readyz answers with 200."""
+        return self.readiness() == "ok"
+
+    def readiness(self) -> str:
+        """What /readyz says; nothing where it does not answer."""
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
+                return str(answer.read().decode().strip())
+        except urllib.error.HTTPError as error:
+            return error.read().decode().strip()
         except (urllib.error.URLError, OSError):
-            return False
+            return ""
 
     def page(self, key: str, slug: str = "room-001", query: str = "since=9999") -> ClientConnection:
         """A socket of a room's page, opened with this session."""

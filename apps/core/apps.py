@@ -5,4 +5,4 @@ class CoreConfig(AppConfig):
     name = "apps.core"
 
     def ready(self) -> None:
-        from apps.core import checks  # noqa: F401
+        from apps.core import checks, restored  # noqa: F401

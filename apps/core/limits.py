@@ -214,3 +214,16 @@ PROVIDER_CONFIGURATION_SECONDS = 600.0
 PROVIDER_RETRY_SECONDS = 3.0
 # How long a provider that was reached is not tried again before people are sent there.
 PROVIDER_REACHED_SECONDS = 0.5
+
+# Processes that agree (apps/core/cluster.py). How often each says that it lives and compares itself with the others;
+# how often while it is not ready; and after how long a silence nobody waits for it any more.
+BEAT_SECONDS = 15.0
+SOON_SECONDS = 2.0
+SILENCE_SECONDS = 45.0
+# How far a process's clock may be from the database's. Machines that keep time are within a tenth of a second.
+MAX_CLOCK_DIFFERENCE_SECONDS = 10.0
+# How far a message is put off so that times in a room do not go back; a message from a clock that is further ahead than
+# this is let stand alone, or all that follow would have its time until then.
+MAX_TIME_AHEAD_SECONDS = 24 * 3600.0
+# How long a `migrate` waits for another one.
+MIGRATE_SECONDS = 600.0

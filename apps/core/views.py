@@ -24,7 +24,7 @@ from django.views.i18n import JavaScriptCatalog
 from markdown_it import MarkdownIt
 
 from apps.core import cache as shared_cache
-from apps.core import leaving
+from apps.core import cluster, leaving
 from apps.core.database import NO_DATABASE, forget_connections, is_taken
 from apps.core.requests import HtmxRequest
 from apps.core.trouble import all_troubles
@@ -44,11 +44,12 @@ async def livez(request: HttpRequest) -> HttpResponse:
 @never_cache
 async def readyz(request: HttpRequest) -> HttpResponse:
     """
-    200 when the database answers and has every migration and the process is to stay, else 503 with the reason.
+    200 when the database answers and has every migration, and the process is to stay and agrees with the others.
 
-    What the site gets on without stands in further lines.
+    Else 503 with the reason. What the site gets on without stands in further lines.
     """
     problem = "this process is ending" if leaving.State.is_leaving else await sync_to_async(reason_not_ready)()
+    problem = problem or cluster.State.reason
     lines = [problem or "ok", *await sync_to_async(what_is_amiss)()]
     return HttpResponse("\n".join([*lines, ""]), content_type="text/plain", status=503 if problem else 200)
 

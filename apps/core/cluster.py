@@ -1,0 +1,187 @@
+"""
+The processes of a site agree, or the one that does not is not ready and says so.
+
+Each keeps a row in the database and reads those of the others, at its start and a few times a minute. facts.py says
+what is compared. A row whose process has ended, or was not heard of for a while, counts no more.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+from contextlib import suppress
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.db import DatabaseError, InterfaceError, connection, connections, transaction
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.core import epoch, facts, leaving, limits, presence
+from apps.core.facts import Problem
+from apps.core.models import Process
+from apps.core.signals import replaced
+
+logger = logging.getLogger(__name__)
+
+SILENCE = timedelta(seconds=limits.SILENCE_SECONDS)
+# Of PostgreSQL's advisory locks, which are numbers: one process at a time begins to serve.
+TURN = 0x7061_726C_6579_0001
+GOODBYE_SECONDS = 2.0
+NOT_YET = Problem("not compared with the other processes yet", "")
+
+
+class State:
+    """Of this process. Where nobody compares it (commands, tests) nothing is wrong with it."""
+
+    reason = ""
+    has_served = False
+
+
+def start() -> None:
+    """Compare this process with the others for as long as it lives, on a thread of its own."""
+    State.reason = NOT_YET.reason
+    ended = threading.Event()
+    me = this_process()
+    thread = threading.Thread(target=go_on, args=(me, ended), name="cluster", daemon=True)
+    thread.start()
+
+    async def say_goodbye() -> None:
+        ended.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await asyncio.to_thread(thread.join)
+
+    leaving.before_leaving(say_goodbye)
+
+
+def this_process() -> Process:
+    """The row of this process, which is not stored yet."""
+    return Process(id=uuid4(), machine=socket.gethostname()[:255], number=os.getpid(), clock=0.0)
+
+
+def go_on(me: Process, ended: threading.Event) -> None:
+    """Look again and again until the process ends."""
+    told: set[Problem] = set()
+    presence.hold(me.pk)
+    me.facts = facts.own()
+    pause = 0.0
+    while not ended.wait(pause):
+        pause = limits.SOON_SECONDS
+        try:
+            is_replaced = epoch.look()
+            found, remarks = look(me)
+            State.has_served = State.has_served or not found
+            tell(found, remarks, told)
+            presence.sweep()
+            pause = limits.SOON_SECONDS if found else limits.BEAT_SECONDS
+            if is_replaced:
+                logger.warning("The database is another one than before, or an earlier state of it: pages load afresh")
+                replaced.send(sender=None)
+        except (DatabaseError, InterfaceError) as error:
+            # /readyz finds that out by itself.
+            logger.info("Could not compare this process with the others: %s", error)
+        except Exception:
+            logger.exception("Could not compare this process with the others")
+        finally:
+            connections.close_all()
+    with suppress(DatabaseError, InterfaceError):
+        Process.objects.filter(pk=me.pk).delete()
+    connections.close_all()
+
+
+def tell(found: list[Problem], remarks: list[Problem], told: set[Problem]) -> None:
+    """Put what was found into readiness, and what is new of it into the log."""
+    State.reason = "; ".join(problem.reason for problem in found)
+    if NOT_YET in found:
+        return
+    known = {problem.reason for problem in told}
+    for word, problems in (("Not ready", found), ("Ready all the same", remarks)):
+        for problem in problems:
+            if problem.reason not in known:
+                logger.warning("%s: %s", word, problem.advice)
+    if not found and not known <= {remark.reason for remark in remarks}:
+        logger.warning("This process agrees with the others now")
+    told.clear()
+    told.update(found, remarks)
+
+
+def look(me: Process) -> tuple[list[Problem], list[Problem]]:
+    """Say that this process lives, and what keeps it from serving beside the others; and what does not, but is odd."""
+    me.clock = ahead_of_database()
+    with transaction.atomic():
+        touch(me)
+        is_my_turn = take_turn()
+        others = living_others(me)
+        found = facts.problems(me, others)
+        if not State.has_served:
+            found += facts.too_old(me, others, MigrationRecorder(connection).applied_migrations())
+        if not found and me.agreed_at is None:
+            if not is_my_turn:
+                return [NOT_YET], []
+            agree(me, Now())
+        elif found and me.agreed_at:
+            agree(me, None)
+    return found, [] if found else facts.remarks(me, others)
+
+
+def touch(me: Process) -> None:
+    """Keep the row alive. One that fell silent, or was lost, begins anew, behind those that agreed meanwhile."""
+    is_alive = Process.objects.filter(pk=me.pk, beat_at__gt=Now() - SILENCE)
+    if is_alive.update(beat_at=Now(), clock=me.clock):
+        return
+    Process.objects.filter(beat_at__lte=Now() - SILENCE).delete()
+    me.agreed_at = None
+    Process.objects.create(
+        pk=me.pk, machine=me.machine, number=me.number, facts=me.facts, clock=me.clock, beat_at=Now()
+    )
+
+
+def agree(me: Process, moment: Now | None) -> None:
+    """Note since when this process serves."""
+    Process.objects.filter(pk=me.pk).update(agreed_at=moment)
+    me.agreed_at = Process.objects.values_list("agreed_at", flat=True).get(pk=me.pk)
+
+
+def living_others(me: Process) -> list[Process]:
+    """The processes beside this one."""
+    rows = Process.objects.filter(beat_at__gt=Now() - SILENCE).exclude(pk=me.pk).order_by("agreed_at", "pk")
+    return [row for row in rows if not is_gone(row)]
+
+
+def is_gone(row: Process) -> bool:
+    """Whether it has ended without a goodbye; its row goes then."""
+    if not presence.is_gone(row.pk):
+        return False
+    Process.objects.filter(pk=row.pk).delete()
+    return True
+
+
+def take_turn() -> bool:
+    """Whether no other process decides at this moment whether it serves. Holds until the transaction ends."""
+    if connection.vendor == "sqlite":
+        return True  # there a transaction that has written is alone
+    with connection.cursor() as cursor:
+        # Not waiting: a process that was stopped in here would stop all others.
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [TURN])
+        return bool(cursor.fetchone()[0])
+
+
+def ahead_of_database() -> float:
+    """By how many seconds this process's clock is ahead of the database's; 0 where both are one."""
+    if connection.vendor == "sqlite":
+        return 0.0
+    with connection.cursor() as cursor:
+        before = own_time()
+        cursor.execute("SELECT statement_timestamp()")
+        theirs: datetime = cursor.fetchone()[0]
+        after = own_time()
+    # The question was under way for a while, and theirs is of any moment of that.
+    return max((before - theirs).total_seconds(), 0.0) or min((after - theirs).total_seconds(), 0.0)
+
+
+def own_time() -> datetime:
+    """What messages have their time from."""
+    return timezone.now()

@@ -1,0 +1,195 @@
+"""What the processes of a site must agree on, and what the one is told that does not."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from django.apps import apps
+from django.conf import settings
+from django.db.migrations.loader import MigrationLoader
+from django.utils.crypto import salted_hmac
+
+from apps.core.limits import MAX_CLOCK_DIFFERENCE_SECONDS
+from apps.core.models import Process
+from config.environment import is_loopback
+
+NOT_COLLECTED = "not collected"
+NAMES_OF_UTC = {"UTC", "UCT", "Universal", "Zulu"}
+
+
+class Problem(NamedTuple):
+    """Why a process is not ready: for /readyz, which anybody may read, and what to do, for the log."""
+
+    reason: str
+    advice: str
+
+
+# What all must have in common, whatever their version. In a rolling upgrade it does not change.
+ALWAYS = {
+    "key": ("SECRET_KEY", "People would be signed out at every other click."),
+    "time_zone": ("TIME_ZONE", "Days would begin at different hours."),
+    "site": ("SITE_URL", "Forms and sockets would be refused at every other click."),
+}
+# What those of one version must have in common; another version has its own.
+OF_ONE_VERSION = {
+    "languages": ("the catalogue of languages", "Copy the same files to every machine, and restart."),
+    "static": ("the set of static files", "Run `manage.py collectstatic` for every process, and restart."),
+}
+# What may change from one process to the next while they are restarted one after another, but is told.
+MAY_DIFFER = {"version": "the version of Parley", "signup": "SIGNUP", "mail": "EMAIL_URL", "redis": "REDIS_URL"}
+
+
+@cache
+def own() -> dict[str, str]:
+    """What this process goes by. As at its start: it does not see what changes later."""
+    return {
+        "version": version(),
+        "key": fingerprint(settings.SECRET_KEY),
+        # A machine's own is called so or so.
+        "time_zone": "UTC" if settings.TIME_ZONE.rpartition("/")[2] in NAMES_OF_UTC else settings.TIME_ZONE,
+        "site": "loopback" if is_loopback(settings.SITE.hosts[0].strip("[]")) else settings.SITE_URL,
+        "languages": digest([json.dumps(settings.LANGUAGES).encode(), *contents(settings.LOCALE_PATHS, "*.mo")]),
+        "static": digest([manifest().read_bytes()]) if settings.STATIC_IS_COLLECTED else NOT_COLLECTED,
+        "signup": settings.SIGNUP,
+        "mail": "set" if settings.SENDS_MAIL else "not set",
+        "redis": "set" if settings.REDIS_URL else "not set",
+    }
+
+
+def fingerprint(key: str) -> str:
+    """Tells two keys apart. Slow on purpose: it lies in the database, and must not help to guess a weak key."""
+    mac = salted_hmac("apps.core.facts", "fingerprint", key, algorithm="sha256").digest()
+    return hashlib.scrypt(mac, salt=b"parley", n=2**14, r=8, p=1, dklen=16).hex()
+
+
+def version() -> str:
+    """Which version of the code this is."""
+    folders = [settings.BASE_DIR / name for name in ("apps", "config")]
+    return digest([*contents(folders, "*.py"), *contents([settings.BASE_DIR / "templates"], "*")])
+
+
+def contents(folders: Iterable[Path], pattern: str) -> Iterable[bytes]:
+    """The names and bytes of the files below these folders, in order."""
+    for folder in folders:
+        for file in sorted(folder.rglob(pattern)):
+            if file.is_file():
+                yield file.relative_to(folder).as_posix().encode()
+                yield file.read_bytes()
+
+
+def digest(parts: Iterable[bytes]) -> str:
+    """Tells apart what consists of different parts."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(b"%d:" % len(part) + part)
+    return found.hexdigest()[:32]
+
+
+def manifest() -> Path:
+    """Where collectstatic notes which names it gave to which files."""
+    return Path(settings.STATIC_ROOT) / "staticfiles.json"
+
+
+def problems(me: Process, others: list[Process]) -> list[Problem]:
+    """
+    Why this process should not serve beside those others that live.
+
+    Of two that differ it is the later one that gives way, so that a newcomer set up wrongly takes nobody down. Only
+    where it can be seen which one is wrong does that one give way: static files, and the clock.
+    """
+    agreed = [other for other in others if other.agreed_at]
+    elder = [other for other in agreed if me.agreed_at is None or order(other) < order(me)]
+    found = []
+    for fact, (name, harm) in ALWAYS.items():
+        for other in differing(me, elder, fact)[:1]:
+            advice = f"{harm} Give every process the same; to change it, stop all of them first, then start them."
+            found.append(difference(name, other, advice))
+    kin = [other for other in agreed if other.facts.get("version") == me.facts["version"]]
+    for fact, (name, advice) in OF_ONE_VERSION.items():
+        # Who has collected no static files is wrong, however early it came.
+        earlier = kin if me.facts[fact] == NOT_COLLECTED else [other for other in kin if other in elder]
+        for other in differing(me, [one for one in earlier if one.facts.get(fact) != NOT_COLLECTED], fact)[:1]:
+            found.append(difference(name, other, advice))
+    return found + clock_problems(me, others)
+
+
+def difference(name: str, other: Process, advice: str) -> Problem:
+    """What is said of a difference."""
+    return Problem(f"{name} differs from the other processes'", f"{name} differs from that of {other}. {advice}")
+
+
+def order(process: Process) -> tuple[object, ...]:
+    """Who agreed before whom."""
+    return process.agreed_at, process.pk
+
+
+def differing(me: Process, others: list[Process], fact: str) -> list[Process]:
+    """Those to which something else is so."""
+    return [other for other in others if other.facts.get(fact, me.facts[fact]) != me.facts[fact]]
+
+
+def clock_problems(me: Process, others: list[Process]) -> list[Problem]:
+    """
+    Whether this process's clock is wrong: messages have their time from it.
+
+    Where all processes say the same, and another machine is among them, it is the database's clock that is wrong.
+    """
+    if abs(me.clock) <= MAX_CLOCK_DIFFERENCE_SECONDS:
+        return []
+    all_alike = all(abs(other.clock - me.clock) <= MAX_CLOCK_DIFFERENCE_SECONDS for other in others)
+    if all_alike and any(other.machine != me.machine for other in others):
+        return []
+    direction = "ahead of" if me.clock > 0 else "behind"
+    return [
+        Problem(
+            "the clock differs from the database's",
+            f"the clock of {me.machine} is {abs(me.clock):.0f} s {direction} the database's. Set both by NTP.",
+        )
+    ]
+
+
+def remarks(me: Process, others: list[Process]) -> list[Problem]:
+    """What keeps nobody from serving, and should be known."""
+    agreed = [other for other in others if other.agreed_at]
+    found = [
+        Problem(fact, f"{name} differs from that of {other}.")
+        for fact, name in MAY_DIFFER.items()
+        for other in differing(me, agreed, fact)[:1]
+    ]
+    if abs(me.clock) > MAX_CLOCK_DIFFERENCE_SECONDS:
+        direction = "behind" if me.clock > 0 else "ahead of"
+        text = f"the database's clock is {abs(me.clock):.0f} s {direction} that of every process. Set it by NTP."
+        found.append(Problem("database's clock", text))
+    return found
+
+
+def too_old(me: Process, others: list[Process], applied: Iterable[tuple[str, str]]) -> list[Problem]:
+    """
+    Whether a newer version has migrated the database before this process began to serve.
+
+    Those that served when it happened go on, and so may one that is started beside its like: that is a rolling upgrade.
+    """
+    if any(other.agreed_at and other.facts.get("version") == me.facts["version"] for other in others):
+        return []
+    unknown = unknown_migrations(applied)
+    if not unknown:
+        return []
+    return [
+        Problem(
+            "a newer version has migrated the database",
+            f"a newer version of Parley has migrated the database (it has {unknown[0]}). Update this process; or have "
+            "the newer version take that back (`manage.py migrate`), or restore a backup from before.",
+        )
+    ]
+
+
+def unknown_migrations(applied: Iterable[tuple[str, str]]) -> list[str]:
+    """Those of our own migrations that were applied and that this version does not have."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    ours = {config.label for config in apps.get_app_configs() if config.name.startswith("apps.")}
+    known = set(loader.disk_migrations)
+    known |= {replaced for one in loader.disk_migrations.values() for replaced in one.replaces}
+    return sorted(f"{app}.{name}" for app, name in applied if app in ours and (app, name) not in known)

@@ -1,0 +1,120 @@
+"""Django's command, one at a time."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.core.management.commands import migrate
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from apps.core.backups import copies
+from apps.core.limits import MIGRATE_SECONDS
+
+# Of PostgreSQL's advisory locks, which are numbers.
+TURN = 0x7061_726C_6579_0002
+LOCK = settings.DATA_DIR / "migrating.lock"
+WAITING = "Another migrate is under way. Waiting for it, {minutes:.0f} minutes at most."
+GIVEN_UP = (
+    "Another migrate has been under way for {minutes:.0f} minutes. See whether it still works, and run this again."
+)
+PAUSE = 0.2  # seconds
+
+
+class Command(migrate.Command):
+    """Two that ran at once would both make what is missing, and one would fail in the middle."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["check_unapplied"] or options["plan"]:
+            super().handle(*args, **options)
+            return
+        connection = connections[options["database"]]
+        turn = turn_on_postgresql if connection.vendor == "postgresql" else turn_on_this_machine
+        with turn(connection, self.say):
+            super().handle(*args, **options)
+
+    def say(self) -> None:
+        """Told where it has to wait, whatever the verbosity: else it would seem to hang."""
+        self.stderr.write(WAITING.format(minutes=MIGRATE_SECONDS / 60))
+
+
+@contextmanager
+def turn_on_postgresql(connection: BaseDatabaseWrapper, say: Any) -> Iterator[None]:
+    """
+    Hold the database's lock, on a connection of its own.
+
+    In a transaction: a pgbouncer that lends a connection for each transaction would lend the session's lock to others.
+    """
+    own = connection.copy()
+    try:
+        own.set_autocommit(False)
+        with own.cursor() as cursor:
+            # It waits, and then does nothing for long.
+            cursor.execute("SET LOCAL statement_timeout = 0")
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [TURN])
+            if not cursor.fetchone()[0]:
+                say()
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{MIGRATE_SECONDS * 1000:.0f}ms"])
+                try:
+                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
+                except OperationalError as error:
+                    if getattr(error.__cause__, "sqlstate", "") != "55P03":  # lock_not_available
+                        raise
+                    raise CommandError(GIVEN_UP.format(minutes=MIGRATE_SECONDS / 60)) from None
+        with without_time_limit(connection):
+            yield
+    finally:
+        with suppress(DatabaseError, InterfaceError):
+            own.rollback()
+        own.close()
+
+
+@contextmanager
+def without_time_limit(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """A migration may take long: what ends a statement of a page must not end it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+    try:
+        yield
+    finally:
+        if connection.connection is not None and not connection.needs_rollback:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET statement_timeout")
+
+
+@contextmanager
+def turn_on_this_machine(connection: BaseDatabaseWrapper, say: Any) -> Iterator[None]:
+    """Hold a file's lock: SQLite's database is on this machine, and its own lock ends with each migration."""
+    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        copies.give_to_owner(LOCK)
+        wait_for(descriptor, say)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def wait_for(descriptor: int, say: Any) -> None:
+    """Take a file's lock; without one where the file system has no such thing."""
+    began = time.monotonic()
+    is_told = False
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            pass
+        except OSError:
+            return
+        if time.monotonic() - began > MIGRATE_SECONDS:
+            raise CommandError(GIVEN_UP.format(minutes=MIGRATE_SECONDS / 60))
+        if not is_told:
+            say()
+        is_told = True
+        time.sleep(PAUSE)

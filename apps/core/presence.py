@@ -1,0 +1,51 @@
+"""Whether another process that was started on this machine is still there, however it ended."""
+
+import fcntl
+import os
+from contextlib import suppress
+from uuid import UUID
+
+from django.conf import settings
+
+from apps.core.backups import copies
+
+# A file for each process, which it holds locked. The kernel lets go of it when the process ends.
+FOLDER = settings.DATA_DIR / "processes"
+
+
+def hold(process: UUID) -> None:
+    """Be there until this process ends. Where files cannot be locked, others go by what they hear of it."""
+    with suppress(OSError):
+        FOLDER.mkdir(mode=0o700, exist_ok=True)
+        copies.give_to_owner(FOLDER)
+        file = FOLDER / str(process)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        copies.give_to_owner(file)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.unlink()
+
+
+def sweep() -> None:
+    """Delete the files of those that have ended."""
+    with suppress(OSError):
+        for file in FOLDER.iterdir():
+            is_gone(file.name)
+
+
+def is_gone(process: UUID | str) -> bool:
+    """Whether it surely has ended; its file goes then. One of another machine is not known here."""
+    file = FOLDER / str(process)
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.unlink(missing_ok=True)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
