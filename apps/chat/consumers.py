@@ -22,7 +22,7 @@ from apps.chat import fragments
 from apps.chat.entry import enter
 from apps.chat.forms import MessageForm
 from apps.chat.posting import submit, text_of, too_fast
-from apps.core import leaving, limits
+from apps.core import epoch, leaving, limits
 from apps.core.addresses import client_address, network_of
 from apps.core.connections import TOO_MUCH
 from apps.core.database import NO_DATABASE
@@ -30,7 +30,7 @@ from apps.live.hub import current_hub
 from apps.live.limits import Allowance, allowance_of
 from apps.live.lines import line_for
 from apps.live.listeners import NO_LONGER_ALLOWED, SIGNED_OUT, Listener, alert
-from apps.live.sources import in_language
+from apps.live.sources import ANEW, in_language
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit
 from apps.rooms.models import Room
@@ -115,7 +115,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             # The page was made for somebody else, who signed out in another tab.
             await self.close(SIGNED_OUT)
         else:
-            await self.join(visit, listener, number_in(query))
+            await self.join(visit, listener, place_in(query, visit.room.last_seq))
 
     def session_key(self) -> str | None:
         """The session that the browser names."""
@@ -138,7 +138,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self.scope = {"type": "websocket"}
         head = visit.room.last_seq
         try:
-            await current_hub().join(listener, topic, since=min(since, head), head=head)
+            await current_hub().join(listener, topic, since=since, head=head)
         except NO_DATABASE as error:
             logger.warning("A page could not be told what it missed: %s", error)
             await self.close()
@@ -218,10 +218,19 @@ def too_many_pages(user_id: int | None) -> str:
     return _("You have too many pages open. Close some and reload this one.")
 
 
-def number_in(query: dict[str, list[str]]) -> int:
-    """The number that the page says it stands at; what makes no sense counts as knowing nothing."""
+def place_in(query: dict[str, list[str]], head: int) -> int:
+    """
+    The number that the page says it stands at; what makes no sense counts as knowing nothing.
+
+    ANEW where the database has gone back since: the page is ahead of it, or was told of another.
+    """
     since = query.get("since", ["0"])[-1]
-    return int(since) if since.isascii() and since.isdecimal() and len(since) < 19 else 0
+    number = int(since) if since.isascii() and since.isdecimal() and len(since) < 19 else 0
+    told = query.get("epoch", [""])[-1]
+    if number > head or (told and epoch.State.epoch and told != epoch.State.epoch):
+        current_hub().watch.look_soon()
+        return ANEW
+    return number
 
 
 def language_in(query: dict[str, list[str]]) -> str:

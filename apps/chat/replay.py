@@ -4,7 +4,8 @@ from django.utils import translation
 
 from apps.chat import fragments, history
 from apps.chat.models import Message
-from apps.live.sources import Batch
+from apps.core import epoch
+from apps.live.sources import ANEW, Batch
 from apps.live.threads import in_thread
 from apps.rooms import fragments as room_fragments
 from apps.rooms.access import who_may_see
@@ -58,7 +59,7 @@ def changes_in_language(topic: str, since: int) -> Batch:
 
 def changes_since(room_pk: int, since: int) -> Batch:
     """
-    All that changed in a room after number `since`, in pieces that fit into a frame each.
+    All that changed in a room after number `since`, in pieces that fit into a frame each; with ANEW, how it is now.
 
     State and not a log: a message that was posted and then edited comes once, as it is now, so that applying it
     twice does no harm.
@@ -67,6 +68,9 @@ def changes_since(room_pk: int, since: int) -> Batch:
     room = Room.objects.filter(pk=room_pk).first()
     if room is None or room.last_seq <= since:
         return Batch(since, since)
+    if since == ANEW:
+        around = room_fragments.details(room) + room_fragments.members(room)
+        return Batch(0, room.last_seq, (around, fresh(room)), epoch.State.epoch)
     parts = []
     if room.details_seq > since:
         parts.append(room_fragments.details(room))

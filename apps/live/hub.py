@@ -172,6 +172,14 @@ class Hub:
         self.leave(listener, name)
         listener.end(COME_BACK)
 
+    def start_anew(self, name: str) -> None:
+        """The topic's numbers hold no longer, since the database went back: its pages come back, and are told so."""
+        self.replayed = {key: batch for key, batch in self.replayed.items() if key[0] != name}
+        topic = self.topics.get(name)
+        for listener in list(topic.subscriptions) if topic else []:
+            # The last one ends the topic.
+            self.drop(listener, name)
+
     def listeners(self) -> Iterator[tuple[str, Listener]]:
         """Every listener with the name of its topic."""
         for topic in list(self.topics.values()):

@@ -12,7 +12,9 @@ from django.http import HttpRequest
 
 from apps.accounts.models import SiteRules, User
 from apps.accounts.second_factor import staff_without_one
+from apps.core.signals import replaced
 from apps.live import broadcast
+from apps.live.hub import hub_of_this_process
 
 
 @receiver(user_logged_out)
@@ -49,3 +51,10 @@ def end_pages_of_deleted_user(instance: User, **kwargs: Any) -> None:
     """Who goes is signed out everywhere."""
     user_id = instance.pk  # taken off the instance when the deletion is done
     transaction.on_commit(lambda: broadcast.check_user(user_id), robust=True)
+
+
+@receiver(replaced)
+def look_at_the_database(**kwargs: Any) -> None:
+    """Another database, or an earlier state of it: pages hear of it at once."""
+    if hub := hub_of_this_process():
+        hub.loop.call_soon_threadsafe(hub.watch.look_soon)

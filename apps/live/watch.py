@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from apps.accounts.second_factor import NEEDED
 from apps.accounts.sign_ins import Ending, SignIn, which_ended
+from apps.core import epoch
 from apps.core.database import NO_DATABASE
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, alert
 from apps.live.sources import by_kind, frame
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # Between two looks at the database, in seconds; at random, so that processes differ.
 PAUSE = (20.0, 30.0)
+# Between the two looks that must agree before a topic is started anew, in seconds.
+SECOND_LOOK = 1.0
 # How often to look for sessions whose time is up, in seconds.
 EXPIRY_PAUSE = 0.5
 
@@ -31,6 +34,8 @@ class Watch:
     def __init__(self, hub: "Hub") -> None:
         self.hub = hub
         self.tasks: set[asyncio.Task[None]] = set()
+        self.looking: asyncio.Task[None] | None = None
+        self.epoch = epoch.State.epoch
 
     def start(self) -> None:
         """Begin, if that has not happened."""
@@ -38,11 +43,12 @@ class Watch:
             self.soon(self.look_now_and_then())
             self.soon(self.end_expired())
 
-    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+    def soon(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something on the hub's loop, and log it where it fails."""
         task = asyncio.create_task(logged(work))
         self.tasks.add(task)  # a task that nobody refers to may vanish
         task.add_done_callback(self.tasks.discard)
+        return task
 
     async def look_now_and_then(self) -> None:
         """For as long as this process lives."""
@@ -54,13 +60,38 @@ class Watch:
             await logged(self.check_rights(list(self.hub.topics)))
             await logged(self.say_something())
 
+    def look_soon(self) -> None:
+        """Compare with the database now, since there is reason to think that it has gone back."""
+        if self.looking is None or self.looking.done():
+            self.looking = self.soon(self.compare_heads())
+
     async def compare_heads(self) -> None:
-        """Catch up on topics whose last change never came: no later number betrays that one."""
+        """Bring the topics to where the database stands: mostly forward, and anew where it has gone back."""
+        before, self.epoch = self.epoch, epoch.State.epoch
+        if before not in {"", self.epoch}:
+            # Even where there are as many numbers again, they are others.
+            for name in list(self.hub.topics):
+                self.hub.start_anew(name)
+        elif ahead := await self.catch_up():
+            # Once more: a number that came over the layer is no proof, nor is one look.
+            await asyncio.sleep(SECOND_LOOK)
+            for name in ahead & await self.catch_up():
+                logger.warning("The database has gone back behind what pages of %s were told: they load afresh", name)
+                self.hub.start_anew(name)
+
+    async def catch_up(self) -> set[str]:
+        """Fill topics whose last change never came: no later number betrays that one. Gives those that are too far."""
+        ahead = set()
         for source, names in by_kind(list(self.hub.topics)):
+            # From before the question: what is handed out meanwhile may be newer than the answer.
+            stood = {name: topic.head for name in names if (topic := self.hub.topics.get(name))}
             for name, head in (await source.heads(names)).items():
                 topic = self.hub.topics.get(name)
                 if topic and head > topic.head:
                     self.hub.fill_gap_soon(topic)
+                elif topic and head < min(topic.head, stood.get(name, 0)):
+                    ahead.add(name)
+        return ahead
 
     async def say_something(self) -> None:
         """Tell every page where its topic stands: it notices what it missed, and that the connection works."""

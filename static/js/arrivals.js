@@ -12,6 +12,12 @@ function watch() {
   items.forEach(remember);
   let newest = Math.max(0, ...items.map((item) => Number(item.dataset.seq)));
 
+  // From there its numbers are given anew, to other messages.
+  document.querySelector(".live").addEventListener("went-back", ({ detail }) => {
+    newest = detail.head;
+    versions.clear();
+  });
+
   new MutationObserver((records) => {
     const added = records.flatMap((record) => Array.from(record.addedNodes)).filter((node) => node.dataset?.seq);
     document.getElementById("no-messages")?.remove();

@@ -20,6 +20,8 @@ const SILENCE = 45000; // milliseconds; the server says something every 30 secon
 if (live) follow(Number(live.dataset.head));
 
 function follow(head) {
+  // What the server calls this life of the database, where that is another than when the page was loaded.
+  let epoch = null;
   let connection = null;
   let isOver = false;
   let told = false;
@@ -34,6 +36,7 @@ function follow(head) {
     heardAt = Date.now();
     const url = new URL(connection.url);
     url.searchParams.set("since", head);
+    if (epoch !== null) url.searchParams.set("epoch", epoch);
     connection.url = url.href;
   });
 
@@ -51,10 +54,16 @@ function follow(head) {
   live.addEventListener("htmx:ws:after:message:incoming", ({ detail }) => {
     if (detail.connection !== connection) return;
     heardAt = Date.now();
-    const [, after, value] = /^<hx-seq after="(\d+)" value="(\d+)">/.exec(detail.message.data)?.map(Number) ?? [];
-    if (value === undefined) return;
+    const found = /^<hx-seq after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?>/.exec(detail.message.data);
+    if (!found) return;
+    const [after, value] = found.slice(1, 3).map(Number);
+    if (found[3] !== undefined) {
+      // The database has gone back, and with this frame the page has.
+      [head, epoch] = [value, found[3]];
+      live.dispatchEvent(new CustomEvent("went-back", { detail: { head } }));
+    }
     // Something before this frame never came: connecting again from where we stand brings it.
-    if (after > head) giveUp();
+    else if (after > head) giveUp();
     else head = Math.max(head, value);
   });
 

@@ -38,6 +38,12 @@ if (conversation && address) {
     look();
   }).observe(conversation, { childList: true, subtree: true });
 
+  // Its numbers are given anew, to other messages.
+  document.querySelector(".live").addEventListener("went-back", ({ detail }) => {
+    seen = Math.min(seen, detail.head);
+    told = Math.min(told, detail.head);
+  });
+
   document.addEventListener("visibilitychange", () => (document.hidden ? tell() : look()));
   addEventListener("pagehide", tell);
   // A frame may bring the room's new name as the title.

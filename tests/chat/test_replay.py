@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.chat import replay, services
 from apps.chat.replay import changes_since
 from apps.live.lines import MOST_UNREAD
-from apps.live.sources import Batch
+from apps.live.sources import ANEW, Batch
 from apps.rooms import services as rooms
 from apps.rooms.models import Room
 from tests.conftest import Cast, make_user, say
@@ -160,3 +160,21 @@ def test_what_is_posted_after_the_room_was_read_is_left_to_its_own_frame(cast: C
     batch = changes_since(cast.room.pk, since)
     assert (batch.head, inserted("".join(batch.pieces))) == (first.seq, [first.seq])
     assert second.seq > batch.head
+
+
+def test_a_page_that_was_told_what_there_is_no_more_gets_the_room_as_it_is(cast: Cast) -> None:
+    message = say(cast.room, cast.member, "The newest")
+    with patch("apps.core.epoch.State.epoch", "abc"):
+        batch = changes_since(cast.room.pk, ANEW)
+    around, conversation = batch.pieces
+    assert replaced(around) == ["#room-details", "#members-panel", "#member-count"]
+    assert replaced(conversation) == ["#conversation"]
+    assert "The newest" in conversation
+    assert (batch.since, batch.head, batch.epoch) == (0, message.seq, "abc")
+
+
+def test_so_does_one_of_a_room_in_which_nothing_was_said_yet(cast: Cast) -> None:
+    batch = changes_since(cast.room.pk, ANEW)
+    assert batch.epoch is not None
+    assert "<li" not in batch.pieces[1]
+    assert changes_since(0, ANEW) == Batch(ANEW, ANEW)

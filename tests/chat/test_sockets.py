@@ -127,7 +127,7 @@ def test_posting_the_same_id_ten_times_stores_and_shows_one_message(site: Site) 
                 send(socket, "Exactly once", client_id)
             acknowledged = {receive_until(socket, "<hx-sent") for socket in [one, other] * 5}
         with opened(site, "room-002", 1) as last:
-            send(last, "The end")
+            posted(last, "The end")
         shown = ""
         while "The end" not in shown:
             shown += str(reader.recv(timeout=5))
@@ -147,6 +147,37 @@ def test_a_page_that_comes_back_gets_what_it_missed_before_anything_new(site: Si
             assert re.findall(r"missed \d", frame) == ["missed 0", "missed 1", "missed 2"]
             send(socket, "new")
             assert str(late.recv(timeout=5)).startswith(f'<hx-seq after="{int(head[1]) + 3}"')
+
+
+def test_a_page_that_is_ahead_of_the_database_is_given_the_newest_messages_in_place_of_its_own(site: Site) -> None:
+    with opened(site, "room-003") as socket:
+        frame = posted(socket, "The newest")
+        head = re.match(r'<hx-seq after="\d+" value="(\d+)"', frame)
+        assert head
+        with opened(site, "room-003", 2, since=str(int(head[1]) + 1)) as ahead:
+            first, second = str(ahead.recv(timeout=5)), str(ahead.recv(timeout=5))
+            assert first.startswith('<hx-seq after="0" value="0"></hx-seq>')
+            assert re.match(rf'<hx-seq after="0" value="{head[1]}" epoch="[0-9a-f]{{16}}"></hx-seq>', second)
+            assert 'hx-target="#room-details"' in first
+            assert 'hx-target="#conversation"' in second
+            assert "The newest" in second
+            send(socket, "And on it goes")
+            assert str(ahead.recv(timeout=5)).startswith(
+                f'<hx-seq after="{head[1]}" value="{int(head[1]) + 1}"></hx-seq>'
+            )
+
+
+def test_so_is_one_that_was_told_of_another_life_of_the_database(site: Site) -> None:
+    page = urllib.request.urlopen(
+        urllib.request.Request(f"{site.url}/rooms/room-003/", headers={"Cookie": f"sessionid={session(site, 2)}"})
+    )
+    found = re.search(r"\?since=(\d+)&amp;viewer=\d+&amp;language=en&amp;epoch=([0-9a-f]{16})\"", page.read().decode())
+    assert found
+    with opened(site, "room-003", since=f"{found[1]}&epoch={'0' * 16}") as other:
+        assert str(other.recv(timeout=5)).startswith('<hx-seq after="0"')
+        assert f'value="{found[1]}" epoch="{found[2]}"' in str(other.recv(timeout=5))
+    with opened(site, "room-003", since=f"{found[1]}&epoch={found[2]}") as same:
+        assert posted(same, "Nothing else").startswith(f'<hx-seq after="{found[1]}"')
 
 
 def test_a_room_whose_address_is_not_ascii_is_live(site: Site) -> None:
@@ -242,6 +273,7 @@ def test_bad_input_gets_a_clear_answer_and_the_socket_lives_on(site: Site, kind:
 
 def test_a_frame_of_half_a_megabyte_is_not_even_read(site: Site) -> None:
     with opened(site, "room-001") as socket, opened(site, "room-001") as other:
+        posted(socket, "Is it live?")
         with pytest.raises(ConnectionClosed):
             socket.send("a" * 500_000)
             socket.recv(timeout=5)

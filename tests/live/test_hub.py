@@ -13,6 +13,8 @@ from django.conf import settings
 from django.utils import translation
 
 from apps.accounts.sign_ins import Ending, SignIn, digest
+from apps.core import epoch
+from apps.core.signals import replaced
 from apps.live import broadcast, hub, layer, listeners, sources, watch
 from apps.live.hub import Hub, current_hub
 from apps.live.lines import Burst
@@ -69,12 +71,18 @@ class Database:
     def __init__(self) -> None:
         self.head = 0
         self.asked: list[int] = []
+        self.looks = 0
+        self.while_asked: Callable[[], Coroutine[Any, Any, None]] | None = None
         self.gate: asyncio.Event | None = None
         self.broken = False
         self.members: set[int | None] = set()
 
     async def heads(self, topics: list[str]) -> dict[str, int]:
-        return dict.fromkeys(topics, self.head)
+        head = self.head
+        self.looks += 1
+        if self.while_asked:
+            await self.while_asked()
+        return dict.fromkeys(topics, head)
 
     async def allowed(self, listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
         return {topic: user_ids & self.members for topic, user_ids in listening.items()}
@@ -612,3 +620,83 @@ def test_a_broadcast_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_frame_begins_with_a_tag_of_ours() -> None:
     assert sources.frame(after=1, seq=2, html='{"content": ""}').startswith("<hx-seq ")
+
+
+@pytest.fixture
+def quick_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SECOND_LOOK", 0.01)
+
+
+@pytest.mark.usefixtures("quick_second_look")
+@in_a_loop
+async def test_when_the_database_has_gone_back_the_topic_begins_anew(database: Database) -> None:
+    database.head = 5
+    async with joined(since=3, head=5) as listener, joined(since=5, head=5) as other:
+        await deliver(TOPIC, 8, "[8]")  # early
+        assert current_hub().replayed
+        database.head = 4
+        await current_hub().watch.compare_heads()
+        assert listener.was_sent_back and other.was_sent_back
+        assert not current_hub().topics
+        assert not current_hub().replayed
+        assert database.looks == 2
+    # Who comes back hears again what comes.
+    async with joined(since=4, head=4) as again:
+        await deliver(TOPIC, 5, "[another 5]")
+    assert again.shown == ["[another 5]"]
+
+
+@pytest.mark.usefixtures("quick_second_look")
+@in_a_loop
+async def test_one_look_that_finds_less_is_no_proof(database: Database) -> None:
+    database.head = 4
+
+    async def catch_up() -> None:
+        database.head = 5
+
+    async with joined(since=5, head=5) as listener:
+        database.while_asked = catch_up
+        await current_hub().watch.compare_heads()
+        assert database.looks == 2
+        assert not listener.was_sent_back
+
+
+@pytest.mark.usefixtures("quick_second_look")
+@in_a_loop
+async def test_what_is_handed_out_while_the_database_is_asked_is_newer_than_the_answer(database: Database) -> None:
+    database.head = 5
+
+    async def post() -> None:
+        database.head += 1
+        await deliver(TOPIC, database.head, f"[{database.head}]")
+
+    async with joined(since=5, head=5) as listener:
+        database.while_asked = post
+        await current_hub().watch.compare_heads()
+        assert (database.looks, listener.shown, listener.was_sent_back) == (1, ["[6]"], False)
+
+
+@in_a_loop
+async def test_in_another_life_of_the_database_topics_begin_anew_however_high_their_numbers(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(epoch.State, "epoch", "first")
+    async with joined(since=0, head=0) as listener:
+        database.head = 9
+        monkeypatch.setattr(epoch.State, "epoch", "second")
+        replaced.send(sender=None)
+        await until(lambda: listener.was_sent_back)
+    async with joined(since=9, head=9) as again:
+        await current_hub().watch.compare_heads()
+        assert not again.was_sent_back
+
+
+@in_a_loop
+async def test_the_first_that_is_known_of_the_database_is_no_change(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(epoch.State, "epoch", "")
+    async with joined() as listener:
+        monkeypatch.setattr(epoch.State, "epoch", "first")
+        await current_hub().watch.compare_heads()
+        assert not listener.was_sent_back

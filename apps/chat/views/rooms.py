@@ -17,6 +17,7 @@ from apps.chat.forms import MessageForm, ReadForm
 from apps.chat.models import Message
 from apps.chat.posting import Composer, submit, text_of, too_fast
 from apps.chat.views.live import render_composer_frame
+from apps.core import epoch
 from apps.core.requests import HtmxRequest
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
@@ -73,6 +74,7 @@ def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer, s
         "most_listed": MOST_LISTED_MEMBERS,
         "navigation_rooms": page.navigation_rooms,
         "composer": composer,
+        "epoch": epoch.State.epoch,
     }
     return render(request, "chat/room.html", context, status=status)
 
