@@ -24,6 +24,8 @@ from apps.rooms.models import Room
 
 # One author's messages form a group while no more than this lies between them.
 GROUP_PAUSE = timedelta(minutes=5)
+# A clock that was further ahead than this is not followed, or all that is said until then would have its time.
+MOST_AHEAD = timedelta(days=1)
 # Of one person's messages, in one transaction.
 DELETED_AT_ONCE = 500
 
@@ -70,6 +72,7 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
     room.last_seq += 1
     now = timezone.now()
     previous = room.messages.only("room_id", "author_id", "created_at").order_by("-seq").first()
+    now = not_before(previous, now)
     opens_day = previous is None or day_of(previous) != timezone.localdate(now)
     message = Message.objects.create(
         room=room,
@@ -127,6 +130,13 @@ def locked_room(pk: int) -> Room:
     if room is None:
         raise MessageError(_("This room was deleted meanwhile."))
     return room
+
+
+def not_before(previous: Message | None, now: datetime) -> datetime:
+    """The time of a message after `previous`: it does not go back, though two processes' clocks may differ."""
+    if previous is None or previous.created_at - now > MOST_AHEAD:
+        return now
+    return max(now, previous.created_at)
 
 
 def day_of(message: Message) -> date:

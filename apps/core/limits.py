@@ -222,8 +222,5 @@ SOON_SECONDS = 2.0
 SILENCE_SECONDS = 45.0
 # How far a process's clock may be from the database's. Machines that keep time are within a tenth of a second.
 MAX_CLOCK_DIFFERENCE_SECONDS = 10.0
-# How far a message is put off so that times in a room do not go back; a message from a clock that is further ahead than
-# this is let stand alone, or all that follow would have its time until then.
-MAX_TIME_AHEAD_SECONDS = 24 * 3600.0
 # How long a `migrate` waits for another one.
 MIGRATE_SECONDS = 600.0

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from django.db import connection
@@ -191,3 +192,18 @@ def test_a_member_who_left_may_not_post_with_a_page_from_before(cast: Cast) -> N
     assert not Membership.objects.filter(user=cast.member, room=cast.room).exists()
     with pytest.raises(services.MessageError, match="not a member"):
         say(cast.room, cast.member)
+
+
+def test_times_in_a_room_do_not_go_back_though_a_clock_does(cast: Cast) -> None:
+    first = say(cast.room, cast.member)
+    with patch("apps.chat.services.timezone.now", lambda: first.created_at - timedelta(hours=2)):
+        second = say(cast.room, cast.member)
+    assert second.created_at == first.created_at
+    assert second.continues and not second.opens_day
+    assert say(cast.room, cast.member).created_at > first.created_at
+
+
+def test_a_time_far_ahead_is_not_followed(cast: Cast) -> None:
+    first = say(cast.room, cast.member)
+    Message.objects.filter(pk=first.pk).update(created_at=first.created_at + timedelta(days=300))
+    assert say(cast.room, cast.member).created_at < first.created_at + timedelta(hours=1)
