@@ -1,0 +1,59 @@
+"""What tells the database from another, and from an earlier state of it that was put in its place."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from apps.core import epoch
+
+pytestmark = pytest.mark.django_db
+on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL")
+on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="asks the file system")
+
+
+@pytest.fixture(autouse=True)
+def _unknown(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(epoch.State, "epoch", "")
+    yield
+
+
+def test_the_first_look_finds_no_change_and_neither_does_the_next() -> None:
+    assert [epoch.look(), epoch.look()] == [False, False]
+    assert len(epoch.State.epoch) == 16
+
+
+@on_postgresql
+def test_tables_that_were_made_anew_are_another_life_of_the_database() -> None:
+    epoch.look()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE core_process RENAME TO former; CREATE TABLE core_process AS TABLE former")
+    assert [epoch.look(), epoch.look()] == [True, False]
+
+
+@on_postgresql
+def test_the_servers_identifier_and_timeline_are_among_the_marks() -> None:
+    database, table, server, timeline = epoch.marks()
+    assert timeline == "00000001"
+    assert server.isdecimal() and database != table
+
+
+@on_postgresql
+def test_where_nobody_may_ask_the_server_its_tables_must_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_marks = epoch.marks()
+    monkeypatch.setattr(epoch, "ASKED", "SELECT no_such_function()")
+    assert epoch.marks() == all_marks[:2]
+
+
+@on_sqlite
+def test_another_file_is_another_life_of_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, other = tmp_path / "database", tmp_path / "restored"
+    file.touch()
+    other.touch()
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(file))
+    epoch.look()
+    file.write_text("written to")
+    assert not epoch.look()
+    other.replace(file)
+    assert [epoch.look(), epoch.look()] == [True, False]
