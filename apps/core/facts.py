@@ -97,21 +97,20 @@ def problems(me: Process, others: list[Process]) -> list[Problem]:
     """
     Why this process should not serve beside those others that live.
 
-    Of two that differ it is the later one that gives way, so that a newcomer set up wrongly takes nobody down. Only
-    where it can be seen which one is wrong does that one give way: static files, and the clock.
+    It must agree with those that have agreed, one after another: so of two that differ the later one gives way, and a
+    newcomer set up wrongly takes nobody down. Only where it can be seen which one is wrong does that one give way:
+    static files, and the clock.
     """
     agreed = [other for other in others if other.agreed_at]
-    elder = [other for other in agreed if me.agreed_at is None or order(other) < order(me)]
     found = []
     for fact, (name, harm) in ALWAYS.items():
-        for other in differing(me, elder, fact)[:1]:
+        for other in differing(me, agreed, fact)[:1]:
             advice = f"{harm} Give every process the same; to change it, stop all of them first, then start them."
             found.append(difference(name, other, advice))
     kin = [other for other in agreed if other.facts.get("version") == me.facts["version"]]
     for fact, (name, advice) in OF_ONE_VERSION.items():
-        # Who has collected no static files is wrong, however early it came.
-        earlier = kin if me.facts[fact] == NOT_COLLECTED else [other for other in kin if other in elder]
-        for other in differing(me, [one for one in earlier if one.facts.get(fact) != NOT_COLLECTED], fact)[:1]:
+        # Who has collected no static files gives way to all who have, however early it came, and nobody to it.
+        for other in differing(me, [one for one in kin if one.facts.get(fact) != NOT_COLLECTED], fact)[:1]:
             found.append(difference(name, other, advice))
     return found + clock_problems(me, others)
 
@@ -119,11 +118,6 @@ def problems(me: Process, others: list[Process]) -> list[Problem]:
 def difference(name: str, other: Process, advice: str) -> Problem:
     """What is said of a difference."""
     return Problem(f"{name} differs from the other processes'", f"{name} differs from that of {other}. {advice}")
-
-
-def order(process: Process) -> tuple[object, ...]:
-    """Who agreed before whom."""
-    return process.agreed_at, process.pk
 
 
 def differing(me: Process, others: list[Process], fact: str) -> list[Process]:
