@@ -354,3 +354,43 @@ def test_a_server_killed_in_mid_conversation_loses_and_doubles_nothing(
     assert pair.one.bodies() == pair.two.bodies()
     assert sorted(pair.one.bodies()) == ["After", "Before", "I write too", "While it was away"]
     assert pair.one.markup() == pair.two.markup()
+
+
+GO_BACK = """
+from django.db.models import F
+from apps.rooms.models import Membership, Room
+from apps.chat.models import Message
+lost = Message.objects.filter(body__startswith="Lost").delete()[0]
+kept = Message.objects.get(body="Kept")
+room = Room.objects.filter(pk=kept.room_id)
+room.update(last_seq=kept.seq, message_count=F("message_count") - lost)
+Membership.objects.filter(room__in=room).update(last_read_seq=kept.seq, read_count=room.get().message_count)
+"""
+GONE_BACK = 45_000  # milliseconds: a look each 30 s, a second one, and the way back
+
+
+def test_after_the_database_has_gone_back_open_pages_show_what_it_holds_and_go_on(
+    fragile_site: Site, person: type_of_join
+) -> None:
+    pair = Pair(person, fragile_site, fragile_site.populate(), "room-001")
+    pair.one.write("Kept")
+    for number in range(3):
+        pair.one.write(f"Lost {number}")
+        pair.two.expect_message(f"Lost {number}")
+    pair.one.expect_nothing_pending()
+    fragile_site.shell(GO_BACK)
+    for each in (pair.one, pair.two):
+        expect(each.page.locator("#messages > .message")).to_have_count(1, timeout=GONE_BACK)
+        each.wait_until_live()
+    reader = pair.two.page
+    with reader.expect_request(lambda request: request.url.endswith("/read/"), timeout=RECONNECTED) as read:
+        pair.one.write("New")
+        pair.two.expect_message("New")
+    # Its number is one that the page had seen before, under another message.
+    expect(reader.locator("#announce")).to_have_text("user0001: New")
+    newest = reader.locator("#messages > .message").last.get_attribute("data-seq")
+    assert f"seq={newest}&" in (read.value.post_data or "")
+    live = pair.two.markup()
+    pair.two.open_room("room-001")
+    assert pair.two.markup() == live == pair.one.markup()
+    assert pair.two.bodies() == ["Kept", "New"]

@@ -55,13 +55,13 @@ def test_an_invitation_that_was_over_keeps_its_ending(cast: Cast) -> None:
 def test_the_operator_is_told_what_was_ended(cast: Cast) -> None:
     client_of(cast.member)
     invitations.make(made_by=make_user("mod", role="moderator"), room_id=None, note="", days=7, most_uses=5)
-    told = [str(answer) for _receiver, answer in restored.send(sender=None)]
+    told = [str(answer) for _receiver, answer in restored.send(sender=None) if answer]
     assert told[0].startswith("Sessions ended: 1.")
     assert told[1].startswith("Invitations revoked, since they may have been used: 1.")
 
 
 def test_nobody_is_told_of_nothing(cast: Cast) -> None:
-    assert [answer for _receiver, answer in restored.send(sender=None)] == ["", "", ""]
+    assert not any(answer for _receiver, answer in restored.send(sender=None))
 
 
 def test_links_that_slept_while_their_maker_had_no_role_are_revoked_too(cast: Cast) -> None:
