@@ -151,7 +151,8 @@ class Hub:
     def remember(self, key: tuple[str, int], done: asyncio.Task[Batch]) -> None:
         """Keep an answer that brings its readers further, for those who ask next."""
         del self.replays[key]
-        if not done.cancelled() and not done.exception() and done.result().head > key[1]:
+        is_good = not done.cancelled() and not done.exception() and done.result().head > key[1]
+        if is_good and key[0] in self.topics:
             self.replayed[key] = done.result()
             if len(self.replayed) > MOST_REPLAYED:
                 del self.replayed[next(iter(self.replayed))]
@@ -164,6 +165,8 @@ class Hub:
         topic.subscriptions.pop(listener, None)
         if not topic.subscriptions:
             del self.topics[name]
+            # Until it begins again the database may have gone back.
+            self.replayed = {key: batch for key, batch in self.replayed.items() if key[0] != name}
             if topic.filling:
                 topic.filling.cancel()
 
@@ -174,7 +177,6 @@ class Hub:
 
     def start_anew(self, name: str) -> None:
         """The topic's numbers hold no longer, since the database went back: its pages come back, and are told so."""
-        self.replayed = {key: batch for key, batch in self.replayed.items() if key[0] != name}
         topic = self.topics.get(name)
         for listener in list(topic.subscriptions) if topic else []:
             # The last one ends the topic.

@@ -677,6 +677,19 @@ async def test_what_is_handed_out_while_the_database_is_asked_is_newer_than_the_
 
 
 @in_a_loop
+async def test_answers_about_a_topic_that_has_ended_are_not_kept(database: Database) -> None:
+    database.head = 5
+    async with joined(since=3, head=5):
+        assert current_hub().replayed
+    assert not current_hub().replayed
+    # As a database that went back meanwhile has them.
+    database.head = 4
+    async with joined(since=3, head=4) as again:
+        pass
+    assert again.numbers == [(3, 4)]
+
+
+@in_a_loop
 async def test_in_another_life_of_the_database_topics_begin_anew_however_high_their_numbers(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
