@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Origin
 
-NUMBERS = re.compile(r'^<hx-seq after="(\d+)" value="(\d+)"></hx-seq>')
+NUMBERS = re.compile(r'^<hx-seq after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?></hx-seq>')
 ITEM = re.compile(r'<li id="message-(\d+)"[^>]* data-seq="(\d+)" data-version="(\d+)".*?</li>\n', re.DOTALL)
 # Seconds until an unanswered post is sent again over a new connection.
 ANSWER_PATIENCE = 4.0
@@ -50,6 +50,9 @@ class Page:
     slug: str
     faults: Faults
     head: int = 0
+    # What the server calls the life of the database that the page knows, and how often the page was told of another.
+    epoch: str = ""
+    went_back: int = 0
     # By its place in the room: the message's id and its markup.
     shown: dict[int, tuple[int, str]] = field(default_factory=dict)
     outbox: list[Post] = field(default_factory=list)
@@ -66,7 +69,7 @@ class Page:
         while True:
             try:
                 async with connect(
-                    f"{self.address()}/ws/rooms/{self.slug}/?since={self.head}",
+                    f"{self.address()}/ws/rooms/{self.slug}/?since={self.head}&epoch={self.epoch}",
                     additional_headers={"Cookie": f"sessionid={self.cookie}"},
                     origin=Origin(self.origin),
                     compression=None,
@@ -136,8 +139,12 @@ class Page:
             after, value = int(numbers[1]), int(numbers[2])
             if after > self.head:
                 return False
-            self.show(text, is_live=after == self.head)
-            self.head = max(self.head, value)
+            if numbers[3] is None:
+                self.show(text, is_live=after == self.head)
+                self.head = max(self.head, value)
+            else:
+                self.show(text, is_live=False)
+                self.head, self.epoch, self.went_back = value, numbers[3], self.went_back + 1
         else:
             self.faults.note(f"an answer that no page expects: {text[:200]}")
         return True

@@ -1,0 +1,122 @@
+"""A database that goes back under living processes: their open pages show what it holds, old and new."""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+import pytest
+
+from tests import install
+from tests.faults.crowd import Faults, Page, fresh_items
+from tests.faults.test_faults import living
+from tests.servers import Postgres, Redis, Site
+
+ROOM = "room-001"
+# Seconds until every page shows the truth: processes look each 20 to 30 s, or at once when they see by its marks that
+# the database is another (each 15 s); then pages come back at random moments.
+NOTICED = 40.0
+KEPT = """
+CREATE SCHEMA kept;
+CREATE TABLE kept.room AS SELECT * FROM rooms_room;
+CREATE TABLE kept.message AS SELECT * FROM chat_message;
+CREATE TABLE kept.membership AS SELECT * FROM rooms_membership;
+"""
+GO_BACK = """
+BEGIN;
+DELETE FROM chat_message WHERE id NOT IN (SELECT id FROM kept.message);
+UPDATE rooms_room SET last_seq = kept.last_seq, message_count = kept.message_count
+    FROM kept.room kept WHERE kept.id = rooms_room.id;
+UPDATE rooms_membership SET last_read_seq = kept.last_read_seq, read_count = kept.read_count
+    FROM kept.membership kept WHERE kept.id = rooms_membership.id;
+COMMIT;
+"""
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[Redis, Postgres]]:
+    if not install.redis_server() or not install.postgres_folder():
+        pytest.skip("Redis or PostgreSQL is not installed")
+    with Redis() as redis, Postgres() as postgres:
+        yield redis, postgres
+
+
+@contextmanager
+def two_processes(redis: Redis, postgres: Postgres) -> Iterator[tuple[Site, Site, str]]:
+    """Two processes on a database of their own, and its name."""
+    name = f"site_{uuid.uuid4().hex}"
+    with owner(postgres) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    url = postgres.url.replace("/postgres", f"/{name}")
+    environment = {"REDIS_URL": redis.url, "DATABASE_URL": url, "SECRET_KEY": "shared"}
+    with Site(environment) as first, Site(environment | {"SITE_URL": first.url}, folder=first.folder) as second:
+        yield first, second, name
+
+
+@contextmanager
+def owner(postgres: Postgres) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        yield connection
+
+
+def pages_of(sites: tuple[Site, Site], keys: list[str]) -> list[Page]:
+    """Pages of a room, which connect to the one or the other process."""
+    faults = Faults()
+
+    def address() -> str:
+        return random.choice(sites).socket_url
+
+    return [Page(address, sites[0].url, key, ROOM, faults) for key in keys]
+
+
+async def say(page: Page, *bodies: str) -> None:
+    for body in bodies:
+        page.say(body)
+    async with asyncio.timeout(30):
+        while page.outbox:
+            await asyncio.sleep(0.01)
+
+
+async def until_all_show_the_truth(pages: list[Page], site: Site, key: str) -> float:
+    """Wait until each page is what the room's page is when it is loaded; gives how long that took."""
+    began = time.monotonic()
+    while True:
+        fresh: list[str] = []
+        # 503 for a moment, where the connections were cut.
+        with suppress(OSError):
+            fresh = await asyncio.to_thread(fresh_items, site.url, key, ROOM)
+        shown = [[item for _, (_, item) in sorted(page.shown.items())] for page in pages]
+        if fresh and all(fresh == one[-len(fresh) :] and len(one) == len(fresh) for one in shown):
+            return time.monotonic() - began
+        assert time.monotonic() < began + NOTICED, [(len(one), len(fresh)) for one in shown]
+        await asyncio.sleep(0.2)
+
+
+async def scene_numbers_go_back(sites: tuple[Site, Site], postgres: Postgres, name: str, keys: list[str]) -> float:
+    pages = pages_of(sites, keys)
+    with psycopg.connect(postgres.url.replace("/postgres", f"/{name}"), autocommit=True) as connection:
+        async with living(pages):
+            await say(pages[0], *(f"Kept {number}" for number in range(5)))
+            connection.execute(KEPT.encode())
+            await say(pages[0], *(f"Lost {number}" for number in range(10)))
+            await until_all_show_the_truth(pages, sites[0], keys[0])
+            connection.execute(GO_BACK.encode())
+            await say(pages[1], "New")
+            took = await until_all_show_the_truth(pages, sites[0], keys[0])
+            await say(pages[2], "And live again")
+            assert await until_all_show_the_truth(pages, sites[0], keys[0]) < 5.0
+    assert all("New" in str(page.shown) and "Lost" not in str(page.shown) for page in pages)
+    assert not pages[0].faults.found, pages[0].faults.found
+    return took
+
+
+def test_numbers_that_went_back_under_living_processes(servers: tuple[Redis, Postgres]) -> None:
+    with two_processes(*servers) as (first, second, name):
+        keys = first.populate(users=8, rooms=1)
+        took = asyncio.run(scene_numbers_go_back((first, second), servers[1], name, keys))
+        print(f"every page showed the truth after {took:.1f} s")
+        unread = "print([room.unread_count for room in Room.objects.visible_to(User.objects.get(username='user0001'))])"
+        assert "-" not in first.shell(f"from apps.rooms.models import Room; {unread}")
