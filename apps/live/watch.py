@@ -34,12 +34,14 @@ class Watch:
     def __init__(self, hub: "Hub") -> None:
         self.hub = hub
         self.tasks: set[asyncio.Task[None]] = set()
+        self.is_started = False
         self.looking: asyncio.Task[None] | None = None
         self.epoch = epoch.State.epoch
 
     def start(self) -> None:
         """Begin, if that has not happened."""
-        if not self.tasks:
+        if not self.is_started:
+            self.is_started = True
             self.soon(self.look_now_and_then())
             self.soon(self.end_expired())
 

@@ -713,3 +713,11 @@ async def test_the_first_that_is_known_of_the_database_is_no_change(
         monkeypatch.setattr(epoch.State, "epoch", "first")
         await current_hub().watch.compare_heads()
         assert not listener.was_sent_back
+
+
+@in_a_loop
+async def test_looking_before_the_first_page_has_joined_keeps_no_watch_from_starting(database: Database) -> None:
+    current_hub().watch.look_soon()
+    async with joined():
+        # What it does now and then, and what it does for sessions whose time is up.
+        assert len(current_hub().watch.tasks) >= 2
