@@ -7,7 +7,8 @@ from typing import Any
 # First, since it loads the apps.
 from config.asgi import application as parley
 
-from apps.live.hub import Hub, Topic  # isort: skip
+from apps.live.hub import Hub  # isort: skip
+from apps.live.topics import Topic  # isort: skip
 
 spent = {"frames": 0, "seconds": 0.0}
 fan_out = Hub.fan_out

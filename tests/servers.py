@@ -282,8 +282,8 @@ class Site:
         wait_for_port(self.port, self.process)
 
     def is_ready(self) -> bool:
-        """Whether /readyz answers with 200."""
-        return self.readiness() == "ok"
+        """Whether /readyz answers with 200; further lines say what the site gets on without."""
+        return self.readiness().partition("\n")[0] == "ok"
 
     def readiness(self) -> str:
         """What /readyz says; nothing where it does not answer."""

@@ -8,37 +8,27 @@ number betrays, or a look at the database now and then (`watch.py`).
 """
 
 import asyncio
-import logging
 import random
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 
 from apps.accounts.sign_ins import digest
 from apps.core import leaving
-from apps.core.database import NO_DATABASE
-from apps.core.trouble import Seldom
+from apps.live.gaps import Gaps
 from apps.live.layer import LayerLink
 from apps.live.lines import Burst, until_read
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, Listener
-from apps.live.sources import Batch, frame, source_of
+from apps.live.replays import Replays
+from apps.live.sources import frame
+from apps.live.topics import Subscription, Topic
 from apps.live.watch import Watch
 
-logger = logging.getLogger(__name__)
-unknown = Seldom(logger)
-
-# How long a number may be missing before the database is asked: two processes' posts often cross in the layer.
-GAP_PATIENCE = 0.05
-# How often it is asked, less and less soon, for numbers that it does not know, before these are forgotten.
-MOST_QUESTIONS = 5
 # This many frames may wait for a listener that is catching up, or in a topic for a missing number. What is more
 # than that is forgotten: the listener comes back for it, the topic asks the database.
 MOST_WAITING = 1000
-# Answers about what was missed that are kept, until the next look at the database.
-MOST_REPLAYED = 32
 # How many pages are let in at once: when all come back after a restart, posts do not stand in line behind them.
 DOORS = 4
 # How long a topic waits before its next frames go out, by how long its last ones took; and at most, in seconds.
@@ -51,37 +41,14 @@ LEAVING_PAUSE = 0.02
 LONGEST_LEAVING = 5.0
 
 
-@dataclass(eq=False, slots=True)
-class Subscription:
-    """A listener's place in a topic."""
-
-    listener: Listener
-    seen: int
-    # Frames that arrived while the replay was under way; None once it has caught up.
-    backlog: list[tuple[int, str]] | None = None
-
-
-@dataclass(eq=False)
-class Topic:
-    """A topic that somebody in this process listens to. `head` is the last number handed out."""
-
-    name: str
-    head: int
-    subscriptions: dict[Listener, Subscription] = field(default_factory=dict)
-    early: dict[int, str] = field(default_factory=dict)
-    handing_out: asyncio.Handle | None = None
-    rests_until: float = 0.0
-    filling: asyncio.Task[None] | None = None
-
-
 class Hub:
     """See the module. All but `tell_soon` is to be called on the hub's own event loop."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.topics: dict[str, Topic] = {}
-        self.replays: dict[tuple[str, int], asyncio.Task[Batch]] = {}
-        self.replayed: dict[tuple[str, int], Batch] = {}
+        self.replays = Replays(self.topics)
+        self.gaps = Gaps(self)
         self.doors = asyncio.Semaphore(DOORS)
         self.layer = LayerLink(wanted=self.topics.keys(), handle=self.handle)
         self.watch = Watch(self)
@@ -117,7 +84,7 @@ class Hub:
         """Send one listener what it missed, at the pace it reads, then what arrived meanwhile."""
         line = subscription.listener.line
         while True:
-            batch = await self.replay(topic.name, subscription.seen)
+            batch = await self.replays.since(topic.name, subscription.seen)
             if batch.head <= subscription.seen:
                 break
             for burst in batch.bursts:
@@ -133,29 +100,7 @@ class Hub:
         if texts:
             line.write(Burst(texts))
         if subscription.seen > topic.head:
-            self.fill_gap_soon(topic)
-
-    async def replay(self, name: str, since: int) -> Batch:
-        """What changed after a number; pages that ask for the same, as after a restart, share the answer."""
-        key = (name, since)
-        batch = self.replayed.get(key)
-        topic = self.topics.get(name)
-        if batch and topic and batch.head >= topic.head:
-            return batch
-        task = self.replays.get(key)
-        if task is None:
-            task = self.replays[key] = asyncio.create_task(source_of(name).replay(name, since))
-            task.add_done_callback(lambda done: self.remember(key, done))
-        return await asyncio.shield(task)
-
-    def remember(self, key: tuple[str, int], done: asyncio.Task[Batch]) -> None:
-        """Keep an answer that brings its readers further, for those who ask next."""
-        del self.replays[key]
-        is_good = not done.cancelled() and not done.exception() and done.result().head > key[1]
-        if is_good and key[0] in self.topics:
-            self.replayed[key] = done.result()
-            if len(self.replayed) > MOST_REPLAYED:
-                del self.replayed[next(iter(self.replayed))]
+            self.gaps.fill_soon(topic)
 
     def leave(self, listener: Listener, name: str) -> None:
         """Forget the listener; the last one out ends the topic."""
@@ -166,7 +111,7 @@ class Hub:
         if not topic.subscriptions:
             del self.topics[name]
             # Until it begins again the database may have gone back.
-            self.replayed = {key: batch for key, batch in self.replayed.items() if key[0] != name}
+            self.replays.forget(name)
             if topic.filling:
                 topic.filling.cancel()
 
@@ -223,7 +168,7 @@ class Hub:
         """A change that was handed to nobody: who came meanwhile may have missed it."""
         topic = self.topics.get(name)
         if topic and seq > topic.head:
-            self.fill_gap_soon(topic)
+            self.gaps.fill_soon(topic)
 
     def hand_out(self, topic: Topic) -> None:
         """Hand out what directly follows the topic's head."""
@@ -241,7 +186,7 @@ class Hub:
         for seq in [seq for seq in topic.early if seq <= topic.head]:
             del topic.early[seq]
         if topic.early:
-            self.fill_gap_soon(topic)
+            self.gaps.fill_soon(topic)
 
     def fan_out(self, topic: Topic, after: int, frames: list[tuple[int, str]]) -> None:
         """Write the frames, made and encoded once, to every listener of a topic that stood at `after`."""
@@ -261,46 +206,6 @@ class Hub:
                 lost.append(subscription.listener)
         for listener in lost:
             self.drop(listener, topic.name)
-
-    def fill_gap_soon(self, topic: Topic) -> None:
-        """Ask the database for missing numbers, unless they come by themselves in a moment."""
-        if topic.filling is None or topic.filling.done():
-            topic.filling = asyncio.create_task(self.fill_gap(topic))
-
-    async def fill_gap(self, topic: Topic) -> None:
-        """Bring the topic to the database's head, and forget numbers that the database does not come to know."""
-        await asyncio.sleep(GAP_PATIENCE)
-        questions, doubtful = 0, list[int]()
-        while self.topics.get(topic.name) is topic:
-            pause = GAP_PATIENCE * 2**questions
-            try:
-                since = topic.head
-                if not questions:
-                    doubtful = list(topic.early)
-                batch = await self.replay(topic.name, since)
-                if topic.head == since and batch.head > since:
-                    topic.head = batch.head
-                    self.fan_out(topic, since, [(batch.head, text) for burst in batch.bursts for text in burst.texts])
-                self.hand_out(topic)
-                questions = 0 if batch.head > since else questions + 1
-                if questions == MOST_QUESTIONS:
-                    questions = 0
-                    self.forget_unknown(topic, [seq for seq in doubtful if seq > batch.head])
-                if not topic.early and topic.head >= batch.head:
-                    return
-            except NO_DATABASE as error:
-                logger.warning("Could not replay %s, trying again: %s", topic.name, error)
-                pause = 1.0
-            except Exception:
-                logger.exception("Could not replay %s; trying again", topic.name)
-                pause = 1.0
-            await asyncio.sleep(pause)
-
-    def forget_unknown(self, topic: Topic, numbers: list[int]) -> None:
-        """Forget changes that were told and are not stored: telling comes after storing."""
-        for seq in numbers:
-            topic.early.pop(seq, None)
-            unknown.warning("%s has no change %d, which was told", topic.name, seq)
 
     # Pages are ended
 

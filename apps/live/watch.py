@@ -56,7 +56,7 @@ class Watch:
         """For as long as this process lives."""
         while True:
             await asyncio.sleep(random.uniform(*PAUSE))  # noqa: S311  # no secret
-            self.hub.replayed.clear()
+            self.hub.replays.forget_all()
             await logged(self.compare_heads())
             await logged(self.check_sign_ins(self.sign_ins(lambda one: one.user_id is not None)))
             await logged(self.check_rights(list(self.hub.topics)))
@@ -90,7 +90,7 @@ class Watch:
             for name, head in (await source.heads(names)).items():
                 topic = self.hub.topics.get(name)
                 if topic and head > topic.head:
-                    self.hub.fill_gap_soon(topic)
+                    self.hub.gaps.fill_soon(topic)
                 elif topic and head < min(topic.head, stood.get(name, 0)):
                     ahead.add(name)
         return ahead

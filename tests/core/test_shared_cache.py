@@ -13,8 +13,7 @@ from django.test import Client, RequestFactory, override_settings
 from pytest_django import Settings
 from redis import Redis as Connection
 
-from apps.core import cache as caches
-from apps.core import limits, trouble
+from apps.core import limits, redis_link, trouble
 from apps.core.cache import SharedCache
 from apps.core.limited import seconds_to_wait, take
 from config import environment
@@ -36,7 +35,7 @@ def server() -> Iterator[Redis]:
 @pytest.fixture
 def redis(server: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
     """Empty, willing, and awaited impatiently."""
-    monkeypatch.setattr(caches, "PAUSE", 0.02)
+    monkeypatch.setattr(redis_link, "PAUSE", 0.02)
     yield server
     if server.process.poll() is not None:
         server.start()
@@ -46,9 +45,9 @@ def redis(server: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
         connection.execute_command("ACL", "SETUSER", "default", "+set")
         connection.flushall()
     until(lambda: not trouble.all_troubles())
-    for link in caches._links.values():
+    for link in redis_link._links.values():
         link.redis.close()
-    caches._links.clear()
+    redis_link._links.clear()
 
 
 def direct(server: Redis) -> Connection:
@@ -280,8 +279,8 @@ def test_while_redis_is_paused_one_call_waits_and_the_others_do_not(two: type_of
 
 def test_a_redis_that_answers_slowly_counts_as_away(two: type_of_pair, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as hasty:
-        hasty.setattr(caches, "SLOW", 0.0)
-        for _ in range(caches.MOST_SLOW):
+        hasty.setattr(redis_link, "SLOW", 0.0)
+        for _ in range(redis_link.MOST_SLOW):
             two[0].get("tries")
         assert trouble.all_troubles()
 

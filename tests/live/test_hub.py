@@ -15,7 +15,7 @@ from django.utils import translation
 from apps.accounts.sign_ins import Ending, SignIn, digest
 from apps.core import epoch
 from apps.core.signals import replaced
-from apps.live import broadcast, hub, layer, listeners, sources, watch
+from apps.live import broadcast, gaps, hub, layer, listeners, replays, sources, watch
 from apps.live.hub import Hub, current_hub
 from apps.live.lines import Burst
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT
@@ -313,24 +313,24 @@ async def test_what_waits_for_a_missing_number_is_bounded(database: Database, mo
 async def test_a_number_that_nobody_stored_is_asked_for_a_few_times_and_forgotten(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(hub, "GAP_PATIENCE", 0.002)
+    monkeypatch.setattr(gaps, "PATIENCE", 0.002)
     async with joined() as listener:
         database.asked.clear()
         for number in (5, 10**15):
             await deliver(TOPIC, number, "made up")
         await until(lambda: not current_hub().topics[TOPIC].early)
-        assert len(database.asked) == hub.MOST_QUESTIONS
+        assert len(database.asked) == gaps.MOST_QUESTIONS
         for number in range(1, 7):
             await deliver(TOPIC, number, f"[{number}]")
         await asyncio.sleep(0.02)
-        assert len(database.asked) == hub.MOST_QUESTIONS
+        assert len(database.asked) == gaps.MOST_QUESTIONS
     assert listener.shown == [f"[{number}]" for number in range(1, 7)]
     assert "has no change 5, which was told" in caplog.text
 
 
 @in_a_loop
 async def test_made_up_numbers_keep_no_real_one_waiting(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "GAP_PATIENCE", 0.002)
+    monkeypatch.setattr(gaps, "PATIENCE", 0.002)
     async with joined() as listener:
         made_up = asyncio.create_task(tell_numbers_of_nobody())
         await asyncio.sleep(0.2)
@@ -410,13 +410,13 @@ async def test_pages_that_come_back_one_after_another_share_the_answer_while_it_
 
 @in_a_loop
 async def test_answers_that_are_kept_are_few(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "MOST_REPLAYED", 3)
+    monkeypatch.setattr(replays, "MOST_KEPT", 3)
     async with joined():
         database.head = 50
         for since in range(20):
             await current_hub().join(Listener(), TOPIC, since=since, head=50)
-        assert len(current_hub().replayed) <= 3
-    assert not current_hub().replays
+        assert len(current_hub().replays.kept) <= 3
+    assert not current_hub().replays.asked
 
 
 @in_a_loop
@@ -633,12 +633,12 @@ async def test_when_the_database_has_gone_back_the_topic_begins_anew(database: D
     database.head = 5
     async with joined(since=3, head=5) as listener, joined(since=5, head=5) as other:
         await deliver(TOPIC, 8, "[8]")  # early
-        assert current_hub().replayed
+        assert current_hub().replays.kept
         database.head = 4
         await current_hub().watch.compare_heads()
         assert listener.was_sent_back and other.was_sent_back
         assert not current_hub().topics
-        assert not current_hub().replayed
+        assert not current_hub().replays.kept
         assert database.looks == 2
     # Who comes back hears again what comes.
     async with joined(since=4, head=4) as again:
@@ -680,8 +680,8 @@ async def test_what_is_handed_out_while_the_database_is_asked_is_newer_than_the_
 async def test_answers_about_a_topic_that_has_ended_are_not_kept(database: Database) -> None:
     database.head = 5
     async with joined(since=3, head=5):
-        assert current_hub().replayed
-    assert not current_hub().replayed
+        assert current_hub().replays.kept
+    assert not current_hub().replays.kept
     # As a database that went back meanwhile has them.
     database.head = 4
     async with joined(since=3, head=4) as again:

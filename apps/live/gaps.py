@@ -1,0 +1,69 @@
+"""Changes that the layer did not bring, brought from the database; and told ones that the database does not know."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from apps.core.database import NO_DATABASE
+from apps.core.trouble import Seldom
+from apps.live.topics import Topic
+
+if TYPE_CHECKING:
+    from apps.live.hub import Hub
+
+logger = logging.getLogger(__name__)
+unknown = Seldom(logger)
+
+# How long a number may be missing before the database is asked: two processes' posts often cross in the layer.
+PATIENCE = 0.05
+# How often it is asked, less and less soon, for numbers that it does not know, before these are forgotten.
+MOST_QUESTIONS = 5
+
+
+class Gaps:
+    """Those in the topics of a hub."""
+
+    def __init__(self, hub: "Hub") -> None:
+        self.hub = hub
+
+    def fill_soon(self, topic: Topic) -> None:
+        """Ask the database for missing numbers, unless they come by themselves in a moment."""
+        if topic.filling is None or topic.filling.done():
+            topic.filling = asyncio.create_task(self.fill(topic))
+
+    async def fill(self, topic: Topic) -> None:
+        """Bring the topic to the database's head, and forget numbers that the database does not come to know."""
+        await asyncio.sleep(PATIENCE)
+        questions, doubtful = 0, list[int]()
+        while self.hub.topics.get(topic.name) is topic:
+            pause = PATIENCE * 2**questions
+            try:
+                since = topic.head
+                if not questions:
+                    doubtful = list(topic.early)
+                batch = await self.hub.replays.since(topic.name, since)
+                if topic.head == since and batch.head > since:
+                    topic.head = batch.head
+                    texts = [text for burst in batch.bursts for text in burst.texts]
+                    self.hub.fan_out(topic, since, [(batch.head, text) for text in texts])
+                self.hub.hand_out(topic)
+                questions = 0 if batch.head > since else questions + 1
+                if questions == MOST_QUESTIONS:
+                    questions = 0
+                    forget_unknown(topic, [seq for seq in doubtful if seq > batch.head])
+                if not topic.early and topic.head >= batch.head:
+                    return
+            except NO_DATABASE as error:
+                logger.warning("Could not replay %s, trying again: %s", topic.name, error)
+                pause = 1.0
+            except Exception:
+                logger.exception("Could not replay %s; trying again", topic.name)
+                pause = 1.0
+            await asyncio.sleep(pause)
+
+
+def forget_unknown(topic: Topic, numbers: list[int]) -> None:
+    """Forget changes that were told and are not stored: telling comes after storing."""
+    for seq in numbers:
+        topic.early.pop(seq, None)
+        unknown.warning("%s has no change %d, which was told", topic.name, seq)
