@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -120,3 +121,63 @@ def test_numbers_that_went_back_under_living_processes(servers: tuple[Redis, Pos
         print(f"every page showed the truth after {took:.1f} s")
         unread = "print([room.unread_count for room in Room.objects.visible_to(User.objects.get(username='user0001'))])"
         assert "-" not in first.shell(f"from apps.rooms.models import Room; {unread}")
+
+
+async def until_ended(pages: list[Page]) -> float:
+    """Wait until every page was told that nobody is signed in there any more; gives how long that took."""
+    began = time.monotonic()
+    while not all("closed with 4401" in " ".join(page.faults.found) for page in pages):
+        assert time.monotonic() < began + NOTICED, [page.faults.found for page in pages]
+        await asyncio.sleep(0.1)
+    return time.monotonic() - began
+
+
+async def scene_a_restore(sites: tuple[Site, Site], keys: list[str], elsewhere: Site, backup: Path) -> float:
+    pages = [page for key in keys for page in pages_of(sites, [key])]  # each notes its own faults
+    async with living(pages):
+        await say(pages[0], *(f"Kept {number}" for number in range(5)))
+        await asyncio.to_thread(sites[0].manage, "backup", str(backup))
+        await say(pages[0], *(f"Lost {number}" for number in range(10)))
+        await until_all_show_the_truth(pages, sites[0], keys[0])
+        await asyncio.to_thread(elsewhere.manage, "restore", str(backup), "--yes", "--force")
+        return await until_ended(pages)
+
+
+async def scene_all_is_as_before(sites: tuple[Site, Site], keys: list[str]) -> None:
+    pages = pages_of(sites, keys)
+    async with living(pages):
+        await say(pages[1], "New")
+        assert await until_all_show_the_truth(pages, sites[1], keys[0]) < 5.0
+        await say(pages[2], "And live again")
+        assert await until_all_show_the_truth(pages, sites[0], keys[0]) < 5.0
+    assert all("New" in str(page.shown) and "Kept 4" in str(page.shown) for page in pages)
+    assert not any("Lost" in str(page.shown) for page in pages)
+    assert not pages[0].faults.found, pages[0].faults.found
+
+
+def test_a_restore_from_another_machine_under_living_processes(servers: tuple[Redis, Postgres], tmp_path: Path) -> None:
+    """Sessions are not restored: every open page ends. Who signs in again is shown what the backup held."""
+    with two_processes(*servers) as (first, second, _name):
+        keys = first.populate(users=8, rooms=1)
+        elsewhere = Site(first.environment, folder=tmp_path / "elsewhere")
+        elsewhere.folder.mkdir()
+        took = asyncio.run(scene_a_restore((first, second), keys, elsewhere, tmp_path / "backup"))
+        print(f"every page had ended after {took:.1f} s")
+        assert first.is_ready()
+        assert second.is_ready()
+        asyncio.run(scene_all_is_as_before((first, second), signed_in(first)))
+        for site in (first, second):
+            assert "Traceback" not in site.log.read_text(), site.log.read_text()[-5000:]
+
+
+def signed_in(site: Site) -> list[str]:
+    """The keys of new sessions of its people."""
+    code = """
+from pathlib import Path
+from apps.chat.management.commands.populate import write_sessions
+people = User.objects.filter(username__startswith="user").order_by("pk")
+write_sessions(list(people), Path("{file}"))
+"""
+    file = site.folder / "again"
+    site.shell(code.format(file=file))
+    return file.read_text().splitlines()
