@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts import names, proof, services
 from apps.accounts.models import FormerUsername, User
-from apps.core import limits
+from apps.core import limits, locks
 
 # Sent in the transaction that deletes an account, before it goes, with `user` and `delete_messages`. Receivers hand
 # over or delete what their app keeps of the person.
@@ -37,23 +37,23 @@ def close_account(*, user: User, delete_messages: bool, heir: User | None) -> No
     given, or the heir has gone meanwhile. An account that has gone already stays so.
     """
     services.lock_roles()
-    found = User.objects.filter(pk=user.pk).first()
+    found, left = locks.find(user, heir)
     if found is None:
-        return
-    user = found
-    if needs_heir(user):
+        return  # closed in another tab meanwhile
+    if needs_heir(found):
         if heir is None:
             raise services.AccountError(_("A site needs an owner. Say who owns it after you."))
-        left = services.proven().filter(pk=heir.pk, is_active=True).first()
-        if left is None:
+        if left is None or not services.proven().filter(pk=left.pk, is_active=True).exists():
             raise services.AccountError(
                 _("%(name)s has no account here any more. Say who else owns the site after you.")
                 % {"name": heir.username}
             )
         services.set_role(user=left, role=User.Role.OWNER)
-    account_closing.send(sender=User, user=user, delete_messages=delete_messages)
-    FormerUsername.objects.get_or_create(digest=user.name_digest)
-    user.delete()
+    account_closing.send(sender=User, user=found, delete_messages=delete_messages)
+    FormerUsername.objects.get_or_create(digest=found.name_digest)
+    # Whoever writes something new about them waits from here on, and learns that they are gone.
+    locks.take(found, to_delete=True)
+    found.delete()
 
 
 def close_account_of(*, user: User, owner: User, delete_messages: bool) -> None:
@@ -80,7 +80,7 @@ def switch_off(user: User) -> None:
 def locked_unless_owner(user: User) -> User:
     """The account as it is now, with the roles locked. Raises AccountError for an owner, and where it has gone."""
     services.lock_roles()
-    found = User.objects.filter(pk=user.pk).first()
+    found: User | None = locks.find(user)[0]
     if found is None:
         raise services.AccountError(_("This account was deleted meanwhile."))
     refuse_owners(found)

@@ -3,8 +3,9 @@
 import secrets
 from datetime import timedelta
 
+from django.apps import apps
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils import timezone
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import Invitation, User
 from apps.accounts.sign_ins import digest as digest_of
+from apps.core import locks
 
 # Sent in the transaction that uses an invitation, with `invitation` and `user`. A receiver may raise InvitationError.
 invitation_accepted = Signal()
@@ -24,12 +26,14 @@ class InvitationError(Exception):
     """The invitation cannot be made or used; the text tells the person why and what to do."""
 
 
+@transaction.atomic
 def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses: int) -> str:
     """
     Make an invitation; gives the secret of its link, which nobody can find out again.
 
-    Raises InvitationError for somebody who has too many of them.
+    Raises InvitationError for somebody who has too many of them, and locks.Gone for a room that was deleted meanwhile.
     """
+    locks.take(made_by, room_of(room_id))
     if usable().filter(made_by=made_by).count() >= MOST_USABLE:
         raise InvitationError(
             _("You have %(count)d invitations that are still good. Revoke some of them first.") % {"count": MOST_USABLE}
@@ -46,6 +50,11 @@ def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses:
     return token
 
 
+def room_of(room_id: int | None) -> Model | None:
+    """The room to be locked; by name, as in the model."""
+    return apps.get_model("rooms.Room")(pk=room_id) if room_id else None
+
+
 def usable() -> QuerySet[Invitation]:
     """Those that still let somebody in; those to rooms if the room's app agrees."""
     may_invite = Q(room__isnull=False) | Q(made_by__role__in=[User.Role.OWNER, User.Role.MODERATOR])
@@ -56,8 +65,7 @@ def usable() -> QuerySet[Invitation]:
 
 def revoke(*, invitation: Invitation) -> None:
     """From now on it lets nobody in."""
-    invitation.revoked_at = timezone.now()
-    invitation.save(update_fields=["revoked_at"])
+    Invitation.objects.filter(pk=invitation.pk).update(revoked_at=timezone.now())
 
 
 def find(token: str) -> Invitation | None:
@@ -85,8 +93,10 @@ def accept_stashed(request: HttpRequest, user: User) -> None:
 @transaction.atomic
 def accept(*, digest: str, user: User) -> Invitation:
     """Use an invitation once. Raises InvitationError where it lets nobody in any more."""
+    to = usable().filter(digest=digest).values_list("room", flat=True).first()
+    locks.find(user, room_of(to))
     # The row lock makes the last use go to one of two people who come at once.
-    invitation = usable().select_for_update(of=("self",)).filter(digest=digest).first()
+    invitation = usable().select_for_update(of=("self",), no_key=True).filter(digest=digest).first()
     if invitation is None:
         raise InvitationError(_("It has expired, was revoked, or has been used up. Ask for a new one."))
     invitation.uses += 1

@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AbstractUser
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.names import look_alike_digest
+from apps.core import locks
 
 
 class User(AbstractUser):
@@ -98,13 +99,19 @@ class User(AbstractUser):
         ]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        if self._state.adding or not self.name_digest:
-            # Of a new account always: it may have been tried under another name.
-            self.name_digest = look_alike_digest(self.username)
-        if self._state.adding and self.is_superuser:
+        if not self._state.adding:
+            self.name_digest = self.name_digest or look_alike_digest(self.username)
+            super().save(*args, **kwargs)
+            return
+        # Always made anew: the account may have been tried under another name.
+        self.name_digest = look_alike_digest(self.username)
+        if self.is_superuser:
             # `createsuperuser` makes an owner: a site without one would be the next stranger's who signs up.
             self.role = self.Role.OWNER
-        super().save(*args, **kwargs)
+        with transaction.atomic():
+            # First: the lobby, and what an invitation leads to, are locked after it (core/locks.py).
+            locks.who_is_here()
+            super().save(*args, **kwargs)
 
     def get_absolute_url(self) -> str:
         return reverse("person", args=[self.username])

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Picture, User
-from apps.core import limits
+from apps.core import limits, locks
 from apps.core.bounded import Exceeded, Pool, Refused
 
 # One child, so that one picture is decoded at a time; a fresh one for each, which leaves no memory taken.
@@ -54,7 +54,12 @@ def refusal(code: str) -> ValidationError:
 
 @transaction.atomic
 def store(*, user: User, small: bytes, large: bytes) -> None:
-    """Give a person this picture, at a new address, so that browsers may keep each address's for ever."""
+    """
+    Give a person this picture, at a new address, so that browsers may keep each address's for ever.
+
+    Raises locks.Gone for an account that was deleted meanwhile, as does `remove`.
+    """
+    locks.take(user)
     user.picture_key = secrets.token_urlsafe(32)
     Picture.objects.update_or_create(user=user, defaults={"key": user.picture_key, "small": small, "large": large})
     user.save(update_fields=["picture_key"])
@@ -63,6 +68,7 @@ def store(*, user: User, small: bytes, large: bytes) -> None:
 @transaction.atomic
 def remove(*, user: User) -> None:
     """Take a person's picture away."""
+    locks.take(user)
     Picture.objects.filter(user=user).delete()
     user.picture_key = ""
     user.save(update_fields=["picture_key"])

@@ -2,7 +2,6 @@
 
 import logging
 
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Case, IntegerField, Q, QuerySet, When
@@ -11,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts import names, proof
 from apps.accounts.models import FormerUsername, Invitation, User
+from apps.core import locks
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,7 @@ class AccountError(Exception):
 
 def lock_roles() -> None:
     """Let one transaction at a time decide who owns the site."""
-    # Any row that is always there serves as the lock; of two who sign up first at once, neither has one yet.
-    ContentType.objects.select_for_update().get(app_label="accounts", model="user")
+    locks.who_is_here()
 
 
 @transaction.atomic
@@ -85,7 +84,7 @@ def change_role(*, user: User, role: str) -> None:
     Raises AccountError where that would leave the site without an owner, or where the account has gone.
     """
     lock_roles()
-    if not User.objects.filter(pk=user.pk).exists():
+    if locks.find(user) == [None]:
         raise AccountError(_("This account was deleted meanwhile."))
     owners = proven().filter(role=User.Role.OWNER, is_active=True)
     if role != User.Role.OWNER and not owners.exclude(pk=user.pk).exists():
@@ -134,7 +133,13 @@ def name_is_taken(name: str, user: User | None) -> bool:
 
 @transaction.atomic
 def change_username(*, user: User, username: str) -> User:
-    """Give somebody another name, which `clean_username` has passed. The old one goes on leading to them."""
+    """
+    Give somebody another name, which `clean_username` has passed. The old one goes on leading to them.
+
+    Raises locks.Gone for an account that was deleted meanwhile.
+    """
+    locks.who_is_here()
+    (user,) = locks.take(user)
     digest = names.look_alike_digest(username)
     if digest != user.name_digest:
         FormerUsername.objects.get_or_create(digest=user.name_digest, defaults={"user": user})

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from apps.accounts.models import User
 from apps.chat import fragments
 from apps.chat.models import Message
 from apps.chat.rendering import RENDERER_VERSION, to_html_now
+from apps.core import locks
 from apps.live import broadcast
 from apps.rooms.models import Room
 
@@ -126,10 +127,10 @@ def refusal(room: Room, *, is_member: bool) -> MessageError:
 
 def locked_room(pk: int) -> Room:
     """The room's row as it is now, locked until the transaction ends. Raises MessageError where it is gone."""
-    room = Room.objects.select_for_update().filter(pk=pk).first()
-    if room is None:
-        raise MessageError(_("This room was deleted meanwhile."))
-    return room
+    try:
+        return locks.take(Room(pk=pk))[0]
+    except locks.Gone as gone:
+        raise MessageError(str(gone)) from None
 
 
 def not_before(previous: Message | None, now: datetime) -> datetime:
@@ -190,9 +191,11 @@ def store_edit(*, message: Message, body: str, html: str) -> Message:
 @transaction.atomic
 def delete_message(*, message: Message, deleter: User) -> Message:
     """Take a message's text away and leave a tombstone. Raises MessageError where that is done already."""
+    # First, by the order of locks. An owner of the site need be no member, and may be gone meanwhile.
+    (found,) = locks.find(deleter)
     room, message = locked(message)
     message.body = message.html = ""
-    message.deleted_at, message.deleted_by = timezone.now(), deleter
+    message.deleted_at, message.deleted_by = timezone.now(), found
     return store_change(room, message)
 
 
@@ -212,53 +215,52 @@ def delete_all_by(*, author: User, deleter: User) -> None:
 
 @transaction.atomic
 def delete_some(pks: list[int], room_id: int, deleter: User) -> None:
-    """Delete some of what one person said in a room, under numbers as in `part_with`."""
-    room = Room.objects.select_for_update().filter(pk=room_id).first()
-    some = Message.objects.filter(pk__in=pks)
-    first, last = some.order_by("seq").first(), some.order_by("seq").last()
-    if room is None or first is None or last is None:
+    """Delete some of what one person said in a room, which they leave without their name."""
+    found, room = locks.find(deleter, Room(pk=room_id))
+    if room is None:
         return
-    some.filter(deleted_at=None).update(deleted_at=timezone.now(), deleted_by=deleter)
-    some.update(author=None, body="", html="", changed_seq=F("seq") + room.last_seq + 1 - first.seq)
+    some = Message.objects.filter(pk__in=pks)
+    some.filter(deleted_at=None).update(deleted_at=timezone.now(), deleted_by=found)
+    change_all(room, some, {"author": None, "body": "", "html": ""})
+
+
+@transaction.atomic
+def part_with(*, author: User, delete_messages: bool) -> None:
+    """All that somebody said loses its author, who goes, and its text too if they want it so."""
+    changes: dict[str, Any] = {"author": None}
+    if delete_messages:
+        changes |= {"body": "", "html": "", "deleted_at": Coalesce("deleted_at", timezone.now())}
+    said = Message.objects.filter(author=author)
+    for room in locks.rows(Room.objects.filter(pk__in=said.values("room"))):
+        change_all(room, said.filter(room=room), changes)
+
+
+def change_all(room: Room, some: QuerySet[Message], changes: dict[str, Any]) -> None:
+    """
+    Change messages of a locked room in one statement, however many.
+
+    Each one's new number is its place, moved behind the room's last number. Of the last one pages are told; that they
+    missed the others they see by its number.
+    """
+    first, last = some.order_by("seq").first(), some.order_by("seq").last()
+    if first is None or last is None:
+        return
+    some.update(**changes, changed_seq=F("seq") + room.last_seq + 1 - first.seq)
     last.refresh_from_db()
     room.last_seq = last.changed_seq
     tell_change(room, last)
 
 
-@transaction.atomic
-def part_with(*, author: User, delete_messages: bool) -> None:
-    """
-    All that somebody said loses its author, who goes, and its text too if they want it so.
-
-    One statement a room, however much it is: each message's new number is its place, moved behind the room's last
-    number. Of the last one pages are told; that they missed the others they see by its number.
-    """
-    changes: dict[str, Any] = {"author": None}
-    if delete_messages:
-        changes |= {"body": "", "html": "", "deleted_at": Coalesce("deleted_at", timezone.now())}
-    said = Message.objects.filter(author=author).order_by("seq")
-    for room_id in said.order_by("room_id").values_list("room_id", flat=True).distinct():
-        room = locked_room(room_id)
-        theirs = said.filter(room=room)
-        first, last = theirs.first(), theirs.last()
-        if first is None or last is None:
-            continue
-        theirs.update(**changes | {"changed_seq": F("seq") + room.last_seq + 1 - first.seq})
-        last = Message.objects.get(pk=last.pk)
-        room.last_seq = last.changed_seq
-        tell_change(room, last)
-
-
 def locked(message: Message) -> tuple[Room, Message]:
     """The message and its room as they are now, locked. Raises MessageError where it cannot change any more."""
     room = locked_room(message.room_id)
-    message = Message.objects.select_related("author").get(pk=message.pk)
-    message.room = room
-    if message.is_deleted:
+    found = Message.objects.select_related("author").filter(pk=message.pk).first()
+    if found is None or found.is_deleted:
         raise MessageError(_("This message was deleted meanwhile."))
+    found.room = room
     if room.is_archived:
         raise MessageError(_("This room is archived, so its messages cannot change any more."))
-    return room, message
+    return room, found
 
 
 def store_change(room: Room, message: Message) -> Message:

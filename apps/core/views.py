@@ -26,6 +26,7 @@ from markdown_it import MarkdownIt
 from apps.core import cache as shared_cache
 from apps.core import cluster, leaving
 from apps.core.database import NO_DATABASE, forget_connections, is_taken
+from apps.core.locks import Gone, is_gone
 from apps.core.requests import HtmxRequest
 from apps.core.trouble import all_troubles
 
@@ -131,16 +132,21 @@ def content_too_large(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return problem(request, 403, _("You may not do that"), _("If you think you should, ask one of the room’s owners."))
+    advice = _("If you think you should, ask one of the room’s owners.")
+    return problem(request, 403, _("You may not do that"), advice, written=written_in(request))
 
 
-def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return problem(
-        request,
-        404,
-        _("There is nothing here"),
-        _("The address may be mistyped, the thing deleted, or it is private and you are not among its members."),
-    )
+def page_not_found(request: HttpRequest, exception: Exception | None = None, **context: object) -> HttpResponse:
+    advice = _("The address may be mistyped, the thing deleted, or it is private and you are not among its members.")
+    if isinstance(exception, Gone):
+        advice = str(exception)
+    return problem(request, 404, _("There is nothing here"), advice, written=written_in(request), **context)
+
+
+def written_in(request: HttpRequest) -> str:
+    """The text that somebody sent to a room or message that is not there for them any more, to be given back."""
+    # Where no view was found, nothing has read the body yet, and it may be anything.
+    return request.POST.get("body", "").replace("\x00", "") if request.resolver_match else ""
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -154,6 +160,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
             "again."
         )
         return problem(request, 409, _("This was done already, a moment before"), advice, user=None)
+    if is_gone(sys.exc_info()[1]):
+        return page_not_found(request, user=None)
     # Without the user: what went wrong may be the database.
     advice = _("It has been noted. Please try again in a while.")
     return problem(request, 500, _("Something went wrong on our side"), advice, user=None)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.accounts.models import User
+from apps.core import locks
 from apps.core.limits import MAX_ROOM_INVITATIONS
 from apps.rooms import services
 from apps.rooms.models import Room, RoomInvitation, RoomInvitationQuerySet, is_slug
@@ -43,7 +44,7 @@ def invite(*, room: Room, user: User, inviter: User) -> None:
 
     Raises RoomError where they are in it, where it is archived, and for some time after they have declined.
     """
-    room = services.locked(room)
+    user, inviter, room = locks.take(user, inviter, room)
     name = {"name": user.username}
     if room.is_archived:
         raise services.RoomError(_("This room is archived, so nobody can join it. Open it again first."))
@@ -75,10 +76,10 @@ def invite(*, room: Room, user: User, inviter: User) -> None:
 @transaction.atomic
 def accept(*, invitation: RoomInvitation) -> Room:
     """Come into the room that one is invited to. Raises RoomError where that is over meanwhile."""
-    room = services.locked(invitation.room)
+    user, room = locks.take(invitation.user, invitation.room)
     if not RoomInvitation.objects.pending().filter(pk=invitation.pk).exists():
         raise services.RoomError(_("This invitation was withdrawn. Ask whoever invited you for a new one."))
-    services.add_member(room=room, user=invitation.user)
+    services.put_in(room, user)
     return room
 
 

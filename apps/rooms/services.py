@@ -1,20 +1,22 @@
 """
 Verbs about rooms and their members.
 
-Each change locks the room's row, takes the room's next number, and is broadcast when it is committed. The caller
-has checked that whoever asks may ask.
+Each change locks the room's row (core/locks.py has the order), takes the room's next number, and is broadcast when it
+is committed. The caller has checked that whoever asks may ask. Each raises locks.Gone for a room or an account that was
+deleted meanwhile.
 """
 
 from functools import partial
 
 from django.db import transaction
+from django.db.models import ForeignObjectRel, QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
-from apps.core import limits
+from apps.core import limits, locks
 from apps.live import broadcast
 from apps.rooms import fragments
 from apps.rooms.models import FormerSlug, Membership, Room, unused_slug
@@ -24,14 +26,10 @@ class RoomError(Exception):
     """What was asked cannot be done; the text tells the person why and what to do."""
 
 
-def locked(room: Room) -> Room:
-    """The room's row as it is now, locked until the transaction ends."""
-    return Room.objects.select_for_update().get(pk=room.pk)
-
-
 @transaction.atomic
 def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
     """A new room with its owner in it."""
+    locks.take(owner)
     room = Room(name=name, slug=unused_slug(name), topic=topic, access=access, member_count=1)
     room.save()
     Membership.objects.create(room=room, user=owner, role=Membership.Role.OWNER)
@@ -45,7 +43,7 @@ def change_details(*, room: Room, name: str, topic: str, access: str) -> Room:
 
     Raises RoomError for making a room private that nobody is in.
     """
-    room = locked(room)
+    (room,) = locks.take(room)
     if access == Room.Access.PRIVATE and room.member_count == 0 and not room.is_lobby:
         raise RoomError(_("Nobody is in this room, so nobody could find it as a private one. Join it first."))
     if name != room.name:
@@ -71,7 +69,7 @@ def forget_old_slugs(room: Room) -> None:
 @transaction.atomic
 def set_archived(*, room: Room, archived: bool) -> Room:
     """Archive a room, which makes it read-only, or open it again."""
-    room = locked(room)
+    (room,) = locks.take(room)
     room.archived_at = timezone.now() if archived else None
     return store_details(room)
 
@@ -90,6 +88,7 @@ def store_details(room: Room) -> Room:
 @transaction.atomic
 def delete_room(*, room: Room) -> None:
     """Delete a room and all that was said in it."""
+    (room,) = locks.take(room, to_delete=True)
     topic = room.live_topic
     room.delete()
     farewell = partial(fragments.farewell, _("This room was deleted."))
@@ -103,7 +102,12 @@ def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) ->
 
     Who comes into a room that nobody owns, since its last member has left, owns it from then on.
     """
-    room = locked(room)
+    user, room = locks.take(user, room)
+    put_in(room, user, role)
+
+
+def put_in(room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
+    """What `add_member` does, once both are locked."""
     if not has_owner(room):
         role = Membership.Role.OWNER
     # What was said before they came does not count as unread.
@@ -119,8 +123,9 @@ def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) ->
 @transaction.atomic
 def join_room(*, room: Room, user: User) -> None:
     """Let a person who may see the room come in by themselves. Raises RoomError for somebody who was removed."""
-    refuse_banned(locked(room), user)
-    add_member(room=room, user=user)
+    user, room = locks.take(user, room)
+    refuse_banned(room, user)
+    put_in(room, user)
 
 
 def refuse_banned(room: Room, user: User) -> None:
@@ -138,8 +143,9 @@ def remove_member(*, room: Room, user: User, reason: str | Promise, by: User | N
 
     Raises RoomError for the last owner of a room that others are in, and for the last member of a private one.
     """
-    room = locked(room)
-    membership = room.memberships.filter(user=user).first()
+    # Who is banned by whom is kept, so both accounts are locked then.
+    user, by, room = locks.take(user, by, room) if by else (user, None, *locks.take(room))
+    membership = room.memberships.select_related("user").filter(user=user).first()
     if membership is None:
         return
     if membership.role == Membership.Role.OWNER and room.member_count > 1:
@@ -168,7 +174,7 @@ def take_out(room: Room, membership: Membership, reason: str | Promise) -> None:
 @transaction.atomic
 def set_role(*, room: Room, user: User, role: int) -> None:
     """Give a member another role. Raises RoomError where that would leave the room without an owner."""
-    room = locked(room)
+    (room,) = locks.take(room)
     membership = room.memberships.filter(user=user).first()
     if membership is None:
         raise RoomError(gettext("%(name)s is not a member of this room any more.") % {"name": user.username})
@@ -197,15 +203,19 @@ def hand_over(*, room: Room, owner: User, heir: User) -> None:
 @transaction.atomic
 def leave_all_rooms(*, user: User) -> None:
     """
-    Take a person out of every room. One that they alone own passes to its first moderator, else to its first
-    member; a private one that nobody else is in is deleted, since nobody could find it any more. But the lobby stays,
-    where the next new account arrives.
+    Take a person out of every room; each that holds anything of theirs is locked from then on.
+
+    One that they alone own passes to its first moderator, else to its first member; a private one that nobody else is
+    in is deleted, since nobody could find it any more. But the lobby stays, where the next new account arrives.
     """
-    # In this order, so that two who leave at once wait for each other instead of locking each other out.
-    for room in Room.objects.filter(memberships__user=user).order_by("pk"):
+    (user,) = locks.take(user)
+    rooms = locks.rows(rooms_with_traces_of(user))
+    theirs = {one.room_id: one for one in Membership.objects.filter(user=user).select_related("user")}
+    for room in rooms:
+        if room.pk not in theirs:
+            continue
+        others = room.memberships.exclude(user=user)
         # Those who are switched off come last: they could not run it.
-        room = locked(room)
-        others = room.memberships.exclude(user=user).select_related("user")
         heir = others.order_by("-user__is_active", "role", "id").first()
         if heir is None and is_lost_without_members(room):
             delete_room(room=room)
@@ -213,7 +223,22 @@ def leave_all_rooms(*, user: User) -> None:
         if heir and heir.role != Membership.Role.OWNER and is_last_owner(room, user):
             heir.role = Membership.Role.OWNER
             heir.save(update_fields=["role"])
-        take_out(room, room.memberships.select_related("user").get(user=user), _("You left this room."))
+        take_out(room, theirs[room.pk], _("You left this room."))
+
+
+def rooms_with_traces_of(user: User) -> QuerySet[Room]:
+    """
+    The rooms that hold anything of somebody's: what they said or deleted, whom they invited or removed.
+
+    All are locked before the account goes, which changes or deletes that.
+    """
+    pks: set[int] = set()
+    for relation in User._meta.get_fields(include_hidden=True):
+        model = relation.related_model
+        if isinstance(relation, ForeignObjectRel) and model and hasattr(model, "room"):
+            of_theirs = model._base_manager.filter(**{relation.field.name: user.pk}).exclude(room=None)
+            pks.update(of_theirs.values_list("room", flat=True).distinct())
+    return Room.objects.filter(pk__in=pks)
 
 
 def has_owner(room: Room) -> bool:

@@ -181,7 +181,7 @@ def test_parting_with_messages_costs_a_few_queries_a_room_however_many_they_are(
         room = rooms.create_room(owner=cast.member, name=f"Room {number}", topic="", access="open")
         for _ in range(20):
             say(room, cast.member)
-    with django_assert_num_queries(3 + 6 * rooms_said_in):  # a savepoint and the rooms; each room's six
+    with django_assert_num_queries(3 + 5 * rooms_said_in):  # a savepoint and the rooms; each room's five
         chat.part_with(author=cast.member, delete_messages=True)
 
 

@@ -13,6 +13,7 @@ from apps.accounts.forms import PictureForm, PreferencesForm, ProfileForm, Usern
 from apps.accounts.guards import recently_authenticated
 from apps.accounts.models import Picture, User
 from apps.accounts.viewer import signed_in
+from apps.core import locks
 from apps.core.forms import save_unless_taken
 from apps.core.limited import is_admitted, limited
 
@@ -24,7 +25,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     """What others see of one."""
     form = ProfileForm(request.POST or None, instance=fresh(request))
     if request.method == "POST" and form.is_valid() and is_admitted(request, form):
-        form.instance.save(update_fields=list(form.fields))
+        locks.store(form.instance, list(form.fields))
         messages.success(request, _("Your profile is saved."))
         return redirect("profile")
     return render_profile(request, form=form)
@@ -42,7 +43,7 @@ def render_profile(
 
 def fresh(request: HttpRequest) -> User:
     """The viewer as stored: a form puts what was typed into its own copy, and the page's header must not show that."""
-    return User.objects.get(pk=signed_in(request).pk)
+    return get_object_or_404(User, pk=signed_in(request).pk)
 
 
 @login_required
@@ -105,7 +106,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
     # Not `request.POST or None`: who prefers nothing sends nothing.
     form = PreferencesForm(request.POST if request.method == "POST" else None, instance=fresh(request))
     if form.is_valid():
-        form.instance.save(update_fields=list(form.fields))
+        locks.store(form.instance, list(form.fields))
         messages.success(request, _("Your preferences are saved."))
         return redirect("preferences")
     return render(request, "accounts/preferences.html", {"form": form}, status=422 if form.errors else 200)

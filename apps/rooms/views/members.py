@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.accounts.models import User
 from apps.accounts.viewer import signed_in
 from apps.core.limited import limited
+from apps.core.locks import Gone
 from apps.core.views import problem
 from apps.rooms import invitations, services
 from apps.rooms.access import Visit, room_for
@@ -93,7 +94,7 @@ def invite(visit: Visit, form: InviteForm, user: User) -> bool:
     """Whether the person is invited now; else the form says why not."""
     try:
         invitations.invite(room=visit.room, user=user, inviter=visit.member)
-    except services.RoomError as error:
+    except (services.RoomError, Gone) as error:
         form.add_error("username", str(error))
         return False
     return True

@@ -6,7 +6,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
@@ -111,7 +111,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
         if changed:
             messages.success(request, _("The room’s settings are saved."))
             return redirect(changed)
-    room = Room.objects.get(pk=visit.room.pk)  # the form has put what was typed into its own
+    room = get_object_or_404(Room, pk=visit.room.pk)  # the form has put what was typed into its own
     context = {"room": room, "form": form, "delete_form": DeleteRoomForm(room=room)}
     return render(request, "rooms/settings.html", context, status=422 if form.errors else 200)
 

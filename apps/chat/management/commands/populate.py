@@ -21,6 +21,7 @@ from apps.accounts.names import look_alike_digest
 from apps.chat.models import Message
 from apps.chat.rendering import RENDERER_VERSION, to_html_now
 from apps.chat.services import GROUP_PAUSE
+from apps.core import locks
 from apps.rooms.models import Membership, Room, name_key
 from apps.rooms.services import has_owner
 
@@ -77,10 +78,12 @@ class Command(BaseCommand):
         if min(options["users"], options["rooms"]) < 1 or options["messages"] < 0:
             raise CommandError("At least one user and one room, and no negative number of messages.")
         with transaction.atomic():
+            locks.who_is_here()
             users = make_users(options["users"])
-            rooms = make_rooms(options["rooms"])
-            for room in [*rooms, *Room.objects.filter(is_lobby=True)]:
+            filled: list[Room] = locks.find(*make_rooms(options["rooms"]), *Room.objects.filter(is_lobby=True))
+            for room in filled:
                 join(room, users)
+            rooms = filled[: options["rooms"]]
             for number, room in enumerate(rooms):
                 share = options["messages"] // len(rooms) + (number < options["messages"] % len(rooms))
                 fill(room, users, share)
@@ -106,7 +109,7 @@ def make_users(count: int) -> list[User]:
         ignore_conflicts=True,
     )
     # Not `username__in`: a database takes only so many parameters.
-    found = User.objects.filter(username__startswith="user")
+    found = locks.rows(User.objects.filter(username__startswith="user"))
     by_name = {user.username: user for user in found}
     return [by_name[name] for name in names]
 

@@ -1,0 +1,391 @@
+"""
+Every verb that writes, each done to rooms and people that others use at the same time.
+
+`python -m tests.verbs` is a process that does them: it reads lines of a verb and seconds, does the verb for so long in
+several threads, and prints what came of it as JSON.
+"""
+
+import json
+import random
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import django
+
+if __name__ == "__main__":
+    django.setup()
+
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.backends.db import SessionStore
+from django.core.exceptions import ObjectDoesNotExist
+from django.core.management import call_command
+from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db.models import Model, QuerySet
+
+from apps.accounts import closing, pictures
+from apps.accounts import invitations as links
+from apps.accounts import services as accounts
+from apps.accounts.models import Invitation, User
+from apps.accounts.sign_ins import digest as digest_of
+from apps.chat import reading
+from apps.chat import services as chat
+from apps.chat.models import Message
+from apps.core import locks
+from apps.core.database import is_taken
+from apps.rooms import invitations, services
+from apps.rooms.models import Membership, Room, RoomInvitation
+
+M = TypeVar("M", bound=Model)
+type_of_act = Callable[[], object]
+THREADS = 3
+# Of each there are about so many: few, so that all meet.
+ROOMS, PEOPLE = 3, 6
+DEADLOCK = "40P01"  # as PostgreSQL has it
+
+
+class NothingThereError(Exception):
+    """What a verb would be done to is not there just now."""
+
+
+def any_of(rows: "QuerySet[M]") -> M:
+    """One of them by chance."""
+    found = rows.order_by("?").first()
+    if found is None:
+        raise NothingThereError
+    return found
+
+
+def any_room() -> Room:
+    return any_of(Room.objects.all())
+
+
+def any_member(**more: Any) -> Membership:
+    return any_of(Membership.objects.filter(user__is_active=True, **more).select_related("room", "user"))
+
+
+def another_member(one: Membership) -> User:
+    return any_of(Membership.objects.filter(room=one.room).exclude(user=one.user).select_related("user")).user
+
+
+def any_person() -> User:
+    return any_of(User.objects.filter(is_active=True, role=User.Role.MEMBER))
+
+
+def any_message() -> Message:
+    return any_of(Message.objects.filter(deleted_at=None).exclude(author=None))
+
+
+def name(kind: str) -> str:
+    return f"{kind}{uuid.uuid4().hex[:12]}"
+
+
+def new_person() -> User:
+    return User.objects.create(username=name("p"))
+
+
+def new_room(people: int = 3) -> Room:
+    """A room with some who are there, who have said something."""
+    owner, *others = User.objects.filter(is_active=True).order_by("?")[:people]
+    room = services.create_room(owner=owner, name=name("r"), topic="", access=random.choice(Room.Access.values))
+    for user in others:
+        services.add_member(room=room, user=user)
+    for author in (owner, *others):
+        say(room, author)
+    return room
+
+
+def say(room: Room, author: User) -> Message:
+    return chat.post_message(room=room, author=author, body=name("m"), client_id=uuid.uuid4(), html="<p>m</p>")
+
+
+def fill_up() -> None:
+    """See to it that there are enough people and rooms."""
+    for _ in range(PEOPLE - User.objects.filter(is_active=True).count()):
+        new_person()
+    if not User.objects.filter(role=User.Role.OWNER).exists():
+        accounts.set_role(user=User.objects.filter(is_active=True).order_by("pk")[0], role=User.Role.OWNER)
+    Room.objects.exclude(archived_at=None).update(archived_at=None)
+    for _ in range(ROOMS - Room.objects.exclude(messages=None).distinct().count()):
+        new_room()
+
+
+# Each gives what is to be done, once what it is done to is chosen or made.
+
+
+def create() -> type_of_act:
+    return partial(services.create_room, owner=any_person(), name=name("r"), topic="", access="open")
+
+
+def rename() -> type_of_act:
+    access = random.choice(Room.Access.values)
+    return partial(services.change_details, room=any_room(), name=name("r"), topic="x", access=access)
+
+
+def archive() -> type_of_act:
+    room = any_room()
+
+    def act() -> None:
+        services.set_archived(room=room, archived=True)
+        services.set_archived(room=room, archived=False)
+
+    return act
+
+
+def delete_room() -> type_of_act:
+    new_room()
+    return partial(services.delete_room, room=any_of(Room.objects.filter(is_lobby=False)))
+
+
+def join() -> type_of_act:
+    return partial(services.join_room, room=any_room(), user=any_person())
+
+
+def leave() -> type_of_act:
+    one = any_member()
+    return partial(services.remove_member, room=one.room, user=one.user, reason="")
+
+
+def remove() -> type_of_act:
+    one = any_member()
+    return partial(services.remove_member, room=one.room, user=one.user, reason="", by=another_member(one))
+
+
+def give_role() -> type_of_act:
+    one = any_member()
+    return partial(services.set_role, room=one.room, user=one.user, role=random.choice(Membership.Role.values))
+
+
+def hand_over() -> type_of_act:
+    one = any_member(role=Membership.Role.OWNER)
+    return partial(services.hand_over, room=one.room, owner=one.user, heir=another_member(one))
+
+
+def invite() -> type_of_act:
+    one = any_member(role__lt=Membership.Role.MEMBER)
+    return partial(invitations.invite, room=one.room, user=any_person(), inviter=one.user)
+
+
+def open_invitation() -> RoomInvitation:
+    invite()()
+    return any_of(RoomInvitation.objects.pending().select_related("user", "room"))
+
+
+def accept() -> type_of_act:
+    return partial(invitations.accept, invitation=open_invitation())
+
+
+def decline() -> type_of_act:
+    return partial(invitations.decline, invitation=open_invitation())
+
+
+def withdraw() -> type_of_act:
+    found = open_invitation()
+    return partial(invitations.withdraw, room=found.room, username=found.user.username)
+
+
+def post() -> type_of_act:
+    one = any_member()
+    return partial(say, one.room, one.user)
+
+
+def edit() -> type_of_act:
+    return partial(chat.edit_message, message=any_message(), body=name("e"), html="<p>e</p>")
+
+
+def delete() -> type_of_act:
+    return partial(chat.delete_message, message=any_message(), deleter=any_person())
+
+
+def read() -> type_of_act:
+    one = any_member()
+    return partial(reading.mark_read, room=one.room, user=one.user, seq=one.room.last_seq)
+
+
+def announce() -> type_of_act:
+    one = any_member()
+    level = random.choice(Membership.Announces.values)
+    return lambda: one.room.memberships.filter(user=one.user).update(announces=level)
+
+
+def profile() -> type_of_act:
+    user = any_person()
+    user.display_name = name("d")
+    return partial(locks.store, user, ["display_name"])
+
+
+def picture() -> type_of_act:
+    user = any_person()
+
+    def act() -> None:
+        pictures.store(user=user, small=b"s", large=b"l")
+        pictures.remove(user=user)
+
+    return act
+
+
+def username() -> type_of_act:
+    return partial(accounts.change_username, user=any_person(), username=name("n"))
+
+
+def site_role() -> type_of_act:
+    one = new_person()
+    role = random.choice([User.Role.MODERATOR, User.Role.MEMBER])
+    return partial(accounts.change_role, user=random.choice([one, any_person()]), role=role)
+
+
+def close_own() -> type_of_act:
+    new_person()
+    whole = random.random() < 0.5
+    return partial(closing.close_account, user=any_person(), delete_messages=whole, heir=None)
+
+
+def close_anothers() -> type_of_act:
+    new_person()
+    owner = any_of(User.objects.filter(role=User.Role.OWNER))
+    return partial(closing.close_account_of, user=any_person(), owner=owner, delete_messages=random.random() < 0.7)
+
+
+def sign_up() -> type_of_act:
+    link = make_link(any_member(role__lt=Membership.Role.MEMBER))
+
+    def act() -> None:
+        with transaction.atomic():
+            user = new_person()
+            accounts.claim_unowned_site(user=user)
+            links.accept(digest=link.digest, user=user)
+
+    return act
+
+
+def make_link(one: Membership) -> Invitation:
+    token = links.make(made_by=one.user, room_id=one.room_id, note="", days=1, most_uses=5)
+    return Invitation.objects.get(digest=digest_of(token))
+
+
+def link() -> type_of_act:
+    one = any_member()
+    return partial(links.make, made_by=one.user, room_id=one.room_id, note="", days=1, most_uses=5)
+
+
+def follow() -> type_of_act:
+    found = make_link(any_member(role__lt=Membership.Role.MEMBER))
+    found = any_of(Invitation.objects.filter(revoked_at=None)) or found
+    return partial(links.accept, digest=found.digest, user=any_person())
+
+
+def revoke() -> type_of_act:
+    return partial(links.revoke, invitation=make_link(any_member()))
+
+
+def device() -> type_of_act:
+    """Sign in on a device, and out of it from another."""
+    user = any_person()
+
+    def act() -> None:
+        session = SessionStore()
+        session.create()
+        key = session.session_key or ""
+        one = UserSession.objects.create(user=user, session_key=key, ip="127.0.0.1", user_agent="")
+        one.end()
+
+    return act
+
+
+def populate() -> type_of_act:
+    return partial(call_command, "populate", users=2, rooms=2, messages=4, verbosity=0, stdout=_Nowhere())
+
+
+class _Nowhere:
+    def write(self, text: str) -> None:
+        pass
+
+
+VERBS: dict[str, Callable[[], type_of_act]] = {
+    one.__name__: one
+    for one in (
+        *(create, rename, archive, delete_room, join, leave, remove, give_role, hand_over, invite, accept, decline),
+        *(withdraw, post, edit, delete, read, announce, profile, picture, username, site_role, close_own),
+        *(close_anothers, sign_up, link, follow, revoke, device, populate),
+    )
+}
+
+REFUSALS = (services.RoomError, chat.MessageError, accounts.AccountError, links.InvitationError, locks.Gone)
+
+
+@dataclass
+class Outcome:
+    """How often a verb was done, refused, or neither."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+    def do(self, verb: str) -> None:
+        """Do a verb once. What it is done to may go at any time, also while it is chosen."""
+        try:
+            act = VERBS[verb]()
+        except (NothingThereError, ObjectDoesNotExist, *REFUSALS):
+            self.counts["skipped"] += 1
+            return
+        except (OperationalError, IntegrityError) as error:
+            self.note(f"before {verb}", error)
+            return
+        try:
+            act()
+            self.counts["done"] += 1
+        except REFUSALS:
+            self.counts["refused"] += 1
+        except Exception as error:
+            self.note(verb, error)
+
+    def note(self, verb: str, error: Exception) -> None:
+        """What a verb raised that is no refusal: a deadlock, or anything else that a person would not be told."""
+        if getattr(error.__cause__, "sqlstate", None) == DEADLOCK:
+            self.counts["deadlocks"] += 1
+        elif verb in {"create", "rename", "username", "sign_up", "populate"} and is_taken(error):
+            self.counts["refused"] += 1  # as the forms say it (core/forms.py)
+        elif verb == "device" and locks.is_gone(error):
+            self.counts["refused"] += 1  # an account that goes while somebody signs in
+        else:
+            self.faults.append(f"{verb}: {type(error).__module__}.{type(error).__name__}: {error}"[:300])
+
+
+def do_for(verb: str, seconds: float) -> Outcome:
+    """Do a verb again and again, in several threads."""
+    outcome, until = Outcome(), time.monotonic() + seconds
+
+    def work() -> None:
+        try:
+            while time.monotonic() < until:
+                outcome.do(verb)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcome
+
+
+def main() -> None:
+    """One line for each: a verb and for how many seconds, or `fill`."""
+    for line in sys.stdin:
+        verb, seconds = line.split()
+        outcome = Outcome()
+        if verb == "fill":
+            fill_up()
+        else:
+            outcome = do_for(verb, float(seconds))
+        print(json.dumps({"counts": outcome.counts, "faults": outcome.faults[:20]}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
