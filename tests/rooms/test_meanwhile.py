@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.test import Client
 
 from apps.accounts import closing, pictures
@@ -73,7 +74,8 @@ def leave(room: Room, user: User) -> Callable[[], None]:
     return lambda: original(room=room, user=user, reason="")
 
 
-def text(response: HttpResponse) -> str:
+def text(response: HttpResponseBase) -> str:
+    assert isinstance(response, HttpResponse)
     return response.content.decode()
 
 
