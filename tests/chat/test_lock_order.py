@@ -7,6 +7,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from apps.accounts import invitations as links
+from apps.accounts.models import User
+from apps.chat import services as chat
+from apps.rooms import invitations, services
+from apps.rooms.models import Room
+from tests.conftest import Cast, make_user, say
 from tests.verbs import REFUSALS, VERBS, NothingThereError, fill_up
 
 PLACES = {"django_content_type": 0, "accounts_user": 1, "rooms_room": 2}
@@ -47,3 +53,42 @@ def test_a_verb_locks_names_then_accounts_then_rooms_then_the_rest(db: None, ver
         places = [PLACES.get(table, REST) for table in tables]
         assert places == sorted(places), tables
     assert tables
+
+
+def in_another_room(cast: Cast, trace: str) -> Room:
+    """A room in which somebody is no more, and in which one thing of theirs is left."""
+    room, user = services.create_room(owner=cast.owner, name="Den", topic="", access="open"), cast.member
+    if trace in {"author", "deleter"}:
+        services.add_member(room=room, user=user)
+        message = say(room, user if trace == "author" else cast.owner)
+        if trace == "deleter":
+            chat.delete_message(message=message, deleter=user)
+        services.remove_member(room=room, user=user, reason="")
+    elif trace == "invited":
+        invitations.invite(room=room, user=user, inviter=cast.owner)
+    elif trace == "inviter":
+        user.role = User.Role.OWNER
+        user.save()
+        invitations.invite(room=room, user=cast.outsider, inviter=user)
+    elif trace in {"banned", "banning"}:
+        other = make_user("other")
+        banned, by = (user, other) if trace == "banned" else (other, user)
+        services.add_member(room=room, user=banned)
+        services.remove_member(room=room, user=banned, reason="", by=by)
+    elif trace == "link":
+        links.make(made_by=user, room_id=room.pk, note="", days=1, most_uses=1)
+    return room
+
+
+@pytest.mark.parametrize("trace", ["author", "deleter", "invited", "inviter", "banned", "banning", "link"])
+def test_a_room_with_anything_of_somebodys_is_locked_before_their_account_goes(cast: Cast, trace: str) -> None:
+    room = in_another_room(cast, trace)
+    assert set(services.rooms_with_traces_of(cast.member)) - set(Room.objects.filter(is_lobby=True)) == {
+        cast.room,
+        room,
+    }
+
+
+def test_a_room_without_anything_of_somebodys_is_left_alone(cast: Cast) -> None:
+    services.create_room(owner=cast.owner, name="Den", topic="", access="open")
+    assert set(services.rooms_with_traces_of(cast.member)) - set(Room.objects.filter(is_lobby=True)) == {cast.room}
