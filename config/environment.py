@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import secrets
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 from django.utils.crypto import salted_hmac
 from environ import Env
 
+from apps.core import limits
 from apps.core.domains import ascii_domain, ascii_sender, ascii_url
 
 
@@ -81,6 +83,11 @@ def writable_folder(name: str, default: Path) -> Path:
     return folder
 
 
+def is_command() -> bool:
+    """Whether this process runs one of manage.py's commands, and does not serve."""
+    return Path(sys.argv[0]).name == "manage.py" and sys.argv[1:2] != ["runserver"]
+
+
 def database(name: str, data_folder: Path) -> dict[str, Any]:
     """Django's settings for the database at the URL: SQLite (the default) or PostgreSQL."""
     value = text(name, f"sqlite:///{data_folder / 'parley.sqlite3'}")
@@ -92,7 +99,7 @@ def database(name: str, data_folder: Path) -> dict[str, Any]:
         # fail with "database is locked" however long they are ready to wait.
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
+            "timeout": limits.FILE_SECONDS,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
         }
         # A file and not memory: tests of what happens at once need connections of their own.
@@ -104,10 +111,46 @@ def database(name: str, data_folder: Path) -> dict[str, Any]:
         config["CONN_MAX_AGE"] = 0
         # By default a pool whose server was away waits longer and longer, up to minutes, before it tries again,
         # however long the server has been back.
-        pool = {"min_size": 2, "max_size": 20, "timeout": 5, "reconnect_timeout": 1}
-        config["OPTIONS"] = {**config.get("OPTIONS", {}), "pool": pool}
+        pool = {
+            "min_size": 2,
+            "max_size": limits.MAX_CONNECTIONS,
+            "timeout": limits.CONNECTION_SECONDS,
+            "reconnect_timeout": 1,
+        }
+        own = config.get("OPTIONS", {})
+        config["OPTIONS"] = {**reaching_postgres(), **own, "pool": pool}
+        if not is_command():
+            # What the URL says comes later, and counts.
+            config["OPTIONS"]["options"] = f"{postgres_limits()} {own.get('options', '')}".strip()
         return config
     refuse(name, "must begin with sqlite:/// or postgres://.")
+
+
+def reaching_postgres() -> dict[str, Any]:
+    """In libpq's words, how the server is reached, and given up where it falls silent; the URL may say otherwise."""
+    return {
+        # Only where nothing else names the program, as pg_dump does itself.
+        "fallback_application_name": "parley",
+        "connect_timeout": limits.CONNECT_SECONDS,
+        "keepalives_idle": limits.SILENT_SECONDS,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": limits.SILENT_SECONDS * 1000,
+    }
+
+
+def postgres_limits() -> str:
+    """
+    What no connection of a process that serves may take longer than, so that what one holds keeps no other.
+
+    Commands have none of it: a migration or a restore takes as long as it takes.
+    """
+    seconds = {
+        "lock_timeout": limits.LOCK_SECONDS,
+        "statement_timeout": limits.STATEMENT_SECONDS,
+        "idle_in_transaction_session_timeout": limits.IDLE_IN_TRANSACTION_SECONDS,
+    }
+    return " ".join(f"-c {name}={int(value * 1000)}" for name, value in seconds.items())
 
 
 def redis(name: str) -> str:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import names, proof, services
 from apps.accounts.models import FormerUsername, User
 from apps.core import limits, locks
+from apps.core.database import whole
 
 # Sent in the transaction that deletes an account, before it goes, with `user` and `delete_messages`. Receivers hand
 # over or delete what their app keeps of the person.
@@ -28,7 +29,7 @@ def needs_heir(user: User) -> bool:
     return others.exists() and not others.filter(role=User.Role.OWNER).exists()
 
 
-@transaction.atomic
+@whole()
 def close_account(*, user: User, delete_messages: bool, heir: User | None) -> None:
     """
     Delete an account. What its person said stays without a name, or goes.
@@ -65,11 +66,16 @@ def close_account_of(*, user: User, owner: User, delete_messages: bool) -> None:
     switch_off(user)
     if delete_messages:
         messages_going.send(sender=User, user=user, deleter=owner)
-    with transaction.atomic():
-        close_account(user=locked_unless_owner(user), delete_messages=delete_messages, heir=None)
+    close_locked_account(user, delete_messages=delete_messages)
 
 
-@transaction.atomic
+@whole()
+def close_locked_account(user: User, *, delete_messages: bool) -> None:
+    """Close it unless it has become an owner's."""
+    close_account(user=locked_unless_owner(user), delete_messages=delete_messages, heir=None)
+
+
+@whole()
 def switch_off(user: User) -> None:
     """End what they do here, so that nothing is said meanwhile. Raises AccountError for an owner."""
     found = locked_unless_owner(user)

@@ -26,6 +26,7 @@ from apps.core import epoch, leaving, limits
 from apps.core.addresses import client_address, network_of
 from apps.core.connections import TOO_MUCH
 from apps.core.database import NO_DATABASE
+from apps.core.turns import TooBusyError
 from apps.live.hub import current_hub
 from apps.live.limits import Allowance, allowance_of
 from apps.live.lines import line_for
@@ -200,6 +201,9 @@ async def post(place: Place, text: str | None) -> str:
             room = Room(pk=place.room_pk)
             message = await submit(form, room=room, viewer=viewer, may_post=place.may_post, in_thread=in_thread)
             return fragments.sent(message) if message else fragments.refused(form)
+    except TooBusyError:
+        # The log says once that the room is held, and not for each message.
+        return fragments.delayed(form)
     except NO_DATABASE as error:
         logger.warning("A message could not be stored: the database does not answer: %s", error)
         return fragments.delayed(form)

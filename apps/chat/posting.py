@@ -14,8 +14,9 @@ from apps.chat import services
 from apps.chat.forms import EditForm, MessageForm
 from apps.chat.models import Message
 from apps.chat.rendering import to_html
+from apps.core.turns import refuse_where_held, turn_at
 from apps.live.limits import allowance_of
-from apps.rooms.models import Room, type_of_viewer
+from apps.rooms.models import Room, place_of, type_of_viewer
 
 T = TypeVar("T")
 
@@ -43,14 +44,21 @@ class Composer:
 
 
 async def submit(
-    form: MessageForm, *, room: Room, viewer: type_of_viewer, may_post: bool, in_thread: InThread
+    form: MessageForm,
+    *,
+    room: Room,
+    viewer: type_of_viewer,
+    may_post: bool,
+    in_thread: InThread,
+    give_back: Callable[[], Awaitable[None]] | None = None,
 ) -> Message | None:
     """
     The message that the form asks for, stored; or None, and the form says in its errors why not.
 
     `may_post` is what was last known of the viewer's rights; whether someone may after all who might not then is
     asked before any work is done on their text. That is done while no thread waits for it.
-    `in_thread`: a page has a thread of its own, sockets share some.
+    `in_thread`: a page has a thread of its own, sockets share some; `give_back` gives its connection back where the
+    text waits for others in the room. Raises TooBusyError where it cannot be stored now.
     """
     if not form.is_valid():
         return None
@@ -58,12 +66,15 @@ async def submit(
         form.add_error("body", _("Sign in to write here."))
         return None
     body, client_id = form.cleaned_data["body"], form.cleaned_data["client_id"]
+    place = place_of(room.pk)
+    refuse_where_held(place)
     try:
         if not may_post:
             may_post = await in_thread(partial(services.may_post, room, viewer))
         html = await html_by(viewer, body) if may_post else None
         post = partial(services.post_message, room=room, author=viewer, body=body, html=html, client_id=client_id)
-        return await in_thread(post)
+        async with turn_at(place, give_back):
+            return await in_thread(post)
     except services.MessageError as error:
         form.add_error("body", str(error))
         return None
@@ -78,6 +89,16 @@ async def html_by(author: User, body: str) -> str:
 def text_of(form: MessageForm | EditForm) -> str:
     """The text that is posted where the form holds one; what a form refuses costs nobody else anything."""
     return str(form.cleaned_data["body"]) if form.is_valid() else ""
+
+
+def busy() -> str:
+    """What somebody is told whose text cannot be stored now, since others hold the room."""
+    return _("This room is busy at the moment. Your text is kept: send it again in a few seconds.")
+
+
+def busy_without_text() -> str:
+    """The same to who sent none."""
+    return _("This room is busy at the moment. Try again in a few seconds.")
 
 
 def too_fast() -> str:

@@ -1,7 +1,11 @@
 """Where people stopped reading."""
 
+from functools import partial
+
 from apps.accounts.models import User
 from apps.chat.models import Message
+from apps.core.database import repeated
+from apps.core.turns import MARKS, own_turn
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership, Room
 
@@ -9,12 +13,14 @@ from apps.rooms.models import Membership, Room
 def mark_read(*, room: Room, user: User, seq: int) -> None:
     """
     Somebody has seen the room's messages up to number `seq`. It never goes back, and means nothing for who is not a
-    member. `room` as just loaded: what was posted since does not count as read.
+    member. `room` as just loaded: what was posted since does not count as read. Raises TooBusyError where that
+    cannot be kept now.
     """
     seq = min(seq, room.last_seq)
     left = Message.objects.filter(room=room, seq__gt=seq, seq__lte=room.last_seq).count()
     own = Membership.objects.filter(room=room, user=user, last_read_seq__lt=seq)
-    own.update(last_read_seq=seq, read_count=room.message_count - left)
+    with own_turn(MARKS):
+        repeated(partial(own.update, last_read_seq=seq, read_count=room.message_count - left))
 
 
 def first_unread(visit: Visit) -> Message | None:

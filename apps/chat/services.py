@@ -1,7 +1,5 @@
 """Verbs about messages. Each takes the room's next number in its own transaction and is broadcast on commit."""
 
-import threading
-from contextlib import nullcontext
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -9,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -20,8 +18,9 @@ from apps.chat import fragments
 from apps.chat.models import Message
 from apps.chat.rendering import RENDERER_VERSION, to_html_now
 from apps.core import locks
+from apps.core.database import whole
 from apps.live import broadcast
-from apps.rooms.models import Room
+from apps.rooms.models import Room, place_of
 
 # One author's messages form a group while no more than this lies between them.
 GROUP_PAUSE = timedelta(minutes=5)
@@ -30,10 +29,8 @@ MOST_AHEAD = timedelta(days=1)
 # Of one person's messages, in one transaction.
 DELETED_AT_ONCE = 500
 
-
-# SQLite has one writer at a time, and lets others look again now and then, up to a tenth of a second late. Within
-# a process they need not: threads wait for each other here, in order.
-taking_turns = threading.Lock() if connection.vendor == "sqlite" else nullcontext()
+# One transaction, for which one takes a turn at the message's room.
+on_messages_room = whole(at=lambda *, message, **others: place_of(message.room_id))
 
 
 class MessageError(Exception):
@@ -52,8 +49,7 @@ def post_message(*, room: Room, author: User, body: str, client_id: UUID, html: 
         if html is None:
             refuse_outsiders(room, author)
             html = to_html_now(body)
-        with taking_turns:
-            return store_message(room=room, author=author, body=body, html=html, client_id=client_id)
+        return store_message(room=room, author=author, body=body, html=html, client_id=client_id)
     except (IntegrityError, MessageError):
         # Mostly the id is new, so whether it is not is asked only where something is wrong.
         earlier = find_earlier(author, client_id)
@@ -62,7 +58,7 @@ def post_message(*, room: Room, author: User, body: str, client_id: UUID, html: 
         return the_same_message(earlier, room, body)
 
 
-@transaction.atomic
+@whole(at=lambda *, room, **others: place_of(room.pk))
 def store_message(*, room: Room, author: User, body: str, html: str, client_id: UUID) -> Message:
     """The transaction of `post_message`."""
     room = locked_room(room.pk)
@@ -177,7 +173,7 @@ def edit_message(*, message: Message, body: str, html: str | None = None) -> Mes
     return store_edit(message=message, body=body, html=to_html_now(body) if html is None else html)
 
 
-@transaction.atomic
+@on_messages_room
 def store_edit(*, message: Message, body: str, html: str) -> Message:
     """The transaction of `edit_message`."""
     room, message = locked(message)
@@ -188,7 +184,7 @@ def store_edit(*, message: Message, body: str, html: str) -> Message:
     return store_change(room, message)
 
 
-@transaction.atomic
+@on_messages_room
 def delete_message(*, message: Message, deleter: User) -> Message:
     """Take a message's text away and leave a tombstone. Raises MessageError where that is done already."""
     # First, by the order of locks. An owner of the site need be no member, and may be gone meanwhile.
@@ -213,7 +209,7 @@ def delete_all_by(*, author: User, deleter: User) -> None:
             delete_some(pks[start : start + DELETED_AT_ONCE], room_id, deleter)
 
 
-@transaction.atomic
+@whole(at=lambda pks, room_id, deleter: place_of(room_id))
 def delete_some(pks: list[int], room_id: int, deleter: User) -> None:
     """Delete some of what one person said in a room, which they leave without their name."""
     found, room = locks.find(deleter, Room(pk=room_id))
@@ -224,7 +220,7 @@ def delete_some(pks: list[int], room_id: int, deleter: User) -> None:
     change_all(room, some, {"author": None, "body": "", "html": ""})
 
 
-@transaction.atomic
+@whole()
 def part_with(*, author: User, delete_messages: bool) -> None:
     """All that somebody said loses its author, who goes, and its text too if they want it so."""
     changes: dict[str, Any] = {"author": None}

@@ -165,6 +165,36 @@ SENT_TWICE_SECONDS = 30
 # So long an account whose address nobody confirms keeps its user name, where somebody else wants it.
 UNPROVEN_NAME_DAYS = 3
 
+# The database. For how long anything may wait for a lock: longer than PostgreSQL takes to find a deadlock (a second),
+# shorter than anybody looks at a page that does not come.
+LOCK_SECONDS = 2.0
+# For one statement. The slowest, parting a person from 100,000 messages, takes some seconds.
+STATEMENT_SECONDS = 30.0
+# For doing nothing within a transaction: no code of ours waits in one, but a process may be stopped.
+IDLE_IN_TRANSACTION_SECONDS = 10.0
+# For SQLite's file, which has one writer: a slow disk or a command that fills it takes some seconds.
+FILE_SECONDS = 10.0
+# For reaching the server; and for hearing nothing from it while it owes an answer to what was sent.
+CONNECT_SECONDS = 5
+SILENT_SECONDS = 20
+# Connections of a process, and for how long somebody waits for one.
+MAX_CONNECTIONS = 20
+CONNECTION_SECONDS = 5.0
+# How often a transaction is done that the database ends to get others on, with pauses of up to so many seconds.
+TRIES = 4
+LONGEST_PAUSE_BETWEEN_TRIES = 0.05
+# Of one room, in one process: at work or waiting at the database, of 20 connections and 8 threads of sockets.
+MAX_AT_ONE_ROOM = 3
+# And waiting for that, so long: a page asks after 8 seconds what became of its message.
+MAX_WAITING_FOR_A_ROOM = 500
+ROOM_SECONDS = 6.0
+# Of all rooms that somebody holds, how many are tried at once.
+MAX_TRYING = 2
+# Notes of how far somebody has read, at once.
+MAX_MARKING = 4
+# Between two lines in the log about one kind of trouble with the database, which fails many requests at once.
+TROUBLE_PAUSE_SECONDS = 5.0
+
 # Connections. What a phone on 2G manages, and a program that holds connections for nothing does not.
 # For the headers of a request, from its first byte (for the first one from connecting).
 HEADERS_SECONDS = 20.0

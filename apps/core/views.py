@@ -25,12 +25,13 @@ from markdown_it import MarkdownIt
 
 from apps.core import cache as shared_cache
 from apps.core import cluster, leaving
-from apps.core.database import NO_DATABASE, forget_connections, is_taken
+from apps.core.database import NO_DATABASE, forget_connections, is_busy, is_taken
 from apps.core.locks import Gone, is_gone
 from apps.core.requests import HtmxRequest
 from apps.core.trouble import all_troubles
 
 NOT_ANSWERING = "the database does not answer"
+RETRY_AFTER = 5  # seconds
 logger = logging.getLogger(__name__)
 
 
@@ -150,17 +151,20 @@ def written_in(request: HttpRequest) -> str:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if isinstance(sys.exc_info()[1], NO_DATABASE):
-        forget_connections()
+    error = sys.exc_info()[1]
+    if is_busy(error):
+        return busy(request)
+    if isinstance(error, NO_DATABASE):
+        forget_connections(error)
         return no_database(request)
-    if is_taken(sys.exc_info()[1]):
+    if is_taken(error):
         # Forms that know what was taken say so themselves (core/forms.py); this is for all others.
         advice = _(
             "Perhaps the form was sent twice. Go back, reload the page and look: you may have to send what you typed "
             "again."
         )
         return problem(request, 409, _("This was done already, a moment before"), advice, user=None)
-    if is_gone(sys.exc_info()[1]):
+    if is_gone(error):
         return page_not_found(request, user=None)
     # Without the user: what went wrong may be the database.
     advice = _("It has been noted. Please try again in a while.")
@@ -172,8 +176,28 @@ def no_database(request: HttpRequest) -> HttpResponse:
     body = request.POST.get("body", "").replace("\x00", "")
     context = {"user": None, "body": body, "client_id": request.POST.get("client_id", "")}
     response = render(request, "core/no_database.html", context, status=503)
-    response.headers["Retry-After"] = "5"
+    response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
+
+
+def busy(request: HttpRequest) -> HttpResponse:
+    """503 where others hold what was asked for, with a form that holds what was sent, to be sent again as it was."""
+    kept = None if request.method != "POST" or request.FILES else sent_fields(request)
+    response = render(request, "core/busy.html", {"user": None, "kept": kept}, status=503)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def sent_fields(request: HttpRequest) -> list[tuple[str, str]] | None:
+    """What a form sent, to be sent again; None where a password is among it, which no page repeats."""
+    if any("password" in name for name in request.POST):
+        return None
+    return [
+        (name, value.replace("\x00", "").encode(errors="ignore").decode())
+        for name, values in request.POST.lists()
+        for value in values
+        if isinstance(value, str) and name != "csrfmiddlewaretoken"
+    ]
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

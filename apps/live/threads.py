@@ -31,8 +31,8 @@ async def in_thread(function: Callable[..., T], *args: object) -> T:
 def _run(function: Callable[..., T], args: tuple[object, ...]) -> T:
     try:
         return function(*args)
-    except NO_DATABASE:
-        forget_connections()
+    except NO_DATABASE as error:
+        forget_connections(error)
         raise
     finally:
         # SQLite's stay open: to open one costs more than most queries, and a file does not go away.

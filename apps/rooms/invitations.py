@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -10,9 +9,10 @@ from django.utils.translation import ngettext
 
 from apps.accounts.models import User
 from apps.core import locks
+from apps.core.database import whole
 from apps.core.limits import MAX_ROOM_INVITATIONS
 from apps.rooms import services
-from apps.rooms.models import Room, RoomInvitation, RoomInvitationQuerySet, is_slug
+from apps.rooms.models import Room, RoomInvitation, RoomInvitationQuerySet, is_slug, place_of
 
 # For how long a no is a no.
 DECLINED_FOR = timedelta(days=30)
@@ -37,7 +37,7 @@ def invitation_to(user: User, slug: str) -> RoomInvitation | None:
     return pending_for(user).filter(at_address).first()
 
 
-@transaction.atomic
+@services.on_room
 def invite(*, room: Room, user: User, inviter: User) -> None:
     """
     Ask a person into a room; asking again while they have not answered changes nothing.
@@ -73,7 +73,7 @@ def invite(*, room: Room, user: User, inviter: User) -> None:
     )
 
 
-@transaction.atomic
+@whole(at=lambda *, invitation: place_of(invitation.room_id))
 def accept(*, invitation: RoomInvitation) -> Room:
     """Come into the room that one is invited to. Raises RoomError where that is over meanwhile."""
     user, room = locks.take(invitation.user, invitation.room)

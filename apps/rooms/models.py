@@ -13,6 +13,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
+from apps.core.turns import Place
 
 type_of_viewer = User | AnonymousUser
 
@@ -20,6 +21,11 @@ type_of_viewer = User | AnonymousUser
 def name_key(name: str) -> str:
     """What two names have in common that people would take for the same: case, width and spacing do not count."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def place_of(room_pk: int) -> Place:
+    """Where those who change a room take turns: its row is locked by each."""
+    return Place(f"room {room_pk}")
 
 
 class RoomQuerySet(models.QuerySet["Room"]):

@@ -17,16 +17,20 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 from apps.core import limits, locks
+from apps.core.database import whole
 from apps.live import broadcast
 from apps.rooms import fragments
-from apps.rooms.models import FormerSlug, Membership, Room, unused_slug
+from apps.rooms.models import FormerSlug, Membership, Room, place_of, unused_slug
+
+# One transaction, for which one takes a turn at the room.
+on_room = whole(at=lambda *, room, **others: place_of(room.pk))
 
 
 class RoomError(Exception):
     """What was asked cannot be done; the text tells the person why and what to do."""
 
 
-@transaction.atomic
+@whole()
 def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
     """A new room with its owner in it."""
     locks.take(owner)
@@ -36,7 +40,7 @@ def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
     return room
 
 
-@transaction.atomic
+@on_room
 def change_details(*, room: Room, name: str, topic: str, access: str) -> Room:
     """
     Rename a room, change its topic or access. The addresses it had go on leading to it, the last 20 of them.
@@ -66,7 +70,7 @@ def forget_old_slugs(room: Room) -> None:
     room.former_slugs.exclude(pk__in=list(kept)).delete()
 
 
-@transaction.atomic
+@on_room
 def set_archived(*, room: Room, archived: bool) -> Room:
     """Archive a room, which makes it read-only, or open it again."""
     (room,) = locks.take(room)
@@ -85,7 +89,7 @@ def store_details(room: Room) -> Room:
     return room
 
 
-@transaction.atomic
+@on_room
 def delete_room(*, room: Room) -> None:
     """Delete a room and all that was said in it."""
     (room,) = locks.take(room, to_delete=True)
@@ -95,7 +99,7 @@ def delete_room(*, room: Room) -> None:
     transaction.on_commit(lambda: broadcast.revoke(topic, user_id=None, render=farewell), robust=True)
 
 
-@transaction.atomic
+@on_room
 def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
     """
     Put a person into a room; nothing happens where they are in it already.
@@ -120,7 +124,7 @@ def put_in(room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
         store_members(room)
 
 
-@transaction.atomic
+@on_room
 def join_room(*, room: Room, user: User) -> None:
     """Let a person who may see the room come in by themselves. Raises RoomError for somebody who was removed."""
     user, room = locks.take(user, room)
@@ -134,7 +138,7 @@ def refuse_banned(room: Room, user: User) -> None:
         raise RoomError(_("You were removed from this room. Its owners and moderators can invite you again."))
 
 
-@transaction.atomic
+@on_room
 def remove_member(*, room: Room, user: User, reason: str | Promise, by: User | None = None) -> None:
     """
     Take a person out of a room, and end their open pages of it, which show the reason.
@@ -171,7 +175,7 @@ def take_out(room: Room, membership: Membership, reason: str | Promise) -> None:
     store_members(room)
 
 
-@transaction.atomic
+@on_room
 def set_role(*, room: Room, user: User, role: int) -> None:
     """Give a member another role. Raises RoomError where that would leave the room without an owner."""
     (room,) = locks.take(room)
@@ -187,7 +191,7 @@ def set_role(*, room: Room, user: User, role: int) -> None:
     store_members(room)
 
 
-@transaction.atomic
+@on_room
 def hand_over(*, room: Room, owner: User, heir: User) -> None:
     """
     Make another member the owner in one's own place; the old owner becomes a moderator.
@@ -200,7 +204,7 @@ def hand_over(*, room: Room, owner: User, heir: User) -> None:
     set_role(room=room, user=owner, role=Membership.Role.MODERATOR)
 
 
-@transaction.atomic
+@whole()
 def leave_all_rooms(*, user: User) -> None:
     """
     Take a person out of every room; each that holds anything of theirs is locked from then on.

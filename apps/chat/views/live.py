@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -21,6 +22,7 @@ from apps.chat.streaming import HEARTBEAT, Stream, can_patch, style_of
 from apps.core.addresses import client_address
 from apps.core.database import NO_DATABASE, give_back_thread
 from apps.core.middleware import FRAMED_BY_OURSELVES
+from apps.core.turns import MARKS, TooBusyError, turn_at
 from apps.live.hub import current_hub
 from apps.live.listeners import COME_BACK, Listener
 from apps.live.seats import give_seat_back, keep_seat, take_seat
@@ -70,7 +72,8 @@ def first_part(request: HttpRequest, stream: Stream) -> str:
     if window.messages:
         stream.oldest, stream.newest = window.messages[0].seq, window.messages[-1].seq
     if stream.visit.is_member and window.messages:
-        reading.mark_read(room=room, user=stream.visit.member, seq=stream.newest)
+        with suppress(TooBusyError):
+            reading.mark_read(room=room, user=stream.visit.member, seq=stream.newest)
     template = "chat/stream_patched.html" if stream.style.patches else "chat/stream_appended.html"
     context = {"visit": stream.visit, "room": room, "window": window}
     return render_to_string(template, context, request=request)
@@ -134,9 +137,12 @@ async def note_read(stream: Stream, read: int) -> int:
         return read
     seq = stream.newest
     try:
-        await in_thread(mark_read, stream.visit, seq)
+        async with turn_at(MARKS):
+            await in_thread(mark_read, stream.visit, seq)
     except Http404:
         return read  # who may no longer read the room has no place in it
+    except TooBusyError:
+        return read  # and kept later
     except NO_DATABASE as error:
         logger.warning("How far a live view was read is kept later: %s", error)
         return read

@@ -14,12 +14,13 @@ from django_htmx.http import trigger_client_event
 from apps.chat import services
 from apps.chat.forms import EditForm
 from apps.chat.models import Message
-from apps.chat.posting import html_by, text_of, too_fast
-from apps.chat.views.rooms import see_other
+from apps.chat.posting import busy, busy_without_text, html_by, text_of, too_fast
+from apps.chat.views.rooms import give_pages_connection_back, see_other, soon
 from apps.core.requests import HtmxRequest
+from apps.core.turns import TooBusyError, refuse_where_held, turn_at
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
-from apps.rooms.models import type_of_viewer
+from apps.rooms.models import place_of, type_of_viewer
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,20 @@ async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
     if not await allowance_of(visit.visit.member.pk).admits(text_of(form)):
         form.add_error("body", too_fast())
         return render_message(request, visit, form, status=429)
+    status, place = 422, place_of(visit.visit.room.pk)
     if form.is_valid():
         try:
             body = form.cleaned_data["body"]
+            refuse_where_held(place)
             html = visit.message.html if body == visit.message.body else await html_by(visit.visit.member, body)
-            await sync_to_async(services.edit_message)(message=visit.message, body=body, html=html)
+            async with turn_at(place, give_pages_connection_back):
+                await sync_to_async(services.edit_message)(message=visit.message, body=body, html=html)
         except services.MessageError as error:
             form.add_error("body", str(error))
-    return render_message(request, visit, form, status=422) if form.errors else done(request, visit)
+        except TooBusyError:
+            status = 503
+            form.add_error("body", busy())
+    return soon(render_message(request, visit, form, status)) if form.errors else done(request, visit)
 
 
 @require_POST
@@ -101,9 +108,12 @@ async def delete(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
     if not await allowance_of(visit.visit.member.pk).admits():
         return render_refusal(request, visit, too_fast(), status=429)
     try:
-        await sync_to_async(services.delete_message)(message=visit.message, deleter=visit.visit.member)
+        async with turn_at(place_of(visit.visit.room.pk), give_pages_connection_back):
+            await sync_to_async(services.delete_message)(message=visit.message, deleter=visit.visit.member)
     except services.MessageError as error:
         return render_refusal(request, visit, str(error), status=422)
+    except TooBusyError:
+        return soon(render_refusal(request, visit, busy_without_text(), status=503))
     return done(request, visit)
 
 

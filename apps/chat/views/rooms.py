@@ -1,6 +1,7 @@
 """A room's conversation as pages. Async: a process serves these beside thousands of sockets."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,10 +16,12 @@ from django.views.decorators.vary import vary_on_headers
 from apps.chat import fragments, history, reading
 from apps.chat.forms import MessageForm, ReadForm
 from apps.chat.models import Message
-from apps.chat.posting import Composer, submit, text_of, too_fast
+from apps.chat.posting import Composer, busy, busy_without_text, submit, text_of, too_fast
 from apps.chat.views.live import render_composer_frame
 from apps.core import epoch
 from apps.core.requests import HtmxRequest
+from apps.core.turns import MARKS, TooBusyError, give_connection_back, turn_at
+from apps.core.views import RETRY_AFTER
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
 from apps.rooms.fragments import MOST_LISTED_MEMBERS, ListedMember, listed_members
@@ -59,7 +62,9 @@ def load_room_page(viewer: type_of_viewer, slug: str, query: QueryDict, *, is_re
         first_unread=reading.first_unread(visit),
     )
     if is_read and page.first_unread and window.messages:
-        reading.mark_read(room=visit.room, user=visit.member, seq=window.messages[-1].seq)
+        # The page is shown all the same.
+        with suppress(TooBusyError):
+            reading.mark_read(room=visit.room, user=visit.member, seq=window.messages[-1].seq)
     return page
 
 
@@ -115,7 +120,11 @@ async def read(request: HtmxRequest, slug: str) -> HttpResponse:
         # The page's next note says this too.
         marks.give_back()
         return HttpResponse(too_fast(), status=429, content_type="text/plain")
-    await sync_to_async(reading.mark_read)(room=visit.room, user=visit.member, seq=form.cleaned_data["seq"])
+    try:
+        async with turn_at(MARKS, give_pages_connection_back):
+            await sync_to_async(reading.mark_read)(room=visit.room, user=visit.member, seq=form.cleaned_data["seq"])
+    except TooBusyError:
+        return soon(HttpResponse(busy_without_text(), status=503, content_type="text/plain"))
     return HttpResponse(status=204)
 
 
@@ -128,29 +137,52 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
     form = MessageForm(request.POST)
     status, message = 422, None
     if await allowance_of(request.user.pk).admits(text_of(form)):
-        message = await submit(
-            form, room=visit.room, viewer=request.user, may_post=visit.may_post, in_thread=on_this_pages_thread
-        )
+        try:
+            message = await submit(
+                form,
+                room=visit.room,
+                viewer=request.user,
+                may_post=visit.may_post,
+                in_thread=on_this_pages_thread,
+                give_back=give_pages_connection_back,
+            )
+        except TooBusyError:
+            status = 503
+            form.add_error("body", busy())
     else:
         status = 429
         form.add_error("body", too_fast())
     if request.htmx:
         if message:
             return HttpResponse(fragments.sent(message))
+        if status == 503:
+            return soon(HttpResponse(fragments.delayed(form), status=status))
         return HttpResponse(fragments.refused(form), status=status)
     if "frame" in request.POST:
         if message:
             return see_other(f"{reverse('composer_frame', args=[visit.room.slug])}?sent")
-        return await sync_to_async(render_composer_frame)(request, visit, Composer.refusing(form), status)
+        return soon(await sync_to_async(render_composer_frame)(request, visit, Composer.refusing(form), status))
     if message:
         return see_other(f"{visit.room.get_absolute_url()}#message-{message.pk}")
     page = await sync_to_async(load_room_page)(request.user, slug, QueryDict())
-    return await sync_to_async(render_room_page)(request, page, Composer.refusing(form), status)
+    return soon(await sync_to_async(render_room_page)(request, page, Composer.refusing(form), status))
 
 
 async def on_this_pages_thread(function: Callable[[], T]) -> T:
     """What the function returns, called on the thread that Django keeps for the request's database work."""
     return await sync_to_async(function)()
+
+
+async def give_pages_connection_back() -> None:
+    """Let others have the connection of that thread while the page waits for something else."""
+    await sync_to_async(give_connection_back)()
+
+
+def soon(response: HttpResponse) -> HttpResponse:
+    """The same response; where it says that the room is busy, it says when to come again."""
+    if response.status_code == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
 
 
 def keep_for_after_signing_in(request: HttpRequest, slug: str) -> HttpResponse:

@@ -1,0 +1,242 @@
+"""
+Turns at what only one can change at a time, such as a room's row.
+
+A few of a process are at work on it, or wait for it at the database; the others wait here, where they hold no
+connection and no shared thread. Once one of them has waited at the database in vain, something holds the thing: from
+then on one at a time tries, and who comes meanwhile is told at once.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import Enum
+
+from django.db import DatabaseError, OperationalError, connection
+
+from apps.core import limits
+
+logger = logging.getLogger(__name__)
+
+
+class TooBusyError(OperationalError):
+    """
+    What was asked has to wait for others, who hold something or are many. Nothing of it is stored.
+
+    An OperationalError, since who is ready for a database that is away is ready for this.
+    """
+
+    def __init__(self, reason: str, *, is_held: bool = False) -> None:
+        super().__init__(reason)
+        # Whether a lock was waited for in vain.
+        self.is_held = is_held
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where turns are taken."""
+
+    name: str
+    # Of one process at once: one at work, and others who wait for the same lock, so that it is never idle.
+    most: int = limits.MAX_AT_ONE_ROOM
+    # Whether all want the same lock, so that one who waited in vain did so for all of them.
+    is_one_lock: bool = True
+
+    def here(self) -> "Place":
+        """Where that is with this database: SQLite has one lock for everything."""
+        return THE_FILE if connection.vendor == "sqlite" else self
+
+
+THE_FILE = Place("the database's file", most=1)
+# How far people have read: a row of each person in each room, asked for by every page.
+MARKS = Place("the marks of how far was read", most=limits.MAX_MARKING, is_one_lock=False)
+
+
+# What locks now this, now that: several rooms, the roles of the site.
+ANYTHING = Place("what takes several locks", is_one_lock=False)
+
+
+class Outcome(Enum):
+    """What became of a turn."""
+
+    GOT_IT = 1
+    IS_HELD = 2
+    # It failed for another reason, or never began.
+    UNKNOWN = 3
+
+
+@dataclass(slots=True)
+class Line:
+    """Those at one place."""
+
+    at_work: int = 0
+    waiting: deque[Future[None]] = field(default_factory=deque)
+    is_held: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """A turn that a task has, until a thread that works for it takes it over, which ends it."""
+
+    place: Place
+    is_open: bool = True
+
+    def take_over(self) -> bool:
+        """Whether it was still to be had."""
+        with _lock:
+            was_open, self.is_open = self.is_open, False
+        return was_open
+
+
+_lock = threading.Lock()
+_lines: dict[Place, Line] = {}
+# The turn of whoever runs this, until it is used.
+_turn: ContextVar[Turn | None] = ContextVar("turn", default=None)
+
+
+def refuse_where_held(place: Place) -> None:
+    """Raise TooBusyError where somebody waits in vain just now, so that no work is done for nothing."""
+    line = _lines.get(place.here())
+    if line and line.is_held and line.at_work:
+        raise too_busy(place.here())
+
+
+@asynccontextmanager
+async def turn_at(place: Place, give_back: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
+    """
+    Wait for a turn, which the next thread that this task starts uses. Raises TooBusyError where that takes too long.
+
+    Before it waits, `give_back` gives the connection back that the task's own thread has.
+    """
+    place = place.here()
+    if ticket := step_up(place):
+        try:
+            if give_back:
+                await give_back()
+            await asyncio.wait_for(asyncio.wrap_future(ticket), limits.ROOM_SECONDS)
+        except BaseException as error:
+            abandon(place, ticket, error)
+    turn = Turn(place)
+    token = _turn.set(turn)
+    try:
+        yield
+    finally:
+        _turn.reset(token)
+        if turn.take_over():
+            step_back(place, Outcome.UNKNOWN)
+
+
+@contextmanager
+def own_turn(place: Place) -> Iterator[None]:
+    """The same on a thread of one's own; within `turn_at` it uses that turn. Within a transaction it is too late."""
+    if connection.in_atomic_block:
+        yield
+        return
+    place = place.here()
+    turn = _turn.get()
+    if not (turn and turn.place == place and turn.take_over()):
+        wait_on_thread(place)
+    outcome = Outcome.UNKNOWN
+    try:
+        yield
+        outcome = Outcome.GOT_IT
+    except TooBusyError as error:
+        outcome = Outcome.IS_HELD if error.is_held else Outcome.UNKNOWN
+        raise
+    except DatabaseError:
+        raise
+    except Exception:
+        outcome = Outcome.GOT_IT
+        raise
+    finally:
+        step_back(place, outcome)
+
+
+def wait_on_thread(place: Place) -> None:
+    """Wait for a turn, without the thread's connection. Raises TooBusyError where that takes too long."""
+    if ticket := step_up(place):
+        give_connection_back()
+        try:
+            ticket.result(limits.ROOM_SECONDS)
+        except BaseException as error:
+            abandon(place, ticket, error)
+
+
+def give_connection_back() -> None:
+    """Let others have this thread's connection of the pool, while it needs none."""
+    if connection.vendor != "sqlite" and not connection.in_atomic_block:
+        connection.close()
+
+
+def step_up(place: Place) -> Future[None] | None:
+    """None for a turn at once, else something to wait for. Raises TooBusyError where there is no use in waiting."""
+    with _lock:
+        line = _lines.setdefault(place, Line())
+        if line.is_held:
+            # However many things are held, few threads and connections are spent on trying them.
+            trying = sum(other.is_held and other.at_work > 0 for other in _lines.values())
+            if line.at_work or trying >= limits.MAX_TRYING:
+                raise too_busy(place)
+        elif line.at_work >= place.most:
+            if len(line.waiting) >= limits.MAX_WAITING_FOR_A_ROOM:
+                raise too_busy(place)
+            ticket: Future[None] = Future()
+            line.waiting.append(ticket)
+            return ticket
+        line.at_work += 1
+    return None
+
+
+def step_back(place: Place, outcome: Outcome) -> None:
+    """End a turn; the next has theirs."""
+    with _lock:
+        line = _lines[place]
+        line.at_work -= 1
+        if place.is_one_lock and outcome != Outcome.UNKNOWN:
+            note(place, line, is_held=outcome == Outcome.IS_HELD)
+        while line.waiting and (line.is_held or line.at_work < place.most):
+            ticket = line.waiting.popleft()
+            if not ticket.set_running_or_notify_cancel():
+                continue
+            if line.is_held:
+                ticket.set_exception(too_busy(place))
+            else:
+                line.at_work += 1
+                ticket.set_result(None)
+        if not (line.at_work or line.waiting or line.is_held):
+            del _lines[place]
+
+
+def note(place: Place, line: Line, *, is_held: bool) -> None:
+    """Keep whether the place is held, and say so in the log when that changes."""
+    if is_held and not line.is_held:
+        logger.warning("Somebody holds %s in the database: who wants to change it is told to wait.", place.name)
+    elif line.is_held and not is_held:
+        logger.warning("Nobody holds %s in the database any more.", place.name)
+    line.is_held = is_held
+
+
+def abandon(place: Place, ticket: Future[None], error: BaseException) -> None:
+    """Wait no longer; returns where the turn came at the last moment, else raises what ended the waiting."""
+    with _lock:
+        was_given = not ticket.cancel() and ticket.exception() is None
+        line = _lines.get(place)
+        if line and ticket in line.waiting:
+            line.waiting.remove(ticket)
+    if isinstance(error, TimeoutError):
+        if was_given:
+            return
+        raise too_busy(place) from None
+    if was_given:
+        step_back(place, Outcome.UNKNOWN)
+    raise error
+
+
+def too_busy(place: Place) -> TooBusyError:
+    """The error for who is turned away."""
+    return TooBusyError(f"too many wait for {place.name}")

@@ -1,0 +1,314 @@
+"""What the database's errors mean, and transactions that are done again."""
+
+import logging
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from unittest.mock import Mock, patch
+
+import psycopg
+import psycopg_pool
+import pytest
+from django.db import DatabaseError, InternalError, OperationalError, connection, connections, transaction
+from django.test import Client, RequestFactory
+
+from apps.chat.models import Message
+from apps.core import database, limits, turns
+from apps.core.database import forget_connections, is_busy, is_lost, whole
+from apps.core.logs import DatabaseTrouble
+from apps.core.turns import TooBusyError
+from apps.core.views import busy
+from apps.rooms.models import Room
+from tests.conftest import Cast, client_of, say
+
+only_postgres = pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own")
+
+
+def wrapped(cause: Exception, kind: type[Exception] = OperationalError) -> Exception:
+    """An error of the driver as Django raises it."""
+    error = kind(*cause.args)
+    error.__cause__ = cause
+    return error
+
+
+def locked_file() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error
+
+
+DEADLOCK = wrapped(psycopg.errors.DeadlockDetected("deadlock detected"))
+LOCK_TIMEOUT = wrapped(psycopg.errors.LockNotAvailable("canceling statement due to lock timeout"))
+BUSY = [
+    DEADLOCK,
+    LOCK_TIMEOUT,
+    wrapped(psycopg.errors.SerializationFailure("could not serialize access")),
+    wrapped(psycopg.errors.QueryCanceled("canceling statement due to statement timeout")),
+    wrapped(psycopg.errors.IdleInTransactionSessionTimeout("terminating connection"), InternalError),
+    wrapped(locked_file()),
+]
+LOST = [
+    wrapped(psycopg.OperationalError("server closed the connection unexpectedly")),
+    wrapped(psycopg.errors.AdminShutdown("terminating connection due to administrator command")),
+    wrapped(psycopg.errors.ConnectionFailure("gone")),
+]
+NEITHER = [
+    wrapped(psycopg_pool.PoolTimeout("couldn't get a connection after 5.00 sec")),
+    wrapped(psycopg.errors.TooManyConnections("too many clients")),
+]
+
+
+@pytest.mark.parametrize("error", BUSY + LOST + NEITHER, ids=lambda error: type(error.__cause__).__name__)
+def test_only_a_server_that_went_empties_the_pool(error: Exception) -> None:
+    assert is_busy(error) == (error in BUSY)
+    assert is_lost(error) == (error in LOST)
+    pool = Mock()
+    with patch.object(database, "connection", Mock(pool=pool)), patch.object(database, "_forgotten_at", -1e9):
+        forget_connections(error)
+    assert pool.drain.called == (error in LOST)
+
+
+def failing(errors: list[Exception]) -> tuple[Callable[[], str], list[int]]:
+    """A transaction that fails with these errors, one each time, and the list of its tries."""
+    tries: list[int] = []
+
+    @whole()
+    def work() -> str:
+        tries.append(1)
+        Room.objects.create(name=f"Room {len(tries)}", slug=f"r-{len(tries)}")
+        if len(tries) <= len(errors):
+            raise errors[len(tries) - 1]
+        return "done"
+
+    return work, tries
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_a_deadlock_all_of_a_transaction_is_done_again() -> None:
+    work, _ = failing([DEADLOCK, DEADLOCK])
+    assert work() == "done"
+    assert list(Room.objects.filter(slug__startswith="r-").values_list("slug", flat=True)) == ["r-3"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("error", "tried", "raised"),
+    [
+        (DEADLOCK, limits.TRIES, TooBusyError),
+        # Whoever waited as long as one may does not hold a connection for as long again.
+        (LOCK_TIMEOUT, 1, TooBusyError),
+        (LOST[0], 1, OperationalError),
+        (DatabaseError("another"), 1, DatabaseError),
+    ],
+)
+def test_it_is_done_again_so_often_and_then_told_as_what_it_is(
+    error: Exception, tried: int, raised: type[Exception]
+) -> None:
+    work, tries = failing([error] * 10)
+    with pytest.raises(raised) as told:
+        work()
+    assert len(tries) == tried
+    assert type(told.value) is raised
+    assert not Room.objects.filter(slug__startswith="r-").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_within_another_transaction_only_that_one_is_done_again() -> None:
+    work, tries = failing([DEADLOCK] * 10)
+    with pytest.raises(OperationalError), transaction.atomic():
+        work()
+    assert len(tries) == 1
+
+
+@contextmanager
+def somebody_else(*statements: str) -> Iterator[None]:
+    """Another connection that is in the middle of a transaction."""
+    ready, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            ready.set()
+            done.wait(30)
+        connections.close_all()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@dataclass
+class Held:
+    """A room whose row somebody holds (with SQLite its file), and a member's browser."""
+
+    client: Client
+    room: Room
+    message: Message
+
+
+@pytest.fixture
+def held(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    cast = Cast()
+    client, message = client_of(cast.owner), say(cast.room, cast.owner, "Said before")
+    client.raise_request_exception = False
+    if connection.vendor == "sqlite":
+        monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
+        connection.close()
+    with somebody_else(f"UPDATE rooms_room SET topic = topic WHERE id = {cast.room.pk}"):
+        yield Held(client, cast.room, message)
+    turns._lines.clear()
+    connection.close()
+
+
+def test_a_form_about_a_room_that_is_held_comes_back_with_what_was_typed(held: Held) -> None:
+    answer = held.client.post("/rooms/attic/settings/", {"name": "Attic", "topic": "Kept <b>", "access": "open"})
+    page = answer.content.decode()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "This is busy at the moment" in page
+    assert 'name="topic" value="Kept &lt;b&gt;"' in page
+
+
+def test_a_message_to_a_room_that_is_held_stays_in_the_composer(held: Held) -> None:
+    form = {"body": "Kept <b>", "client_id": str(uuid.uuid4())}
+    answer = held.client.post("/rooms/attic/messages/", form)
+    page = answer.content.decode()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "This room is busy at the moment. Your text is kept" in page
+    assert "Kept &lt;b&gt;</textarea>" in page
+    assert "Said before" in page
+
+
+def test_a_message_that_a_script_sends_to_a_room_that_is_held_is_kept_by_its_page(held: Held) -> None:
+    form = {"body": "Kept", "client_id": str(uuid.uuid4())}
+    answer = held.client.post("/rooms/attic/messages/", form, headers={"HX-Request": "true"})
+    assert answer.status_code == 503
+    assert answer.content.decode() == f'<hx-delayed client="{form["client_id"]}"></hx-delayed>'
+
+
+def test_a_message_from_the_frame_stays_in_the_frame(held: Held) -> None:
+    form = {"body": "Kept", "client_id": str(uuid.uuid4()), "frame": ""}
+    answer = held.client.post("/rooms/attic/messages/", form)
+    assert answer.status_code == 503
+    assert "Kept</textarea>" in answer.content.decode()
+    assert 'name="frame"' in answer.content.decode()
+
+
+@pytest.mark.parametrize("verb", ["edit", "delete"])
+def test_what_is_to_change_in_a_room_that_is_held_is_told_to_wait(held: Held, verb: str) -> None:
+    answer = held.client.post(f"/rooms/attic/messages/{held.message.pk}/{verb}/", {"body": "Changed"})
+    page = answer.content.decode()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "This room is busy at the moment" in page
+    assert ("Changed</textarea>" in page) == (verb == "edit")
+
+
+def test_a_room_that_is_held_is_read_all_the_same(held: Held) -> None:
+    answer = held.client.get("/rooms/attic/")
+    assert answer.status_code == 200
+    assert "Said before" in answer.content.decode()
+    assert held.client.get("/readyz").status_code == 200
+
+
+def test_a_password_is_not_repeated_by_the_page_that_tells_to_wait() -> None:
+    request = RequestFactory().post("/accounts/login/", {"login": "ada", "password": "my secret"})
+    answer = busy(request)
+    assert "my secret" not in answer.content.decode()
+    assert "Go back and send it again" in answer.content.decode()
+
+
+@only_postgres
+@pytest.mark.django_db
+def test_every_connection_has_limits() -> None:
+    with connection.cursor() as cursor:
+        for name, value in (("lock_timeout", "2s"), ("statement_timeout", "30s")):
+            cursor.execute(f"SHOW {name}")
+            assert cursor.fetchone() == (value,)
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("10s",)
+
+
+@only_postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_who_lock_each_other_out_both_get_what_they_want() -> None:
+    both = [Room.objects.create(name=name, slug=name).pk for name in ("a", "b")]
+    met = threading.Barrier(2, timeout=10)
+    tries: list[int] = []
+
+    @whole()
+    def lock(first: int, second: int) -> None:
+        tries.append(1)
+        Room.objects.select_for_update().get(pk=first)
+        if len(tries) <= 2:
+            met.wait()
+        Room.objects.select_for_update().get(pk=second)
+
+    def run(order: list[int]) -> None:
+        try:
+            lock(*order)
+            done.append(order)
+        finally:
+            connections.close_all()
+
+    done: list[list[int]] = []
+    threads = [threading.Thread(target=run, args=[order]) for order in (both, both[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(done) == [both, both[::-1]]
+    assert len(tries) == 3
+
+
+@only_postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_idled_in_its_transaction_is_ended_and_the_transaction_done_again() -> None:
+    tries: list[int] = []
+
+    @whole()
+    def idle() -> None:
+        tries.append(1)
+        with connection.cursor() as cursor:
+            if len(tries) == 1:
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 50")
+                threading.Event().wait(0.5)
+            cursor.execute("SELECT 1")
+
+    idle()
+    assert len(tries) == 2
+
+
+def record(error: Exception, message: str = "Internal Server Error: %s") -> logging.LogRecord:
+    """A line about an error, as Django logs what a request failed of."""
+    info = (type(error), error, None)
+    return logging.LogRecord("django.request", logging.ERROR, __file__, 1, message, ("/rooms/",), info)
+
+
+def test_what_is_wrong_with_the_database_is_one_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    trouble = DatabaseTrouble()
+    lines = [record(NEITHER[0]) for _ in range(5)]
+    assert [trouble.filter(one) for one in lines] == [True, False, False, False, False]
+    assert lines[0].getMessage() == "Internal Server Error: /rooms/: couldn't get a connection after 5.00 sec"
+    assert lines[0].exc_info is None
+    # Another kind is another matter.
+    assert trouble.filter(record(DEADLOCK))
+    monkeypatch.setattr(limits, "TROUBLE_PAUSE_SECONDS", 0.0)
+    later = record(NEITHER[0])
+    assert trouble.filter(later)
+    assert later.getMessage().endswith("(4 more like this before)")
+
+
+def test_any_other_fault_keeps_its_traceback() -> None:
+    trouble = DatabaseTrouble()
+    for _ in range(2):
+        fault = record(RuntimeError("ours"))
+        assert trouble.filter(fault)
+        assert fault.exc_info

@@ -1,0 +1,188 @@
+"""Turns at what only one can change at a time."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import OperationalError
+
+from apps.core import limits, turns
+from apps.core.turns import MARKS, Place, TooBusyError, own_turn, refuse_where_held, turn_at
+
+ROOM = Place("room 5", most=2)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # Whatever the database: SQLite has one place for everything.
+    monkeypatch.setattr(Place, "here", lambda self: self)
+    turns._lines.clear()
+    yield
+    turns._lines.clear()
+
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def fail_to_lock(place: Place) -> None:
+    """Take a turn and find the place held."""
+    with pytest.raises(TooBusyError), own_turn(place):
+        raise TooBusyError("canceling statement due to lock timeout", is_held=True)
+
+
+def test_no_more_than_a_few_are_at_work_and_the_others_follow_in_order() -> None:
+    at_work, most, order = 0, 0, []
+
+    async def work(number: int) -> None:
+        nonlocal at_work, most
+        async with turn_at(ROOM):
+            at_work += 1
+            most = max(most, at_work)
+            await asyncio.sleep(0)
+            order.append(number)
+            at_work -= 1
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(work(number) for number in range(20)))
+
+    asyncio.run(all_of_them())
+    assert most == ROOM.most
+    assert order == list(range(20))
+    assert not turns._lines
+
+
+def test_a_thread_that_works_for_a_task_uses_its_turn() -> None:
+    async def work() -> int:
+        async with turn_at(ROOM):
+            return await asyncio.to_thread(at_work_in_a_turn)
+
+    def at_work_in_a_turn() -> int:
+        with own_turn(ROOM):
+            return turns._lines[ROOM].at_work
+
+    assert asyncio.run(work()) == 1
+    assert not turns._lines
+
+
+def test_a_turn_lasts_as_long_as_its_thread_though_nobody_waits_for_that_any_more() -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with own_turn(ROOM):
+            begun.set()
+            may_end.wait(10)
+
+    async def scene() -> int:
+        async def post() -> None:
+            async with turn_at(ROOM):
+                await asyncio.to_thread(work)
+
+        task = asyncio.create_task(post())
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        at_work = turns._lines[ROOM].at_work
+        may_end.set()
+        return at_work
+
+    assert asyncio.run(scene()) == 1
+    assert not turns._lines
+
+
+def test_once_one_waited_in_vain_one_at_a_time_tries_and_others_are_told_at_once() -> None:
+    fail_to_lock(ROOM)
+    with pytest.raises(OperationalError), own_turn(ROOM):
+        with pytest.raises(TooBusyError):
+            refuse_where_held(ROOM)
+        with pytest.raises(TooBusyError), own_turn(ROOM):
+            pass
+        raise OperationalError  # which says nothing of the lock
+    assert turns._lines[ROOM].is_held
+
+
+def test_who_gets_the_lock_opens_the_place_again() -> None:
+    fail_to_lock(ROOM)
+    with own_turn(ROOM):
+        pass
+    assert not turns._lines
+
+
+def test_all_who_wait_are_told_when_one_has_waited_in_vain() -> None:
+    async def wait() -> str:
+        try:
+            async with turn_at(ROOM):
+                return "had a turn"
+        except TooBusyError:
+            return "told"
+
+    async def scene() -> list[str]:
+        for _ in range(ROOM.most):
+            assert turns.step_up(ROOM) is None
+        waiting = [asyncio.create_task(wait()) for _ in range(5)]
+        while len(turns._lines[ROOM].waiting) < 5:
+            await asyncio.sleep(0)
+        turns.step_back(ROOM, turns.Outcome.IS_HELD)
+        return await asyncio.gather(*waiting)
+
+    assert asyncio.run(scene()) == ["told"] * 5
+
+
+def test_however_many_rooms_are_held_few_are_tried_at_once() -> None:
+    rooms = [Place(f"room {number}") for number in range(limits.MAX_TRYING + 1)]
+    for room in rooms:
+        fail_to_lock(room)
+    for room in rooms[:-1]:
+        assert turns.step_up(room) is None
+    with pytest.raises(TooBusyError):
+        turns.step_up(rooms[-1])
+
+
+def test_one_persons_mark_that_is_held_says_nothing_of_the_others() -> None:
+    fail_to_lock(MARKS)
+    assert not turns._lines
+
+
+def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ROOM_SECONDS", 0.01)
+
+    async def wait() -> None:
+        async with turn_at(ROOM):
+            pass
+
+    for _ in range(ROOM.most):
+        assert turns.step_up(ROOM) is None
+    with pytest.raises(TooBusyError):
+        asyncio.run(wait())
+    with pytest.raises(TooBusyError), own_turn(ROOM):
+        pass
+    assert not turns._lines[ROOM].waiting
+
+
+def test_no_more_than_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_WAITING_FOR_A_ROOM", 1)
+    for _ in range(ROOM.most):
+        assert turns.step_up(ROOM) is None
+    assert turns.step_up(ROOM)
+    with pytest.raises(TooBusyError):
+        turns.step_up(ROOM)
+
+
+def test_who_stops_waiting_leaves_the_line() -> None:
+    async def scene() -> None:
+        async def wait() -> None:
+            async with turn_at(ROOM):
+                pass
+
+        for _ in range(ROOM.most):
+            assert turns.step_up(ROOM) is None
+        task = asyncio.create_task(wait())
+        while not turns._lines[ROOM].waiting:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scene())
+    for _ in range(ROOM.most):
+        turns.step_back(ROOM, turns.Outcome.GOT_IT)
+    assert not turns._lines
