@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from config import environment
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -216,3 +218,32 @@ def test_no_variable_names_the_server_of_another_kind_of_provider(tmp_path: Path
     assert ast.literal_eval(done.stdout) == {
         "APPS": [{"client_id": "c", "secret": "d", "settings": {"oauth_pkce_enabled": True}}]
     }
+
+
+POSTGRES = {"DATABASE_URL": "postgres://parley@127.0.0.1/parley?options=-c%20lock_timeout%3D7&connect_timeout=9"}
+
+
+def test_what_the_url_says_of_a_connection_counts(tmp_path: Path) -> None:
+    show = "s.DATABASES['default']['OPTIONS']['options'], s.DATABASES['default']['OPTIONS']['connect_timeout']"
+    options, timeout = ast.literal_eval(settings(tmp_path, f"[{show}]", **POSTGRES).stdout)
+    assert options.startswith("-c lock_timeout=2000 -c statement_timeout=30000 ")
+    assert options.endswith(" -c lock_timeout=7")
+    assert timeout == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_limited"),
+    [
+        (["manage.py", "migrate"], False),
+        (["/srv/parley/manage.py", "restore", "backups/1"], False),
+        (["manage.py", "runserver"], True),
+        (["/srv/parley/.venv/bin/daphne", "config.asgi:application"], True),
+    ],
+)
+def test_a_command_takes_as_long_as_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], is_limited: bool
+) -> None:
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setenv("DATABASE_URL", "postgres://parley@127.0.0.1/parley")
+    options = environment.database("DATABASE_URL", tmp_path)["OPTIONS"]
+    assert ("statement_timeout" in options.get("options", "")) == is_limited
