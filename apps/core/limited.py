@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -14,6 +15,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from apps.core import limits
+from apps.core.turns import TooBusyError
 from apps.core.views import advice_to_wait, too_many_requests
 
 type_of_view = TypeVar("type_of_view", bound=Callable[..., Any])
@@ -60,7 +62,11 @@ def limited(
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method != "POST":
                 return cast(HttpResponseBase, view(request, *args, **kwargs))
-            return before(request) or after(request, view(request, *args, **kwargs))
+            if refusal := before(request):
+                return refusal
+            with free_where_busy(request):
+                response = view(request, *args, **kwargs)
+            return after(request, response)
 
         @wraps(view)
         async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -68,7 +74,9 @@ def limited(
                 return cast(HttpResponseBase, await view(request, *args, **kwargs))
             if refusal := await sync_to_async(before)(request):
                 return refusal
-            return await sync_to_async(after)(request, await view(request, *args, **kwargs))
+            with free_where_busy(request):
+                response = await view(request, *args, **kwargs)
+            return await sync_to_async(after)(request, response)
 
         chosen = guarded_async if iscoroutinefunction(view) else guarded
         # For the test that each view that takes a POST has decided (tests/core/test_limited.py).
@@ -76,6 +84,17 @@ def limited(
         return cast(type_of_view, chosen)
 
     return decorate
+
+
+@contextmanager
+def free_where_busy(request: HttpRequest) -> Iterator[None]:
+    """Nothing is counted of what could not be done since others held it: it is to be sent again."""
+    try:
+        yield
+    except TooBusyError:
+        if taken := getattr(request, TAKEN, None):
+            give_back(taken)
+        raise
 
 
 def is_admitted(request: HttpRequest, form: BaseForm) -> bool:

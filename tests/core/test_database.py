@@ -177,6 +177,14 @@ def test_a_form_about_a_room_that_is_held_comes_back_with_what_was_typed(held: H
     assert 'name="topic" value="Kept &lt;b&gt;"' in page
 
 
+def test_what_could_not_be_done_in_a_room_that_is_held_counts_for_no_limit(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(limits.RATES, "room_details", "1/h/user")
+    form = {"name": "Attic", "topic": "Kept", "access": "open"}
+    assert [held.client.post("/rooms/attic/settings/", form).status_code for _ in range(2)] == [503, 503]
+
+
 def test_a_message_to_a_room_that_is_held_stays_in_the_composer(held: Held) -> None:
     form = {"body": "Kept <b>", "client_id": str(uuid.uuid4())}
     answer = held.client.post("/rooms/attic/messages/", form)
