@@ -8,6 +8,7 @@ then on one at a time tries, and who comes meanwhile is told at once.
 
 import asyncio
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,6 +24,8 @@ from apps.core import limits
 
 logger = logging.getLogger(__name__)
 
+TABLE = re.compile(r'in relation "(\w+)"')
+
 
 class TooBusyError(OperationalError):
     """
@@ -33,8 +36,10 @@ class TooBusyError(OperationalError):
 
     def __init__(self, reason: str, *, is_held: bool = False) -> None:
         super().__init__(reason)
-        # Whether a lock was waited for in vain.
+        # Whether a lock was waited for in vain; and a row of which table, where PostgreSQL says it.
         self.is_held = is_held
+        found = TABLE.search(reason)
+        self.table = found[1] if found else ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Place:
     most: int = limits.MAX_AT_ONE_ROOM
     # Whether all want the same lock, so that one who waited in vain did so for all of them.
     is_one_lock: bool = True
+    # Of which table that is a row. Who has it may still wait in vain for a row of another one.
+    table: str = ""
 
     def here(self) -> "Place":
         """Where that is with this database: SQLite has one lock for everything."""
@@ -146,7 +153,8 @@ def own_turn(place: Place) -> Iterator[None]:
         yield
         outcome = Outcome.GOT_IT
     except TooBusyError as error:
-        outcome = Outcome.IS_HELD if error.is_held else Outcome.UNKNOWN
+        is_this = not place.table or error.table in {"", place.table}
+        outcome = Outcome.IS_HELD if error.is_held and is_this else Outcome.UNKNOWN
         raise
     except DatabaseError:
         raise

@@ -25,7 +25,7 @@ def name_key(name: str) -> str:
 
 def place_of(room_pk: int) -> Place:
     """Where those who change a room take turns: its row is locked by each."""
-    return Place(f"room {room_pk}")
+    return Place(f"room {room_pk}", table=Room._meta.db_table)
 
 
 class RoomQuerySet(models.QuerySet["Room"]):

@@ -202,6 +202,12 @@ def test_a_message_that_a_script_sends_to_a_room_that_is_held_is_kept_by_its_pag
     assert answer.content.decode() == f'<hx-delayed client="{form["client_id"]}"></hx-delayed>'
 
 
+def test_the_log_does_not_tell_of_each_message_that_has_to_wait(held: Held, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        held.client.post("/rooms/attic/messages/", {"body": "Kept", "client_id": str(uuid.uuid4())})
+    assert [one.name for one in caplog.records if one.levelno >= logging.WARNING] == ["apps.core.turns"]
+
+
 def test_a_message_from_the_frame_stays_in_the_frame(held: Held) -> None:
     form = {"body": "Kept", "client_id": str(uuid.uuid4()), "frame": ""}
     answer = held.client.post("/rooms/attic/messages/", form)
@@ -231,6 +237,18 @@ def test_a_password_is_not_repeated_by_the_page_that_tells_to_wait() -> None:
     answer = busy(request)
     assert "my secret" not in answer.content.decode()
     assert "Go back and send it again" in answer.content.decode()
+
+
+@only_postgres
+def test_one_members_row_that_is_held_does_not_make_the_room_busy_to_others(transactional_db: None) -> None:
+    cast = Cast()
+    clients = [client_of(cast.member), client_of(cast.owner)]
+    statement = f"UPDATE rooms_membership SET role = role WHERE user_id = {cast.member.pk}"
+    with somebody_else(statement):
+        form = {"body": "Text", "client_id": str(uuid.uuid4())}
+        statuses = [client.post("/rooms/attic/messages/", form).status_code for client in clients]
+        assert not turns._lines
+    assert statuses == [503, 303]
 
 
 @only_postgres

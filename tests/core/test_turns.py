@@ -108,6 +108,13 @@ def test_who_gets_the_lock_opens_the_place_again() -> None:
     assert not turns._lines
 
 
+def test_who_gets_the_lock_and_is_refused_then_opens_it_too() -> None:
+    fail_to_lock(ROOM)
+    with pytest.raises(ValueError), own_turn(ROOM):  # noqa: PT011  # any error that is not the database's
+        raise ValueError
+    assert not turns._lines
+
+
 def test_all_who_wait_are_told_when_one_has_waited_in_vain() -> None:
     async def wait() -> str:
         try:

@@ -182,6 +182,8 @@ def soon(response: HttpResponse) -> HttpResponse:
     """The same response; where it says that the room is busy, it says when to come again."""
     if response.status_code == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER)
+        # The log says once that the room is held; Django would say so for each request.
+        response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
