@@ -110,7 +110,7 @@ def test_who_gets_the_lock_opens_the_place_again() -> None:
 
 def test_who_gets_the_lock_and_is_refused_then_opens_it_too() -> None:
     fail_to_lock(ROOM)
-    with pytest.raises(ValueError), own_turn(ROOM):  # noqa: PT011  # any error that is not the database's
+    with pytest.raises(ValueError), own_turn(ROOM):  # any error that is not the database's
         raise ValueError
     assert not turns._lines
 

@@ -282,8 +282,8 @@ def test_a_file_that_is_held_is_read_all_the_same() -> None:
                     began = time.monotonic()
                     assert ask(site, path, keys[0])[0] == 200
                     assert time.monotonic() - began < 2, path
-                # A page connects, and is told where it stands.
-                with site.page(keys[1]) as another:
+                # A page connects, and is told what it missed.
+                with site.page(keys[1], query="since=0") as another:
                     assert "<hx-seq" in str(another.recv(timeout=5))
             for post, form in zip(posts, forms, strict=True):
                 status, text = post.result()
