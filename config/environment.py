@@ -84,8 +84,10 @@ def writable_folder(name: str, default: Path) -> Path:
 
 
 def is_command() -> bool:
-    """Whether this process runs one of manage.py's commands, and does not serve."""
-    return Path(sys.argv[0]).name == "manage.py" and sys.argv[1:2] != ["runserver"]
+    """Whether this process runs one of Django's commands, and does not serve."""
+    program = Path(sys.argv[0])
+    is_django = program.name in {"manage.py", "django-admin"} or program.parts[-2:] == ("django", "__main__.py")
+    return is_django and sys.argv[1:2] != ["runserver"]
 
 
 def database(name: str, data_folder: Path) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def database(name: str, data_folder: Path) -> dict[str, Any]:
         config["TEST"] = {"NAME": data_folder / "test.sqlite3"}
         return config
     if scheme in {"postgres", "postgresql"}:
-        config = Env.db_url_config(value)
+        config = Env.db_url_config(value, engine="apps.core.postgresql")
         # A persistent connection would be tied to a thread, and under ASGI each request has its own.
         config["CONN_MAX_AGE"] = 0
         # By default a pool whose server was away waits longer and longer, up to minutes, before it tries again,

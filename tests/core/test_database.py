@@ -1,8 +1,10 @@
 """What the database's errors mean, and transactions that are done again."""
 
 import logging
+import select
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from apps.chat.models import Message
 from apps.core import database, limits, turns
 from apps.core.database import forget_connections, is_busy, is_lost, whole
 from apps.core.logs import DatabaseTrouble
+from apps.core.postgresql.base import has_ended
 from apps.core.turns import TooBusyError
 from apps.core.views import busy
 from apps.rooms.models import Room
@@ -260,6 +263,50 @@ def test_every_connection_has_limits() -> None:
             assert cursor.fetchone() == (value,)
         cursor.execute("SHOW idle_in_transaction_session_timeout")
         assert cursor.fetchone() == ("10s",)
+
+
+def pool_of_all() -> psycopg_pool.ConnectionPool:
+    """The pool of this process."""
+    pool = getattr(connection, "pool", None)
+    assert isinstance(pool, psycopg_pool.ConnectionPool)
+    return pool
+
+
+@contextmanager
+def another() -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection to the same database that is not the pool's."""
+    parameters = connection.get_connection_params()
+    with psycopg.connect(**{name: parameters[name] for name in ("host", "port", "user", "dbname")}) as found:
+        found.autocommit = True
+        yield found
+
+
+@only_postgres
+@pytest.mark.django_db(transaction=True)
+def test_no_connection_is_handed_out_that_the_server_has_ended() -> None:
+    pool = pool_of_all()
+    for one in [pool.getconn() for _ in range(4)]:
+        pool.putconn(one)
+    connection.close()
+    with another() as operator:
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        operator.execute(f"SELECT pg_terminate_backend(pid, 5000) {others}")
+    began = time.monotonic()
+    assert Room.objects.filter(slug="nothing").count() == 0
+    # And not after pauses that grow with each of them.
+    assert time.monotonic() - began < 1
+
+
+@only_postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_on_which_something_else_came_is_still_good() -> None:
+    with another() as operator, pool_of_all().connection() as one:
+        one.execute("LISTEN something")
+        one.commit()
+        operator.execute("NOTIFY something")
+        assert select.select([one.fileno()], [], [], 5)[0]
+        assert not has_ended(one)
+        one.execute("UNLISTEN something")
 
 
 @only_postgres
