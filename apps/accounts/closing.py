@@ -42,7 +42,7 @@ def close_account(*, user: User, delete_messages: bool, heir: User | None) -> No
     if found is None:
         return  # closed in another tab meanwhile
     if needs_heir(found):
-        if heir is None:
+        if heir is None or not heir.is_active:
             raise services.AccountError(_("A site needs an owner. Say who owns it after you."))
         if left is None or not services.proven().filter(pk=left.pk, is_active=True).exists():
             raise services.AccountError(

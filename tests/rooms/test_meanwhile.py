@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.test import Client
@@ -35,7 +35,9 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, module: Any, verb: str, act: Call
 
     def in_thread() -> None:
         try:
-            act()
+            # Within a transaction nobody takes a turn (core/turns.py): the view may have the only one.
+            with transaction.atomic():
+                act()
         finally:
             done.append(True)
             connections.close_all()
@@ -315,6 +317,29 @@ def test_a_site_role_for_an_account_that_is_closed_meanwhile_is_refused(
     meanwhile(monkeypatch, accounts, "change_role", close(there.member))
     response = client.post("/site/people/member/role/", {"role": "moderator"}, follow=True)
     assert (response.status_code, ACCOUNT_GONE in text(response)) == (200, True)
+
+
+@pytest.mark.parametrize("who", ["the other owner", "the heir"])
+def test_the_last_owner_is_asked_for_an_heir_where_the_other_owner_or_the_heir_goes_meanwhile(
+    there: Cast, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    boss = make_user("boss", role=User.Role.OWNER)
+    boss.set_password(PASSWORD)
+    boss.save()
+    client = browser(boss)
+    confirm_password(client)
+    form = {"messages": "keep", "username": "boss"}
+    if who == "the heir":
+        goes, form = there.member, form | {"heir": "member"}
+    else:
+        goes = make_user("other", role=User.Role.OWNER)
+    meanwhile(monkeypatch, closing, "close_account", close(goes))
+    response = client.post("/accounts/delete/", form)
+    assert response.status_code == 422
+    assert "Say who owns it after you." in text(response)
+    assert 'name="heir"' in text(response)
+    assert client.post("/accounts/delete/", form | {"heir": "moderator"}).status_code == 302
+    assert User.objects.get(username="moderator").is_site_owner
 
 
 def test_to_close_an_account_twice_at_once_is_to_close_it(there: Cast) -> None:
