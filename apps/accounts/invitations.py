@@ -4,7 +4,6 @@ import secrets
 from datetime import timedelta
 
 from django.apps import apps
-from django.db import transaction
 from django.db.models import F, Model, Q, QuerySet
 from django.dispatch import Signal
 from django.http import HttpRequest
@@ -14,6 +13,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Invitation, User
 from apps.accounts.sign_ins import digest as digest_of
 from apps.core import locks
+from apps.core.database import whole
 
 # Sent in the transaction that uses an invitation, with `invitation` and `user`. A receiver may raise InvitationError.
 invitation_accepted = Signal()
@@ -26,7 +26,7 @@ class InvitationError(Exception):
     """The invitation cannot be made or used; the text tells the person why and what to do."""
 
 
-@transaction.atomic
+@whole()
 def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses: int) -> str:
     """
     Make an invitation; gives the secret of its link, which nobody can find out again.
@@ -90,7 +90,7 @@ def accept_stashed(request: HttpRequest, user: User) -> None:
         accept(digest=stashed, user=user)
 
 
-@transaction.atomic
+@whole()
 def accept(*, digest: str, user: User) -> Invitation:
     """Use an invitation once. Raises InvitationError where it lets nobody in any more."""
     to = usable().filter(digest=digest).values_list("room", flat=True).first()

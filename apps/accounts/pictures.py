@@ -4,12 +4,12 @@ import secrets
 from typing import IO
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Picture, User
 from apps.core import limits, locks
 from apps.core.bounded import Exceeded, Pool, Refused
+from apps.core.database import whole
 
 # One child, so that one picture is decoded at a time; a fresh one for each, which leaves no memory taken.
 pool = Pool(
@@ -52,7 +52,7 @@ def refusal(code: str) -> ValidationError:
     return ValidationError(texts[code], code=code)
 
 
-@transaction.atomic
+@whole()
 def store(*, user: User, small: bytes, large: bytes) -> None:
     """
     Give a person this picture, at a new address, so that browsers may keep each address's for ever.
@@ -65,7 +65,7 @@ def store(*, user: User, small: bytes, large: bytes) -> None:
     user.save(update_fields=["picture_key"])
 
 
-@transaction.atomic
+@whole()
 def remove(*, user: User) -> None:
     """Take a person's picture away."""
     locks.take(user)

@@ -3,7 +3,6 @@
 import logging
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Case, IntegerField, Q, QuerySet, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -11,6 +10,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import names, proof
 from apps.accounts.models import FormerUsername, Invitation, User
 from apps.core import locks
+from apps.core.database import whole
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def lock_roles() -> None:
     locks.who_is_here()
 
 
-@transaction.atomic
+@whole()
 def claim_unowned_site(*, user: User) -> None:
     """
     Make `user` the owner of a site where nobody else has an account: the role, and the keys to Django's admin.
@@ -76,7 +76,7 @@ def set_role(*, user: User, role: str) -> None:
     user.save(update_fields=["role", "is_staff", "is_superuser"])
 
 
-@transaction.atomic
+@whole()
 def change_role(*, user: User, role: str) -> None:
     """
     Give somebody a role on the site.
@@ -131,7 +131,7 @@ def name_is_taken(name: str, user: User | None) -> bool:
     return others.exists() or former.exists()
 
 
-@transaction.atomic
+@whole()
 def change_username(*, user: User, username: str) -> User:
     """
     Give somebody another name, which `clean_username` has passed. The old one goes on leading to them.

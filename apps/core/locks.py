@@ -22,10 +22,12 @@ from collections.abc import Collection
 from typing import Any, TypeVar, TypeVarTuple
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError
 from django.db.models import Model, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
+
+from apps.core.database import whole
 
 ORDER = ("accounts.user", "rooms.room")
 FOREIGN_KEY_VIOLATION = "23503"  # as SQL's standard has it
@@ -89,7 +91,7 @@ def rows(wanted: QuerySet[M], *, to_delete: bool = False) -> list[M]:
     return list(wanted.order_by("pk").select_for_update(no_key=not to_delete))
 
 
-@transaction.atomic
+@whole()
 def store(row: Model, fields: Collection[str]) -> None:
     """Store some fields of an account. Raises Gone where it has been deleted."""
     take(row)
