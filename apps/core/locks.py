@@ -76,8 +76,13 @@ def find(*wanted: M | None, to_delete: bool = False) -> list[Any]:
             keys[row._meta.model].add(row.pk)
     found: dict[tuple[type[Model], Any], Model] = {}
     for model in sorted(keys, key=place_of):
-        some = model._default_manager.filter(pk__in=keys[model])
-        found |= {(model, row.pk): row for row in rows(some, to_delete=to_delete)}
+        all_of, pks = model._default_manager.all(), list(keys[model])
+        if len(pks) == 1:
+            # As in each post; without an order it is asked for faster.
+            locked: list[Any] = list(all_of.filter(pk=pks[0]).select_for_update(no_key=not to_delete))
+        else:
+            locked = rows(all_of.filter(pk__in=pks), to_delete=to_delete)
+        found |= {(model, row.pk): row for row in locked}
     return [row and found.get((row._meta.model, row.pk)) for row in wanted]
 
 
