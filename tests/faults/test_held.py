@@ -68,7 +68,7 @@ def ask(site: Site, path: str, key: str = "", form: dict[str, str] | None = None
     if form is not None:
         body = urllib.parse.urlencode(form | {"csrfmiddlewaretoken": TOKEN})
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=HELD + 30)
     try:
         connection.request("POST" if form is not None else "GET", path, body, headers)
         answer = connection.getresponse()
