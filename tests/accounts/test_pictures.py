@@ -212,6 +212,8 @@ def test_colours_are_those_that_the_profile_means(client: Client) -> None:
     assert shown.getpixel((100, 100)) == pytest.approx((0, 255, 0), abs=40)
 
 
+# Without a transaction around it, which PostgreSQL would end where it does nothing for so long.
+@pytest.mark.django_db(transaction=True)
 def test_a_picture_that_takes_too_long_is_refused(client: Client) -> None:
     data, reason = scans(quarters("JPEG", (4_000, 4_000), "RGB", progressive=True), 1500), TOO_MANY
     status, page = send(client, data)
