@@ -111,3 +111,4 @@ def test_no_verb_ends_another_in_any_pair_over_two_processes(postgres: Postgres)
     assert not tally.faults, "\n".join(tally.faults[:40])
     assert deadlocks(postgres) == 0
     assert tally.counts["done"] > len(VERBS) ** 2
+    assert tally.counts["busy"] < tally.counts["done"] / 20

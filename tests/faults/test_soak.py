@@ -70,6 +70,8 @@ class Answers:
 
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    # Where others held it for too long, which a machine that does other things as well may bring about.
+    busy: list[str] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
 
 
@@ -100,7 +102,9 @@ class Person:
         if found := re.search(r"sessionid=(\w+)", answer.headers.get("Set-Cookie", "")):
             self.key = found[1]
         self.answers.statuses[answer.status] += 1
-        if answer.status >= 500:
+        if answer.status == 503 and "This is busy at the moment" in text:
+            self.answers.busy.append(path)
+        elif answer.status >= 500:
             said = re.sub(r"<[^>]*>|\s+", " ", text)[-300:]
             self.answers.faults.append(f"{answer.status} for {path}: {said}")
         return answer.status, text
@@ -267,6 +271,7 @@ def test_fifty_people_who_do_everything_at_once_meet_no_fault() -> None:
             row = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'").fetchone()
         print(dict(answers.statuses), dict(answers.done), f"deadlocks: {row}")
         assert not answers.faults, "\n".join(answers.faults[:20])
+        assert len(answers.busy) <= answers.statuses.total() / 1000, answers.busy
         assert row == (0,)
         assert stage.sites[0].shell(COUNTED).strip() == ""
         for page in stage.pages:
