@@ -62,6 +62,7 @@ sqlite:
 
 postgres:
 	$(PYTHON) -m tests.on_postgres tests --ignore=tests/core --ignore=tests/fuzz $(NEED_SERVERS:%=--ignore=%)
+	$(PYTHON) -m tests.on_postgres tests/core/test_database.py
 
 # What a screen reader says, by a real Orca. By itself, since it needs a screen and some minutes.
 test-speech:
