@@ -7,7 +7,7 @@ from allauth.account.models import EmailAddress
 from django.http import HttpRequest
 
 from apps.accounts.models import User
-from apps.accounts.names import normalized
+from apps.accounts.services import person_named
 
 
 class AuthenticationBackend(AllauthBackend):  # type: ignore[misc]  # allauth has no types
@@ -43,7 +43,7 @@ def find(login: str) -> User | None:
     Of several, who confirmed it, or else who has been in and had it first: the password then says that it is they.
     """
     if "@" not in login:
-        return User.objects.filter(username__iexact=normalized(login)).first()
+        return person_named(login, User.objects.all())
     address = login.lower()
     found = list(EmailAddress.objects.filter(email=address).select_related("user"))
     # Asked always, though it matters only where nobody has confirmed the address: it may take long, and would tell.

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts import services
 from apps.accounts.forms import NAME_BOX
 from apps.accounts.models import User
+from apps.core import letters
 from apps.core.forms import PlainTextField
 
 
@@ -51,7 +52,7 @@ class DeleteAccountForm(forms.Form):
 
     def clean_username(self) -> str:
         username: str = self.cleaned_data["username"].strip()
-        if username.casefold() != self.user.username.casefold():
+        if letters.key(username) != letters.key(self.user.username):
             raise ValidationError(_("This is not your user name, so nothing was deleted."), code="mismatch")
         return username
 
@@ -66,6 +67,6 @@ class CloseAccountForm(DeleteAccountForm):
 
     def clean_username(self) -> str:
         username: str = self.cleaned_data["username"].strip()
-        if username.casefold() != self.user.username.casefold():
+        if letters.key(username) != letters.key(self.user.username):
             raise ValidationError(_("This is not their user name, so the account was not closed."), code="mismatch")
         return username

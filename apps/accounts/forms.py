@@ -23,8 +23,8 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts import closing, mail, names, pictures, proof, services
 from apps.accounts.address_forms import NewAddressMixin
 from apps.accounts.models import User
-from apps.core import limits
-from apps.core.forms import OneLineField, PlainTextField, save_unless_taken
+from apps.core import letters, limits
+from apps.core.forms import OneLineField, PlainTextField, VisibleTextField, save_unless_taken
 
 USERNAME_HINT = _("Letters and digits, with . _ + - between them. Others see it, and you may sign in with it.")
 NAME_BOX = {"autocapitalize": "none", "spellcheck": "false"}
@@ -61,7 +61,7 @@ class SignupForm(NewAddressMixin, AllauthSignupForm):  # type: ignore[misc]  # a
         """The account that this very form has made already, a moment ago: its button was clicked twice."""
         if set(self.errors) != {"username"} or not self.has_error("username", "username_taken"):
             return None
-        typed = {"username__iexact": names.normalized(self.data["username"]), "email": self.cleaned_data["email"]}
+        typed = {"name_key": letters.key(names.normalized(self.data["username"])), "email": self.cleaned_data["email"]}
         since = timezone.now() - timedelta(seconds=limits.SENT_TWICE_SECONDS)
         user = User.objects.filter(**typed, date_joined__gt=since).first()
         return user if user and user.check_password(self.cleaned_data["password1"]) else None
@@ -136,7 +136,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=_("What others call you. Without one, it is your user name."),
     )
     pronouns = OneLineField(max_length=30, required=False, label=_("Pronouns"), help_text=_("For example: she/her."))
-    about = PlainTextField(
+    about = VisibleTextField(
         max_length=500,
         required=False,
         label=_("About you"),
@@ -166,12 +166,14 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["display_name"].widget.attrs["autocomplete"] = "name"
 
     def clean_display_name(self) -> str:
-        name = names.normalized(self.cleaned_data["display_name"])
+        name: str = self.cleaned_data["display_name"]
+        if name == self.instance.display_name:
+            return name  # whatever rules there were when it was chosen
+        name = names.clean_display_name(name)
         if name and services.name_is_taken(name, self.instance):
             raise ValidationError(
                 _("This is somebody else’s user name, or looks like it. Choose another."), code="taken"
             )
-        names.check_marks(name)
         return name
 
 

@@ -6,14 +6,13 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models, transaction
-from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts.names import look_alike_digest
-from apps.core import locks
+from apps.accounts.names import check_characters, look_alike_digest
+from apps.core import letters, locks
 
 
 class User(AbstractUser):
@@ -61,14 +60,29 @@ class User(AbstractUser):
         TEXT_FIRST = "text", _("Text, author, time")
         TIME_FIRST = "time", _("Time, author, text")
 
+    username = models.CharField(
+        _("User name"),
+        max_length=150,
+        unique=True,
+        # Not Django's, which knows no vowel signs.
+        validators=[check_characters],
+        error_messages={"unique": _("Somebody has this user name already.")},
+    )
     role = models.CharField(max_length=16, choices=Role, default=Role.MEMBER)
     # Unique, so that nobody can be taken for somebody else.
     name_digest = models.CharField(max_length=64, unique=True, editable=False)
+    # By which a name is found, however it is typed; of two old names with one key, the later one's has a number too.
+    name_key = models.CharField(max_length=512, unique=True, editable=False)
 
     # Made by `populate`, with a password that everybody knows: not one of those whose site this is.
     is_demonstration = models.BooleanField(default=False, editable=False)
 
     display_name = models.CharField(max_length=60, blank=True)
+    # For those who look for it, and for what looks like it.
+    display_key = models.CharField(max_length=240, blank=True, editable=False)
+    display_digest = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
+    # Whether another could be taken for them by that name, so that the user name stands beside it.
+    shows_username = models.BooleanField(default=False, editable=False)
     about = models.CharField(max_length=500, blank=True)
     pronouns = models.CharField(max_length=30, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
@@ -89,22 +103,15 @@ class User(AbstractUser):
     says_changes = models.BooleanField(default=False)
     letter_keys = models.BooleanField(default=True)
 
-    class Meta(AbstractUser.Meta):
-        constraints = [
-            models.UniqueConstraint(
-                Lower("username"),
-                name="username_unique_without_case",
-                violation_error_message=_("Somebody has this user name already."),
-            ),
-        ]
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
-            self.name_digest = self.name_digest or look_alike_digest(self.username)
+            if not self.name_digest:
+                self.set_name_keys()
             super().save(*args, **kwargs)
             return
         # Always made anew: the account may have been tried under another name.
-        self.name_digest = look_alike_digest(self.username)
+        self.set_name_keys()
+        self.set_display_keys()
         if self.is_superuser:
             # `createsuperuser` makes an owner: a site without one would be the next stranger's who signs up.
             self.role = self.Role.OWNER
@@ -112,6 +119,27 @@ class User(AbstractUser):
             # First: the lobby, and what an invitation leads to, are locked after it (core/locks.py).
             locks.who_is_here()
             super().save(*args, **kwargs)
+            self.have_others_told_apart()
+
+    def set_name_keys(self) -> None:
+        """What follows from the user name."""
+        self.name_digest, self.name_key = look_alike_digest(self.username), letters.key(self.username)
+
+    def set_display_keys(self) -> None:
+        """What follows from the display name."""
+        self.display_key = letters.key(self.display_name)
+        self.display_digest = look_alike_digest(self.display_name) if self.display_name else ""
+
+    def have_others_told_apart(self) -> None:
+        """
+        Others whose display name looks like one of one's own are shown with their user name from now on.
+
+        Under the lock of who is here, so that of two who take one name at once both are.
+        """
+        digests = {self.name_digest, self.display_digest} - {""}
+        others = User.objects.filter(display_digest__in=digests, shows_username=False).exclude(pk=self.pk)
+        if found := locks.rows(others):
+            User.objects.filter(pk__in=[one.pk for one in found]).update(shows_username=True)
 
     def get_absolute_url(self) -> str:
         return reverse("person", args=[self.username])

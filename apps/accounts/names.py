@@ -3,12 +3,18 @@
 import hashlib
 import re
 import unicodedata
+from functools import cache
 
 from confusable_homoglyphs.confusables import confusables_data
+from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils import translation
 from django.utils.translation import gettext as _
 
+from apps.core import letters
+
 MOST_CHARACTERS = 40
+MOST_DISPLAYED_CHARACTERS = 60
 MOST_MARKS = 2  # that may stand on one letter; more of them run over the lines above and below
 
 
@@ -21,11 +27,13 @@ def look_alike_digest(name: str) -> str:
     """
     A key that two names share when people would take one for the other: "Ian" and "lan", "paypal" in two alphabets.
 
-    The skeleton of Unicode's UTS #39, without regard to case, and hashed to a length that a column holds.
+    The skeleton of Unicode's UTS #39, without regard to case, and hashed to a length that a column holds. What cannot
+    be seen, or only as a space more, does not count.
     """
-    letters = unicodedata.normalize("NFD", normalized(name))
+    seen = letters.INVISIBLE.sub("", normalized(name))
+    decomposed = unicodedata.normalize("NFD", " ".join(seen.split()))
     # Casefolded last: a capital I looks like a small l, a small i does not.
-    skeleton = "".join(prototype(letter) for letter in letters).casefold()
+    skeleton = "".join(prototype(letter) for letter in decomposed).casefold()
     return hashlib.sha256(skeleton.encode()).hexdigest()
 
 
@@ -45,10 +53,8 @@ def check_characters(name: str) -> None:
         raise ValidationError(
             _("A user name has at most %(count)d characters."), code="too_long", params={"count": MOST_CHARACTERS}
         )
-    categories = "".join(unicodedata.category(letter)[0] for letter in name)
-    if any(
-        kind not in "LMN" and letter not in ".+-_" for letter, kind in zip(name, categories, strict=True)
-    ) or categories[:1] not in {"L", "N"}:
+    is_made_of_letters = all(letters.is_word_letter(letter) or letter in ".+-_" for letter in name)
+    if not is_made_of_letters or letters.INVISIBLE.search(name) or not letters.has_letter(name[:1]):
         raise ValidationError(
             _(
                 "A user name has letters and digits and may have . _ + - between them;"
@@ -63,3 +69,58 @@ def check_marks(name: str) -> None:
     """Raises ValidationError for a name with letters that carry more marks than any language needs."""
     if re.search("M" * (MOST_MARKS + 1), "".join(unicodedata.category(letter)[0] for letter in name)):
         raise ValidationError(_("A letter of this name carries too many marks. Leave some out."), code="marks")
+
+
+def check_strays(name: str) -> None:
+    """Raises ValidationError for a name with something in it that cannot be seen and does nothing."""
+    places = letters.strays(name)
+    if not places:
+        return
+    before = letters.without_strays(name[: places[0]]).strip()
+    if before:
+        reason = _("There is something after “%(letters)s” in this name that cannot be seen. Type the name anew.")
+    else:
+        reason = _("This name begins with something that cannot be seen. Type the name anew.")
+    raise ValidationError(reason, code="invisible", params={"letters": before[-20:]})
+
+
+def clean_display_name(name: str) -> str:
+    """
+    The name as it will be stored. Raises ValidationError where others could not see it, or would take it for no
+    person's.
+    """
+    check_strays(name)
+    # Normalising may take away the symbol that something belonged to.
+    name = letters.without_strays(normalized(name))
+    if len(name) > MOST_DISPLAYED_CHARACTERS:
+        raise ValidationError(
+            _("Some letters of this name stand for several, %(length)d in all. A name has at most %(count)d."),
+            code="too_long",
+            params={"length": len(name), "count": MOST_DISPLAYED_CHARACTERS},
+        )
+    if name and not letters.has_sign(name):
+        raise ValidationError(_("A name needs a letter or a digit."), code="no_letter")
+    if is_reserved(name):
+        raise ValidationError(_("This name stands for people who have left. Choose another."), code="reserved")
+    check_marks(name)
+    return name
+
+
+def is_reserved(name: str) -> bool:
+    """Whether it is, or looks like, what the site says in place of a name, in any of its languages."""
+    return look_alike_digest(letters_of(name)) in reserved_digests()
+
+
+@cache
+def reserved_digests() -> set[str]:
+    """Of the names that stand for nobody."""
+    found = set()
+    for language, _name in settings.LANGUAGES:
+        with translation.override(language):
+            found.add(look_alike_digest(letters_of(_("Deleted account"))))
+    return found
+
+
+def letters_of(name: str) -> str:
+    """A name without its spaces and signs: what is left makes people take it for another."""
+    return "".join(letter for letter in normalized(name) if letters.is_word_letter(letter))

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts import names, proof
 from apps.accounts.models import FormerUsername, Invitation, User
-from apps.core import locks
+from apps.core import letters, locks
 from apps.core.database import whole
 
 logger = logging.getLogger(__name__)
@@ -97,13 +97,24 @@ def people_by_role(query: str = "") -> QuerySet[User]:
     rank = Case(*(When(role=role, then=number) for number, role in enumerate(User.Role)), output_field=IntegerField())
     people = User.objects.alias(rank=rank).order_by("rank", "username")
     if query:
-        people = people.filter(Q(username__icontains=query) | Q(display_name__icontains=query))
+        people = people.filter(Q(name_key__contains=letters.key(query)) | Q(display_key__contains=letters.key(query)))
     return people
+
+
+def person_named(typed: str, among: QuerySet[User]) -> User | None:
+    """
+    Who of them has the user name that somebody typed, in whatever case and normal form.
+
+    Of those whose names older rules let in beside others, who has just this one.
+    """
+    name = names.normalized(typed)
+    found = among.filter(Q(name_key=letters.key(name)) | Q(username__in={typed.strip(), name}))
+    return min(found, key=lambda user: (user.username != name, user.pk), default=None)
 
 
 def account_named(typed: str) -> User | None:
     """The active account whose user name somebody typed, perhaps with an @ before it."""
-    return proven().filter(username__iexact=typed.strip().removeprefix("@"), is_active=True).first()
+    return person_named(names.normalized(typed).removeprefix("@"), proven().filter(is_active=True))
 
 
 def clean_username(username: str, *, user: User | None = None, only_characters: bool = False) -> str:
@@ -114,6 +125,8 @@ def clean_username(username: str, *, user: User | None = None, only_characters: 
     """
     name = names.normalized(username)
     names.check_characters(name)
+    if names.is_reserved(name):
+        raise ValidationError(_("This name stands for people who have left. Choose another."), code="reserved")
     if not only_characters and name_is_taken(name, user):
         raise ValidationError(
             _("Somebody here has this user name, or one that looks like it. Choose another."), code="username_taken"
@@ -124,7 +137,7 @@ def clean_username(username: str, *, user: User | None = None, only_characters: 
 def name_is_taken(name: str, user: User | None) -> bool:
     """Whether another than `user` has or had a name that looks like this one."""
     digest = names.look_alike_digest(name)
-    others = User.objects.filter(name_digest=digest) | User.objects.filter(username__iexact=name)
+    others = User.objects.filter(name_digest=digest) | User.objects.filter(name_key=letters.key(name))
     former = FormerUsername.objects.filter(digest=digest)
     if user:
         others, former = others.exclude(pk=user.pk), former.exclude(user=user)
@@ -144,6 +157,27 @@ def change_username(*, user: User, username: str) -> User:
     if digest != user.name_digest:
         FormerUsername.objects.get_or_create(digest=user.name_digest, defaults={"user": user})
         user.former_usernames.filter(digest=digest).delete()
-    user.username, user.name_digest = username, digest
-    user.save(update_fields=["username", "name_digest"])
+    user.username, user.name_digest, user.name_key = username, digest, letters.key(username)
+    user.save(update_fields=["username", "name_digest", "name_key"])
+    user.have_others_told_apart()
     return user
+
+
+@whole()
+def store_profile(*, user: User, fields: list[str]) -> None:
+    """
+    Store what a form has put into one's profile; who could be taken for another is shown with both names.
+
+    Raises locks.Gone for an account that was deleted meanwhile.
+    """
+    locks.who_is_here()
+    locks.take(user)
+    user.set_display_keys()
+    user.shows_username = bool(user.display_name) and others_called(user.display_digest, user).exists()
+    user.save(update_fields=[*fields, "display_key", "display_digest", "shows_username"])
+    user.have_others_told_apart()
+
+
+def others_called(digest: str, user: User) -> QuerySet[User]:
+    """Others than the user with a name, of either kind, that looks like this."""
+    return User.objects.filter(Q(display_digest=digest) | Q(name_digest=digest)).exclude(pk=user.pk)

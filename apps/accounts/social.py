@@ -16,6 +16,8 @@ from apps.accounts.elsewhere import guard, issuers
 from apps.accounts.elsewhere.answers import BadAnswerError
 from apps.accounts.elsewhere.calls import ProviderSession
 from apps.accounts.models import User
+from apps.accounts.names import normalized
+from apps.core import letters
 
 logger = logging.getLogger(__name__)
 MAX_LOGGED = 200  # characters
@@ -87,7 +89,8 @@ def one_line(text: str) -> str:
 def suggested_username(initial: dict[str, Any]) -> str:
     """A user name made of what the provider knows: its own, else the name, without what ours cannot have."""
     for text in (initial["username"], f"{initial['first_name']} {initial['last_name']}".strip().replace(" ", ".")):
-        kept = "".join(letter for letter in text.partition("@")[0] if letter.isalnum() or letter in ".+-_")
+        seen = letters.INVISIBLE.sub("", normalized(text.partition("@")[0]))
+        kept = "".join(letter for letter in seen if letters.is_word_letter(letter) or letter in ".+-_")
         if kept := kept.strip(".+-_")[:40]:
             return kept
     return ""

@@ -7,11 +7,11 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.chat.models import LARGEST_SEQ, MOST_CHARACTERS
-from apps.core.forms import PlainTextField
+from apps.core.forms import VisibleTextField
 from apps.rooms.models import Membership
 
 
-class BodyField(PlainTextField):
+class BodyField(VisibleTextField):
     """A message's Markdown: something visible, not too long. Spaces at its ends and empty lines are dropped."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from apps.chat.mentions import words
 from apps.rooms.models import Room
 
 MOST_CHARACTERS = 10_000
@@ -55,6 +56,11 @@ class Message(models.Model):
     def author_name(self) -> str:
         """What others call who said it."""
         return self.author.name if self.author else _("Deleted account")
+
+    @property
+    def mentions(self) -> str:
+        """The words behind an @ in it, for scripts; who is named by them, they know by a pattern."""
+        return " ".join(words(self.html))
 
     @property
     def markup(self) -> SafeString:

@@ -1,7 +1,9 @@
 """Verbs about messages. Each takes the room's next number in its own transaction and is broadcast on commit."""
 
+import re
 from datetime import date, datetime, timedelta
 from functools import partial
+from html import unescape
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -17,7 +19,7 @@ from apps.accounts.models import User
 from apps.chat import fragments
 from apps.chat.models import Message
 from apps.chat.rendering import RENDERER_VERSION, to_html_now
-from apps.core import locks
+from apps.core import letters, locks
 from apps.core.database import whole
 from apps.live import broadcast
 from apps.rooms.models import Room, place_of
@@ -43,12 +45,14 @@ def post_message(*, room: Room, author: User, body: str, client_id: UUID, html: 
 
     `html` is the body as rendering.py makes it; without it that is done here, for someone who may post, before the
     lock is taken. Called again with the same `client_id` it returns the message that exists. Raises MessageError for
-    someone who is not a member, for an archived room, and for a `client_id` that was used for another text.
+    someone who is not a member, for an archived room, for a text of which nothing would be seen, and for a `client_id`
+    that was used for another text.
     """
     try:
         if html is None:
             refuse_outsiders(room, author)
             html = to_html_now(body)
+        refuse_blank(html)
         return store_message(room=room, author=author, body=body, html=html, client_id=client_id)
     except (IntegrityError, MessageError):
         # Mostly the id is new, so whether it is not is asked only where something is wrong.
@@ -103,6 +107,16 @@ def refuse_outsiders(room: Room, author: User) -> None:
     is_member = found.memberships.filter(user=author).exists()
     if not is_member or found.is_archived:
         raise refusal(found, is_member=is_member)
+
+
+# What stands between two tags.
+BETWEEN_TAGS = re.compile(r">([^<]+)")
+
+
+def refuse_blank(html: str) -> None:
+    """Raise MessageError for a message of which nothing would be seen: marks alone, letters without a shape."""
+    if all(letters.is_blank(unescape(found[1])) for found in BETWEEN_TAGS.finditer(html)):
+        raise MessageError(_("Nothing of this message would be seen. Write something behind the marks."))
 
 
 def may_post(room: Room, author: User) -> bool:
@@ -168,9 +182,12 @@ def edit_message(*, message: Message, body: str, html: str | None = None) -> Mes
     """
     Change a message's text; `html` as for `post_message`.
 
-    Raises MessageError if the message was deleted in the meantime, or the room archived.
+    Raises MessageError if the message was deleted in the meantime, or the room archived, or if nothing of the text
+    would be seen.
     """
-    return store_edit(message=message, body=body, html=to_html_now(body) if html is None else html)
+    html = to_html_now(body) if html is None else html
+    refuse_blank(html)
+    return store_edit(message=message, body=body, html=html)
 
 
 @on_messages_room

@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.accounts.models import User
-from apps.chat.mentions import names
+from apps.chat.mentions import is_named
 from apps.chat.templatetags.chat import clock, label_of, spoken
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership, type_of_viewer
@@ -33,7 +33,8 @@ PATCHING_CHROMIUM = 156
 # Messages never hold <article>, and no id of their own (apps/chat/markdown.py).
 MESSAGE = re.compile(
     r"""
-    <li\ id="message-(?P<pk>\d+)"\ class="(?P<kind>[^"]*)"\ data-seq="(?P<seq>\d+)"[^>]*data-author="(?P<author>[^"]*)">
+    <li\ id="message-(?P<pk>\d+)"\ class="(?P<kind>[^"]*)"\ data-seq="(?P<seq>\d+)"[^>]*?
+    (?:\ data-mentions="(?P<mentions>[^"]*)")?\ data-author="(?P<author>[^"]*)">
     .*?<h3\ [^>]*>(?P<name>.*?)</h3>
     \s*<div\ [^>]*>(?P<body>.*?)</div>
     \s*<p\ class="meta">.*?</article>\s*</li>
@@ -68,7 +69,8 @@ class Piece(NamedTuple):
 
     seq: int
     author: str
-    body: str
+    # The words behind an @ in it.
+    mentions: list[str]
     # What is announced of it.
     spoken: str
     # What shows it as a new message, and as it is now on a page that has it already.
@@ -105,7 +107,7 @@ def piece_of(found: re.Match[str], style: Style) -> Piece:
         changed = f'<template for="message-{found["pk"]}">{place}</template>'
     else:
         appended, changed = item, changed_entry(item, is_deleted="deleted" in found["kind"].split())
-    return Piece(int(found["seq"]), found["author"], found["body"], announced, appended, changed)
+    return Piece(int(found["seq"]), found["author"], (found["mentions"] or "").split(), announced, appended, changed)
 
 
 def for_viewer(item: str, pk: str, style: Style) -> str:
@@ -171,7 +173,7 @@ class Stream:
         level = self.visit.announces
         others = [piece for piece in arrived if piece.author != own]
         if level == Membership.Announces.MENTIONS:
-            others = [piece for piece in others if names(piece.body, str(own))]
+            others = [piece for piece in others if is_named(piece.mentions, str(own))]
         if not others or level == Membership.Announces.OFF:
             return ""
         if level != Membership.Announces.COUNT and len(others) == 1:

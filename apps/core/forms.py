@@ -8,6 +8,7 @@ from django.db import IntegrityError
 from django.forms.renderers import TemplatesSetting
 from django.utils.translation import gettext_lazy as _
 
+from apps.core import letters
 from apps.core.database import is_taken
 
 T = TypeVar("T")
@@ -43,7 +44,15 @@ class PlainTextField(forms.CharField):
         return text
 
 
-class OneLineField(PlainTextField):
+class VisibleTextField(PlainTextField):
+    """Text for others to read: where nothing of it is to be seen, it is as if nothing had been typed."""
+
+    def to_python(self, value: Any) -> str:
+        text = super().to_python(value)
+        return "" if letters.is_blank(text) else text
+
+
+class OneLineField(VisibleTextField):
     """A line of text: any run of white space becomes one space, once the text has passed as it was sent."""
 
     def clean(self, value: Any) -> str:

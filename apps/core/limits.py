@@ -29,6 +29,12 @@ def max_html_bytes(source_bytes: int) -> int:
     return 4096 + 8 * source_bytes
 
 
+# Words behind an @ in one message: a class is named one by one, no program a whole school. Each is sent to everyone.
+MAX_MENTIONS = 100
+# The longest that is looked at; names have 40 letters, older ones up to 150.
+MAX_MENTION_CHARACTERS = 160
+
+
 # Pictures. Pixels by what the decoder holds of them: JPEG is decoded at an eighth of its size, unless it is
 # progressive; WebP's decoder holds three copies. One is decoded at a time.
 MAX_PICTURE_BYTES = 5 * 1024 * 1024

@@ -8,6 +8,7 @@ from django.db.models.expressions import Combinable
 from django.http import Http404
 
 from apps.accounts.models import User
+from apps.core import letters
 from apps.rooms.models import Ban, FormerSlug, Membership, Room, RoomInvitation, is_slug, type_of_viewer
 
 
@@ -78,18 +79,18 @@ def is_banned(room: Room, viewer: type_of_viewer) -> bool:
 
 def room_for(viewer: type_of_viewer, slug: str) -> Visit:
     """
-    The room at `slug`, or at what was once its slug, as `viewer` sees it.
+    The room at `slug`, or at what was once its slug, as `viewer` sees it; however the address is typed.
 
     Raises Http404 where there is none and where the viewer may not know of it: the two look the same.
     """
     if not is_slug(slug):
-        raise Http404
+        return room_at_usual_address(viewer, slug)
     visible = Room.objects.visible_to(viewer)
     room = visible.filter(slug=slug).first()
     if room is None:
         room = visible.filter(pk__in=FormerSlug.objects.filter(slug=slug).values("room")).first()
     if room is None:
-        raise Http404
+        return room_at_usual_address(viewer, slug)
     # Put there by `visible_to`.
     role: int | None = room.viewer_role  # type: ignore[attr-defined]
     if role is None:
@@ -102,6 +103,14 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
         unread_count=room.unread_count,  # type: ignore[attr-defined]
         announces=room.viewer_announces,  # type: ignore[attr-defined]
     )
+
+
+def room_at_usual_address(viewer: type_of_viewer, slug: str) -> Visit:
+    """The room whose address it is in another case or normal form. Raises Http404 where that makes no difference."""
+    usual = letters.same_address(slug)
+    if usual == slug or "\x00" in slug or not is_slug(usual):
+        raise Http404
+    return room_for(viewer, usual)
 
 
 def who_may_see(listening: dict[int, set[int | None]]) -> dict[int, set[int | None]]:

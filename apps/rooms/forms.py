@@ -1,5 +1,6 @@
 """What comes from outside about rooms."""
 
+import unicodedata
 from typing import Any
 
 from django import forms
@@ -7,15 +8,19 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
+from apps.accounts.names import check_strays
 from apps.accounts.services import account_named
+from apps.core import letters
 from apps.core.forms import OneLineField, PlainTextField
-from apps.rooms.models import Membership, Room, name_key
+from apps.rooms.models import MOST_CHARACTERS, MOST_KEY_CHARACTERS, Membership, Room, name_key
 
 
 class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
     """Create a room or change its details."""
 
-    name = OneLineField(max_length=80, label=_("Name"), help_text=_("What the room is about, in a few words."))
+    name = OneLineField(
+        max_length=MOST_CHARACTERS, label=_("Name"), help_text=_("What the room is about, in a few words.")
+    )
     topic = OneLineField(
         max_length=250, required=False, label=_("Topic"), help_text=_("A sentence for those who look for a room.")
     )
@@ -28,8 +33,17 @@ class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
+        if name == self.instance.name:
+            return name  # whatever rules there were when it was chosen
+        check_strays(name)
+        name = unicodedata.normalize("NFC", name)
+        if not letters.has_sign(name):
+            raise forms.ValidationError(_("A name needs a letter or a digit."), code="no_letter")
         # One letter may stand for a sentence of eighteen.
-        Room._meta.get_field("name_key").run_validators(name_key(name))
+        if len(name) > MOST_CHARACTERS or len(name_key(name)) > MOST_KEY_CHARACTERS:
+            raise forms.ValidationError(
+                _("Some letters of this name stand for many. Write it in fewer, or in plainer ones."), code="too_long"
+            )
         if Room.objects.filter(name_key=name_key(name)).exclude(pk=self.instance.pk).exists():
             # Says no more than that the name is taken, whoever may see that room.
             raise forms.ValidationError(_("Another room has this name. Choose a different one."), code="taken")
@@ -76,6 +90,6 @@ class DeleteRoomForm(forms.Form):
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
-        if name_key(name) != name_key(self.room.name):
+        if name != self.room.name and name_key(name) != name_key(self.room.name):
             raise forms.ValidationError(_("This is not the room’s name, so nothing was deleted."), code="mismatch")
         return name

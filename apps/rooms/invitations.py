@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.accounts.models import User
-from apps.core import locks
+from apps.core import letters, locks
 from apps.core.database import whole
 from apps.core.limits import MAX_ROOM_INVITATIONS
 from apps.rooms import services
@@ -33,7 +33,8 @@ def invitation_to(user: User, slug: str) -> RoomInvitation | None:
     """Somebody's invitation to the room at this address, or at what was its address when they were invited."""
     if not is_slug(slug):
         return None
-    at_address = Q(room__slug=slug) | Q(room__former_slugs__slug=slug)
+    slugs = {slug, letters.same_address(slug)}
+    at_address = Q(room__slug__in=slugs) | Q(room__former_slugs__slug__in=slugs)
     return pending_for(user).filter(at_address).first()
 
 

@@ -1,6 +1,5 @@
 """Rooms, and who is in them."""
 
-import re
 import unicodedata
 
 from django.conf import settings
@@ -9,18 +8,29 @@ from django.db import models
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
 from django.urls import reverse
 from django.utils.crypto import get_random_string
-from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
+from apps.core import letters
 from apps.core.turns import Place
 
 type_of_viewer = User | AnonymousUser
 
+# Of a room's name, as it is stored and as a key.
+MOST_CHARACTERS, MOST_KEY_CHARACTERS = 80, 320
+
 
 def name_key(name: str) -> str:
     """What two names have in common that people would take for the same: case, width and spacing do not count."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return " ".join(letters.key(name).split())
+
+
+def is_key_of(key: str, name: str) -> bool:
+    """
+    Whether it is the name's key. Where older rules let two names in that now have one, or one that has none, it is
+    still the older key, in which what cannot be seen counts.
+    """
+    return key in (name_key(name), " ".join(unicodedata.normalize("NFKC", name).casefold().split()))
 
 
 def place_of(room_pk: int) -> Place:
@@ -52,8 +62,8 @@ class Room(models.Model):
         OPEN = "open", _("Open: anyone with an account may read it and join")
         PRIVATE = "private", _("Private: only its members know of it")
 
-    name = models.CharField(max_length=80)
-    name_key = models.CharField(max_length=320, unique=True, editable=False)
+    name = models.CharField(max_length=MOST_CHARACTERS)
+    name_key = models.CharField(max_length=MOST_KEY_CHARACTERS, unique=True, editable=False)
     slug = models.SlugField(max_length=80, unique=True, allow_unicode=True)
     topic = models.CharField(max_length=250, blank=True)
     access = models.CharField(max_length=8, choices=Access, default=Access.OPEN)
@@ -81,7 +91,8 @@ class Room(models.Model):
         return self.name
 
     def save(self, *args: object, **kwargs: object) -> None:
-        self.name_key = name_key(self.name)
+        if not is_key_of(self.name_key, self.name):
+            self.name_key = name_key(self.name)
         super().save(*args, **kwargs)  # type: ignore[arg-type]
 
     def get_absolute_url(self) -> str:
@@ -197,7 +208,7 @@ class Ban(models.Model):
 
 def is_slug(text: str) -> bool:
     """Whether a room's address may look like this; a database may choke on what none is made of."""
-    return re.fullmatch(r"[-\w]+", text) is not None
+    return text != "" and all(letters.is_word_letter(letter) or letter in "-_" for letter in text)
 
 
 # After this many rooms of one address the next ones get letters by chance.
@@ -211,7 +222,7 @@ def unused_slug(name: str, *, room: Room | None = None) -> str:
     In one query, however many have it: this runs under a lock. Names that differ may have the same address ("General",
     "General!").
     """
-    base = slugify(name, allow_unicode=True)[:70].strip("-_") or "room"
+    base = letters.address_of(name)[:70].strip("-_") or "room"
     numbered = [base, *(f"{base}-{number}" for number in range(2, MOST_NUMBERED + 1))]
     by_chance = [f"{base}-{get_random_string(8, SLUG_LETTERS)}" for _ in range(2)]
     taken = taken_slugs([*numbered, *by_chance], room)

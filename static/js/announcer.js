@@ -4,7 +4,9 @@
 const region = document.getElementById("announce");
 const { order, saysChanges } = document.documentElement.dataset;
 const level = document.querySelector(".live")?.dataset.announces;
-const self = document.getElementById("composer")?.dataset.author;
+// Whom a message names the server says: in each message the words behind an @, and here which of them name the viewer.
+const pattern = document.getElementById("composer")?.dataset.named;
+const named = pattern ? new RegExp(pattern, "u") : null;
 
 const PAUSE = 250; // milliseconds between lines: screen readers swallow faster ones
 const EMPTY = 50; // milliseconds that the region is empty before the next line
@@ -69,7 +71,6 @@ function line(item) {
   return order === "time" ? `${time}, ${author}: ${body}` : `${author}: ${body}`;
 }
 
-function names(item) {
-  const text = item.querySelector(".body").textContent.toLowerCase();
-  return text.split(/[^\p{L}\p{N}._+@-]+/u).some((word) => word.replace(/[.,:;!?]+$/, "") === `@${self?.toLowerCase()}`);
+function names({ dataset: { mentions } }) {
+  return Boolean(named && mentions?.split(" ").some((word) => named.test(word)));
 }

@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.accounts.models import User
+from apps.core import letters
 from apps.core.middleware import FORM_TARGETS
 
 register = template.Library()
@@ -35,9 +36,9 @@ def avatar(user_id: int | None, name: str, picture_key: str, size: str = "small"
 
 def initials(name: str) -> str:
     """The first letters of the first and the last word."""
-    words = ["".join(letter for letter in word if letter.isalnum()) for word in name.split()]
-    letters = [word[0] for word in words if word]
-    return "".join([letters[0], letters[-1]] if len(letters) > 1 else letters).upper()
+    words = [[letter for letter in word if letters.has_letter(letter)] for word in name.split()]
+    first = [word[0] for word in words if word]
+    return "".join([first[0], first[-1]] if len(first) > 1 else first).upper()
 
 
 @register.simple_tag(takes_context=True)

@@ -25,7 +25,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     """What others see of one."""
     form = ProfileForm(request.POST or None, instance=fresh(request))
     if request.method == "POST" and form.is_valid() and is_admitted(request, form):
-        locks.store(form.instance, list(form.fields))
+        services.store_profile(user=form.instance, fields=list(form.fields))
         messages.success(request, _("Your profile is saved."))
         return redirect("profile")
     return render_profile(request, form=form)

@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext, pgettext
 
 from apps.accounts.models import User
+from apps.chat.mentions import pattern_of
 from apps.chat.models import Message
 
 register = template.Library()
@@ -87,10 +88,18 @@ def announcement(context: Context, message: Message) -> SafeString:
     text = gettext("This message was deleted.") if message.is_deleted else unescape(strip_tags(message.html)).strip()
     return spoken(
         viewer.reading_order if isinstance(viewer, User) else "",
-        author=format_html("<bdi>{}</bdi>", message.author_name),
+        author=both_names(message),
         text=format_html("<bdi>{}</bdi>", text),
         time=clock(context, message.created_at),
     )
+
+
+def both_names(message: Message) -> SafeString:
+    """Who said it; with their user name, where another could be taken for them."""
+    name = format_html("<bdi>{}</bdi>", message.author_name)
+    if message.author and message.author.shows_username:
+        return format_html("{} (<bdi>{}</bdi>)", name, message.author.username)
+    return name
 
 
 def spoken(order: str, *, author: str, text: str, time: str) -> SafeString:
@@ -102,6 +111,12 @@ def spoken(order: str, *, author: str, text: str, time: str) -> SafeString:
             return format_html("{}, {}: {}", time, author, text)
         case _:
             return format_html("{}: {}", author, text)
+
+
+@register.simple_tag
+def naming_pattern(username: str) -> str:
+    """The regular expression by which a script knows that a message names somebody."""
+    return pattern_of(username)
 
 
 @register.simple_tag(takes_context=True)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from apps.chat.forms import AnnouncementsForm
 from apps.chat.history import in_room
-from apps.chat.mentions import names
+from apps.chat.mentions import may_name, names
 from apps.chat.models import Message
 from apps.core.limited import limited
 from apps.rooms.access import Visit, room_for
@@ -49,6 +49,5 @@ def announced(visit: Visit) -> Iterator[Message]:
     said = said.select_related("author").order_by("-seq")
     if visit.announces != Membership.Announces.MENTIONS:
         return iter(said[:MOST_LINES])
-    # The database knows letters only; what is part of a longer word names somebody else.
-    likely = said.filter(body__icontains=f"@{own}").iterator(chunk_size=MOST_LINES)
+    likely = said.filter(may_name(own)).iterator(chunk_size=MOST_LINES)
     return (message for message in likely if names(message.html, own))

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.models import FormerUsername, User
 from apps.accounts.names import look_alike_digest
+from apps.accounts.services import person_named
 from apps.accounts.viewer import signed_in
 from apps.rooms.models import Room
 
@@ -30,7 +31,7 @@ def find_person(username: str) -> User:
     if "\x00" in username:
         raise Http404
     active = User.objects.filter(is_active=True)
-    found = active.filter(username__iexact=username).first()
+    found = person_named(username, active)
     if found is None:
         former = FormerUsername.objects.filter(digest=look_alike_digest(username)).values("user")
         found = active.filter(pk__in=former).first()

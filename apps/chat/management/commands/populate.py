@@ -21,7 +21,7 @@ from apps.accounts.names import look_alike_digest
 from apps.chat.models import Message
 from apps.chat.rendering import RENDERER_VERSION, to_html_now
 from apps.chat.services import GROUP_PAUSE
-from apps.core import locks
+from apps.core import letters, locks
 from apps.rooms.models import Membership, Room, name_key
 from apps.rooms.services import has_owner
 
@@ -102,7 +102,13 @@ def make_users(count: int) -> list[User]:
     password = make_password(PASSWORD)
     User.objects.bulk_create(
         [
-            User(username=name, password=password, name_digest=look_alike_digest(name), is_demonstration=True)
+            User(
+                username=name,
+                password=password,
+                name_digest=look_alike_digest(name),
+                name_key=letters.key(name),
+                is_demonstration=True,
+            )
             for name in names
         ],
         batch_size=BATCH,
