@@ -18,7 +18,7 @@ def give_keys(old_apps, schema_editor):
     """
     User = old_apps.get_model("accounts", "User")
     people = User.objects.order_by("pk").values_list("pk", "username", "name_digest", "display_name")
-    table = schema_editor.quote_name(User._meta.db_table)
+    table = schema_editor.connection.ops.quote_name(User._meta.db_table)
     keys, digests = set(), set(User.objects.values_list("name_digest", flat=True))
     # A name of just this key comes first, however late: to others its bearer is who has it.
     exact = dict(User.objects.order_by("-pk").values_list("username", "pk"))
