@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import again, closing, invitations, known_devices, mail, pending, proof, services
 from apps.accounts.backends import find
 from apps.accounts.models import User
+from apps.core import letters
 from apps.core.addresses import client_address
 from apps.core.database import is_taken
 from apps.core.views import problem
@@ -104,7 +105,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         user = find(credentials.get("email") or credentials.get("username") or "")
         device = known_devices.known_name(request, user)
         if device is None:
-            super().pre_authenticate(request, **credentials)
+            # By what is typed, of which any number of spellings may lead to one account.
+            typed = {name: credentials[name] for name in ("username", "email") if credentials.get(name)}
+            super().pre_authenticate(request, **{name: letters.key(login) for name, login in typed.items()})
             return
         # Given back by django-allauth where the password is right.
         self._login_failed_rl_usage = ratelimit.consume(

@@ -9,11 +9,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
-from html import unescape
 from html.parser import HTMLParser
+from itertools import islice
 
 from django.db.models import Q
-from django.utils.html import strip_tags
 
 from apps.core import letters, limits
 
@@ -45,11 +44,6 @@ MARKS = letters.letters(
 ONE_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
-def text_of(html: str) -> str:
-    """A message's HTML as the text that a reader sees, in one line."""
-    return " ".join(unescape(strip_tags(html)).split())
-
-
 def names(html: str, username: str) -> bool:
     """Whether a message's HTML names the person."""
     return is_named(words(html), username)
@@ -77,12 +71,10 @@ def words(html: str) -> tuple[str, ...]:
         return ()
     text = letters.key(spoken_to(html))
     found: dict[str, None] = {}
-    for at in re.finditer("@", text):
+    for at in islice(re.finditer("@", text), limits.MAX_AT_SIGNS):
         if begins_word(text, at.start()) and (word := word_at(text, at.end())):
             found[word] = None
-            if len(found) == limits.MAX_MENTIONS:
-                break
-    return tuple(found)
+    return tuple(found)[: limits.MAX_MENTIONS]
 
 
 def word_at(text: str, start: int) -> str:

@@ -3,7 +3,6 @@
 import re
 from datetime import date, datetime, timedelta
 from functools import partial
-from html import unescape
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -115,7 +114,8 @@ BETWEEN_TAGS = re.compile(r">([^<]+)")
 
 def refuse_blank(html: str) -> None:
     """Raise MessageError for a message of which nothing would be seen: marks alone, letters without a shape."""
-    if all(letters.is_blank(unescape(found[1])) for found in BETWEEN_TAGS.finditer(html)):
+    # Of white space, the one that HTML has a name for.
+    if all(letters.is_blank(found[1].replace("&nbsp;", " ")) for found in BETWEEN_TAGS.finditer(html)):
         raise MessageError(_("Nothing of this message would be seen. Write something behind the marks."))
 
 

@@ -34,6 +34,7 @@ CONTROLS = letters((0, 8), (0xE, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0xFFF9, 0xF
 # without a head, a filler.
 EMPTY = letters(0x2800, 0xFFFC, 0x1D159, 0x16FE4)
 INVISIBLE = re.compile(f"[{IGNORABLE}{CONTROLS}{EMPTY}]")
+VISIBLE = re.compile(f"[^{IGNORABLE}{CONTROLS}{EMPTY}\\s]")
 
 # Scripts whose letters take another shape beside a joiner: Arabic and its like, India's and its neighbours'.
 JOINING = re.compile(
@@ -73,7 +74,7 @@ def key(text: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Whether nothing of a text is to be seen."""
-    return not INVISIBLE.sub("", text).strip()
+    return VISIBLE.search(text) is None
 
 
 def has_letter(text: str) -> bool:

@@ -31,6 +31,8 @@ def max_html_bytes(source_bytes: int) -> int:
 
 # Words behind an @ in one message: a class is named one by one, no program a whole school. Each is sent to everyone.
 MAX_MENTIONS = 100
+# How many of a message's @ are looked at: some stand in addresses, and some name one person again.
+MAX_AT_SIGNS = 300
 # The longest that is looked at; names have 40 letters, older ones up to 150.
 MAX_MENTION_CHARACTERS = 160
 

@@ -56,6 +56,14 @@ def test_one_signs_in_by_ones_name_however_it_is_typed(typed: str) -> None:
     assert answer.status_code == 302
 
 
+def test_another_spelling_gives_no_more_tries_at_a_password() -> None:
+    sign_up("ann2")
+    for spelling in ("ann2", "ANN2", "ann\u200b2", "ａnn2", "ann2\ufe0f"):
+        Client().post("/accounts/login/", {"login": spelling, "password": "wrong"})
+    answer = Client().post("/accounts/login/", {"login": "a\u200bnn2", "password": PASSWORD})
+    assert "Too many failed login attempts" in answer.content.decode()
+
+
 @pytest.mark.parametrize("other", ["überfrau", "ÜBERFRAU", "u\u0308berfrau"])
 def test_a_name_in_another_case_is_taken_by_the_database_too(other: str) -> None:
     make_user("Überfrau")

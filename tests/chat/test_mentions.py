@@ -10,7 +10,7 @@ import pytest
 
 from apps.accounts.models import User
 from apps.chat.markdown import renderings
-from apps.chat.mentions import names, pattern_of, text_of, words
+from apps.chat.mentions import names, pattern_of, words
 from apps.core import limits
 from apps.rooms.models import Membership
 from tests.conftest import Cast, client_of, say
@@ -79,7 +79,3 @@ def test_the_page_of_announcements_finds_a_name_however_it_was_typed(cast: Cast,
     page = client_of(cast.member).get(f"{cast.room.get_absolute_url()}announcements/").content.decode()
     lines = page.partition('class="announced-lines"')[2].partition("</ol>")[0]
     assert lines.count("<li>") == 1
-
-
-def test_text_is_what_a_reader_sees() -> None:
-    assert text_of("<p>1 &lt; 2\n<em>or</em></p>\n<p>not</p>") == "1 < 2 or not"

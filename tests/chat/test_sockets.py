@@ -248,6 +248,8 @@ BAD_FRAMES: dict[str, tuple[str | bytes, str]] = {
     "a body that is an object": (json.dumps({"body": {"a": 1}, "client_id": ID}), EMPTY),
     "an empty body": (json.dumps({"body": "", "client_id": ID}), EMPTY),
     "a blank body": (json.dumps({"body": " \n ", "client_id": ID}), EMPTY),
+    "a body that cannot be seen": (json.dumps({"body": "\u3164\u200b", "client_id": ID}), EMPTY),
+    "marks without a text": (json.dumps({"body": ">", "client_id": ID}), "Nothing of this message would be seen"),
     "10,001 characters": (json.dumps({"body": "a" * 10_001, "client_id": ID}), LONG),
     "NUL": (json.dumps({"body": "a\x00b", "client_id": ID}), "NUL character"),
     "half a surrogate pair": ('{"body": "a\\ud800b", "client_id": "' + ID + '"}', "half of a character"),
