@@ -67,7 +67,8 @@ def check_characters(name: str) -> None:
 
 def check_marks(name: str) -> None:
     """Raises ValidationError for a name with letters that carry more marks than any language needs."""
-    if re.search("M" * (MOST_MARKS + 1), "".join(unicodedata.category(letter)[0] for letter in name)):
+    # Those that take a place of their own (Mc) do not: Burmese has four vowel signs behind one letter.
+    if re.search(f"(Mn){{{MOST_MARKS + 1}}}", "".join(map(unicodedata.category, name))):
         raise ValidationError(_("A letter of this name carries too many marks. Leave some out."), code="marks")
 
 

@@ -137,7 +137,8 @@ def is_variation(letter: str) -> bool:
 
 def is_emoji(letter: str) -> bool:
     """Whether it may be one: a symbol, or a colour of skin."""
-    return letter != "" and (unicodedata.category(letter) in {"So", "Sm", "Sk"} or letter in EMOJI_AMONG_OTHERS)
+    is_symbol = not letter.isascii() and unicodedata.category(letter) in {"So", "Sm", "Sk"}
+    return is_symbol or (letter != "" and letter in EMOJI_AMONG_OTHERS)
 
 
 def is_of(some: re.Pattern[str], letter: str) -> bool:

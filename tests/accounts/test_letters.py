@@ -124,6 +124,8 @@ def test_a_display_name_fits_after_normalising(count: int) -> None:
     assert form.is_valid() is (count <= 3)
     if form.is_valid():
         services.store_profile(user=form.instance, fields=["display_name"])
+    else:
+        assert "letters of this name stand for several" in form.errors["display_name"][0]
 
 
 def test_two_of_one_display_name_are_shown_with_their_user_names(cast: Cast) -> None:
