@@ -22,7 +22,7 @@ AT_SIGNS = "@＠﹫"
 BETWEEN_LETTERS = ".+-_"
 # What is said in them is said of names, or by somebody else.
 SILENT = {"code", "pre", "blockquote"}
-ADDRESS = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
+ADDRESS = re.compile("https?://", re.IGNORECASE)
 # Farther back nobody looks for what an address begins with.
 FAR = 100
 # Before an @ they make an address of it, as letters do.
@@ -112,25 +112,24 @@ class Listener(HTMLParser):
         super().__init__()
         self.heard: list[str] = []
         self.silent = 0
-        self.link: str | None = None
+        self.in_link = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in SILENT:
             self.silent += 1
         elif tag == "a":
-            self.link = dict(attrs).get("href") or ""
+            self.in_link = True
 
     def handle_endtag(self, tag: str) -> None:
         if tag in SILENT:
             self.silent -= 1
             self.heard.append(" ")
         elif tag == "a":
-            self.link = None
+            self.in_link = False
 
     def handle_data(self, data: str) -> None:
-        is_address = self.link is not None and (ADDRESS.match(data) or self.link.startswith("mailto:"))
         if not self.silent:
-            self.heard.append(" " if is_address else data)
+            self.heard.append(" " if self.in_link and ADDRESS.match(data) else data)
 
 
 def may_name(username: str) -> Q:

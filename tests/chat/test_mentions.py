@@ -2,15 +2,15 @@
 
 import json
 import re
-import shutil
 import subprocess
 from html import unescape
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 
 from apps.accounts.models import User
-from apps.chat.markdown import renderings
 from apps.chat.mentions import names, pattern_of, words
+from apps.chat.rendering import to_html_now
 from apps.core import limits
 from apps.rooms.models import Membership
 from tests.conftest import Cast, client_of, say
@@ -19,7 +19,7 @@ from tests.letters import TABLE, cases
 
 def html_of(text: str) -> str:
     """A message as it is stored."""
-    return next(renderings(text))
+    return to_html_now(text)
 
 
 @pytest.mark.parametrize(("text", "name", "named"), cases("mentions", "text", "name", "named"))
@@ -27,12 +27,12 @@ def test_a_name_is_found_where_somebody_is_named_by_it(text: str, name: str, nam
     assert names(html_of(text), name) is named
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="no node")
 def test_a_browser_finds_the_same_by_the_pattern_that_it_is_sent() -> None:
+    node, _ = compute_driver_executable()  # playwright brings it
     rows = [(pattern_of(row["name"]), words(html_of(row["text"]))) for row in TABLE["mentions"]]
     script = "for (const [pattern, words] of JSON.parse(require('fs').readFileSync(0)))"
     script += "console.log(words.some((word) => new RegExp(pattern, 'u').test(word)))"
-    answers = subprocess.run(["node", "-e", script], input=json.dumps(rows), capture_output=True, text=True, check=True)
+    answers = subprocess.run([node, "-e", script], input=json.dumps(rows), capture_output=True, text=True, check=True)
     assert answers.stdout.split() == [str(row["named"]).lower() for row in TABLE["mentions"]]
 
 

@@ -60,7 +60,7 @@ def give_keys(old_apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0005_demonstration'),
+        ('accounts', '0006_issuers'),
     ]
 
     operations = [
