@@ -167,7 +167,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_display_name(self) -> str:
         name: str = self.cleaned_data["display_name"]
-        if name == self.instance.display_name:
+        if name == self.initial.get("display_name"):
             return name  # whatever rules there were when it was chosen
         name = names.clean_display_name(name)
         if name and services.name_is_taken(name, self.instance):

@@ -33,7 +33,8 @@ class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
-        if name == self.instance.name:
+        # Not the instance's: cleaning puts the new one there, and this may be asked again.
+        if name == self.initial.get("name"):
             return name  # whatever rules there were when it was chosen
         check_strays(name)
         name = unicodedata.normalize("NFC", name)
