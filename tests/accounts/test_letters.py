@@ -9,7 +9,8 @@ from django.test import Client
 
 from apps.accounts import names, services
 from apps.accounts.backends import find
-from apps.accounts.forms import DeleteAccountForm, ProfileForm, UsernameForm
+from apps.accounts.closing_forms import DeleteAccountForm
+from apps.accounts.forms import ProfileForm, UsernameForm
 from apps.accounts.models import User
 from apps.accounts.social import suggested_username
 from apps.accounts.templatetags.people import initials
