@@ -1,29 +1,97 @@
 """The links of a message: what Markdown marks as one, and addresses that stand in the text."""
 
+import re
 from html import escape
 
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
+from apps.chat.addresses import end_of_path, end_of_web_address, mail_addresses, scheme_before
 from apps.core import limits
 from apps.core.domains import ascii_domain, ascii_url
+
+# A run of what marks bold, italic or struck text.
+MARKS = re.compile(r"\*+|_+|~~+")
+# How many marks before an address are looked at.
+MAX_MARKS = 100
+
+
+def web_addresses(state: StateInline, silent: bool) -> bool:
+    """
+    Find the addresses that begin with a scheme, before the marks within one are taken for marks.
+
+    One that is no link for us (ftp://) is taken too: it is text, as it was typed.
+    """
+    if not state.src.startswith("://", state.pos) or state.linkLevel:
+        return False
+    scheme = scheme_before(state.pending)
+    if not scheme:
+        return False
+    start = state.pos + 1
+    is_web = scheme.lower() in {"http", "https"}
+    end = end_of_web_address(state.src, start) if is_web else end_of_path(state.src, start)
+    end = end_before_marks(state, start + 2, min(end, state.posMax))
+    if end <= start + 2:
+        return False
+    if not silent:
+        typed = scheme + state.src[state.pos : end]
+        address = state.md.normalizeLink(typed)
+        if is_web and state.md.validateLink(address):
+            state.pending = state.pending[: -len(scheme)]
+            state.push("link_open", "a", 1).attrs = {"href": address}
+            state.tokens[-1].info = "auto"
+            state.push("text", "", 0).content = typed
+            state.push("link_close", "a", -1).info = "auto"
+        else:
+            state.append_pending(state.src[state.pos : end])
+    state.pos = end
+    return True
+
+
+def end_before_marks(state: StateInline, start: int, end: int) -> int:
+    """Where an address ends that stands in bold, italic or struck text: the mark that closes it is no part of it."""
+    opened = {mark for mark in "*_~" if is_open(state, ord(mark))}
+    if opened:
+        for found in MARKS.finditer(state.src, start, end):
+            if found[0][0] in opened and state.scanDelims(found.start(), found[0][0] != "_").can_close:
+                return end_of_address(state.src, start, found.start())
+    return end
+
+
+def end_of_address(text: str, start: int, end: int) -> int:
+    """Where an address ends that was cut there: not with the punctuation that stood before the mark."""
+    return start + len(text[start:end].rstrip(".,:;!?'"))
+
+
+def is_open(state: StateInline, mark: int) -> bool:
+    """Whether such a mark before this place waits for another that closes it."""
+    opened = 0
+    for delimiter in state.delimiters[-MAX_MARKS:]:
+        if delimiter.marker == mark:
+            if delimiter.close and opened:
+                opened -= 1
+            elif delimiter.open:
+                opened += 1
+    return opened > 0
 
 
 def links(state: StateCore) -> None:
     """
-    Find addresses in the text, in the order they stand there; the first MAX_LINKS links of a message are some.
+    Find mail addresses, and leave as links the first MAX_LINKS of a message.
 
-    Takes the place of markdown-it's own rule, which begins at the end and knows no cap. What is no link keeps its
-    address as text, and a link's title, which no attribute shows to everyone, is text as well. An address in angle
-    brackets within a link's text is text: HTML knows no link in a link, and would end the outer one there.
+    What is no link keeps its address as text, and a link's title, which no attribute shows to everyone, is text as
+    well. An address in angle brackets within a link's text is text: HTML knows no link in a link, and would end the
+    outer one there.
     """
     left = limits.MAX_LINKS
     for block in state.tokens:
         children: list[Token] = []
         opening: Token | None = None
         is_link = is_nested = False
+        begins = 0
         for token in block.children or []:
             if token.type == "link_open" and opening:
                 is_nested = True
@@ -31,16 +99,21 @@ def links(state: StateCore) -> None:
                 is_nested = False
             elif token.type == "link_open":
                 opening = token
-                is_link = left > 0 and leads_elsewhere(str(token.attrs["href"]))
+                is_link = left > 0 and bool(token.attrs["href"])
                 left -= is_link
                 children += [token] if is_link else []
+                begins = len(children)
             elif token.type == "link_close" and opening:
+                address = str(opening.attrs["href"])
+                if not address:
+                    children[begins:] = [text("[", token.level), *children[begins:], text("]()", token.level)]
+                elif not any(child.content.strip() for child in children[begins:]):
+                    children.append(text(address, token.level))
                 children += [token] if is_link else []
-                children.append(text(rest_of(opening, state.md, is_link=is_link), token.level))
+                children.append(text(rest_of(opening, is_link=is_link), token.level))
                 opening = None
             elif token.type == "text" and not opening and left > 0:
-                is_escaped = bool(children) and children[-1].type == "text_special"
-                found = with_links(token, state.md, left, is_escaped=is_escaped)
+                found = with_mail(token, state.md, left)
                 left -= sum(piece.type == "link_open" for piece in found)
                 children += found
             else:
@@ -76,30 +149,31 @@ def leads_elsewhere(address: str) -> bool:
     return "href" in nh3.clean(f'<a href="{escape(address)}">', tags={"a"}, attributes={"a": {"href"}}, link_rel=None)
 
 
-def rest_of(opening: Token, markdown: MarkdownIt, *, is_link: bool) -> str:
+def rest_of(opening: Token, *, is_link: bool) -> str:
     """What of a link its text does not show: its title, and its address if it is none."""
     title = opening.attrs.pop("title", "")
-    rest = "" if is_link or opening.info == "auto" else f" ({markdown.normalizeLinkText(str(opening.attrs['href']))})"
+    address = opening.attrs["href"]
+    rest = "" if is_link or opening.info == "auto" or not address else f" ({address})"
     return f"{rest} “{title}”" if title else rest
 
 
-def with_links(token: Token, markdown: MarkdownIt, most: int, *, is_escaped: bool) -> list[Token]:
-    """A text's pieces: at most so many links, and what stands between them."""
+def with_mail(token: Token, markdown: MarkdownIt, most: int) -> list[Token]:
+    """A text's pieces: at most so many mail addresses as links, and what stands between them."""
     content = token.content
-    if not markdown.linkify or not ("@" in content or "//" in content):
+    if "@" not in content:
         return [token]
     found: list[Token] = []
     end = 0
-    for match in (markdown.linkify.match(content) or [])[:most]:
-        address = markdown.normalizeLink(match.url)
-        # "http\://a.b" was kept from being a link by the one who wrote it.
-        if not leads_elsewhere(address) or (is_escaped and match.index == 0):
+    for start, stop in mail_addresses(content):
+        shown = content[start:stop]
+        address = markdown.normalizeLink(shown if shown.lower().startswith("mailto:") else f"mailto:{shown}")
+        if not most or not leads_elsewhere(address):
             continue
-        shown = markdown.normalizeLinkText(match.text)
-        opening = Token("link_open", "a", 1, attrs={"href": address}, markup="linkify", info="auto", level=token.level)
-        closing = Token("link_close", "a", -1, markup="linkify", info="auto", level=token.level)
-        found += [text(content[end : match.index], token.level), opening, text(shown, token.level + 1), closing]
-        end = match.last_index
+        most -= 1
+        opening = Token("link_open", "a", 1, attrs={"href": address}, info="auto", level=token.level)
+        closing = Token("link_close", "a", -1, info="auto", level=token.level)
+        found += [text(content[end:start], token.level), opening, text(shown, token.level + 1), closing]
+        end = stop
     return [*found, text(content[end:], token.level)]
 
 

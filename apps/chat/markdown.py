@@ -19,13 +19,16 @@ from pygments.lexer import Lexer
 from pygments.token import STANDARD_TYPES
 
 from apps.chat.languages import LEXERS, NAMES
-from apps.chat.links import links, with_ascii_host
+from apps.chat.links import links, web_addresses, with_ascii_host
+from apps.chat.marks import Markdown, directions, escape, numbered_or_not, numbers, quote
 from apps.core import limits
 from apps.core.bounded import Exceeded
 
 TAGS = {"p", "br", "em", "strong", "s", "a", "ul", "ol", "li", "blockquote", "code", "pre", "span"}
 # No id, no style, no data-* and no hx-* attribute: htmx would act on them.
-ATTRIBUTES: dict[str, set[str]] = {"*": set(), "a": {"href"}, "ol": {"start"}}
+ATTRIBUTES: dict[str, set[str]] = {"*": set(), "a": {"href"}, "ol": {"start"}, "li": {"value"}}
+AUTO, LEFT_TO_RIGHT = {"dir": {"auto"}}, {"dir": {"ltr"}}
+DIRECTIONS = dict.fromkeys(["p", "li", "blockquote"], AUTO) | dict.fromkeys(["a", "code", "pre"], LEFT_TO_RIGHT)
 SCHEMES = {"http", "https", "mailto"}
 LONG_SPACES = re.compile(rf"\s{{{limits.MAX_HIGHLIGHTED_SPACES + 1}}}")
 CLASSES = {"pre": {"code"}, "span": {name for name in STANDARD_TYPES.values() if name}}
@@ -36,7 +39,7 @@ with_ascii_host("https://ü.example")
 
 def plain_block(code: str, language: str, attributes: str) -> str:
     """A block of code as it is. Beginning with <pre, it is taken by the parser as the whole block."""
-    return f'<pre class="code"><code>{nh3.clean_text(code)}</code></pre>'
+    return f'<pre class="code" dir="ltr"><code>{nh3.clean_text(code)}</code></pre>'
 
 
 def highlighted_block(code: str, language: str, attributes: str) -> str:
@@ -44,7 +47,7 @@ def highlighted_block(code: str, language: str, attributes: str) -> str:
     lexer = lexer_for(code, language)
     if lexer is None:
         return plain_block(code, language, attributes)
-    return f'<pre class="code"><code>{highlight(code, lexer, HtmlFormatter(nowrap=True))}</code></pre>'
+    return f'<pre class="code" dir="ltr"><code>{highlight(code, lexer, HtmlFormatter(nowrap=True))}</code></pre>'
 
 
 def lexer_for(code: str, language: str) -> Lexer | None:
@@ -59,26 +62,23 @@ def lexer_for(code: str, language: str) -> Lexer | None:
     return LEXERS.get(words[0].lower()) if words else None
 
 
-class Parser(MarkdownIt):
-    """The parser, for addresses with letters of any script."""
-
-    def normalizeLink(self, url: str) -> str:  # noqa: N802  # the library's name
-        return super().normalizeLink(with_ascii_host(url))
-
-
 @cache
 def parser(block: Callable[[str, str, str], str] = plain_block) -> MarkdownIt:
     """The Markdown of messages: CommonMark with line breaks as typed, without HTML, headings, images and tables."""
-    markdown = Parser(
-        "commonmark", {"html": False, "linkify": True, "breaks": True, "typographer": False, "highlight": block}
-    )
+    markdown = Markdown()
+    markdown.configure("commonmark", {"html": False, "breaks": True, "highlight": block})
+    markdown.inline.ruler.at("linkify", web_addresses)
+    markdown.inline.ruler.at("escape", escape)
+    markdown.block.ruler.at("list", numbered_or_not, {"alt": ["paragraph", "reference", "blockquote"]})
+    markdown.block.ruler.at("blockquote", quote, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     markdown.core.ruler.at("linkify", links)
     markdown.core.ruler.after("block", "fences", fences)
+    markdown.core.ruler.after("fences", "numbers", numbers)
+    markdown.core.ruler.after("linkify", "directions", directions)
     markdown.enable(["linkify", "strikethrough"])
-    # A heading in a message would stand between the page's own; a "---" is a line of dashes in a chat.
-    markdown.disable(["heading", "lheading", "hr", "image", "html_block", "html_inline", "reference"])
-    # "manage.py" is a file and not a site in Paraguay: only what has a scheme is a link, and mail addresses.
-    markdown.linkify.set({"fuzzy_link": False})  # type: ignore[union-attr]
+    # A heading in a message would stand between the page's own; a "---" is a line of dashes in a chat; who types
+    # "&lt;" speaks of it.
+    markdown.disable(["heading", "lheading", "hr", "image", "html_block", "html_inline", "reference", "entity"])
     return markdown
 
 
@@ -88,6 +88,8 @@ def fences(state: StateCore) -> None:
         if token.type == "fence" and token.info.strip() and token.info.strip().lower() not in NAMES:
             token.content = f"{token.info.strip()}\n{token.content}"
             token.info = ""
+        elif token.type == "fence" and not token.content.strip():
+            token.content, token.info = token.info.strip(), ""
 
 
 @cache
@@ -96,6 +98,7 @@ def cleaner() -> nh3.Cleaner:
     return nh3.Cleaner(
         tags=TAGS,
         attributes=ATTRIBUTES,
+        tag_attribute_values=DIRECTIONS,
         allowed_classes=CLASSES,
         url_schemes=SCHEMES,
         link_rel="nofollow noopener noreferrer ugc",

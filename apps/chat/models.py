@@ -10,6 +10,9 @@ from apps.chat.mentions import words
 from apps.rooms.models import Room
 
 MOST_CHARACTERS = 10_000
+# What is taller is folded by messages.css, to fewer lines than this on any screen.
+MOST_LINES_UNFOLDED = 40
+CHARACTERS_OF_A_LINE = 60
 LARGEST_SEQ = 2**63 - 1
 
 
@@ -66,6 +69,11 @@ class Message(models.Model):
     def markup(self) -> SafeString:
         """Its text for a page: `html`, which was sanitised when it was posted (apps/chat/markdown.py)."""
         return SafeString(self.html)
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether it is folded: of its lines, each as wide as a page shows them, there are many."""
+        return sum(1 + len(line) // CHARACTERS_OF_A_LINE for line in self.body.split("\n")) > MOST_LINES_UNFOLDED
 
     @property
     def is_deleted(self) -> bool:

@@ -6,7 +6,7 @@ from apps.core import limits
 from apps.core.bounded import Exceeded, Pool
 
 # Raise it when the same source would give other HTML; what is stored with a lower one can then be made again.
-RENDERER_VERSION = 4
+RENDERER_VERSION = 5
 
 RENDER = "apps.chat.markdown:html_of"
 pool = Pool(
@@ -40,4 +40,4 @@ def text_of(parts: tuple[bytes, ...]) -> str:
 
 def as_typed(source: str) -> str:
     """The text with its line breaks and nothing else: takes time and space in proportion to it, whatever it holds."""
-    return f"<p>{escape(source, quote=False)}</p>".replace("\n", "<br>\n")
+    return f'<p dir="auto">{escape(source, quote=False)}</p>'.replace("\n", "<br>\n")

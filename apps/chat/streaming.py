@@ -18,11 +18,12 @@ from django.template import Context
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.html import strip_tags
-from django.utils.translation import gettext as _
+from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 
 from apps.accounts.models import User
 from apps.chat.mentions import is_named
+from apps.chat.spoken import text_of
 from apps.chat.templatetags.chat import clock, label_of, spoken
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership, type_of_viewer
@@ -30,14 +31,18 @@ from apps.rooms.models import Membership, type_of_viewer
 # The first Chromium that was seen to do it.
 PATCHING_CHROMIUM = 156
 
-# Messages never hold <article>, and no id of their own (apps/chat/markdown.py).
+# What people wrote is the body, which never holds <div> nor <article> (apps/chat/markdown.py), and stays as it is.
 MESSAGE = re.compile(
     r"""
+    (?P<head>
     <li\ id="message-(?P<pk>\d+)"\ class="(?P<kind>[^"]*)"\ data-seq="(?P<seq>\d+)"[^>]*?
     (?:\ data-mentions="(?P<mentions>[^"]*)")?\ data-author="(?P<author>[^"]*)">
-    .*?<h3\ [^>]*>(?P<name>.*?)</h3>
-    \s*<div\ [^>]*>(?P<body>.*?)</div>
-    \s*<p\ class="meta">.*?</article>\s*</li>
+    .*?(?P<avatar><(?:img|span)\ class="avatar[^>]*>(?:</span>)?)
+    \s*<h3\ [^>]*>(?P<name>.*?)</h3>
+    \s*<div\ [^>]*>)
+    (?P<body>.*?)
+    (?P<tail></div>\s*(?P<fold><details\ .*?</details>)?
+    \s*<p\ class="meta"><a\ href="(?P<address>[^"]*)".*?</article>\s*</li>)
     """,
     re.DOTALL | re.VERBOSE,
 )
@@ -94,31 +99,30 @@ def pieces_of(frame: str, style: Style) -> list[Piece]:
 
 def piece_of(found: re.Match[str], style: Style) -> Piece:
     """One message."""
-    item = for_viewer(found[0], found["pk"], style)
+    head, tail = for_viewer(found, style)
+    item = head + found["body"] + tail
     announced = spoken(
-        style.reading_order,
-        author=plain(found["name"]),
-        text=" ".join(plain(found["body"]).split()),
-        time=time_in(item),
+        style.reading_order, author=plain(found["name"]), text=text_of(found["body"]), time=time_in(tail)
     )
     if style.patches:
         place = f'<?start name="message-{found["pk"]}">{item}<?end>'
         appended = f'<template for="more">{place}<?marker name="more"></template>'
         changed = f'<template for="message-{found["pk"]}">{place}</template>'
     else:
-        appended, changed = item, changed_entry(item, is_deleted="deleted" in found["kind"].split())
+        appended, changed = item, changed_entry(found, tail)
     return Piece(int(found["seq"]), found["author"], (found["mentions"] or "").split(), announced, appended, changed)
 
 
-def for_viewer(item: str, pk: str, style: Style) -> str:
-    """A message by the viewer's own clock and in their order, which in pages viewer.js sees to."""
+def for_viewer(found: re.Match[str], style: Style) -> tuple[str, str]:
+    """What stands around a message's text by the viewer's own clock and in their order, as viewer.js does in pages."""
+    head, tail = found["head"], found["tail"]
     if not (style.clock or style.time_zone or style.reading_order):
-        return item
+        return head, tail
     viewer = User(clock=style.clock, time_zone=style.time_zone, reading_order=style.reading_order)
     context = Context({"user": viewer})
-    item = TIME.sub(lambda found: clock(context, datetime.fromisoformat(found[1])), item)
-    usual, liked = label_of(Context(), int(pk)), label_of(context, int(pk))
-    return item.replace(f'aria-labelledby="{usual}"', f'aria-labelledby="{liked}"')
+    tail = TIME.sub(lambda time: clock(context, datetime.fromisoformat(time[1])), tail)
+    usual, liked = label_of(Context(), int(found["pk"])), label_of(context, int(found["pk"]))
+    return head.replace(f'aria-labelledby="{usual}"', f'aria-labelledby="{liked}"'), tail
 
 
 def plain(markup: str) -> str:
@@ -131,12 +135,20 @@ def time_in(item: str) -> str:
     return plain(found[0]) if (found := TIME.search(item)) else ""
 
 
-def changed_entry(item: str, *, is_deleted: bool) -> str:
-    """A message as it is now, as a new entry of a page that cannot put it in its place."""
-    word = _("Deleted") if is_deleted else _("Edited")
-    # Without ids, of which the page has these already.
-    item = re.sub(r' (?:id|aria-labelledby)="[^"]*"', "", item)
-    return item.replace('<p class="meta">', f'<p class="meta"><strong class="changed">{word}</strong> ', 1)
+def changed_entry(found: re.Match[str], tail: str) -> str:
+    """
+    A message as it is now, as a new entry of a page that cannot put it in its place.
+
+    It has no ids, of which the page has these already, and is by itself: no day begins with it, no group goes on.
+    """
+    kinds = found["kind"].split()
+    time = TIME.search(tail)
+    context = {
+        "is_deleted": "deleted" in kinds,
+        "time": SafeString(time[0] if time else ""),
+        **{part: SafeString(found[part] or "") for part in ("avatar", "name", "body", "fold", "address")},
+    }
+    return render_to_string("chat/stream_changed.html", context).strip()
 
 
 @dataclass

@@ -66,9 +66,23 @@ function next() {
 }
 
 function line(item) {
-  const [author, body, time] = [".author", ".body", ".meta time"].map((part) => item.querySelector(part).textContent.trim());
+  const [author, time] = [".author", ".meta time"].map((part) => item.querySelector(part).textContent.trim());
+  const body = spoken(item.querySelector(".body"));
   if (order === "text") return `${body}, ${author}`;
   return order === "time" ? `${time}, ${author}: ${body}` : `${author}: ${body}`;
+}
+
+// With the numbers of its lists, which style sheets draw (spoken.py says the same).
+function spoken(body) {
+  const copy = body.cloneNode(true);
+  for (const list of copy.querySelectorAll("ol")) {
+    let number = list.start;
+    for (const item of list.children) {
+      number = item.value || number;
+      item.prepend(`${number++}. `);
+    }
+  }
+  return copy.textContent.trim();
 }
 
 function names({ dataset: { mentions } }) {

@@ -1,6 +1,7 @@
 """The page without scripts that does not end: who may open it, what it shows, when it ends."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -15,6 +16,8 @@ from apps.accounts.models import User
 from apps.accounts.sign_ins import NOBODY
 from apps.chat import fragments, services
 from apps.chat.models import Message
+from apps.chat.rendering import to_html_now
+from apps.chat.spoken import text_of
 from apps.chat.streaming import HEARTBEAT, Stream, can_patch, pieces_of, style_of
 from apps.chat.views import live
 from apps.core import limits
@@ -91,6 +94,50 @@ def test_a_message_with_lists_and_code_is_taken_whole(cast: Cast) -> None:
     item = fragments.message(message).strip()
     stream = stream_for(cast, cast.member)
     assert stream.more(fragments.new_messages([message])).count(item) == 1
+
+
+IDS = 'A \\\\ id="composer" aria-labelledby="body-1" aria-labelledby="author-{0} body-{0} time-{0}" class="meta" <time>'
+
+
+@pytest.mark.parametrize("patches", [True, False])
+def test_what_people_type_is_shown_in_full_however_it_looks(cast: Cast, patches: bool) -> None:
+    cast.member.reading_order = "text"
+    message = say(cast.room, cast.owner, "Old")
+    services.edit_message(message=message, body=IDS.format(message.pk))
+    stream = stream_for(cast, cast.member, patches=patches)
+    stream.newest = message.seq
+    assert f'dir="auto">{message.html}</div>' in stream.more(fragments.changed_message(message))
+
+
+def test_a_changed_message_at_the_end_of_the_page_stands_by_itself(cast: Cast) -> None:
+    say(cast.room, cast.owner, "First")
+    message = say(cast.room, cast.owner, "a\n" * 60)
+    stream = stream_for(cast, cast.member, patches=False)
+    stream.newest = message.seq
+    for is_deleted in (False, True):
+        if is_deleted:
+            message = services.delete_message(message=message, deleter=cast.owner)
+        shown = stream.more(fragments.changed_message(message))
+        assert re.search(r' (?:id|aria-\w+)="', shown) is None
+        assert "continues" not in shown
+        assert f'<strong class="changed">{"Deleted" if is_deleted else "Edited"}</strong> <a href="' in shown
+        assert f">{date_format(timezone.localtime(message.created_at), 'H:i')}</time>" in shown
+        assert ('<details class="fold">' in shown) != is_deleted
+        assert "<bdi>owner</bdi></h3>" in shown
+        assert 'class="avatar' in shown
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("1. a\n2. b", "1. a 2. b"),
+        ("7. a\n   - b\n   - c\n     1. d\n8. e\n3. f", "7. a b c 1. d 8. e 3. f"),
+        ("- a <ol>\n- <li>", "a <ol> <li>"),
+        ("2026. A great year", "2026. A great year"),
+    ],
+)
+def test_the_numbers_of_a_list_are_spoken(body: str, text: str) -> None:
+    assert text_of(to_html_now(body)) == text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from apps.chat.markdown import CLASSES
+from apps.chat.markdown import CLASSES, cleaner
 from apps.chat.rendering import to_html_now as to_html
 
 
@@ -24,16 +24,59 @@ from apps.chat.rendering import to_html_now as to_html
         ("```perl\na\n```", '<pre class="code"><code>a\n</code></pre>'),
         ("```text behind the marks\na\n```", '<pre class="code"><code>text behind the marks\na\n</code></pre>'),
         ("```no-such-language\na\n```", '<pre class="code"><code>no-such-language\na\n</code></pre>'),
-        ("[a](/b)", "<p>a (/b)</p>"),
-        ("[a](//b)", "<p>a (//b)</p>"),
-        ("[a](tel:1)", "<p>a (tel:1)</p>"),
-        ("<tel:1>", "<p>tel:1</p>"),
-        ("[a](http://b:99999/c)", "<p>a (http://b:99999/c)</p>"),
+        ("```sql\n```", '<pre class="code"><code>sql</code></pre>'),
+        ("[a](http://b:99999/c)", "<p>[a](http://b:99999/c)</p>"),
         ("http\\://a.co", "<p>http://a.co</p>"),
+        # Numbers are shown as they were typed.
+        ("2026. A great year", "<p>2026. A great year</p>"),
+        ("3) a\n4) b", "<p>3) a<br>\n4) b</p>"),
+        ("007. a", "<p>007. a</p>"),
+        ("1. a\n1. b", "<ol>\n<li>a</li>\n<li>b</li>\n</ol>"),
+        ("2. a\n3. b\n7. c", '<ol start="2">\n<li>a</li>\n<li>b</li>\n<li value="7">c</li>\n</ol>'),
+        ("1. a\n2) b", "<ol>\n<li>a<br>\n2) b</li>\n</ol>"),
+        # So are signs that are no marks.
+        ("\\\\server\\share", "<p>\\\\server\\share</p>"),
+        ("a \\\nb", "<p>a \\<br>\nb</p>"),
+        ("\\$a \\(b\\) \\*c\\*", "<p>\\$a (b) *c*</p>"),
+        ("&lt; &amp; &nbsp;", "<p>&amp;lt; &amp;amp; &amp;nbsp;</p>"),
+        (">:( >50%", "<p>&gt;:( &gt;50%</p>"),
+        (">_<", "<p>&gt;_&lt;</p>"),
+        (">a\n>> b", "<blockquote>\n<p>a</p>\n<blockquote>\n<p>b</p>\n</blockquote>\n</blockquote>"),
     ],
 )
 def test_what_is_written_is_rendered(source: str, html: str) -> None:
-    assert to_html(source) == html
+    assert without_directions(to_html(source)) == html
+
+
+def without_directions(html: str) -> str:
+    """The HTML without the direction of its blocks."""
+    return re.sub(r' dir="\w+"', "", html)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "これは**「重要」**です",
+        "これは**重要。**です",
+        "**（重要）**と**『別』**",
+        "他说**“重要”**吧",
+        "한국**(Korea)**은",
+        "**한국(Korea)**은",
+        "これは*「重要」*です",
+        "これは~~「重要」~~です",
+        "ทดสอบ**(สำคัญ)**ครับ",
+        "重要**😀**です",
+    ],
+)
+def test_marks_beside_letters_that_need_no_spaces_are_marks(source: str) -> None:
+    html = to_html(source)
+    assert not set("*~") & set(html)
+    assert re.search("<(strong|em|s)>", html)
+
+
+@pytest.mark.parametrize("source", ["2 * 3 * 4", "a ** b ** c", "snake_case_name", "変数_名前_値", "** 重要 **", "a*"])
+def test_signs_that_mark_nothing_are_shown(source: str) -> None:
+    assert to_html(source) == f'<p dir="auto">{source}</p>'
 
 
 def test_code_of_a_known_language_is_highlighted() -> None:
@@ -42,18 +85,47 @@ def test_code_of_a_known_language_is_highlighted() -> None:
 
 def test_links_lead_away_safely() -> None:
     rel = 'rel="nofollow noopener noreferrer ugc"'
-    assert to_html("https://example.org/a?b=1&c=2") == (
+    assert without_directions(to_html("https://example.org/a?b=1&c=2")) == (
         f'<p><a href="https://example.org/a?b=1&amp;c=2" {rel}>https://example.org/a?b=1&amp;c=2</a></p>'
     )
-    assert to_html("[a](https://example.org 'title')") == f'<p><a href="https://example.org" {rel}>a</a> “title”</p>'
+    assert without_directions(to_html("[a](https://example.org 'title')")) == (
+        f'<p><a href="https://example.org" {rel}>a</a> “title”</p>'
+    )
 
 
 def test_an_address_within_a_link_is_text_of_that_link() -> None:
     rel = 'rel="nofollow noopener noreferrer ugc"'
-    assert to_html("[a <http://b.org> c](http://d.org 'e')") == (
+    assert without_directions(to_html("[a <http://b.org> c](http://d.org 'e')")) == (
         f'<p><a href="http://d.org" {rel}>a http://b.org c</a> “e”</p>'
     )
-    assert to_html("[<a@b.org>[]](c)") == "<p>a@b.org[] (c)</p>"
+    assert (
+        without_directions(to_html("[<a@b.org>[]](http://c.org)"))
+        == f'<p><a href="http://c.org" {rel}>a@b.org[]</a></p>'
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ("a\n\nb", '<p dir="auto">a</p>\n<p dir="auto">b</p>'),
+        ("- a\n\n  b", '<ul>\n<li dir="auto">\n<p>a</p>\n<p>b</p>\n</li>\n</ul>'),
+        ("- a\n  - b", '<ul>\n<li dir="auto">a\n<ul>\n<li>b</li>\n</ul>\n</li>\n</ul>'),
+        ("> - a", '<blockquote dir="auto">\n<ul>\n<li>a</li>\n</ul>\n</blockquote>'),
+        ("`a` ب", '<p dir="auto"><code dir="ltr">a</code> ب</p>'),
+        ("```\na\n```", '<pre class="code" dir="ltr"><code>a\n</code></pre>'),
+        ("    a", '<pre dir="ltr"><code>a\n</code></pre>'),
+        (
+            "a@b.co",
+            '<p dir="auto"><a href="mailto:a@b.co" dir="ltr" rel="nofollow noopener noreferrer ugc">a@b.co</a></p>',
+        ),
+    ],
+)
+def test_each_block_has_its_own_direction_and_code_and_addresses_have_no_say(source: str, html: str) -> None:
+    assert to_html(source) == html
+
+
+def test_the_cleaner_lets_through_our_own_directions_only() -> None:
+    assert cleaner().clean('<p dir="rtl">a<code dir="auto">b</code></p>') == "<p>a<code>b</code></p>"
 
 
 HOSTILE = [
@@ -86,7 +158,7 @@ def test_hostile_text_stays_text(source: str) -> None:
     tags = set(re.findall(r"<\s*/?\s*([a-zA-Z?!-]+)", html))
     assert tags <= {"p", "a", "code", "pre", "span", "br"}
     attributes = set(re.findall(r"\s([a-zA-Z:-]+)=\"", re.sub(r">[^<]*<", "><", html)))
-    assert attributes <= {"href", "rel", "class"}
+    assert attributes <= {"href", "rel", "class", "dir"}
     assert not re.search(r"href=\"(javascript|data):", html)
     # htmx rewrites anything that looks like its own tags, in attribute values too.
     assert "<hx-" not in html

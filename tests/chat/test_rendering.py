@@ -85,7 +85,7 @@ def test_what_cannot_be_rendered_is_shown_as_it_was_typed(name: str) -> None:
 
 
 def test_quotes_as_deep_as_the_parser_goes_are_quotes_and_deeper_ones_are_shown_as_typed() -> None:
-    assert to_html_now("> " * 19 + "end").count("<blockquote>") == 19
+    assert to_html_now("> " * 19 + "end").count("<blockquote") == 19
     assert to_html_now("> " * 20 + "end") == as_typed("> " * 20 + "end")
 
 
@@ -95,14 +95,14 @@ def test_quotes_as_deep_as_the_parser_goes_are_quotes_and_deeper_ones_are_shown_
 def test_the_first_hundred_links_of_a_message_are_links_and_the_others_text(link: str) -> None:
     source = "First **this**. " + link * ((MOST_CHARACTERS - 16) // len(link))
     html = to_html_now(source)
-    assert html.startswith("<p>First <strong>this</strong>. <a href=")
+    assert html.startswith('<p dir="auto">First <strong>this</strong>. <a href=')
     assert html.count("<a href=") == limits.MAX_LINKS
     assert "<a " not in html[html.rindex("</a>") :]
     assert html.count(link.strip("[] \n<>").split("(")[-1].strip(")")) >= source.count(link)
 
 
 def test_what_is_shown_as_typed_is_text_and_keeps_its_lines() -> None:
-    assert as_typed("<b>\n&") == "<p>&lt;b&gt;<br>\n&amp;</p>"
+    assert as_typed("<b>\n&") == '<p dir="auto">&lt;b&gt;<br>\n&amp;</p>'
 
 
 @pytest.mark.django_db

@@ -49,7 +49,7 @@ def test_a_known_message_that_changed_is_replaced_where_it_stands(cast: Cast) ->
     batch = changes_since(cast.room.pk, message.seq)
     assert replaced("".join(batch.pieces)) == [f"#message-{message.pk}"]
     assert not inserted("".join(batch.pieces))
-    assert "<p>New</p>" in "".join(batch.pieces)
+    assert '<p dir="auto">New</p>' in "".join(batch.pieces)
 
 
 def test_a_message_that_is_new_and_edited_comes_once_as_it_is_now(cast: Cast) -> None:

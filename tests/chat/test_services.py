@@ -144,7 +144,7 @@ def test_an_edit_keeps_the_place_and_takes_a_new_number(cast: Cast) -> None:
     edited = services.edit_message(message=message, body="**New**")
     assert edited.seq == message.seq
     assert edited.changed_seq == message.seq + 2
-    assert edited.html == "<p><strong>New</strong></p>"
+    assert edited.html == '<p dir="auto"><strong>New</strong></p>'
     assert edited.edited_at
 
 

@@ -384,7 +384,7 @@ def test_changing_a_message_is_a_post(cast: Cast, message: Message, verb: str) -
 def test_an_edited_text_is_rendered_again(cast: Cast, message: Message) -> None:
     client_of(message.author).post(f"{message.get_absolute_url()}edit/", {"body": "**New**"})
     message.refresh_from_db()
-    assert message.html == "<p><strong>New</strong></p>"
+    assert message.html == '<p dir="auto"><strong>New</strong></p>'
 
 
 def test_a_former_member_edits_nothing(cast: Cast, message: Message) -> None:

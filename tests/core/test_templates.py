@@ -31,6 +31,8 @@ NEVER_RENDERED = {f"django/forms/{name}.html: safe" for name in ("field", "p", "
 MARKED = {
     "apps/accounts/second_factor.py, build_totp_svg: SafeString(svg)": "squares, drawn by the library",
     "apps/accounts/templatetags/people.py, preference_attributes: SafeString('')": "no text",
+    "apps/chat/streaming.py, changed_entry: SafeString(time[0] if time else '')": "our own markup, rendered before",
+    "apps/chat/streaming.py, changed_entry: SafeString(found[part] or '')": "our own markup, rendered before",
     "apps/chat/models.py, markup: SafeString(self.html)": "sanitised when it was posted",
     "apps/core/views.py, statement: "
     "SafeString(MarkdownIt('commonmark').enable('table').render(source))": "our own document",
@@ -40,6 +42,7 @@ PUT_TOGETHER = {
     "apps/chat/markdown.py, highlighted_block": "what Pygments escaped; all is sanitised after it",
     "apps/chat/markdown.py, plain_block": "text that is escaped there",
     "apps/chat/links.py, leads_elsewhere": "an escaped address, which is looked at and thrown away",
+    "apps/chat/addresses.py, module": "a regular expression",
     "apps/chat/rendering.py, as_typed": "text that is escaped there",
     "apps/live/sources.py, frame": "numbers, and rendered parts",
     "apps/chat/fragments.py, new_messages": "rendered messages",
@@ -47,7 +50,6 @@ PUT_TOGETHER = {
     "apps/chat/fragments.py, sent": "a UUID, and a number",
     "apps/chat/fragments.py, delayed": "a UUID, or nothing",
     "apps/chat/streaming.py, piece_of": "a rendered message, and its number",
-    "apps/chat/streaming.py, changed_entry": "a word of ours",
     "apps/chat/streaming.py, more": "a line that `spoken` escaped, or a number with words of ours",
     "apps/chat/streaming.py, ending": "a rendered template",
 }

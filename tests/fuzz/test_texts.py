@@ -14,8 +14,17 @@ from tests.fuzz.running import for_share, said, shrunk
 from tests.fuzz.texts import LINKS, MARKDOWN, block, one_of
 
 # By hand and not from the code, which might be wrong.
-ATTRIBUTES = {"a": {"href", "rel"}, "ol": {"start"}, "pre": {"class"}, "span": {"class"}}
-TAGS = {"p", "br", "em", "strong", "s", "ul", "li", "blockquote", "code", *ATTRIBUTES}
+ATTRIBUTES = {
+    "a": {"href", "rel", "dir"},
+    "li": {"value", "dir"},
+    "ol": {"start"},
+    "pre": {"class", "dir"},
+    "span": {"class"},
+    "p": {"dir"},
+    "blockquote": {"dir"},
+    "code": {"dir"},
+}
+TAGS = {"br", "em", "strong", "s", "ul", *ATTRIBUTES}
 SAFE_ADDRESS = re.compile(r"https?://|mailto:", re.IGNORECASE)
 # A letter that means nothing to Markdown, to count by.
 LETTER = "語"
@@ -43,6 +52,8 @@ class Checked(HTMLParser):
                 self.wrong.append(f"{name} of <{tag}>")
             if name == "href" and not SAFE_ADDRESS.match((value or "").strip()):
                 self.wrong.append(f"a link to {value}")
+            if name == "dir" and value != ("ltr" if tag in {"a", "code", "pre"} else "auto"):
+                self.wrong.append(f"the direction {value} of <{tag}>")
             if name == "href":
                 self.shown += unquote(value or "")
 

@@ -91,7 +91,7 @@ def test_what_is_said_arrives_whole_and_in_order(site: Site, version: int) -> No
             say(writer, f"Number {number}.")
     site.stop()
     text = answer.read().decode()
-    assert re.findall(r"<p>Number (\d+)\.</p>", text) == [str(number) for number in range(40)]
+    assert re.findall(r'<p dir="auto">Number (\d+)\.</p>', text) == [str(number) for number in range(40)]
     assert text.endswith("</html>")
 
 
@@ -109,7 +109,7 @@ def test_a_view_that_nobody_reads_is_cut_and_the_process_stays_small(site: Site)
     assert site.memory() - before < 40 * 1024 * 1024
     for answer in stuck:
         text = answer.read().decode()
-        shown = re.findall(r"<p>Number (\d+)\.", text)
+        shown = re.findall(r'<p dir="auto">Number (\d+)\.', text)
         assert 10 < len(shown) < 280
         assert shown == [str(number) for number in range(len(shown))]
         assert "Go on reading live" in text[-500:]

@@ -6,7 +6,6 @@ viewer's clock; `viewer.js` does the same to what frames bring.
 """
 
 from datetime import date, datetime, timedelta
-from html import unescape
 from math import ceil
 from zoneinfo import ZoneInfo
 
@@ -14,13 +13,14 @@ from django import template
 from django.template import Context, Engine
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html, json_script, strip_tags
+from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext, pgettext
 
 from apps.accounts.models import User
 from apps.chat.mentions import pattern_of
 from apps.chat.models import Message
+from apps.chat.spoken import text_of
 
 register = template.Library()
 
@@ -85,7 +85,7 @@ def for_scripts(context: Context, template_name: str, element_id: str) -> SafeSt
 def announcement(context: Context, message: Message) -> SafeString:
     """A message as it is announced, in the order that the viewer likes."""
     viewer = context.get("user")
-    text = gettext("This message was deleted.") if message.is_deleted else unescape(strip_tags(message.html)).strip()
+    text = gettext("This message was deleted.") if message.is_deleted else text_of(message.html)
     return spoken(
         viewer.reading_order if isinstance(viewer, User) else "",
         author=both_names(message),

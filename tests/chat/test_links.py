@@ -1,0 +1,43 @@
+"""Which part of a text is a link, and where it leads, in many scripts: links.toml says it for each."""
+
+import re
+import tomllib
+from html import escape, unescape
+from pathlib import Path
+
+import pytest
+
+from apps.chat.rendering import to_html_now as to_html
+
+TABLE = tomllib.loads((Path(__file__).parent / "links.toml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("typed", "addresses"),
+    [
+        pytest.param(typed, addresses, id=f"{kind}: {typed}")
+        for kind in TABLE
+        for typed, addresses in TABLE[kind].items()
+    ],
+)
+def test_an_address_ends_where_people_end_it(typed: str, addresses: list[str]) -> None:
+    assert [unescape(found) for found in re.findall(r' href="([^"]*)"', to_html(typed))] == addresses
+
+
+WITH_MARKS = {"marks around an address", "punctuation of the Latin script", "other schemes", "mail"}
+
+
+@pytest.mark.parametrize("typed", [typed for kind in TABLE if kind not in WITH_MARKS for typed in TABLE[kind]])
+def test_an_address_and_what_stands_around_it_are_shown_as_they_were_typed(typed: str) -> None:
+    assert unescape(re.sub(r"<[^>]*>", "", to_html(typed))) == typed
+
+
+@pytest.mark.parametrize(
+    "typed", ["[a](tel:1 'b')", "<tel:1>", "[a](/b)", "[a](//b.co)", "[a]()", "![a](b)", "ftp://a/__b__"]
+)
+def test_what_leads_nowhere_keeps_its_source(typed: str) -> None:
+    assert to_html(typed) == f'<p dir="auto">{escape(typed, quote=False)}</p>'
+
+
+def test_a_link_without_a_text_shows_where_it_leads() -> None:
+    assert re.sub(r"<[^>]*>", "", to_html("a [](https://b.co) c")) == "a https://b.co c"
