@@ -111,6 +111,26 @@ def test_what_is_written_while_the_server_is_away_is_sent_once_when_it_is_back(b
     browser.until("document.querySelector('#connection-status').textContent.trim() === ''")
 
 
+def test_odd_texts_keep_to_their_place(browser: Browser, site: Site, bob: ClientConnection) -> None:
+    open_room(browser, site, "room-001")
+    wide, tall, mixed = (say(bob, body) for body in ("क्" * 3000, "a\n" * 4900, "English\n\nمرحبا `(a)` بالعالم"))
+    browser.until(f"document.querySelector('#body-{mixed} p:last-child')", SOON)
+    spare = "(one => one.scrollWidth - one.clientWidth)(document.querySelector('{}'))"
+    for selector in ("html", ".scroller", f"#article-{wide}"):
+        assert browser.evaluate(spare.format(selector)) <= 0, selector
+    assert browser.evaluate(spare.format(f"#body-{wide}")) > 0
+    height = f"document.getElementById('body-{tall}').clientHeight"
+    assert browser.evaluate(height) < 500
+    browser.evaluate(f"document.querySelector('#message-{tall} summary').focus()")
+    browser.press(ENTER)
+    browser.until(f"{height} > 100000", SOON)
+    direction = "getComputedStyle(document.querySelector('#body-{} {}')).direction"
+    found = [browser.evaluate(direction.format(mixed, part)) for part in ("p", "p:last-child", "code")]
+    assert found == ["ltr", "rtl", "ltr"]
+    for message in (wide, tall, mixed):
+        change(site, message, "delete_message(message=one, deleter=one.author)")
+
+
 def test_one_moves_by_the_keyboard(browser: Browser, site: Site) -> None:
     open_room(browser, site, "room-003")
     browser.press(END)

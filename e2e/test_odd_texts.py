@@ -1,0 +1,165 @@
+"""Texts that are wide, tall, piled up or run the other way, in a browser: each keeps to its own place."""
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import Person, type_of_join
+from tests.servers import Site
+
+ZALGO = "Z" + "\u0301\u0489\u0325\u030d" * 40
+# Letters that nothing divides: one cluster of 3,000 consonants, and of figures joined to one.
+CLUSTERS = ["क्" * 3000, "👩\u200d" * 1000, "\ufdfd" * 300]
+TALL = ["a\n" * 5000, "> " * 17 + "b" * 900 + "\n" * 50 + "c", "```\n" + "d\n" * 300 + "```"]
+MIXED = (
+    "English first\nثم بالعربية\n\nمرحبا بالعالم\n\n- `code` شرح\n- Second\n\n> اقتباس\n\n```\na = (1, 2)\n```\n\n"
+    "https://a.co/b مرحبا"
+)
+TALK = """
+import uuid
+from apps.chat import services as chat
+from apps.rooms import services as rooms
+one, two = User.objects.order_by("username")[:2]
+rooms.create_room(owner=one, name="Wide", topic="", access="public")
+room = rooms.create_room(owner=one, name="Attic", topic="", access="public")
+rooms.add_member(room=room, user=two)
+for number, body in enumerate(TEXTS):
+    chat.post_message(room=room, author=(one, two)[number % 2], body=body, client_id=uuid.uuid4())
+"""
+TEXTS = [
+    "Before",
+    ZALGO,
+    "After",
+    *CLUSTERS,
+    *TALL,
+    MIXED,
+    "1. One\n2. Two\n   - Three\n\nSee **https://example.com/a**。",
+    "これは**「重要」**です。https://example.com/を見て",
+    "End",
+]
+
+
+@pytest.fixture(scope="module")
+def keys(site: Site) -> list[str]:
+    keys = site.populate(users=2, rooms=1, messages=0)
+    site.shell(f"TEXTS = {TEXTS!r}\n{TALK}")
+    return keys
+
+
+@pytest.fixture
+def join(person: type_of_join, site: Site, keys: list[str]) -> type_of_join:
+    def make(**options: object) -> Person:
+        options = {"viewport": {"width": 360, "height": 740}} | options
+        return person(site, "user0001", **options).use_session(keys[0])
+
+    return make
+
+
+def picture(page: Page, name: str) -> None:
+    """For who wants to look: PICTURES=folder in the environment."""
+    if folder := os.environ.get("PICTURES"):
+        page.screenshot(path=Path(folder) / f"odd-texts-{name}.png")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_scrolls_the_conversation_sideways_and_what_is_tall_is_folded(join: type_of_join, width: int) -> None:
+    page = join(viewport={"width": width, "height": 740}).open_room("attic")
+    for selector in ("html", ".scroller", ".message article"):
+        script = "all => all.map(one => one.scrollWidth - one.clientWidth)"
+        assert max(page.locator(selector).evaluate_all(script)) <= 0, selector
+    heights = page.locator("#messages .body").evaluate_all("all => all.map(one => one.clientHeight)")
+    assert len(heights) == len(TEXTS)
+    assert max(heights) < 900
+    folded = [text.strip()[:1] for text in page.locator("#messages .message:has(.fold) .body").all_inner_texts()]
+    assert {"a", "b", "d"} <= set(folded)
+    assert not {"B", "E", "こ", "O"} & set(folded)
+
+
+def test_what_nothing_divides_scrolls_in_itself_by_keyboard(join: type_of_join) -> None:
+    page = join().open_room("attic")
+    body = page.locator("#messages .body", has_text="क्क्")
+    assert body.evaluate("one => one.scrollWidth > one.clientWidth")
+    body.focus()
+    assert body.evaluate("one => one === document.activeElement")
+    body.press("ArrowRight")
+    page.wait_for_function("one => one.scrollLeft > 0", arg=body.element_handle())
+
+
+def test_piled_up_marks_stay_in_their_own_message(join: type_of_join) -> None:
+    page = join().open_room("attic")
+    before, body = (
+        page.locator("#messages .body", has_text="Before"),
+        page.locator("#messages .body", has_text="Z\u0301"),
+    )
+    before.scroll_into_view_if_needed()
+    box = before.bounding_box()
+    assert box
+    with_marks = page.screenshot(clip=box)
+    body.evaluate("one => one.style.visibility = 'hidden'")
+    assert page.screenshot(clip=box) == with_marks
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_folded_message_is_opened_by_keyboard_with_and_without_scripts(join: type_of_join, javascript: bool) -> None:
+    page = join(javascript=javascript).go("/rooms/attic/")
+    item = page.locator("#messages .message").nth(len(TEXTS) - 7)
+    body, control = item.locator(".body"), item.locator("summary")
+    expect(control).to_have_text("Show the whole message")
+    low = body.bounding_box()
+    control.focus()
+    control.press("Enter")
+    high = body.bounding_box()
+    assert low
+    assert high
+    assert low["height"] < 500
+    assert high["height"] > 100_000
+    # Nothing is hidden from who listens, folded or not, and the control says which.
+    expect(item.locator("details")).to_have_attribute("open", "")
+    control.press("Enter")
+    assert body.bounding_box() == pytest.approx(low, abs=2) or body.evaluate("one => one.clientHeight") < 500
+
+
+def test_printing_shows_all(join: type_of_join) -> None:
+    page = join().go("/rooms/attic/")
+    page.emulate_media(media="print")
+    heights = page.locator("#messages .body").evaluate_all("all => all.map(one => one.clientHeight)")
+    assert max(heights) > 100_000
+    assert page.locator("#messages .fold:visible").count() == 0
+
+
+def test_each_block_has_its_own_direction_and_code_runs_left_to_right(join: type_of_join) -> None:
+    page = join().open_room("attic")
+    body = page.locator("#messages .body", has_text="English first")
+    script = "all => all.map(one => getComputedStyle(one).direction)"
+    assert body.locator("> p").evaluate_all(script) == ["ltr", "rtl", "rtl"]
+    assert body.locator("li").evaluate_all(script) == ["rtl", "ltr"]
+    assert body.locator("blockquote").evaluate_all(script) == ["rtl"]
+    assert body.locator("code, pre, p > a").evaluate_all(script) == ["ltr"] * 4
+    # A line within a paragraph too: the Arabic one ends where the paragraph does.
+    lines = body.locator("> p").first.evaluate(
+        """one => { const range = document.createRange(); range.selectNodeContents(one);
+        const box = one.getBoundingClientRect();
+        return Array.from(range.getClientRects(), line => [line.left - box.left, box.right - line.right]) }"""
+    )
+    assert lines[0][0] < 1 < lines[0][1]
+    assert lines[-1][1] < 1 < lines[-1][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "dark", "language"),
+    [
+        ("wide", 1280, "light", "en"),
+        ("narrow", 360, "light", "en"),
+        ("dark", 1280, "dark", "en"),
+        ("rtl", 1280, "light", "ar"),
+    ],
+)
+def test_pictures_for_who_wants_to_look(join: type_of_join, name: str, width: int, dark: str, language: str) -> None:
+    if "PICTURES" not in os.environ:
+        pytest.skip("PICTURES=folder keeps them")
+    page = join(viewport={"width": width, "height": 1000}, color_scheme=dark, locale=language).go("/rooms/attic/")
+    picture(page, name)
+    page.locator("#messages .body", has_text="Before").scroll_into_view_if_needed()
+    picture(page, f"{name}-top")
