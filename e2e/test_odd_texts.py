@@ -121,6 +121,20 @@ def test_a_folded_message_is_opened_by_keyboard_with_and_without_scripts(join: t
     assert body.bounding_box() == pytest.approx(low, abs=2) or body.evaluate("one => one.clientHeight") < 500
 
 
+def test_the_numbers_of_a_list_are_spoken(join: type_of_join, site: Site) -> None:
+    page = join().open_room("room-001")
+    site.shell(
+        "import uuid; from apps.chat import services; from apps.rooms.models import Room\n"
+        "room, two = Room.objects.get(slug='room-001'), User.objects.get(username='user0002')\n"
+        "services.post_message(room=room, author=two, body='7. a\\n8. b\\n3. c\\n- d', client_id=uuid.uuid4())"
+    )
+    page.reload()
+    expect(page.locator("#messages .body").last).to_contain_text("d")
+    script = "async one => { document.dispatchEvent(new CustomEvent('message-arrived', { detail: one })) }"
+    page.locator("#messages .message").last.evaluate(script)
+    expect(page.locator("#announce")).to_have_text("user0002: 7. a 8. b 3. c d")
+
+
 def test_printing_shows_all(join: type_of_join) -> None:
     page = join().go("/rooms/attic/")
     page.emulate_media(media="print")

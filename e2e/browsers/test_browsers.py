@@ -114,7 +114,7 @@ def test_what_is_written_while_the_server_is_away_is_sent_once_when_it_is_back(b
 def test_odd_texts_keep_to_their_place(browser: Browser, site: Site, bob: ClientConnection) -> None:
     open_room(browser, site, "room-001")
     wide, tall, mixed = (say(bob, body) for body in ("क्" * 3000, "a\n" * 4900, "English\n\nمرحبا `(a)` بالعالم"))
-    browser.until(f"document.querySelector('#body-{mixed} p:last-child')", SOON)
+    browser.until(f"document.querySelector('#body-{mixed} p:last-child') !== null", 5)
     spare = "(one => one.scrollWidth - one.clientWidth)(document.querySelector('{}'))"
     for selector in ("html", ".scroller", f"#article-{wide}"):
         assert browser.evaluate(spare.format(selector)) <= 0, selector

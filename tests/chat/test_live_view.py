@@ -103,7 +103,7 @@ IDS = 'A \\\\ id="composer" aria-labelledby="body-1" aria-labelledby="author-{0}
 def test_what_people_type_is_shown_in_full_however_it_looks(cast: Cast, patches: bool) -> None:
     cast.member.reading_order = "text"
     message = say(cast.room, cast.owner, "Old")
-    services.edit_message(message=message, body=IDS.format(message.pk))
+    message = services.edit_message(message=message, body=IDS.format(message.pk))
     stream = stream_for(cast, cast.member, patches=patches)
     stream.newest = message.seq
     assert f'dir="auto">{message.html}</div>' in stream.more(fragments.changed_message(message))
