@@ -30,6 +30,9 @@ class Message(models.Model):
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="messages")
     # Made by the sender, so that sending the same message again stores nothing.
     client_id = models.UUIDField()
+    # Of the text that was sent under that id (sent.py), once the message has another or none. Null also in rows that
+    # were changed before there was this column.
+    sent_digest = models.CharField(max_length=64, null=True, blank=True, editable=False)
     body = models.TextField(blank=True)
     html = models.TextField(blank=True)
     renderer_version = models.PositiveSmallIntegerField()

@@ -18,6 +18,7 @@ from apps.accounts.models import User
 from apps.chat import fragments
 from apps.chat.models import Message
 from apps.chat.rendering import RENDERER_VERSION, to_html_now
+from apps.chat.sent import keep_digest, was_sent_as
 from apps.core import letters, locks
 from apps.core.database import whole
 from apps.live import broadcast
@@ -172,8 +173,7 @@ def the_same_message(earlier: Message, room: Room, body: str) -> Message:
     A browser without JavaScript that goes back restores a form with the id it had. What is typed into it then is
     a new message, and returning the old one would lose it.
     """
-    is_untouched = earlier.edited_at is None and not earlier.is_deleted
-    if earlier.room_id != room.pk or (is_untouched and earlier.body != body):
+    if earlier.room_id != room.pk or not was_sent_as(earlier, body):
         raise MessageError(_("This form was sent before with another text. Send it again to post this one."))
     return earlier
 
@@ -196,6 +196,7 @@ def store_edit(*, message: Message, body: str, html: str) -> Message:
     room, message = locked(message)
     if message.body == body:
         return message
+    keep_digest(message)
     message.body, message.html, message.renderer_version = body, html, RENDERER_VERSION
     message.edited_at = timezone.now()
     return store_change(room, message)
@@ -207,6 +208,7 @@ def delete_message(*, message: Message, deleter: User) -> Message:
     # First, by the order of locks. An owner of the site need be no member, and may be gone meanwhile.
     (found,) = locks.find(deleter)
     room, message = locked(message)
+    keep_digest(message)
     message.body = message.html = ""
     message.deleted_at, message.deleted_by = timezone.now(), found
     return store_change(room, message)

@@ -71,7 +71,7 @@ OURS = re.compile(
     r"""
     accounts\.User\.(password|name_digest|picture_key|time_zone|language) | accounts\.Picture\.key
     | accounts\.(FormerUsername|Invitation)\.digest | rooms\.Room\.(slug|name_key) | rooms\.FormerSlug\.slug
-    | chat\.Message\.html  # what to_html_now makes of the body
+    | chat\.Message\.(html|sent_digest)  # what is made of the body
     | usersessions\.UserSession\.session_key | sessions\..* | auth\..* | contenttypes\..* | admin\.LogEntry\.object_id
     | socialaccount\.SocialAccount\.provider | socialaccount\.Social(App|Token)\..* | account\.EmailConfirmation\.key
     """,
