@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.core.middleware.load_user",
     "apps.core.middleware.speak_the_viewers_language",
+    "apps.core.middleware.say_who_is_signed_out",
     "django.contrib.messages.middleware.MessageMiddleware",
     "apps.accounts.middleware.staff_second_factor",
     "django_htmx.middleware.HtmxMiddleware",

@@ -1,16 +1,20 @@
 """Middleware of our own, native in both modes so that async pages do not hop through threads for it."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 
-from apps.core.views import livez, readyz
+from apps.core.answers import FRAMED_BY_OURSELVES, is_for_htmx
+from apps.core.kept import kept_of
+from apps.core.views import livez, readyz, signed_out
 
 # The next middleware or the view, synchronous or not.
 type_of_get_response = Any
@@ -20,8 +24,6 @@ CONTENT_SECURITY_POLICY = (
 )
 # The request's attribute in which a page notes the other sites that its forms lead to.
 FORM_TARGETS = "form_targets"
-# The response's attribute by which a page lets pages of this site show it in a frame.
-FRAMED_BY_OURSELVES = "framed_by_ourselves"
 
 
 @sync_and_async_middleware
@@ -126,3 +128,34 @@ def in_language(language: str, response: HttpResponseBase) -> HttpResponseBase:
     response.headers.setdefault("Content-Language", language)
     patch_vary_headers(response, ["Accept-Language"])
     return response
+
+
+@sync_and_async_middleware
+def say_who_is_signed_out(get_response: type_of_get_response) -> type_of_get_response:
+    """
+    Where a form leads to the sign-in page, a page in between gives back what was typed into it.
+
+    To htmx the redirect would look like an answer: it gets words instead.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = get_response(request)
+        return signed_out(request) if would_lose_something(request, response) else response
+
+    async def async_middleware(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = await get_response(request)
+        # Rendering it asks no database: nobody is signed in.
+        return signed_out(request) if would_lose_something(request, response) else response
+
+    return async_middleware if iscoroutinefunction(get_response) else middleware
+
+
+def would_lose_something(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Whether an answer sends somebody to sign in first, who has asked for a part of a page or written something."""
+    if response.status_code != 302 or request.user.is_authenticated:
+        return False
+    address = urlsplit(response.headers["Location"])
+    if address.path != resolve_url(settings.LOGIN_URL) or "next" not in parse_qs(address.query):
+        return False
+    kept = kept_of(request)
+    return is_for_htmx(request) or (kept is not None and (kept.has_text or bool(kept.files)))

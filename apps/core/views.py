@@ -19,13 +19,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
-from django.views.decorators.vary import vary_on_headers
 from django.views.i18n import JavaScriptCatalog
 from markdown_it import MarkdownIt
 
 from apps.core import cache as shared_cache
 from apps.core import cluster, leaving
+from apps.core.answers import FRAMED_BY_OURSELVES, fragments_for_htmx, is_for_htmx, refusal
 from apps.core.database import NO_DATABASE, forget_connections, is_busy, is_taken
+from apps.core.kept import kept_of
 from apps.core.locks import Gone, is_gone
 from apps.core.requests import HtmxRequest
 from apps.core.trouble import all_troubles
@@ -102,15 +103,26 @@ def statement() -> SafeString:
 
 
 @require_safe
-@vary_on_headers("HX-Request")
+@fragments_for_htmx
 def keys(request: HtmxRequest) -> HttpResponse:
     """What the keys of the keyboard do in a room: as a page, and for a room's dialog."""
     return render(request, "core/keys_list.html" if request.htmx else "core/keys.html")
 
 
 def problem(request: HttpRequest, status: int, heading: str, advice: str, **context: object) -> HttpResponse:
-    """One page for all that went wrong."""
-    return render(request, "core/problem.html", {"heading": heading, "advice": advice} | context, status=status)
+    """One page for all that went wrong. It gives back what was typed."""
+    if is_for_htmx(request):
+        return refusal(status, heading, advice)
+    return refusal_page(request, "core/problem.html", status, heading=heading, advice=advice, **context)
+
+
+def refusal_page(request: HttpRequest, template: str, status: int, **context: object) -> HttpResponse:
+    """A page that says why something was not done, with what was typed; in a frame where the form stood in one."""
+    kept = kept_of(request)
+    response = render(request, template, {"kept": kept} | context, status=status)
+    if kept and kept.is_in_frame:
+        setattr(response, FRAMED_BY_OURSELVES, True)
+    return response
 
 
 # Django's answer to each is 400, as to what cannot be read, and a traceback in the log.
@@ -134,20 +146,14 @@ def content_too_large(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     advice = _("If you think you should, ask one of the room’s owners.")
-    return problem(request, 403, _("You may not do that"), advice, written=written_in(request))
+    return problem(request, 403, _("You may not do that"), advice)
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None, **context: object) -> HttpResponse:
     advice = _("The address may be mistyped, the thing deleted, or it is private and you are not among its members.")
     if isinstance(exception, Gone):
         advice = str(exception)
-    return problem(request, 404, _("There is nothing here"), advice, written=written_in(request), **context)
-
-
-def written_in(request: HttpRequest) -> str:
-    """The text that somebody sent to a room or message that is not there for them any more, to be given back."""
-    # Where no view was found, nothing has read the body yet, and it may be anything.
-    return request.POST.get("body", "").replace("\x00", "") if request.resolver_match else ""
+    return problem(request, 404, _("There is nothing here"), advice, **context)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -173,62 +179,56 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def no_database(request: HttpRequest) -> HttpResponse:
     """503, with a form that holds what was written, to be sent again as it was."""
-    body = request.POST.get("body", "").replace("\x00", "")
-    context = {"user": None, "body": body, "client_id": request.POST.get("client_id", "")}
-    response = render(request, "core/no_database.html", context, status=503)
+    if is_for_htmx(request):
+        advice = _("It should be back soon. Please send this again in a moment.")
+        return refusal(503, _("Our database does not answer"), advice)
+    # Which an id makes safe to repeat; with other forms one does not know.
+    is_message = bool(request.POST.get("body") and request.POST.get("client_id"))
+    response = refusal_page(request, "core/no_database.html", 503, user=None, is_message=is_message)
     response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
 
 
 def busy(request: HttpRequest) -> HttpResponse:
-    """503 where others hold what was asked for, with a form that holds what was sent, to be sent again as it was."""
-    kept = None if request.method != "POST" or request.FILES else sent_fields(request)
-    response = render(request, "core/busy.html", {"user": None, "kept": kept}, status=503)
+    """503 where others hold what was asked for, with what was sent, to be sent again as it was."""
+    if is_for_htmx(request):
+        why = _("Others are changing the same thing, and it took too long to wait for them. Nothing was changed.")
+        response = refusal(503, _("This is busy at the moment"), why, _("Please try again in a moment."))
+    else:
+        response = refusal_page(request, "core/busy.html", 503, user=None)
     response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
 
 
-def sent_fields(request: HttpRequest) -> list[tuple[str, str]] | None:
-    """What a form sent, to be sent again; None where a password is among it, which no page repeats."""
-    if any("password" in name for name in request.POST):
-        return None
-    return [
-        (name, value.replace("\x00", "").encode(errors="ignore").decode())
-        for name, values in request.POST.lists()
-        for value in values
-        if isinstance(value, str) and name != "csrfmiddlewaretoken"
-    ]
-
-
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return problem(
-        request,
-        403,
-        _("This form is no longer valid"),
-        _("Go back, reload the page and send it again. Your browser must accept cookies from this site."),
-    )
+    kept = kept_of(request)
+    advice = _("Go back, reload the page and send it again. Your browser must accept cookies from this site.")
+    if kept:
+        advice = _(
+            "Nothing of it is stored. Perhaps you signed in or out in another tab meanwhile. Look at it, and send it "
+            "again. Your browser must accept cookies from this site."
+        )
+    return problem(request, 403, _("This form is no longer valid"), advice)
+
+
+def signed_out(request: HttpRequest) -> HttpResponse:
+    """403 for somebody whose session had ended when they sent a form. The same for rooms that do not exist."""
+    if is_for_htmx(request):
+        advice = _("Sign in in another tab, then try again here.")
+        return refusal(403, _("You are signed out"), advice, kind="signed-out")
+    return refusal_page(request, "core/signed_out.html", 403)
 
 
 def too_many_requests(request: HttpRequest, *, wait: int = 0) -> HttpResponse:
-    """429; where `wait` is known, in seconds, with a form that holds what was sent, to be sent again then."""
-    context = {
-        "kept": kept_fields(request) if wait and not request.FILES else None,
-        "advice": advice_to_wait(wait) if wait else "",
-    }
-    response = render(request, "429.html", context, status=429)
+    """429; `wait` is in how many seconds one may go on, where that is known."""
+    advice = advice_to_wait(wait) if wait else ""
+    if is_for_htmx(request):
+        response = refusal(429, _("Please wait a little"), *filter(None, [advice]))
+    else:
+        response = refusal_page(request, "429.html", 429, advice=advice)
     if wait:
         response.headers["Retry-After"] = str(wait)
     return response
-
-
-def kept_fields(request: HttpRequest) -> list[tuple[str, str]]:
-    """What was sent, for a form that sends it again; no password."""
-    return [
-        (name, value.replace("\x00", "").encode(errors="ignore").decode())
-        for name, values in request.POST.lists()
-        for value in values
-        if isinstance(value, str) and name != "csrfmiddlewaretoken" and "password" not in name
-    ]
 
 
 def advice_to_wait(seconds: int) -> str:

@@ -41,7 +41,7 @@ def remove(cast: Cast, user: User) -> None:
 
 
 def test_owners_and_moderators_invite(cast: Cast) -> None:
-    expected = {"anonymous": 302, "outsider": 404, "member": 403, "moderator": 302, "owner": 302}
+    expected = {"anonymous": 403, "outsider": 404, "member": 403, "moderator": 302, "owner": 302}
     statuses = {}
     for name in expected:
         make_user(f"for-{name}")

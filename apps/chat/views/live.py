@@ -20,8 +20,8 @@ from apps.chat.entry import enter
 from apps.chat.posting import Composer
 from apps.chat.streaming import HEARTBEAT, Stream, can_patch, style_of
 from apps.core.addresses import client_address
+from apps.core.answers import FRAMED_BY_OURSELVES
 from apps.core.database import NO_DATABASE, give_back_thread
-from apps.core.middleware import FRAMED_BY_OURSELVES
 from apps.core.turns import MARKS, TooBusyError, turn_at
 from apps.live.hub import current_hub
 from apps.live.listeners import COME_BACK, Listener

@@ -8,7 +8,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
-from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import trigger_client_event
 
 from apps.chat import services
@@ -16,6 +15,7 @@ from apps.chat.forms import EditForm
 from apps.chat.models import Message
 from apps.chat.posting import busy, busy_without_text, html_by, text_of, too_fast
 from apps.chat.views.rooms import give_pages_connection_back, see_other, soon
+from apps.core.answers import fragments_for_htmx
 from apps.core.requests import HtmxRequest
 from apps.core.turns import TooBusyError, refuse_where_held, turn_at
 from apps.live.limits import allowance_of
@@ -55,7 +55,7 @@ def message_for(viewer: type_of_viewer, slug: str, pk: int) -> MessageVisit:
 
 
 @require_safe
-@vary_on_headers("HX-Request")
+@fragments_for_htmx
 async def message(request: HtmxRequest, slug: str, pk: int) -> HttpResponse:
     """A message's own page: its permalink, and all that the viewer may do with it."""
     visit = await sync_to_async(message_for)(request.user, slug, pk)
@@ -71,6 +71,7 @@ def render_message(request: HtmxRequest, visit: MessageVisit, form: EditForm, st
 
 @require_POST
 @login_required
+@fragments_for_htmx
 async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
     """Change the text of one's own message."""
     visit = await sync_to_async(message_for)(request.user, slug, pk)
@@ -98,6 +99,7 @@ async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
 
 @require_POST
 @login_required
+@fragments_for_htmx
 async def delete(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
     """Delete one's own message, or as a moderator anybody's."""
     visit = await sync_to_async(message_for)(request.user, slug, pk)

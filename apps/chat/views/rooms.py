@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
-from django.views.decorators.vary import vary_on_headers
 
 from apps.chat import fragments, history, reading
 from apps.chat.forms import MessageForm, ReadForm
@@ -19,9 +18,10 @@ from apps.chat.models import Message
 from apps.chat.posting import Composer, busy, busy_without_text, submit, text_of, too_fast
 from apps.chat.views.live import render_composer_frame
 from apps.core import epoch
+from apps.core.answers import fragments_for_htmx
 from apps.core.requests import HtmxRequest
 from apps.core.turns import MARKS, TooBusyError, give_connection_back, turn_at
-from apps.core.views import RETRY_AFTER
+from apps.core.views import RETRY_AFTER, signed_out
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
 from apps.rooms.fragments import MOST_LISTED_MEMBERS, ListedMember, listed_members
@@ -85,7 +85,7 @@ def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer, s
 
 
 @require_safe
-@vary_on_headers("HX-Request")
+@fragments_for_htmx
 async def room(request: HtmxRequest, slug: str) -> HttpResponse:
     """The conversation: its newest stretch, or the one that `before`, `after` or `at` asks for."""
     # With scripts the page itself tells what was in view (reading.js).
@@ -129,10 +129,11 @@ async def read(request: HtmxRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
+@fragments_for_htmx
 async def post(request: HtmxRequest, slug: str) -> HttpResponse:
     """Say something: a plain form leads back to the room, htmx gets the frame that a socket would get."""
     if not request.user.is_authenticated:
-        return keep_for_after_signing_in(request, slug)
+        return signed_out(request)
     visit = await sync_to_async(room_for)(request.user, slug)
     form = MessageForm(request.POST)
     status, message = 422, None
@@ -185,12 +186,6 @@ def soon(response: HttpResponse) -> HttpResponse:
         # The log says once that the room is held; Django would say so for each request.
         response._has_been_logged = True  # type: ignore[attr-defined]
     return response
-
-
-def keep_for_after_signing_in(request: HttpRequest, slug: str) -> HttpResponse:
-    """What somebody wrote whose session had ended, to be copied. The same for rooms that do not exist."""
-    context = {"slug": slug, "body": request.POST.get("body", "").replace("\x00", "")}
-    return render(request, "chat/signed_out.html", context, status=403)
 
 
 def see_other(url: str) -> HttpResponse:

@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django.views.decorators.vary import vary_on_headers
 
 from apps.accounts.models import User
 from apps.accounts.viewer import signed_in
+from apps.core.answers import fragments_for_htmx
 from apps.core.forms import save_unless_taken
 from apps.core.limited import is_admitted, limited
 from apps.core.limits import MAX_LISTED_INVITATIONS
@@ -37,7 +37,7 @@ def rooms_of(viewer: type_of_viewer) -> list[Room]:
 
 
 @require_safe
-@vary_on_headers("HX-Request")
+@fragments_for_htmx
 def home(request: HtmxRequest) -> HttpResponse:
     """
     One's rooms, and those one is invited to; or, for who has not signed in, what this is.
