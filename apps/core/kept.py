@@ -79,6 +79,11 @@ class Kept:
         return "core/framed.html" if self.is_in_frame else "base.html"
 
     @property
+    def has_anything(self) -> bool:
+        """Whether it was more than a button."""
+        return bool(self.fields or self.files)
+
+    @property
     def has_text(self) -> bool:
         """Whether there is something that somebody wrote."""
         return any(one.value.strip() and one.is_seen for one in self.fields)

@@ -208,7 +208,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
             "Nothing of it is stored. Perhaps you signed in or out in another tab meanwhile. Look at it, and send it "
             "again. Your browser must accept cookies from this site."
         )
-    return problem(request, 403, _("This form is no longer valid"), advice)
+    return problem(request, 403, _("This form is no longer valid"), advice, again=kept is not None)
 
 
 def signed_out(request: HttpRequest) -> HttpResponse:

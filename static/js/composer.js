@@ -97,5 +97,5 @@ function sends(event) {
 
 function send() {
   composed = "";
-  if (box.value.trim()) box.form.requestSubmit();
+  if (box.value.trim() && !box.readOnly) box.form.requestSubmit();
 }

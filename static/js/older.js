@@ -20,6 +20,11 @@ document.addEventListener("click", ({ target }) => {
   if (target.closest("#older-link")) oldest = document.querySelector("#messages > .message");
 });
 
+// Where they did not come, what comes later by itself must not take the focus there.
+document.addEventListener("htmx:finally:request", ({ detail }) => {
+  if (detail.ctx.sourceElement.id === "older-link") oldest = null;
+});
+
 document.addEventListener("htmx:after:swap", () => {
   const nearest = oldest?.previousElementSibling?.querySelector("article");
   if (!nearest) return;

@@ -1,0 +1,323 @@
+"""Whatever answers in the site's place, or does not: the page keeps what it shows and what was typed, and says so."""
+
+import re
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from e2e.conftest import REFUSED, SERVER_AWAY, Person, type_of_join
+from tests.servers import Site
+
+type_of_answer = dict[str, Any]
+
+# What proxies and networks really answer: a server that is away, a way in, a word from the office, nothing at all.
+BAD_GATEWAY: type_of_answer = {
+    "status": 502,
+    "content_type": "text/html",
+    "body": "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502"
+    " Bad Gateway</h1></center>\r\n<hr><center>nginx/1.24.0</center>\r\n</body>\r\n</html>\r\n",
+}
+PORTAL = {
+    "status": 200,
+    "content_type": "text/html",
+    "body": "<h1>Welcome to the station's network</h1><form>...</form>",
+}
+SILENT_PORTAL = {"status": 204, "headers": {"HX-Trigger": "message-done"}, "body": ""}
+BLOCKED = {"status": 403, "content_type": "text/html", "body": "<h1>Category: chat</h1>"}
+LEADING_AWAY = {"status": 200, "headers": {"HX-Redirect": "https://evil.example/", "HX-Refresh": "true"}, "body": "x"}
+FOREIGN = [BAD_GATEWAY, PORTAL, SILENT_PORTAL, BLOCKED, LEADING_AWAY]
+NAMES = ["bad gateway", "portal", "silent portal", "blocked", "leading away"]
+
+EXPECTED = f"{SERVER_AWAY}|{REFUSED}|status of 40[34]|status of 50[23]|status of 429|htmx:error|Failed to fetch"
+
+
+@pytest.fixture(scope="module")
+def keys(site: Site) -> list[str]:
+    return site.populate(users=3, rooms=8, messages=0)
+
+
+@pytest.fixture
+def ada(site: Site, keys: list[str], person: type_of_join) -> Person:
+    return person(site, "user0001", expected=EXPECTED).use_session(keys[0])
+
+
+def answer_with(page: Page, pattern: str, answer: type_of_answer) -> None:
+    page.route(re.compile(pattern), lambda route: route.fulfill(**answer))
+
+
+def open_dialog(one: Person, text: str) -> Locator:
+    """A message of one's own, opened over its room."""
+    one.write(text)
+    one.expect_message(text)
+    one.page.locator("#messages .message", has_text=text).locator(".meta a").click()
+    dialog = one.page.get_by_role("dialog")
+    expect(dialog.get_by_label("Message")).to_be_visible()
+    return dialog
+
+
+def half_edit(one: Person, text: str) -> Locator:
+    dialog = open_dialog(one, text)
+    dialog.get_by_label("Message").fill("Half an edit")
+    return dialog
+
+
+def save(dialog: Locator) -> None:
+    dialog.get_by_role("button", name="Save").click()
+
+
+def expect_kept(dialog: Locator, words: str) -> None:
+    """The edit stands where it was, and one alert says why."""
+    expect(dialog.get_by_role("alert")).to_have_count(1)
+    expect(dialog.get_by_role("alert")).to_contain_text(words)
+    expect(dialog.get_by_role("alert")).to_contain_text("What you typed is still here.")
+    expect(dialog.get_by_role("alert")).to_be_in_viewport()
+    expect(dialog.get_by_label("Message")).to_have_value("Half an edit")
+
+
+@pytest.mark.parametrize("answer", FOREIGN, ids=NAMES)
+def test_an_answer_to_an_edit_that_is_not_ours_is_words_and_the_text_stays(ada: Person, answer: type_of_answer) -> None:
+    page = ada.open_room("room-001")
+    text = f"First {answer['status']} {len(str(answer))}"
+    dialog = half_edit(ada, text)
+    answer_with(page, "/edit/$", answer)
+    save(dialog)
+    expect_kept(dialog, f"in place of this site ({answer['status']})")
+    # Again is answered again, and said again, once.
+    save(dialog)
+    expect_kept(dialog, "in place of this site")
+    page.unroute(re.compile("/edit/$"))
+    save(dialog)
+    expect(dialog).to_be_hidden()
+    ada.expect_message("Half an edit")
+    ada.delete("Half an edit")
+
+
+@pytest.mark.parametrize("answer", FOREIGN, ids=NAMES)
+def test_a_dialog_that_cannot_be_loaded_is_words_and_a_way_to_try_again(ada: Person, answer: type_of_answer) -> None:
+    page = ada.open_room("room-002")
+    text = f"Look at {answer['status']} {len(str(answer))}"
+    ada.write(text)
+    ada.expect_message(text)
+    page.locator("#composer-body").fill("Half a message")
+    answer_with(page, r"/messages/\d+/$", answer)
+    page.locator("#messages .message", has_text=text).locator(".meta a").click()
+    words = page.locator("#refusal").get_by_role("alert")
+    expect(words).to_contain_text("in place of this site")
+    expect(page.locator("dialog")).to_be_hidden()
+    page.unroute(re.compile(r"/messages/\d+/$"))
+    page.locator("#refusal").get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("dialog").get_by_label("Message")).to_have_value(text)
+    expect(page.locator("#refusal")).to_be_empty()
+    expect(page.locator("#composer-body")).to_have_value("Half a message")
+
+
+@pytest.mark.parametrize("verb", ["edit", "delete"])
+def test_saving_and_deleting_while_offline_says_so_and_works_later(ada: Person, verb: str) -> None:
+    page = ada.open_room("room-003")
+    dialog = half_edit(ada, f"Before the {verb}")
+    if verb == "delete":
+        dialog.get_by_text("Delete this message").click()
+    button = dialog.get_by_role("button", name="Save" if verb == "edit" else "Delete", exact=True)
+    page.context.set_offline(True)
+    button.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("No answer came from the server. Try again in a moment.")
+    expect(dialog.get_by_label("Message")).to_have_value("Half an edit")
+    expect(button).to_be_focused()
+    page.context.set_offline(False)
+    button.click()
+    expect(dialog).to_be_hidden()
+    changed = "Half an edit" if verb == "edit" else "This message was deleted."
+    expect(page.locator("#messages .body, #messages .message").get_by_text(changed).first).to_be_visible()
+
+
+def test_an_answer_that_breaks_off_is_no_answer(ada: Person) -> None:
+    page = ada.open_room("room-003")
+    dialog = half_edit(ada, "To be cut")
+    page.route(re.compile("/edit/$"), lambda route: route.abort("connectionreset"))
+    save(dialog)
+    expect_kept(dialog, "No answer came")
+
+
+def sign_out_elsewhere(one: Person) -> Page:
+    """In another tab."""
+    tab = one.context.new_page()
+    tab.goto(one.site.url + "/accounts/logout/")
+    tab.get_by_role("main").get_by_role("button", name=re.compile("Sign out", re.IGNORECASE)).click()
+    expect(tab.get_by_role("link", name="Sign in").first).to_be_visible()
+    return tab
+
+
+def sign_in(tab: Page, site: Site, name: str) -> None:
+    tab.goto(f"{site.url}/accounts/login/")
+    tab.get_by_label("User name or e-mail address").fill(name)
+    tab.get_by_label("Password").fill("parley-demo")
+    tab.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()
+    expect(tab.get_by_role("link", name="Sign out")).to_be_visible()
+
+
+def test_who_is_signed_out_is_told_signs_in_in_another_tab_and_saves(
+    site: Site, person: type_of_join, keys: list[str]
+) -> None:
+    eve = person(site, "user0001", expected=EXPECTED)
+    sign_in(eve.page, site, "user0001")
+    page = eve.open_room("room-004")
+    dialog = half_edit(eve, "Before the sign-out")
+    tab = sign_out_elsewhere(eve)
+    save(dialog)
+    expect_kept(dialog, "You are signed out. Sign in in another tab, then try again here.")
+    link = dialog.get_by_role("link", name="Sign in (opens a new tab)")
+    expect(link).to_have_attribute("target", "_blank")
+    # Signing in gives the browser another token than the one in this form.
+    sign_in(tab, site, "user0001")
+    save(dialog)
+    expect(dialog).to_be_hidden()
+    page.reload()
+    eve.expect_message("Half an edit")
+
+
+def test_the_rooms_of_somebody_else_do_not_come_into_this_persons_page(
+    site: Site, person: type_of_join, keys: list[str]
+) -> None:
+    eve = person(site, "user0001", expected=EXPECTED)
+    sign_in(eve.page, site, "user0001")
+    page = eve.open_room("room-004")
+    tab = sign_out_elsewhere(eve)
+    sign_in(tab, site, "user0002")
+    page.evaluate("htmx.trigger(document.getElementById('rooms'), 'refresh')")
+    expect(page.locator("#rooms-note")).to_contain_text("Somebody else is signed in now, in another tab.")
+
+
+@pytest.mark.parametrize("answer", [*FOREIGN, None], ids=[*NAMES, "nothing"])
+def test_the_list_of_rooms_stays_as_it_was_and_says_that_it_could_not_be_renewed(
+    ada: Person, answer: type_of_answer | None
+) -> None:
+    page = ada.open_room("room-005")
+    before = page.locator("#rooms").inner_html()
+    pattern = re.compile(r"/\?room=")
+    page.route(pattern, lambda route: route.fulfill(**answer) if answer else route.abort())
+    page.evaluate("window.said = []; document.addEventListener('say', ({ detail }) => said.push(detail))")
+    for _ in range(2):
+        with page.expect_event("requestfinished" if answer else "requestfailed"):
+            page.evaluate("htmx.trigger(document.getElementById('rooms'), 'refresh')")
+        expect(page.locator("#rooms-note")).not_to_be_empty()
+        expect(page.locator("#rooms.htmx-request")).to_have_count(0)
+    expect(page.locator("#rooms-note")).to_contain_text("in place of this site" if answer else "No answer came")
+    assert page.locator("#rooms").inner_html() == before
+    assert len(page.evaluate("window.said")) == 1
+    page.unroute(pattern)
+    page.evaluate("htmx.trigger(document.getElementById('rooms'), 'refresh')")
+    expect(page.locator("#rooms-note")).to_be_empty()
+
+
+def as_owner(site: Site, keys: list[str], path: str, **form: str) -> None:
+    """Have the owner of the rooms send a form."""
+    fields = urllib.parse.urlencode(form | {"csrfmiddlewaretoken": "a" * 32}).encode()
+    cookies = {"Cookie": f"sessionid={keys[0]}; csrftoken={'a' * 32}"}
+    with urllib.request.urlopen(urllib.request.Request(f"{site.url}{path}", fields, cookies)) as answer:
+        assert answer.status == 200
+
+
+def test_a_refusal_of_the_site_is_told_in_its_own_words(site: Site, keys: list[str], person: type_of_join) -> None:
+    bob = person(site, "user0002", expected=EXPECTED).use_session(keys[1])
+    bob.open_room("room-006")
+    dialog = half_edit(bob, "Mine until now")
+    as_owner(site, keys, "/rooms/room-006/members/user0002/remove/")
+    save(dialog)
+    expect_kept(dialog, "You may not do that.")
+
+
+def test_an_edit_whose_dialog_was_closed_before_it_was_refused_is_given_back(ada: Person) -> None:
+    page = ada.open_room("room-001")
+    dialog = half_edit(ada, "Closed too early")
+    held: list[Route] = []
+    page.route(re.compile("/edit/$"), lambda route: held.append(route))
+    with page.expect_request(re.compile("/edit/$")):
+        save(dialog)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    held[0].fulfill(**BAD_GATEWAY)
+    bar = page.locator("#refusal")
+    expect(bar.get_by_role("alert")).to_contain_text("in place of this site (502)")
+    expect(bar.get_by_label("What you typed")).to_have_value("Half an edit")
+    bar.get_by_role("button", name="Close").click()
+    expect(bar).to_be_empty()
+
+
+def test_an_edit_that_comes_back_late_neither_closes_nor_fills_another_dialog(ada: Person) -> None:
+    page = ada.open_room("room-001")
+    dialog = half_edit(ada, "Slow to save")
+    held: list[Route] = []
+    page.route(re.compile("/edit/$"), lambda route: held.append(route))
+    with page.expect_request(re.compile("/edit/$")):
+        save(dialog)
+    page.keyboard.press("Escape")
+    other = half_edit(ada, "Another one")
+    other.get_by_label("Message").fill("Typed meanwhile")
+    with page.expect_response(re.compile("/edit/$")):
+        held[0].continue_()
+    ada.expect_message("Half an edit")
+    expect(other.get_by_label("Message")).to_have_value("Typed meanwhile")
+
+
+def test_of_two_dialogs_asked_for_the_later_one_is_shown(ada: Person) -> None:
+    page = ada.open_room("room-007")
+    for text in ("Asked for first", "Asked for last"):
+        ada.write(text)
+        ada.expect_message(text)
+    held: list[Route] = []
+    page.route(re.compile(r"/messages/\d+/$"), lambda route: held.append(route))
+    for number, text in enumerate(("Asked for first", "Asked for last"), start=1):
+        with page.expect_request(re.compile(r"/messages/\d+/$")):
+            page.locator("#messages .message", has_text=text).locator(".meta a").click()
+        assert len(held) == number
+    held[1].continue_()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Message")).to_have_value("Asked for last")
+    dialog.get_by_label("Message").fill("Half an edit")
+    with page.expect_response(re.compile(r"/messages/\d+/$")):
+        held[0].continue_()
+    expect(dialog.get_by_label("Message")).to_have_value("Half an edit")
+
+
+REMOVAL: tuple[str, dict[str, str]] = ("/rooms/room-007/members/user0002/remove/", {})
+DELETION = ("/rooms/room-008/settings/delete/", {"name": "Room 008"})
+
+
+@pytest.mark.parametrize(("path", "form"), [REMOVAL, DELETION], ids=["removed", "deleted"])
+def test_half_a_text_stays_in_sight_when_the_composer_goes(
+    site: Site, keys: list[str], person: type_of_join, path: str, form: dict[str, str]
+) -> None:
+    bob = person(site, "user0002", expected=EXPECTED).use_session(keys[1])
+    page = bob.open_room(path.split("/")[2])
+    page.evaluate("window.said = []; document.addEventListener('say', ({ detail }) => said.push(detail))")
+    box = page.locator("#composer-body")
+    box.fill("Half a text")
+    box.focus()
+    as_owner(site, keys, path, **form)
+    expect(page.locator("#farewell")).to_be_visible()
+    expect(box).to_have_value("Half a text")
+    expect(box).to_be_in_viewport()
+    expect(box).to_have_attribute("readonly", "")
+    expect(page.get_by_label("This was not sent. Copy it before you leave this page.")).to_be_visible()
+    assert page.evaluate("window.said").count("This was not sent. Copy it before you leave this page.") == 1
+    # Who is in the middle of a word presses Enter at its end.
+    expect(box).to_be_focused()
+    box.press("Enter")
+    expect(page.locator("#farewell")).to_be_visible()
+    expect(box).to_have_value("Half a text")
+
+
+def test_without_a_text_nothing_is_kept_when_the_composer_goes(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    cyd = person(site, "user0003", expected=EXPECTED).use_session(keys[2])
+    page = cyd.open_room("room-007")
+    as_owner(site, keys, "/rooms/room-007/members/user0003/remove/")
+    expect(page.locator("#farewell")).to_be_visible()
+    expect(page.locator("#composer-body")).to_be_hidden()
+    # What comes back unsent from the outbox comes into sight there.
+    page.locator("#composer-body").evaluate("box => box.value = 'Given back'")
+    expect(page.locator("#composer-body")).to_be_visible()

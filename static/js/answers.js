@@ -1,0 +1,126 @@
+// What htmx takes into the page: answers that carry our own mark (apps/core/answers.py), made for who this page is for,
+// and still wanted. A proxy's page, a sign-in page, a refusal and no answer at all become words beside what was asked;
+// what was typed stays, and may be sent again.
+
+const { viewer, signIn } = document.querySelector(".live")?.dataset ?? {};
+const bar = document.getElementById("refusal");
+const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
+
+const NO_ANSWER = gettext("No answer came from the server. Try again in a moment.");
+const NOT_OURS = gettext("Something else answered in place of this site (%s), perhaps your network. Try again in a moment.");
+const SOMEBODY_ELSE = gettext("Somebody else is signed in now, in another tab. Reload this page to go on.");
+const NOT_STORED = gettext("Your change was not stored.");
+const KEPT = gettext("What you typed is still here.");
+
+// What was asked for last to be shown in one place; an earlier answer that comes late is not wanted there any more.
+const latest = new WeakMap();
+
+// Who signs in anew in another tab gets another token, which the cookie has and this page's forms have not.
+document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
+  const [, token] = /(?:^|; )csrftoken=(\w+)/.exec(document.cookie) ?? [];
+  if (token && ctx.request.body.has("csrfmiddlewaretoken")) ctx.request.body.set("csrfmiddlewaretoken", token);
+});
+
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  clear(ctx);
+  if (!formOf(ctx)) latest.set(ctx.target, ctx);
+});
+
+document.addEventListener("htmx:before:response", (event) => {
+  const { ctx } = event.detail;
+  const { raw } = ctx.response;
+  const kind = raw.headers.get("Parley-Answer");
+  const isForUs = raw.headers.get("Parley-Viewer") === viewer;
+  if (kind === "fragment" && isForUs && isWanted(ctx)) return;
+  event.preventDefault();
+  // It might also have led elsewhere, or closed the dialog.
+  ctx.hx = {};
+  if (kind === "refusal" || kind === "signed-out") raw.text().then((text) => tell(ctx, text, kind), () => tell(ctx, NO_ANSWER));
+  else if (kind !== "fragment") tell(ctx, interpolate(NOT_OURS, [raw.status]));
+  else if (!isForUs) tell(ctx, SOMEBODY_ELSE);
+  else if (raw.status >= 400) tell(ctx, NOT_STORED);
+});
+
+document.addEventListener("htmx:error", ({ detail: { ctx } }) => ctx && tell(ctx, NO_ANSWER));
+
+function formOf({ sourceElement }) {
+  return sourceElement.matches("form") ? sourceElement : null;
+}
+
+// The dialog may have been closed, and another message opened in it, before a form of it was answered.
+function isWanted(ctx) {
+  const form = formOf(ctx);
+  return form ? form.isConnected : latest.get(ctx.target) === ctx;
+}
+
+function tell(ctx, text, kind) {
+  const form = formOf(ctx);
+  if (!form && latest.get(ctx.target) !== ctx) return;
+  const note = ctx.sourceElement.dataset.note && document.getElementById(ctx.sourceElement.dataset.note);
+  if (note) return tellQuietly(note, text);
+  const box = document.createElement("div");
+  box.className = "refusal";
+  const typed = Array.from(form?.querySelectorAll("textarea") ?? []).filter(({ value }) => value.trim());
+  box.append(alertOf(typed.length ? `${text} ${KEPT}` : text));
+  if (kind === "signed-out") box.append(signInLink());
+  if (form?.isConnected) {
+    (form.querySelector(".actions") ?? form.querySelector("button")).before(box);
+    return;
+  }
+  box.append(...typed.map(copyOf));
+  if (!form && ctx.sourceElement.isConnected) box.append(button(gettext("Try again"), () => ctx.sourceElement.click()));
+  box.append(button(gettext("Close"), () => bar.replaceChildren()));
+  bar.replaceChildren(box);
+}
+
+// What the page asks for by itself, again and again: said once for as long as it fails.
+function tellQuietly(note, text) {
+  if (!note.textContent && document.getElementById("connection-status").hidden) say(text);
+  note.textContent = text;
+}
+
+function clear(ctx) {
+  formOf(ctx)?.querySelector(".refusal")?.remove();
+  if (!ctx.sourceElement.dataset.note) bar.replaceChildren();
+}
+
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  const { note } = ctx.sourceElement?.dataset ?? {};
+  if (note) document.getElementById(note).textContent = "";
+});
+
+function alertOf(text) {
+  const words = document.createElement("p");
+  words.className = "error";
+  words.setAttribute("role", "alert");
+  words.textContent = text;
+  return words;
+}
+
+function signInLink() {
+  const link = document.createElement("a");
+  link.className = "button button-quiet";
+  link.href = signIn;
+  link.target = "_blank";
+  link.textContent = gettext("Sign in (opens a new tab)");
+  return link;
+}
+
+function button(text, act) {
+  const one = document.createElement("button");
+  one.type = "button";
+  one.className = "button button-quiet";
+  one.textContent = text;
+  one.addEventListener("click", act);
+  return one;
+}
+
+function copyOf({ value }) {
+  const copy = document.createElement("textarea");
+  copy.readOnly = true;
+  copy.dir = "auto";
+  copy.rows = 3;
+  copy.setAttribute("aria-label", gettext("What you typed"));
+  copy.value = value;
+  return copy;
+}
