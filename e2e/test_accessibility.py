@@ -206,6 +206,42 @@ def be_refused(page: Page) -> None:
     page.locator("#composer-body").fill("a")
 
 
+def send_a_stale_form(page: Page) -> None:
+    page.get_by_label("Name").fill("A room that was not made")
+    page.locator("main [name=csrfmiddlewaretoken]").evaluate("field => field.value = 'a'.repeat(32)")
+    page.get_by_role("button", name="Create the room").click()
+    expect(page.get_by_role("heading", name="This form is no longer valid")).to_be_visible()
+
+
+def write_while_signed_out(page: Page) -> None:
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_label("Name").fill("A room that was not made")
+    page.get_by_role("button", name="Create the room").click()
+    expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+
+
+def save_without_an_answer(page: Page) -> None:
+    open_the_dialog(page)
+    page.route(re.compile("/edit/$"), lambda route: route.abort())
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
+
+
+def look_without_an_answer(page: Page) -> None:
+    page.route(re.compile(r"/messages/\d+/$"), lambda route: route.fulfill(status=502, body="x"))
+    page.locator("#messages .meta a").first.click()
+    expect(page.locator("#refusal").get_by_role("alert")).to_be_visible()
+
+
+def lose_the_composer(page: Page) -> None:
+    page.locator("#composer-body").fill("Half a text")
+    notice = '<div class="notice" id="farewell"><p>You are out.</p></div>'
+    frame = f'<hx-partial hx-target="#composer-region" hx-swap="innerHTML">{notice}</hx-partial>'
+    swap = "text => htmx.swap({sourceElement: document.querySelector('.live'), swap: 'none', text})"
+    page.evaluate(swap, frame)
+    expect(page.get_by_label("This was not sent.")).to_be_visible()
+
+
 def open_a_members_menu(page: Page) -> None:
     page.get_by_text("Change user0002").click()
 
@@ -315,6 +351,11 @@ STATES = {
     "a room": State(1, "/rooms/attic/"),
     "a room, refused": State(1, "/rooms/attic/", be_refused),
     "a room, not live": State(1, "/rooms/attic/", lose_the_connection),
+    "a room, an edit unanswered": State(1, "/rooms/attic/", save_without_an_answer),
+    "a room, a dialog unanswered": State(1, "/rooms/attic/", look_without_an_answer),
+    "a room, its composer gone": State(1, "/rooms/attic/", lose_the_composer),
+    "a form with a stale token": State(1, "/rooms/new/", send_a_stale_form),
+    "a form after signing out": State(1, "/rooms/new/", write_while_signed_out),
     "an empty room": State(1, "/rooms/empty/"),
     "an archived room": State(1, "/rooms/archived/"),
     "a room to join": State(3, "/rooms/attic/"),
@@ -365,7 +406,12 @@ STATES = {
 @pytest.fixture
 def viewer(site: Site, keys: list[str], person: type_of_join) -> Callable[[State], Person]:
     def come(state: State) -> Person:
-        one = person(site, "viewer", expected="status of 4|htmx:ws:error|WebSocket|ERR_INTERNET", base_url=site.url)
+        one = person(
+            site,
+            "viewer",
+            expected="status of (4|502)|htmx:(ws:)?error|WebSocket|ERR_INTERNET|ERR_FAILED",
+            base_url=site.url,
+        )
         if state.viewer:
             one.use_session(keys[state.viewer - 1])
         path = state.path.replace("/messages/1/", f"/messages/{first_message(site)}/")
