@@ -31,7 +31,7 @@ LEADING_AWAY = {"status": 200, "headers": {"HX-Redirect": "https://evil.example/
 FOREIGN = [BAD_GATEWAY, PORTAL, SILENT_PORTAL, BLOCKED, LEADING_AWAY]
 NAMES = ["bad gateway", "portal", "silent portal", "blocked", "leading away"]
 
-EXPECTED = f"{SERVER_AWAY}|{REFUSED}|status of 40[34]|status of 50[23]|status of 429|htmx:error|Failed to fetch"
+EXPECTED = f"{SERVER_AWAY}|{REFUSED}|status of 4(0[34]|13)|status of 50[23]|status of 429|htmx:error|Failed to fetch"
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +139,14 @@ def test_an_answer_that_breaks_off_is_no_answer(ada: Person) -> None:
     page.route(re.compile("/edit/$"), lambda route: route.abort("connectionreset"))
     save(dialog)
     expect_kept(dialog, "No answer came")
+
+
+def test_a_text_that_is_too_much_is_called_so(ada: Person) -> None:
+    page = ada.open_room("room-003")
+    dialog = half_edit(ada, "To be too long")
+    answer_with(page, "/edit/$", {"status": 413, "body": "Too large"})
+    save(dialog)
+    expect_kept(dialog, "That was more than this site takes at once. Shorten it")
 
 
 def sign_out_elsewhere(one: Person) -> Page:

@@ -277,7 +277,7 @@ def test_the_focus_stays_where_the_composer_was_when_one_may_no_longer_write(
     ada.go("/rooms/room-006/members/")
     ada.page.get_by_text("Change user0003").click()
     ada.page.get_by_role("button", name="Remove user0003").click()
-    expect(page.locator("#composer-body")).to_have_count(0)
+    expect(page.locator("#composer")).to_have_count(0)
     page.wait_for_function("() => document.activeElement.closest('#composer-region') !== null")
 
 

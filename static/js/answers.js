@@ -8,6 +8,7 @@ const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: te
 
 const NO_ANSWER = gettext("No answer came from the server. Try again in a moment.");
 const NOT_OURS = gettext("Something else answered in place of this site (%s), perhaps your network. Try again in a moment.");
+const TOO_MUCH = gettext("That was more than this site takes at once. Shorten it, and try again.");
 const SOMEBODY_ELSE = gettext("Somebody else is signed in now, in another tab. Reload this page to go on.");
 const NOT_STORED = gettext("Your change was not stored.");
 const KEPT = gettext("What you typed is still here.");
@@ -36,7 +37,7 @@ document.addEventListener("htmx:before:response", (event) => {
   // It might also have led elsewhere, or closed the dialog.
   ctx.hx = {};
   if (kind === "refusal" || kind === "signed-out") raw.text().then((text) => tell(ctx, text, kind), () => tell(ctx, NO_ANSWER));
-  else if (kind !== "fragment") tell(ctx, interpolate(NOT_OURS, [raw.status]));
+  else if (kind !== "fragment") tell(ctx, raw.status === 413 ? TOO_MUCH : interpolate(NOT_OURS, [raw.status]));
   else if (!isForUs) tell(ctx, SOMEBODY_ELSE);
   else if (raw.status >= 400) tell(ctx, NOT_STORED);
 });

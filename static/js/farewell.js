@@ -29,7 +29,7 @@ function keep() {
   box.placeholder = " "; // as long as it is shown there is nothing in the box, and no need of it (composer.css)
   kept.append(errors, label, box);
   region.append(kept);
-  if (!box.value.trim()) return;
-  say(text);
-  if (hadFocus) box.focus();
+  const hasText = box.value.trim() !== "";
+  if (hasText) say(text);
+  if (hadFocus) (hasText ? box : (region.querySelector("a[href]") ?? region)).focus();
 }
