@@ -26,7 +26,6 @@ from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -37,7 +36,7 @@ from apps.accounts.models import User
 from apps.core import limits
 from apps.core.addresses import client_address, network_of
 from apps.core.domains import ascii_domain
-from apps.core.views import kept_fields
+from apps.core.views import problem
 
 # Before django-allauth's own counts in the cache.
 APP = "apps.accounts.mail"
@@ -172,9 +171,7 @@ def no_address(request: HttpRequest) -> HttpResponse:
 
 def page(request: HttpRequest, status: int, heading: str, advice: str) -> HttpResponse:
     """What went wrong, and what was typed, to be sent again."""
-    kept = kept_fields(request) if request.method == "POST" and not request.FILES else None
-    context = {"heading": heading, "advice": advice, "kept": kept}
-    response = render(request, "accounts/mail/not_sent.html", context, status=status)
+    response = problem(request, status, heading, advice)
     if status != 422:
         response.headers["Retry-After"] = "600"
     return response
