@@ -260,7 +260,7 @@ def test_a_message_whose_row_has_gone_is_refused(there: Cast) -> None:
     message = say(there.room, there.member)
     type(message).objects.all().delete()
     with pytest.raises(chat.MessageError, match="deleted meanwhile"):
-        chat.edit_message(message=message, body="x", html="x")
+        chat.edit_message(message=message, body="x", html="<p>x</p>")
 
 
 def test_who_deletes_a_message_and_closes_their_account_meanwhile_leaves_no_name(
@@ -284,7 +284,7 @@ def test_to_have_read_a_room_that_is_deleted_meanwhile_is_no_fault(
 # One's own account, closed in another tab.
 
 OF_AN_ACCOUNT = {
-    "profile": Case("member", "/accounts/profile/", locks, "store", {"display_name": "M"}),
+    "profile": Case("member", "/accounts/profile/", accounts, "store_profile", {"display_name": "M"}),
     "preferences": Case("member", "/accounts/preferences/", locks, "store", {}),
     "remove picture": Case("member", "/accounts/profile/picture/remove/", pictures, "remove", {}),
     "username": Case("member", "/accounts/username/", accounts, "change_username", {"username": "another"}),
