@@ -1,16 +1,20 @@
 """The caches. They keep counts, so nothing that is still needed may be washed out, and nobody else's word is taken."""
 
 import logging
+import secrets
 import time
+from base64 import b64decode, b64encode
 from contextlib import suppress
 from heapq import nsmallest
 from math import inf
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.core.cache import caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.signing import BadSignature, Signer
+from django.core.signing import BadSignature, JSONSerializer
 from django.utils.crypto import salted_hmac
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -25,6 +29,8 @@ logger = logging.getLogger(__name__)
 MISSING = object()
 # In place of an epoch: Redis has never had this value.
 NEVER = -1
+# Before each value in Redis: a number of its own.
+NONCE_BYTES = 12
 
 
 class CountingCache(LocMemCache):
@@ -65,8 +71,9 @@ class SharedCache(BaseCache):
     times the limit from each. What Redis has never had, or may have lost, is put together with what it has
     when it is next asked for: coming back forgets nothing.
 
-    Names are hidden and values signed, each for its name, with the site's key: whoever else can write to Redis can
-    delete a count or bring back an old one, but not make one up. Values are JSON.
+    Names are hidden and values sealed, each for its name, with the site's key: whoever else can reach Redis can delete
+    a count or bring back an old one, but neither make one up nor read it. A code that was just mailed is among them.
+    Values are JSON.
     """
 
     unreadable = Seldom(logger)
@@ -183,16 +190,27 @@ def bytes_of(redis: "Redis", name: str) -> bytes | None:
     return found if found is None or isinstance(found, bytes) else str(found).encode()
 
 
-def sealed_for(name: str, value: Any) -> str:
-    """The value as JSON, signed for this name. Raises TypeError for what is no JSON."""
-    return Signer(salt=f"apps.core.cache {name}").sign_object(value)
+def cipher_for(name: str) -> AESGCM:
+    """A key of the name's own: a number may come twice for two of them."""
+    return AESGCM(salted_hmac("apps.core.cache", name, algorithm="sha256").digest())
+
+
+def sealed_for(name: str, value: Any) -> bytes:
+    """The value as JSON, sealed for this name. Raises TypeError for what is no JSON."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return b64encode(nonce + cipher_for(name).encrypt(nonce, JSONSerializer().dumps(value), None))
 
 
 def opened_for(name: str, sealed: bytes | None) -> Any:
     """What `sealed_for` was given. Raises BadSignature."""
     if sealed is None:
         return MISSING
-    return Signer(salt=f"apps.core.cache {name}").unsign_object(sealed.decode("latin-1"))
+    try:
+        data = b64decode(sealed, validate=True)
+        text = cipher_for(name).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], None)
+    except (ValueError, InvalidTag):
+        raise BadSignature("it was not sealed with this site's key") from None
+    return JSONSerializer().loads(text)
 
 
 def together(there: Any, here: Any) -> Any:

@@ -4,6 +4,7 @@ import json
 import pickle
 import signal
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -162,6 +163,15 @@ def test_redis_holds_no_pickle_and_no_name(two: type_of_pair, redis: Redis) -> N
     assert b"10.1.2.3" not in name + value
     with pytest.raises(pickle.UnpicklingError):
         pickle.loads(value)
+
+
+def test_redis_does_not_show_a_code_that_was_just_mailed(two: type_of_pair, redis: Redis) -> None:
+    two[0].set("sign_up", "ABCD-EFGH", 30)
+    assert two[1].get("sign_up") == "ABCD-EFGH"
+    with direct(redis) as connection:
+        held = connection.get(two[0].make_key("sign_up"))
+    parts = [held, *(urlsafe_b64decode(part + b"===") for part in held.split(b":"))]
+    assert not any(b"ABCD" in part for part in parts)
 
 
 class Opened:
