@@ -12,6 +12,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from apps.core import limits
+from apps.core.epoch import State
 from apps.core.trouble import Seldom
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ TAG_BYTES, NONCE_BYTES = 16, 12
 HEAD_BYTES = TAG_BYTES + NONCE_BYTES
 # Of so many processes the keys are kept.
 MOST_PROCESSES = 64
-# How long what a message says of people holds, in seconds. Changes hold by their numbers.
+# How long what a message says of people holds, in seconds. Changes hold by their numbers, in one epoch.
 FRESH = 60
 # So many of them are known again when they come twice.
 MOST_KNOWN = 1000
@@ -60,7 +61,7 @@ class SealedLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # Channels ha
     def serialize(self, message: dict[str, Any]) -> bytes:
         """The message, sealed."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        text: bytes = super().serialize([int(time.time()), message])
+        text: bytes = super().serialize([int(time.time()), State.epoch, message])
         return self.tag + nonce + self.cipher_of(self.tag).encrypt(nonce, text, None)
 
     def deserialize(self, data: object) -> dict[str, Any]:
@@ -72,12 +73,17 @@ class SealedLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # Channels ha
         head, nonce = data[:HEAD_BYTES], data[TAG_BYTES:HEAD_BYTES]
         try:
             text = self.cipher_of(data[:TAG_BYTES]).decrypt(nonce, data[HEAD_BYTES:], None)
-            said_at, message = super().deserialize(text)
+            said_at, epoch, message = super().deserialize(text)
         except Exception:
             return self.nothing("was not sealed with this site's key")
         if not isinstance(said_at, int) or not is_sound(message):
             return self.nothing("is of a shape that this version does not know")
-        if message["type"] != "live.change":
+        if message["type"] == "live.change":
+            # Else what was recorded before a restore would be shown in place of what has its number now. Who has not
+            # looked at the database yet takes it on trust.
+            if State.epoch and epoch not in {"", State.epoch}:
+                return self.nothing("is of another state of the database")
+        else:
             if abs(time.time() - said_at) > FRESH:
                 return self.nothing("is old, or another process's clock is wrong")
             if head in self.known:

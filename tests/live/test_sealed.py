@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
+from apps.core.epoch import State
 from apps.core.trouble import Seldom
 from apps.live import sealed
 from apps.live.sealed import ECHO, NOTHING, TAG_BYTES, SealedLayer
@@ -124,6 +125,19 @@ def test_what_is_said_of_people_holds_for_a_minute_and_changes_for_ever(
         revoke, change = two[0].serialize(REVOKE), two[0].serialize(CHANGE)
     assert two[1].deserialize(revoke) == NOTHING
     assert two[1].deserialize(change) == CHANGE
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_heard"), [("a", "a", True), ("a", "b", False), ("", "b", True), ("a", "", True)]
+)
+def test_a_change_of_before_a_restore_says_nothing_after_it(
+    two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch, before: str, now: str, is_heard: bool
+) -> None:
+    monkeypatch.setattr(State, "epoch", before)
+    change, revoke = two[0].serialize(CHANGE), two[0].serialize(REVOKE)
+    monkeypatch.setattr(State, "epoch", now)
+    assert two[1].deserialize(change) == (CHANGE if is_heard else NOTHING)
+    assert two[1].deserialize(revoke) == REVOKE
 
 
 def test_no_two_messages_are_sealed_alike() -> None:
