@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from apps.core import epoch
 
@@ -44,6 +44,16 @@ def test_where_nobody_may_ask_the_server_its_tables_must_do(monkeypatch: pytest.
     all_marks = epoch.marks()
     monkeypatch.setattr(epoch, "ASKED", "SELECT no_such_function()")
     assert epoch.marks() == all_marks[:2]
+
+
+@on_postgresql
+def test_a_question_that_fails_by_chance_is_no_other_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    epoch.look()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 50")
+    monkeypatch.setattr(epoch, "ASKED", "SELECT pg_sleep(1)")
+    with pytest.raises(OperationalError):
+        epoch.look()
 
 
 @on_sqlite
