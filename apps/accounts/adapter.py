@@ -83,7 +83,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         was_unproven = proof.is_unproven(email_address.user)
         try:
             with transaction.atomic():
-                services.lock_roles()
+                closing.lock_all_at(email_address.email, owner=email_address.user)
                 confirmed: bool = super().confirm_email(request, email_address)
                 if confirmed and was_unproven:
                     closing.settle(user=email_address.user)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from allauth.account.models import EmailAddress
 from django.db import transaction
+from django.db.models import Q
 from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -106,6 +107,7 @@ def let_go(user: User) -> None:
     services.lock_roles()
     if proof.is_unproven(user):
         account_closing.send(sender=User, user=user, delete_messages=False)
+        locks.take(user, to_delete=True)
         user.delete()
 
 
@@ -115,6 +117,19 @@ def let_name_go(name: str) -> None:
     digest = names.look_alike_digest(name)
     for user in proof.unproven().filter(name_digest=digest, date_joined__lt=before):
         let_go(user)
+
+
+def lock_all_at(*emails: str, owner: User | None = None) -> None:
+    """
+    Lock whoever loses one of these addresses when somebody, `owner` or a new account, proves it.
+
+    To be called before any room is locked, as by a new account, which is in the lobby at once (core/locks.py).
+    """
+    services.lock_roles()
+    named = Q(pk__in=EmailAddress.objects.filter(email__in=emails).values("user"))
+    for email in emails:
+        named |= Q(email__iexact=email)
+    locks.rows(User.objects.filter(named | Q(pk=owner and owner.pk)))
 
 
 def let_address_go(*, email: str, owner: User) -> None:
@@ -138,6 +153,8 @@ def settle(*, user: User) -> None:
     services.lock_roles()
     if proof.is_unproven(user):
         return
+    emails = list(EmailAddress.objects.filter(user=user, verified=True).values_list("email", flat=True))
+    lock_all_at(*emails, owner=user)
     services.claim_unowned_site(user=user)
-    for email in EmailAddress.objects.filter(user=user, verified=True).values_list("email", flat=True):
+    for email in emails:
         let_address_go(email=email, owner=user)

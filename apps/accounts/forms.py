@@ -76,6 +76,7 @@ class SocialSignupForm(NewAddressMixin, AllauthSocialSignupForm):  # type: ignor
 
     def save(self, request: HttpRequest) -> User:
         with transaction.atomic():
+            closing.lock_all_at(*(one.email.lower() for one in self.sociallogin.email_addresses))
             user: User = super().save(request)
             closing.settle(user=user)
             return user

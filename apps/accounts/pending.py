@@ -138,7 +138,7 @@ def make_account(request: HttpRequest, sign_up: SignUp) -> User:
 
     Raises ValidationError where somebody else was faster.
     """
-    services.lock_roles()
+    closing.lock_all_at(sign_up.email)
     username = services.clean_username(sign_up.username)
     if proof.is_confirmed(sign_up.email):
         raise ValidationError(
