@@ -38,6 +38,10 @@ from apps.core import limits
 SESSION_KEY = "sign_up"
 
 
+class ClosedError(Exception):
+    """This browser may not make an account any more."""
+
+
 @dataclass(frozen=True)
 class SignUp:
     """What somebody typed to sign up."""
@@ -136,9 +140,12 @@ def make_account(request: HttpRequest, sign_up: SignUp) -> User:
     """
     Make the account, since the address is proved. What others left under the address without proof goes.
 
-    Raises ValidationError where somebody else was faster.
+    Raises ValidationError where somebody else was faster, and ClosedError.
     """
     closing.lock_all_at(sign_up.email)
+    # Asked here: of two who are the first, or have the last use of an invitation, one has made an account by now.
+    if not is_open(request):
+        raise ClosedError
     username = services.clean_username(sign_up.username)
     if proof.is_confirmed(sign_up.email):
         raise ValidationError(

@@ -12,7 +12,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.accounts import invitations, proof, services
+from apps.accounts import closing, invitations, proof, services
 from apps.accounts.elsewhere import issuers
 from apps.accounts.models import User
 from apps.core.signals import restored
@@ -145,6 +145,41 @@ def test_an_invitation_is_used_by_who_proves_their_address_and_not_before(mail_s
     assert enter(eve, codes()[0]) == 302
     assert not is_signed_in(eve)
     assert not User.objects.filter(username="eve").exists()
+
+
+def test_of_two_first_people_of_a_closed_site_the_second_has_no_account(
+    mail_site: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail_site.SIGNUP = "closed"
+    ada = ask_to_join("ada", ADDRESS)
+    lock_all_at = closing.lock_all_at
+
+    def wait_for_the_other(*emails: str) -> None:
+        lock_all_at(*emails)
+        make_user("bob")
+
+    monkeypatch.setattr(closing, "lock_all_at", wait_for_the_other)
+    assert enter(ada, last_code()) == 302
+    assert not is_signed_in(ada)
+    assert not User.objects.filter(username="ada").exists()
+
+
+def test_who_clicks_twice_is_in_though_the_invitation_is_used_up(mail_site: Settings) -> None:
+    mail_site.SIGNUP = "invite"
+    token = invitations.make(made_by=make_user("owner", role="owner"), room_id=None, note="", days=7, most_uses=1)
+    ada = Client()
+    ada.post(f"/invitations/{token}/accept/")
+    ask_to_join("ada", ADDRESS, client=ada)
+    before = dict(ada.session)
+    enter(ada, last_code())
+    # The second click is under way with what the session was before the first one ended it.
+    again = Client()
+    session = again.session
+    session.update(before)
+    session.save()
+    again.cookies[django_settings.SESSION_COOKIE_NAME] = session.session_key or ""
+    enter(again, last_code())
+    assert is_signed_in(again)
 
 
 def test_a_site_that_sends_no_mail_knows_no_unproven_accounts(mail_site: Settings) -> None:

@@ -127,18 +127,16 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):  # type: ignore[misc] 
 
 def sign_up_confirmed(request: HttpRequest, typed: pending.SignUp, redirect_url: str | None) -> HttpResponse:
     """Make the account and sign in; or back to the form, where the name or the address is somebody's by now."""
-    if not pending.is_open(request):
-        return redirect("account_signup")
     try:
         user = pending.make_account(request, typed)
-    except (ValidationError, IntegrityError) as error:
+    except (pending.ClosedError, ValidationError, IntegrityError) as error:
         if made := pending.made_from(typed):  # by the first of two clicks
             return cast(HttpResponse, perform_login(request, Login(user=made, redirect_url=redirect_url, signup=True)))
         if isinstance(error, ValidationError):
             messages.error(request, " ".join(error.messages))
         elif is_taken(error):
             messages.error(request, _("Somebody was faster and has this user name or address now. Look at both."))
-        else:
+        elif isinstance(error, IntegrityError):
             raise
         return redirect("account_signup")
     response: HttpResponse = complete_signup(request, user=user, redirect_url=redirect_url)
