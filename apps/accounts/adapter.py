@@ -1,6 +1,7 @@
 """Where django-allauth asks this site how it wants things done with accounts."""
 
 import logging
+import threading
 from smtplib import SMTPException
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ from apps.core.database import is_taken
 from apps.core.views import problem
 
 logger = logging.getLogger(__name__)
+
+RESET_LETTER = "account/email/password_reset_key"
 
 
 class MailNotSentError(ImmediateHttpResponse):  # type: ignore[misc]  # allauth has no types
@@ -168,6 +171,20 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             taken.give_back()
             logger.error("Mail cannot be sent: %s", error)
             raise MailNotSentError(mail.not_sent(self.request)) from error
+        if more["is_last"]:
+            self.tell_other_spellings(email, more)
+
+    def tell_other_spellings(self, email: str, context: dict[str, Any]) -> None:
+        """Send a link to a new password to who has the same mailbox by another address: that is barred too."""
+        letters = []
+        for one in mail.other_spellings(email):
+            link = settings.SITE_URL + mail.way_to_new_password(one.user)
+            own = {"request": self.request, "email": one.email, "user": one.user, "username": one.user.username}
+            letter = self.render_mail(RESET_LETTER, one.email, own | {"password_reset_url": link} | context)
+            letters.append(letter)
+        if letters:
+            # Not while somebody waits: by the clock, they could tell that there is such an address.
+            threading.Thread(target=send_all, args=[letters], name="mail", daemon=True).start()
 
     def render_mail(
         self, template_prefix: str, email: str, context: dict[str, Any], headers: dict[str, str] | None = None
@@ -198,6 +215,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             logger.warning("A notice about an account was not sent.")
         finally:
             self.is_notice = False
+
+
+def send_all(letters: list[EmailMessage]) -> None:
+    """Send them, as far as the mail server takes them."""
+    for letter in letters:
+        try:
+            letter.send()
+        except (SMTPException, OSError) as error:
+            logger.error("Mail cannot be sent: %s", error)
 
 
 def at_site_url(address: str) -> str:

@@ -10,6 +10,8 @@ requests of a stranger bar the owner of the address from their own code. Therefo
 - The last mail before the count is full says so, and holds a link to a new password that works in any browser. So
   whoever fills the count has put into the owner's own mailbox what lets them in. (A code cannot do that: it is good
   only in the browser that asked for it, or it could be guessed from many.)
+- The same goes to whoever proved another spelling of the mailbox (ada+chess@, a.da@gmail.com), in a mail of its own:
+  that count is theirs too, and a stranger may have asked for mails to a spelling that nobody has.
 - Notices of what was done to an account are counted by themselves: strangers cannot keep them away.
 
 Whoever asks beyond that is told so, and nothing is sent. That tells nothing of accounts: an address is counted the
@@ -21,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from allauth.account import app_settings
+from allauth.account.models import EmailAddress
 from allauth.account.utils import user_pk_to_url_str
 from allauth.core.internal import ratelimit
 from django.conf import settings
@@ -70,12 +73,30 @@ def check_address(address: str) -> None:
 
 def receiver(address: str) -> str:
     """Whose mailbox it is, in one way of writing it, for counting only. Raises ValueError."""
-    name, _at, domain = ascii_address(address).casefold().rpartition("@")
+    # Not by casefold(), which makes one of what may be two people's: strasse and straße.
+    name, _at, domain = ascii_address(address).lower().rpartition("@")
     # What follows a plus is a person's own mark at nearly all providers.
     name = re.sub(r"(?<=.)\+.*", "", name)
     if domain in WITHOUT_DOTS:
         name, domain = name.replace(".", ""), "gmail.com"
     return f"{name}@{domain}"
+
+
+def is_received_by(mailbox: str, address: str) -> bool:
+    """Whether mail to the address, perhaps from before odd ones were refused, lies in this mailbox."""
+    try:
+        return receiver(address) == mailbox
+    except ValueError:
+        return False
+
+
+def other_spellings(address: str) -> list[EmailAddress]:
+    """Proved addresses of the same mailbox that are written in another way; a few of them. Raises ValueError."""
+    mailbox = receiver(address)
+    alike = EmailAddress.objects.filter(verified=True, user__is_active=True, email__startswith=mailbox[0])
+    others = alike.exclude(email=address.lower()).values_list("pk", "email").order_by("pk")
+    pks = [pk for pk, email in others.iterator() if is_received_by(mailbox, email)]
+    return list(EmailAddress.objects.filter(pk__in=pks[: limits.MAX_KNOWN_ACCOUNTS]).select_related("user"))
 
 
 @dataclass

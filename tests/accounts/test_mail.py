@@ -112,6 +112,44 @@ def test_the_last_mail_lets_the_owner_in_from_any_browser(ada: Client, paths: tu
     assert new.get("/accounts/profile/").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("own", "spelling"),
+    [
+        (ADDRESS, "ada+x@example.org"),
+        (ADDRESS, "ada@\uff45xample.org"),
+        ("ada+chess@example.org", ADDRESS),
+        ("a.da@gmail.com", "ada@googlemail.com"),
+    ],
+)
+def test_who_fills_the_count_by_another_spelling_does_not_keep_the_owner_from_that_link(
+    ada: Client, own: str, spelling: str
+) -> None:
+    EmailAddress.objects.update(email=own)
+    User.objects.update(email=own)
+    for number in range(10):
+        assert stranger(number).post((CODE, RESET)[number % 2], {"email": spelling}).status_code == 302
+    new = Client(REMOTE_ADDR="10.9.9.9")
+    assert ask(new, CODE, own) == "refused"
+    deadline = time.monotonic() + 10
+    while len(mail.outbox) < 11:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    [last] = [message for message in mail.outbox if message.to == [own] and "/reset/key/" in str(message.body)]
+    assert "the last one for now" in str(last.body)
+    set_password(new, link_in(last))
+    new.post("/accounts/login/", {"login": "ada", "password": "another battery 10"})
+    assert new.get("/accounts/profile/").status_code == 200
+
+
+@pytest.mark.parametrize("other", ["adam@example.org", "strasse@example.org"])
+def test_others_are_not_told_of_mails_to_addresses_that_are_not_theirs(ada: Client, other: str) -> None:
+    EmailAddress.objects.update(email=other)
+    for number in range(10):
+        stranger(number).post(CODE, {"email": "ada@example.org" if other[0] == "a" else "stra\xdfe@example.org"})
+    assert not [message for message in mail.outbox if message.to == [other]]
+    assert ask(stranger(99), CODE, other) == "sent"
+
+
 def test_its_link_is_good_after_the_owner_signed_in_elsewhere_and_works_once(ada: Client) -> None:
     flood()
     link = link_in(mail.outbox[-1])
