@@ -2,9 +2,10 @@
 
 import secrets
 from datetime import timedelta
+from typing import Any
 
 from django.apps import apps
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils import timezone
@@ -14,6 +15,7 @@ from apps.accounts.models import Invitation, User
 from apps.accounts.sign_ins import digest as digest_of
 from apps.core import locks
 from apps.core.database import whole
+from apps.core.turns import ANYTHING, Place
 
 # Sent in the transaction that uses an invitation, with `invitation` and `user`. A receiver may raise InvitationError.
 invitation_accepted = Signal()
@@ -26,7 +28,7 @@ class InvitationError(Exception):
     """The invitation cannot be made or used; the text tells the person why and what to do."""
 
 
-@whole()
+@whole(at=lambda *, room_id, **others: place_at(room_of(room_id)))
 def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses: int) -> str:
     """
     Make an invitation; gives the secret of its link, which nobody can find out again.
@@ -50,9 +52,15 @@ def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses:
     return token
 
 
-def room_of(room_id: int | None) -> Model | None:
-    """The room to be locked; by name, as in the model."""
+def room_of(room_id: int | None) -> Any:
+    """The room to be locked, or None; by name, as in the model."""
     return apps.get_model("rooms.Room")(pk=room_id) if room_id else None
+
+
+def place_at(room: Any) -> Place:
+    """Where turns are taken: else those who follow links to one room that is held keep all others waiting."""
+    place: Place = room.place if room else ANYTHING
+    return place
 
 
 def usable() -> QuerySet[Invitation]:
@@ -90,11 +98,16 @@ def accept_stashed(request: HttpRequest, user: User) -> None:
         accept(digest=stashed, user=user)
 
 
-@whole()
 def accept(*, digest: str, user: User) -> Invitation:
     """Use an invitation once. Raises InvitationError where it lets nobody in any more."""
     to = usable().filter(digest=digest).values_list("room", flat=True).first()
-    locks.find(user, room_of(to))
+    return use(digest=digest, user=user, room=room_of(to))
+
+
+@whole(at=lambda *, room, **others: place_at(room))
+def use(*, digest: str, user: User, room: Any) -> Invitation:
+    """The transaction of `accept`."""
+    locks.find(user, room)
     # The row lock makes the last use go to one of two people who come at once.
     invitation = usable().select_for_update(of=("self",), no_key=True).filter(digest=digest).first()
     if invitation is None:

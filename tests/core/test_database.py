@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest.mock import Mock, patch
@@ -17,15 +18,17 @@ import pytest
 from django.db import DatabaseError, InternalError, OperationalError, connection, connections, transaction
 from django.test import Client, RequestFactory
 
+from apps.accounts import invitations
+from apps.accounts.models import Invitation
 from apps.chat.models import Message
-from apps.core import database, limits, turns
+from apps.core import database, limits, locks, turns
 from apps.core.database import forget_connections, is_busy, is_lost, whole
 from apps.core.logs import DatabaseTrouble
 from apps.core.postgresql.base import has_ended
 from apps.core.turns import TooBusyError
 from apps.core.views import busy
 from apps.rooms.models import Room
-from tests.conftest import Cast, client_of, say
+from tests.conftest import Cast, client_of, make_user, say
 
 only_postgres = pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own")
 
@@ -233,6 +236,34 @@ def test_a_room_that_is_held_is_read_all_the_same(held: Held) -> None:
     assert answer.status_code == 200
     assert "Said before" in answer.content.decode()
     assert held.client.get("/readyz").status_code == 200
+
+
+@only_postgres
+def test_who_follows_links_to_a_room_that_is_held_keeps_nobody_else_waiting(held: Held) -> None:
+    owner = held.room.memberships.order_by("role").select_related("user")[0].user
+    links = [invitations.make(made_by=owner, room_id=None, note="", days=1, most_uses=100)]
+    Invitation.objects.update(room=held.room)
+    people = [client_of(make_user(f"guest{number}")) for number in range(limits.MAX_AT_ONE_ROOM)]
+
+    def follow(client: Client) -> int:
+        client.raise_request_exception = False
+        try:
+            return client.post(f"/invitations/{links[0]}/accept/").status_code
+        finally:
+            connections.close_all()
+
+    def at_work() -> int:
+        return sum(line.at_work for line in turns._lines.values())
+
+    with ThreadPoolExecutor(len(people)) as threads:
+        statuses = threads.map(follow, people)
+        deadline = time.monotonic() + 10
+        while at_work() < len(people):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        locks.store(owner, ["theme"])
+        assert at_work() == len(people)
+        assert set(statuses) == {503}
 
 
 def test_a_password_is_not_repeated_by_the_page_that_tells_to_wait() -> None:
