@@ -288,6 +288,22 @@ def test_an_address_that_is_added_while_the_server_is_away_is_kept_to_be_sent_ag
 # What the pages say
 
 
+@pytest.mark.parametrize(
+    ("ask_for", "enter_at", "title"),
+    [(CODE, "/accounts/login/code/confirm/", "Sign In"), (SIGN_UP, "/accounts/confirm-email/", "Email Verification")],
+)
+def test_the_title_of_a_page_for_a_code_names_the_site_and_says_that_the_code_was_wrong(
+    ask_for: str, enter_at: str, title: str
+) -> None:
+    client = stranger()
+    ask(client, ask_for, "bob@example.org")
+    pages = [client.get(enter_at), client.post(enter_at, {"code": "WRONG"})]
+    titles = [
+        re.sub(r"\s+", " ", one.content.decode().partition("<title>")[2].partition("</title>")[0]) for one in pages
+    ]
+    assert [one.strip() for one in titles] == [f"{title} – Parley", f"Error: {title} – Parley"]
+
+
 @pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
 def test_the_page_for_the_code_promises_a_mail_and_no_code(ada: Client, address: str) -> None:
     client = stranger()
