@@ -77,6 +77,35 @@ def test_another_code_that_cannot_be_sent_leaves_the_first_one_good(mail_site: S
     assert is_signed_in(client)
 
 
+def test_a_code_that_comes_too_late_is_told_and_leads_back_to_the_form_with_what_was_typed(
+    mail_site: Settings,
+) -> None:
+    client = Client()
+    client.post(PAGE, FORM)
+    mail_site.ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = 0
+    told_to_have_another_sent(client.post("/accounts/confirm-email/", {"code": last_code()}, follow=True))
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("email", ["ada@example.org", "known@example.org"])
+def test_after_three_wrong_codes_the_form_says_that_the_code_is_over(mail_site: Settings, email: str) -> None:
+    join("known", "known@example.org")
+    client = Client()
+    client.post(PAGE, FORM | {"email": email})
+    code = {"code": "WRON-GGGG"}
+    for _ in range(2):
+        assert "Incorrect code" in client.post("/accounts/confirm-email/", code).content.decode()
+    told_to_have_another_sent(client.post("/accounts/confirm-email/", code, follow=True), email)
+
+
+def told_to_have_another_sent(answer: Any, email: str = "ada@example.org") -> None:
+    page = answer.content.decode()
+    assert answer.redirect_chain == [(PAGE, 302)]
+    assert "That code is not good any more. Have another one sent." in page
+    assert 'value="ada"' in page
+    assert f'value="{email}"' in page
+
+
 def test_a_second_click_gets_no_second_mail_and_either_answer_leads_on(mail_site: Settings) -> None:
     answers = [(click, click.post(PAGE, FORM)) for click in clicked_twice()]
     assert [one.headers["Location"] for _, one in answers] == ["/accounts/confirm-email/"] * 2

@@ -2,7 +2,10 @@
 
 from typing import Any, cast
 
-from allauth.account.internal.flows.email_verification_by_code import EmailVerificationProcess
+from allauth.account.internal.flows.email_verification_by_code import (
+    EMAIL_VERIFICATION_CODE_SESSION_KEY,
+    EmailVerificationProcess,
+)
 from allauth.account.internal.flows.login import perform_login
 from allauth.account.internal.flows.signup import complete_signup
 from allauth.account.internal.stagekit import clear_login
@@ -95,7 +98,10 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):  # type: ignore[misc] 
     _process: EmailVerificationProcess
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        had_code = EMAIL_VERIFICATION_CODE_SESSION_KEY in request.session
         process = EmailVerificationProcess.resume(request)
+        if had_code and process is None and request.user.is_anonymous:
+            return self.have_another_sent(request)
         if process and "user_id" in process.state and process.user is None:
             # Somebody else has proved that the address is theirs, so the account that only named it is gone.
             clear_login(request)
@@ -104,6 +110,16 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):  # type: ignore[misc] 
             return redirect("account_login")
         response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         return response
+
+    def have_another_sent(self, request: HttpRequest) -> HttpResponse:
+        """Back to where the code was asked for: it is too old, or others were entered too often."""
+        messages.error(request, _("That code is not good any more. Have another one sent."))
+        return redirect("account_signup" if pending.stashed_in(request) else "account_login")
+
+    def _verify_form_invalid(self, form: Form) -> HttpResponse:
+        if self._process.record_invalid_attempt():
+            return cast(HttpResponse, self.render_to_response(self.get_context_data(form=form)))
+        return self.have_another_sent(self.request)
 
     def _resend_form_valid(self, form: Form) -> HttpResponse:
         """Mail it whether or not the address has an account: allauth sends none where it has, and the clock tells."""
