@@ -11,7 +11,6 @@ from functools import cached_property
 
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.email_verification import (
-    add_email_verification_sent_message,
     handle_verification_email_rate_limit,
 )
 from allauth.account.internal.flows.email_verification_by_code import (
@@ -66,7 +65,6 @@ class SignUpProcess(EmailVerificationProcess):  # type: ignore[misc]  # allauth 
             get_adapter().send_account_already_exists_mail(self.email)
         else:
             get_adapter().send_confirmation_mail(self.request, self, signup=True)
-        add_email_verification_sent_message(self.request, self.email, signup=True)
 
 
 def name_of_form(request: HttpRequest) -> str:

@@ -130,6 +130,8 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):  # type: ignore[misc] 
         process.send()
         process.record_resend()
         process.persist()
+        # Else the page would look as it did before.
+        messages.info(self.request, _("A mail is on its way to %(recipient)s.") % {"recipient": process.email})
         return redirect(self.passthrough_next_url(reverse("account_email_verification_sent")))
 
     def _verify_form_valid(self, form: Form) -> HttpResponse:
