@@ -319,6 +319,22 @@ def test_the_page_for_a_new_password_says_where_the_link_is(settings: Settings, 
     assert words in Client().post(RESET, {"email": ADDRESS}, follow=True).content.decode()
 
 
+@pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
+def test_a_code_to_sign_in_with_that_is_over_is_told_where_another_is_asked_for(
+    ada: Client, sends_mail: Settings, address: str
+) -> None:
+    confirm = "/accounts/login/code/confirm/"
+    for tries, seconds in ((1, 0), (3, 180)):
+        sends_mail.ACCOUNT_LOGIN_BY_CODE_TIMEOUT = seconds
+        client = stranger()
+        ask(client, CODE, address)
+        for _ in range(tries):
+            answer = client.post(confirm, {"code": "WRON-GGGG"}, follow=True)
+        assert answer.redirect_chain == [(CODE, 302)]
+        assert "That code is not good any more. Have another one sent." in answer.content.decode()
+        assert "not good any more" not in client.get(confirm, follow=True).content.decode()
+
+
 # Sent once more
 
 

@@ -2,6 +2,7 @@
 
 from apps.accounts.views.again import by_code as reauthenticate_by_code
 from apps.accounts.views.again import elsewhere as reauthenticate_elsewhere
+from apps.accounts.views.codes import confirm_login_code
 from apps.accounts.views.data import data, delete_account, download
 from apps.accounts.views.invitations import accept_invitation, invitation, invitations, revoke_invitation
 from apps.accounts.views.profile import change_username, picture, preferences, profile, remove_picture, set_picture
@@ -14,6 +15,7 @@ __all__ = [
     "change_username",
     "close_account",
     "confirm_email",
+    "confirm_login_code",
     "data",
     "delete_account",
     "download",

@@ -30,6 +30,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import pending
 from apps.accounts.adapter import MailNotSentError
 from apps.accounts.forms import NameTakenError, SignupForm, SocialSignupForm
+from apps.accounts.views.codes import say_code_is_over
 from apps.core.database import is_taken
 
 
@@ -113,7 +114,7 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):  # type: ignore[misc] 
 
     def have_another_sent(self, request: HttpRequest) -> HttpResponse:
         """Back to where the code was asked for: it is too old, or others were entered too often."""
-        messages.error(request, _("That code is not good any more. Have another one sent."))
+        say_code_is_over(request)
         return redirect("account_signup" if pending.stashed_in(request) else "account_login")
 
     def _verify_form_invalid(self, form: Form) -> HttpResponse:
