@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from unittest.mock import Mock, patch
 
 import psycopg
@@ -24,7 +25,7 @@ from apps.chat.models import Message
 from apps.core import database, limits, locks, turns
 from apps.core.database import forget_connections, is_busy, is_lost, whole
 from apps.core.logs import DatabaseTrouble
-from apps.core.postgresql.base import has_ended
+from apps.core.postgresql.base import TRIES, has_ended
 from apps.core.turns import TooBusyError
 from apps.core.views import busy
 from apps.rooms.models import Room
@@ -326,6 +327,35 @@ def test_no_connection_is_handed_out_that_the_server_has_ended() -> None:
     assert Room.objects.filter(slug="nothing").count() == 0
     # And not after pauses that grow with each of them.
     assert time.monotonic() - began < 1
+
+
+@only_postgres
+@pytest.mark.django_db(transaction=True)
+def test_where_all_that_are_made_have_ended_the_last_one_fails_and_none_is_put_back_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = pool_of_all()
+    getconn, putconn, put_back = pool.getconn, pool.putconn, list[psycopg.Connection[Any]]()
+
+    def ended() -> psycopg.Connection[Any]:
+        found = getconn()
+        found.close()
+        return found
+
+    def put(one: psycopg.Connection[Any]) -> None:
+        put_back.append(one)
+        putconn(one)
+
+    connection.close()
+    monkeypatch.setattr("apps.core.postgresql.base.has_ended", lambda found: True)
+    monkeypatch.setattr(pool, "getconn", ended)
+    monkeypatch.setattr(pool, "putconn", put)
+    with pytest.raises(OperationalError) as raised:
+        Room.objects.count()
+    connection.close()
+    assert is_lost(raised.value)
+    # The pool would take one that comes twice for two, and make two in its place.
+    assert len(put_back) == len({id(one) for one in put_back}) == TRIES + 1
 
 
 @only_postgres

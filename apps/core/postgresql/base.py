@@ -20,15 +20,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """One of the pool's, or a new one."""
+        """One of the pool's, or a new one. Where the last one has ended too, its first use says so."""
         for _ in range(TRIES):
             found = super().get_new_connection(conn_params)
             if self.pool is None or not has_ended(found):
-                break
+                return found
             self.pool.putconn(found)
             # The others are as old.
             self.pool.drain()
-        return found
+        return super().get_new_connection(conn_params)
 
 
 def has_ended(connection: Connection[Any]) -> bool:
