@@ -67,11 +67,12 @@ def go_on(me: Process, ended: threading.Event) -> None:
     told: set[Problem] = set()
     presence.hold(me.pk)
     me.facts = facts.own()
-    pause = 0.0
+    pause, is_replaced = 0.0, False
     while not ended.wait(pause):
         pause = limits.SOON_SECONDS
         try:
-            is_replaced = epoch.look()
+            # Told once everything else works: until then it stays so, since a second look finds nothing new.
+            is_replaced = epoch.look() or is_replaced
             found, remarks = look(me)
             State.has_served = State.has_served or not found
             tell(found, remarks, told)
@@ -80,6 +81,7 @@ def go_on(me: Process, ended: threading.Event) -> None:
             if is_replaced:
                 logger.warning("The database is another one than before, or an earlier state of it: pages load afresh")
                 replaced.send(sender=None)
+                is_replaced = False
         except (DatabaseError, InterfaceError) as error:
             # /readyz finds that out by itself.
             logger.info("Could not compare this process with the others: %s", error)

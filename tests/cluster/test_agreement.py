@@ -7,18 +7,19 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from django.conf import settings as site_settings
+from django.db import OperationalError
 from django.db.models.functions import Now
 from django.test import Client
 from pytest_django import Settings
 
-from apps.core import cluster, facts, limits, presence
+from apps.core import cluster, epoch, facts, limits, presence
 from apps.core.facts import NOT_COLLECTED
 from apps.core.models import Process
-from apps.core.signals import restored
+from apps.core.signals import replaced, restored
 
 pytestmark = pytest.mark.django_db
 ELSEWHERE = "another-machine"
@@ -294,3 +295,16 @@ def test_each_look_keeps_a_process_alive() -> None:
     silence(process, seconds=limits.SILENCE_SECONDS - 5)
     reasons(process)
     assert Process.objects.filter(beat_at__gt=Now() - timedelta(seconds=5)).exists()
+
+
+def test_pages_hear_of_another_database_though_the_first_look_at_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    ended, looks = Mock(), iter([OperationalError("not yet"), ([], []), ([], [])])
+    ended.wait.side_effect = [False, False, False, True]
+    found = iter([True, False, False])
+    monkeypatch.setattr(epoch, "look", lambda: next(found))
+    monkeypatch.setattr(cluster, "look", Mock(side_effect=looks))
+    monkeypatch.setattr(cluster, "connections", Mock())
+    with patch.object(replaced, "send", lambda **more: told.append(more)):
+        cluster.go_on(cluster.this_process(), ended)
+    assert len(told) == 1
