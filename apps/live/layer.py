@@ -79,6 +79,8 @@ class LayerLink:
     async def subscribe(self, name: str) -> None:
         """Make the layer's subscription to a topic agree with whether anybody wants it."""
         if not self.tasks:
+            # Nothing could be heard before.
+            self.heard_at = asyncio.get_running_loop().time()
             self.tasks = [asyncio.create_task(work) for work in (self.receive(), self.keep_subscribed(), self.call())]
         # Nobody's page waits for a layer that fails: `keep_subscribed` tries again.
         if asyncio.get_running_loop().time() - self.failed_at > PATIENCE:

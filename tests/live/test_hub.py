@@ -367,6 +367,21 @@ async def test_a_process_that_hears_nothing_listens_anew_and_looks_for_what_it_m
 
 
 @in_a_loop
+async def test_a_process_whose_first_page_comes_late_is_not_deaf(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[object] = []
+    monkeypatch.setattr(layer, "CALL_PAUSE", 0.02)
+    monkeypatch.setattr(layer, "DEAF_AFTER", 0.2)
+    monkeypatch.setattr(layer.trouble, "note", noted.append)
+    current_hub()  # as for a page that is refused
+    await asyncio.sleep(0.3)
+    async with joined():
+        await asyncio.sleep(0.1)
+    assert not noted
+
+
+@in_a_loop
 async def test_no_page_waits_for_a_layer_that_hangs(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     class Hanging(BrokenLayer):
         def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, None]]:
