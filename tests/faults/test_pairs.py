@@ -69,11 +69,15 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
-    def add(self, pair: str, outcome: dict[str, Any]) -> None:
-        self.counts.update(outcome["counts"])
-        if deadlocks := outcome["counts"].get("deadlocks"):
+    def add(self, pair: str, *outcomes: dict[str, Any]) -> None:
+        counts: Counter[str] = sum((Counter(outcome["counts"]) for outcome in outcomes), Counter())
+        self.counts.update(counts)
+        if deadlocks := counts["deadlocks"]:
             self.faults.append(f"{pair}: {deadlocks} deadlocks")
-        self.faults += [f"{pair}: {fault}" for fault in outcome["faults"]]
+        # On a busy machine some wait too long. But who keeps them from it gets something done.
+        if counts.total() and counts["busy"] == counts.total():
+            self.faults.append(f"{pair}: all {counts['busy']} were told to come again")
+        self.faults += [f"{pair}: {fault}" for outcome in outcomes for fault in outcome["faults"]]
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +106,7 @@ def test_no_verb_ends_another_in_any_pair_over_two_processes(postgres: Postgres)
             tally.add("fill", doers[0].answer())
             for doer, verb in zip(doers, pair, strict=True):
                 doer.ask(verb, SECONDS)
-            for doer in doers:
-                tally.add(" and ".join(pair), doer.answer())
+            tally.add(" and ".join(pair), *[doer.answer() for doer in doers])
     finally:
         for doer in doers:
             doer.stop()
