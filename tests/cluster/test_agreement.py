@@ -1,12 +1,16 @@
 """Processes that agree, and what the one is told that does not."""
 
+import asyncio
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock, patch
 
 import pytest
@@ -308,3 +312,18 @@ def test_pages_hear_of_another_database_though_the_first_look_at_it_fails(monkey
     with patch.object(replaced, "send", lambda **more: told.append(more)):
         cluster.go_on(cluster.this_process(), ended)
     assert len(told) == 1
+
+
+def test_a_process_ends_in_time_though_the_database_does_not_answer_its_goodbye(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered, goodbyes = threading.Event(), list[Callable[[], Coroutine[Any, Any, None]]]()
+    monkeypatch.setattr(cluster, "GOODBYE_SECONDS", 0.1)
+    monkeypatch.setattr(cluster, "go_on", lambda me, ended: answered.wait(3))
+    monkeypatch.setattr("apps.core.leaving.before_leaving", goodbyes.append)
+    cluster.start()
+    began = time.monotonic()
+    # It waits for the loop's threads, as a process does when it ends.
+    asyncio.run(goodbyes[0]())
+    assert time.monotonic() - began < 1
+    answered.set()
