@@ -5,7 +5,6 @@ from allauth.mfa.recovery_codes import views as recovery_codes
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
 from allauth.socialaccount import views as socialaccount
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.urls import include, path
 
@@ -20,14 +19,12 @@ def factors(view: type_of_view) -> type_of_view:
     return login_required(limited("factors")(view))
 
 
-# Without mail there is no such page, and django-allauth's own list has none either.
-codes = [path("accounts/login/code/confirm/", views.confirm_login_code, name="account_confirm_login_code")]
-
 urlpatterns = [
-    *(codes if settings.SENDS_MAIL else []),
     # In place of django-allauth's own, which end in an error where two choose one name at once.
     path("accounts/signup/", views.signup, name="account_signup"),
     path("accounts/confirm-email/", views.confirm_email, name="account_email_verification_sent"),
+    # In place of django-allauth's own, which says nothing of a code that is too old.
+    path("accounts/login/code/confirm/", views.confirm_login_code, name="account_confirm_login_code"),
     # django-allauth's own pages, which count nothing.
     path("accounts/2fa/totp/activate/", factors(totp.activate_totp), name="mfa_activate_totp"),
     path("accounts/2fa/totp/deactivate/", factors(totp.deactivate_totp), name="mfa_deactivate_totp"),

@@ -3,7 +3,6 @@
 from allauth.account import views
 from django.urls import path
 
-from apps.accounts.urls import codes
 from config import urls
 
 handler400, handler403, handler404 = urls.handler400, urls.handler403, urls.handler404
@@ -11,6 +10,5 @@ handler429, handler500 = urls.handler429, urls.handler500
 
 urlpatterns = [
     path("accounts/login/code/", views.request_login_code, name="account_request_login_code"),
-    *codes,
     *urls.urlpatterns,
 ]
