@@ -37,12 +37,15 @@ class Gaps:
         questions, doubtful = 0, list[int]()
         while self.hub.topics.get(topic.name) is topic:
             pause = PATIENCE * 2**questions
+            if topic.checks:
+                await asyncio.sleep(PATIENCE)
+                continue
             try:
                 since = topic.head
                 if not questions:
                     doubtful = list(topic.early)
                 batch = await self.hub.replays.since(topic.name, since)
-                if topic.head == since and batch.head > since:
+                if topic.head == since and batch.head > since and not topic.checks:
                     topic.head = batch.head
                     texts = [text for burst in batch.bursts for text in burst.texts]
                     self.hub.fan_out(topic, since, [(batch.head, text) for text in texts])

@@ -173,6 +173,8 @@ class Hub:
     def hand_out(self, topic: Topic) -> None:
         """Hand out what directly follows the topic's head."""
         topic.handing_out = None
+        if topic.checks:
+            return
         frames: list[tuple[int, str]] = []
         after = topic.head
         while (html := topic.early.pop(topic.head + 1, None)) is not None:
@@ -220,6 +222,12 @@ class Hub:
         """End the pages that one person (or, with None, anybody) has open on a topic."""
         self.end(name, lambda one: user_id is None or one.sign_in.user_id == user_id, NO_LONGER_ALLOWED, html)
 
+    def check(self, name: str, html: str) -> None:
+        """End the pages of those who may no longer listen to a topic, before anybody is told what changed since."""
+        if topic := self.topics.get(name):
+            topic.checks += 1
+            self.watch.soon(self.watch.check_topic(topic, html))
+
     def sign_out(self, session: str) -> None:
         """End all pages of a session that is over; `session` is its key's digest."""
         for name in list(self.topics):
@@ -247,7 +255,7 @@ class Hub:
         elif kind == "live.sign_out":
             self.sign_out(message["session"])
         elif kind == "live.check":
-            self.watch.soon(self.watch.check_rights([message["topic"]], message["html"]))
+            self.check(message["topic"], message["html"])
         elif kind == "live.look":
             self.watch.soon(self.watch.compare_heads())
         elif kind == "live.check_user":

@@ -27,3 +27,5 @@ class Topic:
     handing_out: asyncio.Handle | None = None
     rests_until: float = 0.0
     filling: asyncio.Task[None] | None = None
+    # How many looks at who may still listen are under way; until they are done nobody is told anything.
+    checks: int = 0

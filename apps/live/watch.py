@@ -17,6 +17,7 @@ from apps.live.threads import in_thread
 
 if TYPE_CHECKING:
     from apps.live.hub import Hub
+    from apps.live.topics import Topic
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,22 @@ class Watch:
             for name, user_ids in listening.items():
                 lost = user_ids - allowed.get(name, set())
                 self.hub.end(name, lambda one, lost=lost: one.sign_in.user_id in lost, NO_LONGER_ALLOWED, html)  # type: ignore[misc]
+
+    async def check_topic(self, topic: "Topic", html: str) -> None:
+        """
+        Check the rights of all who listen to a topic, which tells nobody anything meanwhile.
+
+        Where that cannot be asked they all come back, and are let in or not.
+        """
+        try:
+            await self.check_rights([topic.name], html)
+        except BaseException:
+            self.hub.start_anew(topic.name)
+            raise
+        finally:
+            topic.checks -= 1
+            if self.hub.topics.get(topic.name) is topic:
+                self.hub.hand_out(topic)
 
     async def check_sign_ins(self, sign_ins: set[SignIn]) -> None:
         """End the pages of those of the sign-ins that are over."""

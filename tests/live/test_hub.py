@@ -532,6 +532,57 @@ async def test_a_check_ends_the_pages_of_those_who_may_no_longer_listen(database
 
 
 @in_a_loop
+async def test_what_changes_with_a_check_is_shown_to_those_only_who_may_still_listen(database: Database) -> None:
+    async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
+        database.members, database.head = {1}, 1
+        current_hub().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+        current_hub().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[secret]"})
+        await until(lambda: member.frames)
+    assert member.shown == ["[secret]"]
+    assert (stranger.frames, stranger.farewell) == ([], "Closed.")
+
+
+@in_a_loop
+async def test_what_is_found_in_the_database_waits_for_the_check_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gaps, "PATIENCE", 0.001)
+    gate = asyncio.Event()
+
+    async def allowed(listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
+        await gate.wait()
+        return {topic: user_ids & {1} for topic, user_ids in listening.items()}
+
+    monkeypatch.setattr(database, "allowed", allowed)
+    async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
+        database.head = 1
+        current_hub().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+        current_hub().look_for(TOPIC, 1)
+        await asyncio.sleep(0.02)
+        assert not member.frames
+        assert not stranger.frames
+        gate.set()
+        await until(lambda: member.frames)
+    assert member.shown == ["[1]"]
+    assert stranger.frames == []
+
+
+@in_a_loop
+async def test_where_rights_cannot_be_asked_everybody_comes_back(database: Database) -> None:
+    async def allowed(listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
+        raise OSError("the database is away")
+
+    database.allowed = allowed  # type: ignore[method-assign]
+    async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
+        current_hub().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+        current_hub().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[secret]"})
+        await until(lambda: member.code)
+    assert member.was_sent_back
+    assert stranger.was_sent_back
+    assert member.frames == stranger.frames == []
+
+
+@in_a_loop
 async def test_who_cannot_be_told_what_they_missed_is_not_kept(database: Database) -> None:
     database.broken = True
     with pytest.raises(OSError, match="away"):
