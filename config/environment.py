@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, reset_tzpath
 
 from django.utils.crypto import salted_hmac
 from environ import Env
@@ -65,6 +65,17 @@ def time_zone(name: str) -> str:
     except (ValueError, OSError, LookupError):
         refuse(name, f"is {value!r}; it must be a time zone's name, such as Europe/Berlin.")
     return value
+
+
+def prefer_packaged_time_zones() -> None:
+    """
+    Take the rules of time zones from the tzdata that is installed with the site and not from the machine's.
+
+    That may be years old, and differ between the machines of one site. PYTHONTZPATH says otherwise.
+    """
+    if not os.environ.get("PYTHONTZPATH") and find_spec("tzdata"):
+        reset_tzpath(())
+        ZoneInfo.clear_cache()
 
 
 def machine_time_zone() -> str:

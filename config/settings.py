@@ -263,6 +263,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("ar", "العربية")]
 # The second has what libraries would say in another voice.
 LOCALE_PATHS = [BASE_DIR / "config" / "locale", BASE_DIR / "config" / "locale_allauth"]
+environment.prefer_packaged_time_zones()
 TIME_ZONE = environment.time_zone("TIME_ZONE")
 USE_TZ = True
 

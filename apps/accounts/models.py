@@ -1,5 +1,6 @@
 """People."""
 
+from contextlib import suppress
 from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -151,8 +152,12 @@ class User(AbstractUser):
 
     @property
     def zone(self) -> tzinfo:
-        """Whose clock their pages show: their own zone's, else the site's."""
-        return ZoneInfo(self.time_zone) if self.time_zone else timezone.get_default_timezone()
+        """Whose clock their pages show: their own zone's, else the site's, as where there is no such zone any more."""
+        # Raises ValueError for what cannot be a name, OSError for part of one, KeyError for one that there is not.
+        with suppress(ValueError, OSError, KeyError):
+            if self.time_zone:
+                return ZoneInfo(self.time_zone)
+        return timezone.get_default_timezone()
 
     @property
     def is_site_owner(self) -> bool:

@@ -1,17 +1,20 @@
 // Frames are the same for all who read their language: they have the site's time and the usual order. Shows what they
 // bring by the viewer's own clock, and labels it in the viewer's own order, as the server does in a page.
 
-const { clock, timeZone, order } = document.documentElement.dataset;
+const { order } = document.documentElement.dataset;
+// When the clocks of the viewer's zone and of the site's are changed, and the words for days: the browser's own may be
+// others than the server's. Nothing for who sees the times as frames have them.
+const clock = JSON.parse(document.getElementById("clock")?.textContent ?? "null");
 const conversation = document.getElementById("conversation");
 const ORDERS = { text: ["body", "author", "time"], time: ["time", "author", "body"] };
 
-if (conversation && (clock || timeZone || order)) {
+if (conversation && (clock || order)) {
   new MutationObserver((records) => {
     for (const record of records) {
       for (const node of record.addedNodes) {
         if (!(node instanceof Element)) continue;
-        if (clock || timeZone) node.querySelectorAll(".meta time").forEach(show);
         if (order) node.querySelectorAll("article[aria-labelledby]").forEach(label);
+        if (clock) node.querySelectorAll(".meta time").forEach(show);
       }
     }
   }).observe(conversation, { childList: true, subtree: true });
@@ -24,30 +27,43 @@ function label(article) {
 }
 
 function show(time) {
-  const moment = new Date(time.dateTime);
-  const siteDay = time.dateTime.slice(0, 10);
-  const parts = Object.fromEntries(
-    new Intl.DateTimeFormat("en-GB", {
-      timeZone,
-      year: "numeric",
-      month: "2-digit",
-      day: "2-digit",
-      hour: "2-digit",
-      minute: "2-digit",
-      hourCycle: "h23",
-    })
-      .formatToParts(moment)
-      .map(({ type, value }) => [type, value]),
-  );
-  const hour = Number(parts.hour);
-  const text = clock
-    ? `${hour % 12 || 12}:${parts.minute} ${hour < 12 ? pgettext("clock", "a.m.") : pgettext("clock", "p.m.")}`
-    : `${parts.hour}:${parts.minute}`;
-  const isSiteDay = `${parts.year}-${parts.month}-${parts.day}` === siteDay;
-  const shown = isSiteDay ? text : `${weekday(moment)} ${text}`;
+  const seconds = Date.parse(time.dateTime) / 1000;
+  const [own, site] = [localTime(seconds, clock.own), localTime(seconds, clock.site)];
+  const day = own.date === site.date ? "" : `${clock.shortDays[own.D]} `;
+  write(time, "datetime", own.date + own.rest);
+  write(time, "title", `${formatted(own, clock.format)} ${own.name}`);
+  const shown = day + (clock.hours ? `${own.g}:${own.i} ${clock.halves[own.G < 12 ? 0 : 1]}` : `${own.H}:${own.i}`);
   if (time.textContent !== shown) time.textContent = shown;
 }
 
-function weekday(moment) {
-  return new Intl.DateTimeFormat(document.documentElement.lang, { timeZone, weekday: "short" }).format(moment);
+function write(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+// The parts of a moment on a zone's clocks, most by their letters in Django's date filter.
+function localTime(seconds, changes) {
+  const [, offset, name] = changes.findLast(([since]) => since <= seconds) ?? changes[0];
+  const moment = new Date((seconds + offset) * 1000);
+  const [date, time] = moment.toISOString().slice(0, 19).split("T");
+  const [Y, m, d] = date.split("-");
+  const [H, i] = time.split(":");
+  const [east, minutes] = [offset < 0 ? "-" : "+", Math.floor(Math.abs(offset) / 60)];
+  const rest = `T${time}${east}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
+  const [j, n, G] = [d, m, H].map(Number);
+  const [w, h] = [moment.getUTCDay(), G % 12 || 12];
+  return { date, rest, name, Y, y: Y.slice(2), m, n, d, j, H, G, h: two(h), g: h, i, D: (w + 6) % 7 };
+}
+
+function formatted(parts, format) {
+  const words = {
+    F: clock.months[parts.n - 1],
+    M: clock.shortMonths[parts.n - 1],
+    l: clock.days[parts.D],
+    D: clock.shortDays[parts.D],
+  };
+  return format.replace(/\\(.)|([a-zA-Z])/g, (all, escaped, letter) => escaped ?? words[letter] ?? parts[letter] ?? all);
+}
+
+function two(number) {
+  return String(number).padStart(2, "0");
 }

@@ -66,8 +66,6 @@ def preference_attributes(context: Context) -> SafeString:
         "text": user.text_size,
         "density": user.density,
         "motion": user.motion,
-        "clock": user.clock,
-        "time-zone": user.time_zone,
         "enter": user.enter_key,
         "sounds": "on" if user.sounds else "",
         "order": user.reading_order,

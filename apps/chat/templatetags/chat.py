@@ -6,8 +6,6 @@ viewer's clock; `viewer.js` does the same to what frames bring.
 """
 
 from datetime import date, datetime, timedelta
-from math import ceil
-from zoneinfo import ZoneInfo
 
 from django import template
 from django.template import Context, Engine
@@ -18,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext, pgettext
 
 from apps.accounts.models import User
+from apps.chat.clocks import clock_of
 from apps.chat.mentions import pattern_of
 from apps.chat.models import Message
 from apps.chat.spoken import text_of
@@ -82,6 +81,13 @@ def for_scripts(context: Context, template_name: str, element_id: str) -> SafeSt
 
 
 @register.simple_tag(takes_context=True)
+def clock_for_scripts(context: Context) -> SafeString:
+    """The viewer's clock as data, for what frames bring."""
+    data = clock_of(context.get("user"))
+    return json_script(data, "clock") if data else SafeString("")
+
+
+@register.simple_tag(takes_context=True)
 def announcement(context: Context, message: Message) -> SafeString:
     """A message as it is announced, in the order that the viewer likes."""
     viewer = context.get("user")
@@ -120,10 +126,10 @@ def naming_pattern(username: str) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def clock_there(context: Context, time_zone: str) -> str:
-    """What the clock shows now in a time zone, and how far that is from the viewer's own."""
+def clock_there(context: Context, person: User) -> str:
+    """What somebody's clock shows now, and how far that is from the viewer's own."""
     now = timezone.now()
-    there = now.astimezone(ZoneInfo(time_zone))
+    there = now.astimezone(person.zone)
     viewer = context.get("user")
     here = now.astimezone(viewer.zone) if isinstance(viewer, User) else timezone.localtime(now)
     shown = f"{date_format(there, 'l')}, {hour_and_minute(there, viewer)}"
@@ -133,14 +139,19 @@ def clock_there(context: Context, time_zone: str) -> str:
 def difference(there: datetime, here: datetime) -> str:
     """How far one clock is ahead of another, in words; nothing where they show the same."""
     ahead = (there.utcoffset() or timedelta()) - (here.utcoffset() or timedelta())
-    if not ahead:
+    is_ahead = ahead > timedelta()
+    hours, minutes = divmod(abs(ahead) // timedelta(minutes=1), 60)
+    if minutes:
+        # Not as a plural: languages that have words for one hour and for two would leave the minutes out.
+        words = gettext(", %(time)s hours ahead of you") if is_ahead else gettext(", %(time)s hours behind you")
+        return words % {"time": f"{hours}:{minutes:02}"}
+    if not hours:
         return ""
-    hours = abs(ahead) / timedelta(hours=1)
-    if ahead > timedelta():
-        words = ngettext(", %(hours)s hour ahead of you", ", %(hours)s hours ahead of you", ceil(hours))
+    if is_ahead:
+        words = ngettext(", %(hours)s hour ahead of you", ", %(hours)s hours ahead of you", hours)
     else:
-        words = ngettext(", %(hours)s hour behind you", ", %(hours)s hours behind you", ceil(hours))
-    return words % {"hours": f"{hours:g}"}
+        words = ngettext(", %(hours)s hour behind you", ", %(hours)s hours behind you", hours)
+    return words % {"hours": hours}
 
 
 @register.simple_tag

@@ -1,0 +1,75 @@
+"""
+A viewer's clock as data for viewer.js, so that what a frame brings is shown as the page would show it.
+
+A browser's own zones may be older or newer than ours, or lack one, and its words for days are not Django's.
+"""
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from django.utils import dates, timezone
+from django.utils.translation import pgettext
+
+from apps.accounts.models import User
+
+FIRST_YEAR = 2000
+YEARS_AHEAD = 2
+# No zone has changed its clocks twice in less.
+STEP = timedelta(days=4)
+MINUTE = timedelta(minutes=1)
+
+
+class Change(NamedTuple):
+    """From `since` (seconds of Unix time) on a zone's clocks are `offset` seconds ahead of UTC, and called `name`."""
+
+    since: int
+    offset: int
+    name: str
+
+
+def clock_of(viewer: object) -> dict[str, Any] | None:
+    """What viewer.js needs for a viewer; nothing for one who sees the times as frames bring them."""
+    site = timezone.get_default_timezone()
+    if not isinstance(viewer, User) or not (viewer.clock or viewer.time_zone):
+        return None
+    last = timezone.now().year + YEARS_AHEAD
+    return {
+        "hours": viewer.clock,
+        "halves": [pgettext("clock", "a.m."), pgettext("clock", "p.m.")],
+        "own": changes_of(viewer.zone, last),
+        "site": changes_of(site, last),
+        "format": pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i"),
+        "months": [str(dates.MONTHS[number]) for number in range(1, 13)],
+        "shortMonths": [str(dates.MONTHS_3[number]) for number in range(1, 13)],
+        "days": [str(dates.WEEKDAYS[number]) for number in range(7)],
+        "shortDays": [str(dates.WEEKDAYS_ABBR[number]) for number in range(7)],
+    }
+
+
+@lru_cache(maxsize=128)
+def changes_of(zone: tzinfo, last_year: int) -> list[Change]:
+    """When a zone's clocks were changed since the first year, and will be until the end of the last."""
+    start, end = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(last_year + 1, 1, 1, tzinfo=UTC)
+    changes = [change_at(zone, start)]
+    for number in range(1, (end - start) // STEP + 1):
+        moment = start + number * STEP
+        if change_at(zone, moment)[1:] != changes[-1][1:]:
+            changes.append(change_between(zone, moment - STEP, moment))
+    return changes
+
+
+def change_between(zone: tzinfo, before: datetime, after: datetime) -> Change:
+    """The change of a zone's clocks that lies between the two moments, to the minute."""
+    old = change_at(zone, before)[1:]
+    while after - before > MINUTE:
+        middle = before + (after - before) // 2 // MINUTE * MINUTE
+        before, after = (middle, after) if change_at(zone, middle)[1:] == old else (before, middle)
+    return change_at(zone, after)
+
+
+def change_at(zone: tzinfo, moment: datetime) -> Change:
+    """How a zone's clocks stand from a moment on."""
+    local = moment.astimezone(zone)
+    offset = (local.utcoffset() or timedelta()) // timedelta(seconds=1)
+    return Change(int(moment.timestamp()), offset, local.tzname() or "")
