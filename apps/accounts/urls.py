@@ -25,6 +25,7 @@ urlpatterns = [
     path("accounts/confirm-email/", views.confirm_email, name="account_email_verification_sent"),
     # In place of django-allauth's own, which says nothing of a code that is too old.
     path("accounts/login/code/confirm/", views.confirm_login_code, name="account_confirm_login_code"),
+    path("accounts/viewer/", views.viewer, name="viewer"),
     # django-allauth's own pages, which count nothing.
     path("accounts/2fa/totp/activate/", factors(totp.activate_totp), name="mfa_activate_totp"),
     path("accounts/2fa/totp/deactivate/", factors(totp.deactivate_totp), name="mfa_deactivate_totp"),

@@ -36,6 +36,16 @@ def sent(one: Message) -> str:
     return f'<hx-sent client="{one.client_id}" message="{one.pk}"></hx-sent>'
 
 
+def stored(one: Message) -> str:
+    """The same for who sent it by form, with the message as it is now: their page may hear of none by its socket."""
+    return sent(one) + new_messages([one])
+
+
+def stranger() -> str:
+    """For a page whose viewer is not signed in any more, or somebody else is: it keeps what it wanted to send."""
+    return "<hx-stranger></hx-stranger>"
+
+
 def refused(form: MessageForm) -> str:
     """A frame for the sender alone: what was sent is not stored, and why. It names the id only if that is one."""
     context = {"form": form, "client_id": form.cleaned_data.get("client_id", "")}

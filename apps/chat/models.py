@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -50,7 +51,11 @@ class Message(models.Model):
             models.UniqueConstraint(fields=["room", "seq"], name="one_message_a_number"),
             models.UniqueConstraint(fields=["author", "client_id"], name="stored_once"),
         ]
-        indexes = [models.Index(fields=["room", "changed_seq"], name="changes_in_order")]
+        indexes = [
+            models.Index(fields=["room", "changed_seq"], name="changes_in_order"),
+            # Few, and counted for each room that somebody is in.
+            models.Index(fields=["room", "seq"], name="deleted_in_order", condition=Q(deleted_at__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.author}: {self.body[:40]}"

@@ -45,11 +45,16 @@ def with_security_headers(request: HttpRequest, response: HttpResponseBase) -> H
     ancestors = "'self'" if getattr(response, FRAMED_BY_OURSELVES, False) else "'none'"
     policy = CONTENT_SECURITY_POLICY.format(targets=targets, ancestors=ancestors)
     response.headers.setdefault("Content-Security-Policy", policy)
-    # Pages belong to their viewer and are asked for anew; static files bring a header of their own.
-    response.headers.setdefault("Cache-Control", "private, no-cache")
+    # Pages belong to their viewer and are asked for anew; static files bring a header of their own. What has secrets is
+    # not kept to be shown by Back either, where scripts do not run that could ask who is signed in (session.js).
+    keeps = "no-store" if request.path_info.startswith(SECRETIVE) else "no-cache"
+    response.headers.setdefault("Cache-Control", f"private, {keeps}")
     response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
     return response
 
+
+# Accounts, with their recovery codes and keys, and links that let their bearer in.
+SECRETIVE = ("/accounts/", "/invitations/", "/site/")
 
 HEALTH = {"/livez": livez, "/readyz": readyz}
 

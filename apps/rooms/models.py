@@ -5,7 +5,8 @@ import unicodedata
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
+from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
@@ -38,6 +39,18 @@ def place_of(room_pk: int) -> Place:
     return Place(f"room {room_pk}", table=Room._meta.db_table)
 
 
+def deleted_after(seq: str) -> Coalesce:
+    """
+    For a query of rooms: how many of a room's deleted messages have a number after the one in the field `seq`.
+
+    What is deleted stays counted on the room; a deletion writes nothing for each member who had not read it.
+    """
+    messages = Room._meta.get_field("messages").related_model._base_manager
+    deleted = messages.filter(room=OuterRef("pk"), seq__gt=OuterRef(seq), deleted_at__isnull=False)
+    count = deleted.order_by().values("room").annotate(number=Count("*")).values("number")
+    return Coalesce(Subquery(count), 0)
+
+
 class RoomQuerySet(models.QuerySet["Room"]):
     def visible_to(self, viewer: type_of_viewer) -> "RoomQuerySet":
         """The rooms the viewer may see, each with the viewer's role in it as `viewer_role`."""
@@ -50,7 +63,7 @@ class RoomQuerySet(models.QuerySet["Room"]):
             viewer_role=F("own__role"),
             viewer_announces=F("own__announces"),
             last_read_seq=F("own__last_read_seq"),
-            unread_count=F("message_count") - F("own__read_count"),
+            unread_count=F("message_count") - F("own__read_count") - deleted_after("own__last_read_seq"),
         ).filter(Q(access__in=[Room.Access.PUBLIC, Room.Access.OPEN]) | Q(viewer_role__isnull=False))
 
 
@@ -77,7 +90,8 @@ class Room(models.Model):
     details_seq = models.PositiveBigIntegerField(default=0)
     members_seq = models.PositiveBigIntegerField(default=0)
     member_count = models.PositiveIntegerField(default=0)
-    # How many messages were ever posted; what somebody has not read is this less Membership.read_count.
+    # How many messages were ever posted; what somebody has not read is this less Membership.read_count
+    # and less what was deleted since.
     message_count = models.PositiveBigIntegerField(default=0)
 
     objects = RoomQuerySet.as_manager()

@@ -25,7 +25,8 @@ function watch() {
       const isNew = Number(item.dataset.seq) > newest;
       const isChanged = versions.has(item.id) && versions.get(item.id) < Number(item.dataset.version);
       remember(item);
-      newest = Math.max(newest, Number(item.dataset.seq));
+      // One's own may come before others' that stand above it.
+      if (item.dataset.author !== self) newest = Math.max(newest, Number(item.dataset.seq));
       if (item.dataset.author !== self && (isNew || isChanged)) {
         document.dispatchEvent(new CustomEvent(isNew ? "message-arrived" : "message-changed", { detail: item }));
       }

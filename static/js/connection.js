@@ -5,8 +5,9 @@ const live = document.querySelector("[hx-ws\\:connect]");
 const status = document.getElementById("connection-status");
 const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
 
+const SIGNED_OUT = 4401;
 const FINAL = {
-  4401: gettext("You are signed out, so this page shows nothing new. Sign in again to go on."),
+  [SIGNED_OUT]: gettext("You are signed out, so this page shows nothing new. Sign in again to go on."),
   4403: gettext("You are no longer let into this room here, so this page shows nothing new."),
   4404: gettext("This room is gone, or you may no longer read it. This page shows nothing new."),
   4429: gettext("This page was closed because too much came at once. Wait a moment, then reload it."),
@@ -24,6 +25,7 @@ function follow(head) {
   let epoch = null;
   let connection = null;
   let isOver = false;
+  let ended = null;
   let told = false;
   let attempt = 0;
   let heardAt = Date.now();
@@ -76,6 +78,8 @@ function follow(head) {
   addEventListener("online", () => connectNow(0));
   addEventListener("pageshow", ({ persisted }) => persisted && connectNow(0));
   document.addEventListener("visibilitychange", () => document.hidden || connectNow(SILENCE));
+  // Who was signed out may have signed in again, in another tab.
+  for (const name of ["visibilitychange", "focus"]) addEventListener(name, askWhoIsSignedIn, { capture: true });
   setInterval(() => connection && Date.now() - heardAt > SILENCE && giveUp(), SILENCE / 10);
 
   function connectNow(silence) {
@@ -83,6 +87,15 @@ function follow(head) {
     attempt = 0;
     if (connection) giveUp();
     connect();
+  }
+
+  function askWhoIsSignedIn() {
+    if (ended !== SIGNED_OUT || document.hidden) return;
+    const comeBack = () => {
+      [isOver, ended] = [false, null];
+      connectNow(0);
+    };
+    document.dispatchEvent(new CustomEvent("who-is-signed-in", { detail: comeBack }));
   }
 
   // A connection whose other end is gone may take minutes to close; the page does not wait for that.
@@ -100,8 +113,10 @@ function follow(head) {
     live.dispatchEvent(new CustomEvent("connection-lost", { detail: { code } }));
     if (FINAL[code]) {
       isOver = true;
+      ended = code;
       // What ended the page has said so in the page already, with a way on.
       if (!document.getElementById("farewell")) tell(FINAL[code]);
+      told = true;
       return;
     }
     telling ??= setTimeout(tellNotLive, PATIENCE);

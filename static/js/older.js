@@ -9,12 +9,33 @@ let oldest = null;
 document.addEventListener(
   "intersect",
   (event) => {
-    if (event.target.id !== "older-link") return;
-    const isLow = getComputedStyle(scroller).overflowY === "visible";
-    if (isLow || event.target === document.activeElement) event.stopImmediatePropagation();
+    if (event.target.id === "older-link" && !comeByThemselves(event.target)) event.stopImmediatePropagation();
   },
   { capture: true },
 );
+
+function comeByThemselves(link) {
+  return getComputedStyle(scroller).overflowY !== "visible" && link !== document.activeElement;
+}
+
+// What did not come is asked for again when the link is scrolled into view again.
+let hasLeft = false;
+const failed = new IntersectionObserver((entries) => {
+  const { target, isIntersecting } = entries.at(-1);
+  if (!isIntersecting) hasLeft = true;
+  else if (hasLeft && comeByThemselves(target)) {
+    failed.disconnect();
+    htmx.trigger(target, "again");
+  }
+});
+
+document.addEventListener("htmx:finally:request", ({ detail }) => {
+  const link = detail.ctx.sourceElement;
+  if (link.id !== "older-link" || !link.isConnected) return;
+  hasLeft = false;
+  failed.disconnect();
+  failed.observe(link);
+});
 
 document.addEventListener("click", ({ target }) => {
   if (target.closest("#older-link")) oldest = document.querySelector("#messages > .message");

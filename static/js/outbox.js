@@ -8,9 +8,17 @@ const live = document.querySelector("[hx-ws\\:connect]");
 const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
 
 const PATIENCE = 8000; // milliseconds until an unanswered message is sent again by form
-const PAUSE = 5000; // milliseconds between tries while neither way works
+const PAUSE = 5000; // milliseconds between tries while neither way works, at first; then twice as long each time, up to the longest
+const LONGEST_PAUSE = 60000;
+const MOST_TRIES = 60; // after which, in about an hour, a message goes back to its writer
 const LONGEST = 30000; // milliseconds that the form's address may take
 const MOST_UNANSWERED = 5; // times that the server got a message and said nothing to it, over reloads too
+const NO_ANSWER = gettext(
+  "The server did not answer. This message is not sent by itself any more: change it, or send it again.",
+);
+const NO_WAY = gettext(
+  "This message could not be sent for an hour. It is not sent by itself any more: change it, or send it again.",
+);
 const NO_GOODBYE = 1006; // the code of a connection that just ended
 const UNAVAILABLE = 503; // neither stored nor refused, but answered: the database is away, or the server is leaving
 
@@ -20,7 +28,9 @@ function keep(composer, live) {
   const box = composer.elements.body;
   const list = document.getElementById("pending");
   const template = document.getElementById("pending-message");
-  const prefix = `outbox:${composer.dataset.author}:${composer.dataset.room}:`;
+  // By the account and not by its name, which may change; texts of an earlier release are found by that.
+  const viewer = composer.elements.viewer.value;
+  const [prefix, formerly] = [viewer, composer.dataset.author].map((one) => `outbox:${one}:${composer.dataset.room}:`);
   const entries = stored();
   // A browser that restores a form when it reloads would restore the id of what was sent from it.
   composer.elements.client_id.value = newId();
@@ -28,6 +38,8 @@ function keep(composer, live) {
   let underWay = null;
   let sentAt = 0;
   let timer = null;
+  let pause = PAUSE;
+  let isSignedOut = false;
   // Given back, and kept in the storage until something is sent from the composer.
   const returned = [];
 
@@ -64,8 +76,24 @@ function keep(composer, live) {
   live.addEventListener("htmx:ws:after:connection", ({ detail }) => {
     socket = detail.connection.socket;
     underWay = null;
+    isSignedOut = false;
+    pause = PAUSE;
     flush();
   });
+
+  // Whoever was signed out may have signed in again in another tab, and a network may be back.
+  for (const [target, name] of [[document, "visibilitychange"], [window, "focus"], [window, "pageshow"], [window, "online"]]) {
+    target.addEventListener(name, () => {
+      if (document.hidden) return;
+      pause = PAUSE;
+      const goOn = () => {
+        isSignedOut = false;
+        flush();
+      };
+      if (isSignedOut) document.dispatchEvent(new CustomEvent("who-is-signed-in", { detail: goOn }));
+      else flush();
+    });
+  }
 
   live.addEventListener("connection-lost", ({ detail }) => {
     socket = null;
@@ -89,6 +117,17 @@ function keep(composer, live) {
       if (!entry) return;
       putIntoComposer(entry);
     },
+    // To the form's address only: nobody is signed in there, or somebody else.
+    htmx_process_stranger: () => {
+      if (!underWay) return;
+      note(
+        underWay,
+        gettext("Not sent: you are signed out. It is kept here. Sign in again, then come back to this page: it is sent then."),
+        gettext("Your message is not sent, because you are signed out. It is kept here. Sign in again to send it."),
+      );
+      underWay = null;
+      isSignedOut = true;
+    },
     htmx_process_delayed: (fragment) => {
       if (underWay?.client_id === fragment.getAttribute("client")) tryLater(underWay);
     },
@@ -103,7 +142,7 @@ function keep(composer, live) {
 
   function flush() {
     clearTimeout(timer);
-    if (underWay || !entries.length) return;
+    if (underWay || isSignedOut || !entries.length) return;
     underWay = entries[0];
     sentAt = 0;
     if (socket?.readyState === WebSocket.OPEN) {
@@ -128,7 +167,8 @@ function keep(composer, live) {
     const wasThere = "unanswered" in entry && (await isThere());
     if (underWay !== entry) return;
     try {
-      const fields = { ...entry, csrfmiddlewaretoken: composer.elements.csrfmiddlewaretoken.value };
+      const { body, client_id } = entry;
+      const fields = { body, client_id, viewer, csrfmiddlewaretoken: token() };
       const response = await fetch(composer.action, {
         method: "POST",
         body: new URLSearchParams(fields),
@@ -168,16 +208,14 @@ function keep(composer, live) {
     return entry.unanswered >= MOST_UNANSWERED;
   }
 
-  function giveBack(entry) {
+  function giveBack(entry, reason = NO_ANSWER) {
     entries.splice(entries.indexOf(entry), 1);
     returned.push(entry);
     if (underWay === entry) underWay = null;
+    pause = PAUSE;
     // Under the same id it is stored once, should it be stored after all; with something else it is another message.
     if (!box.value.trim()) composer.elements.client_id.value = entry.client_id;
     putIntoComposer(entry);
-    const reason = gettext(
-      "The server did not answer. This message is not sent by itself any more: change it, or send it again.",
-    );
     box.dispatchEvent(new CustomEvent("refused", { detail: reason }));
     queueMicrotask(flush);
   }
@@ -193,15 +231,34 @@ function keep(composer, live) {
   // Neither the socket nor the form's address takes it now. It stays in the outbox and goes when one of them does.
   function tryLater(entry) {
     if (underWay !== entry) return;
-    const text = gettext("Not stored yet. It is kept here and sent again by itself.");
-    const note = document.querySelector(`#pending-${entry.client_id} .meta`);
-    if (note && note.textContent !== text) {
-      note.textContent = text;
-      say(gettext("Your message is not stored yet. It is kept and sent again by itself."));
-    }
     underWay = null;
     clearTimeout(timer);
-    timer = setTimeout(flush, PAUSE);
+    entry.tries = (entry.tries ?? 0) + 1;
+    if (entry.tries > MOST_TRIES) {
+      giveBack(entry, NO_WAY);
+      return;
+    }
+    store(entry);
+    note(
+      entry,
+      gettext("Not stored yet. It is kept here and sent again by itself."),
+      gettext("Your message is not stored yet. It is kept and sent again by itself."),
+    );
+    timer = setTimeout(flush, pause);
+    pause = Math.min(2 * pause, LONGEST_PAUSE);
+  }
+
+  // Says beside a message how it stands with it, and speaks that once.
+  function note(entry, text, spoken) {
+    const place = document.querySelector(`#pending-${entry.client_id} .meta`);
+    if (!place || place.textContent === text) return;
+    place.textContent = text;
+    say(spoken);
+  }
+
+  // Who signs in anew, perhaps in another tab, gets another one; the cookie has it.
+  function token() {
+    return /(?:^|; )csrftoken=(\w+)/.exec(document.cookie)?.[1] ?? composer.elements.csrfmiddlewaretoken.value;
   }
 
   function settle(clientId) {
@@ -210,6 +267,7 @@ function keep(composer, live) {
     const [entry] = entries.splice(index, 1);
     forget(entry);
     if (underWay === entry) underWay = null;
+    pause = PAUSE;
     queueMicrotask(flush);
     return entry;
   }
@@ -231,13 +289,13 @@ function keep(composer, live) {
 
   function forget(entry) {
     try {
-      localStorage.removeItem(prefix + entry.client_id);
+      for (const one of [prefix, formerly]) localStorage.removeItem(one + entry.client_id);
     } catch {}
   }
 
   function stored() {
     try {
-      const keys = Object.keys(localStorage).filter((key) => key.startsWith(prefix));
+      const keys = Object.keys(localStorage).filter((key) => key.startsWith(prefix) || key.startsWith(formerly));
       return keys.map((key) => JSON.parse(localStorage.getItem(key))).sort((a, b) => a.at - b.at);
     } catch {
       return [];

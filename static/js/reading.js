@@ -1,26 +1,34 @@
-// What was in view in a visible tab counts as read. Tells the server how far that is, says in the title how much is
-// not, and keeps the numbers in the list of rooms fresh.
+// What was in view in a visible tab counts as read. Tells the server how far that is until it has heard, says in the
+// title how much is not read, and keeps the numbers in the list of rooms fresh.
 
 const conversation = document.getElementById("conversation");
-const { read: address, unread: unreadAtFirst } = document.querySelector(".live")?.dataset ?? {};
+const live = document.querySelector(".live");
+const { read: address, unread: unreadAtFirst, seen: seenAtFirst } = live?.dataset ?? {};
 const rooms = document.getElementById("rooms");
+const { viewer } = document.documentElement.dataset;
 const self = document.getElementById("composer")?.dataset.author;
-const token = document.querySelector("[name=csrfmiddlewaretoken]")?.value;
 
 const PAUSE = 1000; // milliseconds until the server is told, at first; then twice as long each time, up to the longest
 const LONGEST_PAUSE = 15000;
+const LONGEST = 10000; // milliseconds that it may take
+const MOST_FAILURES = 20; // in a row, some five minutes; then it is told when the tab, the network or the connection is back
 const ROOMS_PAUSE = 60000; // milliseconds between two looks at the other rooms
-const HOUR = 3600; // seconds
 
-let seen = 0; // the highest number that was in view
-let told = 0; // and the one that the server knows of
+let seen = Number(seenAtFirst ?? 0); // the highest number that was in view
+let told = seen; // and the one that the server has said it knows of
+let isTelling = false;
+let failures = 0;
 let pause = PAUSE;
 let timer = null;
 const inView = new Set();
-// What stands before the room's name in the title; a name may begin with brackets of its own.
-let prefix = Number(unreadAtFirst) ? document.title.slice(0, document.title.indexOf(") ") + 2) : "";
+// The title without a count, and as it was last shown.
+let plain = live?.dataset.title ?? document.title;
+let shown = document.title;
+// Unread messages that stand above those of this page.
+let above = 0;
 
 if (conversation && address) {
+  above = Math.max(0, Number(unreadAtFirst) - countUnread());
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       if (isIntersecting) inView.add(target);
@@ -39,55 +47,83 @@ if (conversation && address) {
   }).observe(conversation, { childList: true, subtree: true });
 
   // Its numbers are given anew, to other messages.
-  document.querySelector(".live").addEventListener("went-back", ({ detail }) => {
+  live.addEventListener("went-back", ({ detail }) => {
     seen = Math.min(seen, detail.head);
     told = Math.min(told, detail.head);
   });
 
-  document.addEventListener("visibilitychange", () => (document.hidden ? tell() : look()));
+  document.addEventListener("visibilitychange", () => (document.hidden ? tell() : tryAgain()));
+  addEventListener("online", tryAgain);
+  live.addEventListener("htmx:ws:after:connection", tryAgain);
   addEventListener("pagehide", tell);
   // A frame may bring the room's new name as the title.
   document.addEventListener("htmx:after:swap", showCount);
 }
 
-keepCookie();
-document.addEventListener("visibilitychange", keepCookie);
 document.addEventListener("visibilitychange", refreshRooms);
 setInterval(refreshRooms, ROOMS_PAUSE);
 
 function look() {
   if (!document.hidden) {
     for (const item of inView) seen = Math.max(seen, Number(item.dataset.seq));
-    if (seen > told) timer ??= setTimeout(tell, pause);
+    tellSoon();
   }
   showCount();
 }
 
-function tell() {
+function tryAgain() {
+  failures = 0;
+  look();
+}
+
+function tellSoon() {
+  if (seen > told && !isTelling && failures < MOST_FAILURES) timer ??= setTimeout(tell, pause);
+}
+
+async function tell() {
   clearTimeout(timer);
   timer = null;
-  if (seen <= told) return;
-  const body = new URLSearchParams({ seq: seen, csrfmiddlewaretoken: token });
-  told = seen;
+  if (seen <= told || isTelling) return;
+  const seq = seen;
+  isTelling = true;
   pause = Math.min(pause * 2, LONGEST_PAUSE);
-  // Where it fails the next message in view tells it.
-  fetch(address, { method: "POST", body, keepalive: true }).catch(() => {});
+  const isKnown = await isTaken(seq);
+  isTelling = false;
+  failures = isKnown ? 0 : failures + 1;
+  if (isKnown) told = Math.max(told, seq);
+  tellSoon();
+}
+
+async function isTaken(seq) {
+  // Who signs in anew, perhaps in another tab, gets another one; the cookie has it.
+  const token = /(?:^|; )csrftoken=(\w+)/.exec(document.cookie)?.[1];
+  const body = new URLSearchParams({ seq, viewer, csrfmiddlewaretoken: token ?? "" });
+  try {
+    const response = await fetch(address, { method: "POST", body, keepalive: true, signal: AbortSignal.timeout(LONGEST) });
+    // Anything else comes from somebody else, or is a refusal.
+    return response.status === 204;
+  } catch {
+    return false;
+  }
+}
+
+function countUnread() {
+  const items = Array.from(conversation.querySelectorAll("[data-seq]:not(.deleted)"));
+  return items.filter((item) => Number(item.dataset.seq) > seen && item.dataset.author !== self).length;
 }
 
 function showCount() {
-  const items = Array.from(conversation.querySelectorAll("[data-seq]"));
-  const unread = items.filter((item) => Number(item.dataset.seq) > seen && item.dataset.author !== self).length;
-  const plain = document.title.startsWith(prefix) ? document.title.slice(prefix.length) : document.title;
-  prefix = unread ? `(${interpolate(ngettext("%s unread", "%s unread", unread), [unread])}) ` : "";
-  if (document.title !== prefix + plain) document.title = prefix + plain;
+  if (document.title !== shown) plain = document.title;
+  if (seen > Number(seenAtFirst)) above = 0;
+  const unread = above + countUnread();
+  const prefix = unread ? `(${interpolate(ngettext("%s unread", "%s unread", unread), [unread])}) ` : "";
+  shown = prefix + plain;
+  if (document.title !== shown) document.title = shown;
+  // What is stripped from a title when it is set counts as the same.
+  shown = document.title;
   document.querySelector("#rooms [aria-current] .unread")?.remove();
 }
 
 function refreshRooms() {
   if (!document.hidden && rooms) htmx.trigger(rooms, "refresh");
-}
-
-// So that the server leaves it to this script to say what was read.
-function keepCookie() {
-  document.cookie = `scripts=run; path=/; max-age=${HOUR}; samesite=lax`;
 }

@@ -141,8 +141,8 @@ def test_preferences_are_stored_and_stand_on_every_page(ada: User) -> None:
 
 
 def test_who_prefers_nothing_has_a_page_without_attributes(ada: User) -> None:
-    for client in (client_of(ada), Client()):
-        assert '<html lang="en">' in client.get("/").content.decode()
+    assert '<html lang="en">' in Client().get("/").content.decode()
+    assert f'<html lang="en" data-viewer="{ada.pk}">' in client_of(ada).get("/").content.decode()
 
 
 def test_preferences_can_all_be_taken_back(ada: User) -> None:

@@ -54,8 +54,8 @@ def test_a_change_is_known_to_the_minute(
 def test_the_rules_of_zones_come_with_the_site_and_not_from_the_machine() -> None:
     # America/Edmonton stays on summer time from 2026 on, which tzdata knows since 2026.
     code = (
-        "import zoneinfo, django, datetime; django.setup();"
-        "print(zoneinfo.TZPATH, datetime.datetime(2027, 1, 1, tzinfo=zoneinfo.ZoneInfo('America/Edmonton')).utcoffset())"
+        "import zoneinfo, django, datetime; django.setup(); zone = 'America/Edmonton';"
+        "print(zoneinfo.TZPATH, datetime.datetime(2027, 1, 1, tzinfo=zoneinfo.ZoneInfo(zone)).utcoffset())"
     )
     command = [sys.executable, "-c", code]
     environment = {"DJANGO_SETTINGS_MODULE": "config.settings", "PATH": ""}

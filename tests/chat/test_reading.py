@@ -11,6 +11,14 @@ from apps.rooms import services as rooms
 from apps.rooms.access import Visit, room_for
 from tests.conftest import Cast, client_of, say
 
+# What browsers say who load a page before anybody asks for it.
+AHEAD = [
+    ("Sec-Purpose", "prefetch"),
+    ("Sec-Purpose", "prefetch;prerender"),
+    ("Purpose", "prefetch"),
+    ("X-Moz", "prefetch"),
+]
+
 
 def visit(cast: Cast, user: User) -> Visit:
     """The room as they see it now."""
@@ -86,7 +94,58 @@ def test_who_only_reads_along_has_no_position(cast: Cast) -> None:
     assert client_of(cast.outsider).get("/rooms/attic/").status_code == 200
 
 
+def test_what_was_deleted_before_one_read_it_is_not_unread(cast: Cast) -> None:
+    said = [say(cast.room, cast.owner) for _ in range(3)]
+    services.delete_message(message=said[0], deleter=cast.owner)
+    now = visit(cast, cast.member)
+    assert (now.unread_count, reading.first_unread(now)) == (2, said[1])
+    for message in said[1:]:
+        services.delete_message(message=message, deleter=cast.owner)
+    now = visit(cast, cast.member)
+    assert (now.unread_count, reading.first_unread(now)) == (0, None)
+    assert '<span class="unread">' not in client_of(cast.member).get("/").content.decode()
+    say(cast.room, cast.owner)
+    assert visit(cast, cast.member).unread_count == 1
+
+
+def test_what_is_deleted_after_one_read_it_counts_once(cast: Cast) -> None:
+    said = [say(cast.room, cast.owner) for _ in range(4)]
+    services.delete_message(message=said[0], deleter=cast.owner)
+    reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=said[1].seq)
+    services.delete_message(message=said[1], deleter=cast.owner)
+    services.delete_message(message=said[3], deleter=cast.owner)
+    assert visit(cast, cast.member).unread_count == 1
+
+
 # By page and by script
+
+
+def test_what_nobody_looks_at_is_not_read(cast: Cast) -> None:
+    say(cast.room, cast.owner)
+    client = client_of(cast.member)
+    client.head("/rooms/attic/")
+    for name, value in AHEAD:
+        client.get("/rooms/attic/", headers={name: value})
+    assert visit(cast, cast.member).unread_count == 1
+    client.get("/rooms/attic/", headers={"Sec-Purpose": ""})
+    assert visit(cast, cast.member).unread_count == 0
+
+
+def test_what_another_saw_in_this_browser_is_not_read(cast: Cast) -> None:
+    last = say(cast.room, cast.owner)
+    client = with_scripts(cast.member)
+    other = {"seq": last.seq, "viewer": cast.moderator.pk}
+    assert client.post("/rooms/attic/read/", other).status_code == 403
+    assert visit(cast, cast.member).unread_count == 1
+    assert client.post("/rooms/attic/read/", other | {"viewer": cast.member.pk}).status_code == 204
+
+
+def test_a_page_says_where_one_stopped_reading_and_its_title_without_a_count(cast: Cast) -> None:
+    said = say(cast.room, cast.owner)
+    reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=said.seq)
+    say(cast.room, cast.owner)
+    page = with_scripts(cast.member).get("/rooms/attic/").content.decode()
+    assert f'data-unread="1" data-seen="{said.seq}" data-title="Attic – Parley"' in page
 
 
 def test_a_page_without_scripts_reads_what_it_shows(cast: Cast) -> None:

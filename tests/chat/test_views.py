@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from apps.chat import posting, services
+from apps.chat import fragments, posting, services
 from apps.chat.forms import MessageForm
 from apps.chat.history import PAGE
 from apps.chat.models import MOST_CHARACTERS, Message
@@ -184,11 +184,42 @@ def test_a_plain_form_leads_to_the_message_in_its_room(cast: Cast) -> None:
     assert (response.status_code, response.headers["Location"]) == (303, f"/rooms/attic/#message-{message.pk}")
 
 
-def test_htmx_gets_the_acknowledgement_that_a_socket_would_get(cast: Cast) -> None:
+def test_htmx_gets_the_acknowledgement_that_a_socket_would_get_and_the_message(cast: Cast) -> None:
     sent = fields()
     response = client_of(cast.member).post("/rooms/attic/messages/", sent, headers={"HX-Request": "true"})
-    expected = f'<hx-sent client="{sent["client_id"]}" message="{Message.objects.get().pk}"></hx-sent>'
+    stored = Message.objects.select_related("author", "room").get()
+    expected = f'<hx-sent client="{sent["client_id"]}" message="{stored.pk}"></hx-sent>'
+    expected += fragments.new_messages([stored])
     assert (response.status_code, response.content.decode()) == (200, expected)
+
+
+def test_htmx_sends_again_what_was_changed_meanwhile_and_gets_it_as_it_is_now(cast: Cast) -> None:
+    sent = fields("First")
+    client = client_of(cast.member)
+    client.post("/rooms/attic/messages/", sent)
+    services.edit_message(message=Message.objects.get(), body="Second")
+    response = client.post("/rooms/attic/messages/", sent, headers={"HX-Request": "true"})
+    assert "<p>Second</p>" in response.content.decode()
+
+
+def test_a_page_whose_viewer_has_gone_keeps_its_message(cast: Cast) -> None:
+    for client in (Client(), client_of(cast.owner)):
+        sent = fields() | {"viewer": str(cast.member.pk)}
+        response = client.post("/rooms/attic/messages/", sent, headers={"HX-Request": "true"})
+        assert (response.status_code, response.content.decode()) == (403, "<hx-stranger></hx-stranger>")
+    assert not Message.objects.exists()
+
+
+def test_who_sends_what_another_wrote_in_this_browser_is_asked_and_keeps_it(cast: Cast) -> None:
+    client = client_of(cast.owner)
+    response = client.post("/rooms/attic/messages/", fields("Mine?") | {"viewer": str(cast.member.pk)})
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "You are signed in as owner now." in page
+    assert "Mine?</textarea>" in page
+    assert f'name="viewer" value="{cast.owner.pk}"' in page
+    assert not Message.objects.exists()
+    assert client.post("/rooms/attic/messages/", fields("Mine?") | {"viewer": str(cast.owner.pk)}).status_code == 303
 
 
 BAD = {

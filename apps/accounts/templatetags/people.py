@@ -57,11 +57,12 @@ def providers(context: Context) -> list[Any]:
 
 @register.simple_tag(takes_context=True)
 def preference_attributes(context: Context) -> SafeString:
-    """What the viewer prefers, as attributes of <html> for style sheets and scripts; what is default says nothing."""
+    """Who the viewer is and what they prefer, as attributes of <html> for style sheets and scripts."""
     user = context.get("user")
     if not isinstance(user, User):
         return SafeString("")
     preferences = {
+        "viewer": str(user.pk),
         "theme": user.theme,
         "text": user.text_size,
         "density": user.density,

@@ -6,7 +6,7 @@ from apps.accounts.views.codes import confirm_login_code
 from apps.accounts.views.data import data, delete_account, download
 from apps.accounts.views.invitations import accept_invitation, invitation, invitations, revoke_invitation
 from apps.accounts.views.profile import change_username, picture, preferences, profile, remove_picture, set_picture
-from apps.accounts.views.sessions import end_other_sessions, end_session, sessions
+from apps.accounts.views.sessions import end_other_sessions, end_session, sessions, viewer
 from apps.accounts.views.signup import confirm_email, signup, social_signup
 from apps.accounts.views.site import close_account, set_role, set_rules, site
 
@@ -37,4 +37,5 @@ __all__ = [
     "signup",
     "site",
     "social_signup",
+    "viewer",
 ]

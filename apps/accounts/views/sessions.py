@@ -6,11 +6,19 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.devices import device_of
 from apps.accounts.viewer import signed_in
 from apps.core.limited import limited
+
+
+@require_safe
+@never_cache
+async def viewer(request: HttpRequest) -> HttpResponse:
+    """Who is signed in, for a page that a browser had kept; nothing where nobody is."""
+    return HttpResponse(str(request.user.pk or ""), content_type="text/plain")
 
 
 @login_required

@@ -10,8 +10,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from apps.accounts.models import User
 from apps.chat import fragments, history, reading
 from apps.chat.forms import MessageForm, ReadForm
 from apps.chat.models import Message
@@ -89,7 +91,7 @@ def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer, s
 async def room(request: HtmxRequest, slug: str) -> HttpResponse:
     """The conversation: its newest stretch, or the one that `before`, `after` or `at` asks for."""
     # With scripts the page itself tells what was in view (reading.js).
-    is_read = not request.htmx and SCRIPTS_RUN not in request.COOKIES
+    is_read = not (request.htmx or SCRIPTS_RUN in request.COOKIES or is_unseen(request))
     page = await sync_to_async(load_room_page)(request.user, slug, request.GET, is_read=is_read)
     if page.visit.room.slug != slug:
         return redirect(with_query(page.visit.room.get_absolute_url(), request), permanent=True)
@@ -98,6 +100,13 @@ async def room(request: HtmxRequest, slug: str) -> HttpResponse:
         context = {"room": page.visit.room, "window": page.window}
         return await sync_to_async(render)(request, "chat/older_frame.html", context)
     return await sync_to_async(render_room_page)(request, page, Composer())
+
+
+def is_unseen(request: HttpRequest) -> bool:
+    """Whether nobody looks at the answer, at least not now: it has no body, or a browser asks ahead."""
+    purposes = [request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")]
+    is_ahead = any(word in purpose for purpose in purposes for word in ("prefetch", "prerender", "preview"))
+    return request.method == "HEAD" or is_ahead
 
 
 def with_query(url: str, request: HttpRequest) -> str:
@@ -110,7 +119,7 @@ def with_query(url: str, request: HttpRequest) -> str:
 async def read(request: HtmxRequest, slug: str) -> HttpResponse:
     """Note how far the viewer has read: the number of the last message that was in view."""
     visit = await sync_to_async(room_for)(request.user, slug)
-    if not visit.is_member:
+    if not visit.is_member or not is_for_viewer(request):
         raise PermissionDenied
     form = ReadForm(request.POST)
     if not form.is_valid():
@@ -132,12 +141,17 @@ async def read(request: HtmxRequest, slug: str) -> HttpResponse:
 @fragments_for_htmx
 async def post(request: HtmxRequest, slug: str) -> HttpResponse:
     """Say something: a plain form leads back to the room, htmx gets the frame that a socket would get."""
+    is_ours = is_for_viewer(request)
+    if request.htmx and not (request.user.is_authenticated and is_ours):
+        return HttpResponse(fragments.stranger(), status=403)
     if not request.user.is_authenticated:
         return signed_out(request)
     visit = await sync_to_async(room_for)(request.user, slug)
     form = MessageForm(request.POST)
     status, message = 422, None
-    if await allowance_of(request.user.pk).admits(text_of(form)):
+    if not is_ours:
+        form.add_error("body", somebody_else(request.user))
+    elif await allowance_of(request.user.pk).admits(text_of(form)):
         try:
             message = await submit(
                 form,
@@ -155,7 +169,7 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
         form.add_error("body", too_fast())
     if request.htmx:
         if message:
-            return HttpResponse(fragments.sent(message))
+            return HttpResponse(await sync_to_async(fragments.stored)(message))
         if status == 503:
             return soon(HttpResponse(fragments.delayed(form), status=status))
         return HttpResponse(fragments.refused(form), status=status)
@@ -167,6 +181,17 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
         return see_other(f"{visit.room.get_absolute_url()}#message-{message.pk}")
     page = await sync_to_async(load_room_page)(request.user, slug, QueryDict())
     return soon(await sync_to_async(render_room_page)(request, page, Composer.refusing(form), status))
+
+
+def is_for_viewer(request: HttpRequest) -> bool:
+    """Whether the page that sends this was made for who is signed in now, as far as it says for whom."""
+    return request.POST.get("viewer") in {None, "", str(request.user.pk)}
+
+
+def somebody_else(user: User) -> str:
+    """What somebody is told who sends what was written in this browser when another was signed in."""
+    name = {"name": user.username}
+    return _("You are signed in as %(name)s now. Send this again to post it under that name.") % name
 
 
 async def on_this_pages_thread(function: Callable[[], T]) -> T:

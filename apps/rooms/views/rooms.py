@@ -20,7 +20,7 @@ from apps.core.requests import HtmxRequest
 from apps.rooms import invitations, services
 from apps.rooms.access import Visit, is_kept_out, room_for
 from apps.rooms.forms import DeleteRoomForm, RoomForm
-from apps.rooms.models import Room, name_key, type_of_viewer
+from apps.rooms.models import Room, deleted_after, name_key, type_of_viewer
 
 ROOMS_ON_A_PAGE = 50
 # How many rooms the navigation lists; all of them are on /rooms/.
@@ -32,7 +32,8 @@ def rooms_of(viewer: type_of_viewer) -> list[Room]:
     if not viewer.is_authenticated:
         return []
     own = Room.objects.filter(memberships__user=viewer.pk, archived_at=None)
-    own = own.annotate(unread_count=F("message_count") - F("memberships__read_count"))
+    unread = F("message_count") - F("memberships__read_count") - deleted_after("memberships__last_read_seq")
+    own = own.annotate(unread_count=unread)
     return list(own.order_by("name_key")[:MOST_NAVIGATION_ROOMS])
 
 

@@ -1,0 +1,346 @@
+"""What a page says of a message, of what was read and of who is signed in is so, or is corrected."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from e2e.conftest import PASSWORD, SERVER_AWAY, type_of_join
+from tests import install
+from tests.servers import Site
+
+COME_BACK = "() => dispatchEvent(new Event('focus'))"
+SIGNED_OUT = (
+    "Not sent: you are signed out. It is kept here. Sign in again, then come back to this page: it is sent then."
+)
+
+
+@pytest.fixture(scope="module")
+def keys(site: Site) -> list[str]:
+    return site.populate(users=4, rooms=8, messages=0)
+
+
+class Proxy:
+    """A proxy that lets no WebSocket through, as in some companies: it passes requests on, and opens no tunnel."""
+
+    def __init__(self, port: int) -> None:
+        self.port_behind = port
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=self.serve, args=[self.listening.accept()[0]], daemon=True).start()
+
+    def serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(65536)
+            if head.startswith(b"CONNECT ") or b"upgrade: websocket" in head.lower():
+                client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                return
+            head = re.sub(rb"^(\w+) http://[^/]+", rb"\1 ", head).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+            head = re.sub(rb"(?i)\r\nConnection: keep-alive", b"", head)
+            with socket.create_connection(("127.0.0.1", self.port_behind)) as server:
+                server.sendall(head)
+                threading.Thread(target=self.pump, args=[client, server], daemon=True).start()
+                self.pump(server, client)
+
+    def pump(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+
+    def close(self) -> None:
+        self.listening.close()
+
+
+@pytest.fixture
+def proxy(site: Site) -> Iterator[Proxy]:
+    proxy = Proxy(site.port)
+    yield proxy
+    proxy.close()
+
+
+# Sent
+
+
+def test_behind_a_proxy_without_websockets_what_is_sent_is_shown_as_sent(
+    site: Site, keys: list[str], person: type_of_join, proxy: Proxy
+) -> None:
+    way = {"server": f"http://127.0.0.1:{proxy.port}", "bypass": "<-loopback>"}
+    ada = person(site, "user0001", expected=SERVER_AWAY, proxy=way).use_session(keys[0])
+    page = ada.go("/rooms/room-001/")
+    expect(page.locator("#connection-status")).to_contain_text("Not live at the moment")
+    for text in ("One", "Two"):
+        ada.write(text)
+        ada.expect_message(text)
+        ada.expect_nothing_pending()
+    live = ada.markup()
+    page.reload()
+    assert ada.markup() == live
+    # What others say stands above one's own, and comes with it when the page is loaded.
+    bob = person(site, "user0002").use_session(keys[1])
+    bob.open_room("room-001")
+    bob.write("Three")
+    bob.expect_message("Three")
+    ada.write("Four")
+    ada.expect_message("Four")
+    page.reload()
+    assert ada.bodies() == ["One", "Two", "Three", "Four"]
+
+
+def sign_in(page: Page, site: Site, name: str) -> None:
+    page.goto(f"{site.url}/accounts/login/")
+    page.locator("input[name=login]").fill(name)
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).first.click()
+    expect(page).to_have_url(f"{site.url}/")
+
+
+def sign_out(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/accounts/logout/")
+    page.get_by_role("main").get_by_role("button", name="Sign Out").click()
+    expect(page).to_have_url(f"{site.url}/")
+
+
+def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_are_back(
+    site: Site, person: type_of_join
+) -> None:
+    person(site, "waiter2").sign_up()
+    ada = person(site, "waiter1", expected="403|WebSocket").sign_up("/rooms/lobby/")
+    ada.wait_until_live()
+    other = ada.context.new_page()
+    sign_out(other, site)
+    expect(ada.page.locator("#connection-status")).to_contain_text("You are signed out")
+    posts: list[str] = []
+    ada.page.on("request", lambda request: posts.append(request.url) if request.url.endswith("/messages/") else None)
+    ada.page.clock.install()
+    ada.write("Not lost")
+    note = ada.page.locator("#pending .meta")
+    expect(note).to_have_text(SIGNED_OUT)
+    ada.page.clock.run_for(120_000)
+    assert len(posts) == 1
+    # Somebody else does not say it in their name.
+    sign_in(other, site, "waiter2")
+    with ada.page.expect_response("**/accounts/viewer/"):
+        ada.page.evaluate(COME_BACK)
+    ada.page.clock.run_for(20_000)
+    expect(note).to_have_text(SIGNED_OUT)
+    assert len(posts) == 1
+    sign_out(other, site)
+    sign_in(other, site, "waiter1")
+    ada.page.evaluate(COME_BACK)
+    ada.page.clock.run_for(1000)
+    ada.expect_message("Not lost")
+    ada.expect_nothing_pending()
+    ada.wait_until_live()
+    expect(ada.page.locator("#connection-status")).to_be_hidden()
+    assert len(ada.page.locator("#messages .body").get_by_text("Not lost", exact=True).all()) == 1
+
+
+def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
+    page = ada.open_room("room-002")
+    tries: list[str] = []
+
+    def refuse(route: Route) -> None:
+        tries.append(route.request.url)
+        route.abort()
+
+    page.route("**/messages/", refuse)
+    page.route("**/livez", lambda route: route.abort())
+    page.clock.install()
+    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
+    ada.write("Into the void")
+    for _ in range(90):
+        page.clock.run_for(61_000)
+        if page.locator("#composer-body").input_value():
+            break
+    expect(page.locator("#composer-body")).to_have_value("Into the void")
+    expect(page.locator("#composer-errors")).to_contain_text("could not be sent for an hour")
+    ada.expect_nothing_pending()
+    assert 50 <= len(tries) <= 70
+
+
+# Read
+
+
+def test_what_was_read_is_told_until_the_server_has_heard_it(site: Site, keys: list[str], person: type_of_join) -> None:
+    ada = person(site, "user0001", expected="502|ERR_FAILED").use_session(keys[0])
+    bob = person(site, "user0002").use_session(keys[1])
+    bob.open_room("room-003")
+    bob.write("Read me")
+    bob.expect_message("Read me")
+    answers = iter(["lost", "a proxy", "a portal"])
+
+    def answer(route: Route) -> None:
+        match next(answers, "ours"):
+            case "lost":
+                route.abort()
+            case "a proxy":
+                route.fulfill(status=502, body="Bad gateway")
+            case "a portal":
+                route.fulfill(status=200, body="Welcome to our network")
+            case _:
+                route.continue_()
+
+    ada.page.route("**/read/", answer)
+    with ada.page.expect_response(lambda one: one.url.endswith("/read/") and one.status == 204, timeout=30_000):
+        ada.open_room("room-003")
+    ada.go("/")
+    expect(ada.page.locator("#room-room-003 .unread")).to_have_count(0)
+
+
+def test_the_title_of_a_hidden_tab_counts_what_is_not_read_and_keeps_its_words(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    ada, bob = person(site, "user0001").use_session(keys[0]), person(site, "user0002").use_session(keys[1])
+    bob.open_room("room-004")
+    for number in range(12):
+        bob.write(f"Number {number}")
+    bob.expect_message("Number 11")
+    bob.expect_nothing_pending()
+    with ada.page.expect_response("**/read/"):
+        ada.open_room("room-004")
+    # Opened again, in a tab that is hidden from the first moment on.
+    ada.page.add_init_script("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    ada.open_room("room-004")
+    expect(ada.page).to_have_title("Room 004 – Parley")
+    bob.write("Look")
+    ada.expect_message("Look")
+    expect(ada.page).to_have_title("(1 unread) Room 004 – Parley")
+    # As a translator may have it.
+    ada.page.evaluate("() => { window.ngettext = (one, many, number) => `%s) neu (`; }")
+    for number in (2, 3):
+        bob.write(f"Look {number}")
+        ada.expect_message(f"Look {number}")
+        expect(ada.page).to_have_title(f"({number}) neu () Room 004 – Parley")
+    bob.delete("Look 3")
+    expect(ada.page).to_have_title("(2) neu () Room 004 – Parley")
+
+
+def test_a_first_load_in_a_hidden_tab_reads_nothing(site: Site, person: type_of_join) -> None:
+    bob = person(site, "talker").sign_up("/rooms/lobby/")
+    ada = person(site, "reader").sign_up()
+    bob.wait_until_live()
+    bob.write("Unseen")
+    bob.expect_message("Unseen")
+    hidden = ada.context.new_page()
+    hidden.add_init_script("Object.defineProperty(document, 'hidden', { value: true })")
+    hidden.goto(f"{site.url}/rooms/lobby/")
+    expect(hidden.locator("#messages .body", has_text="Unseen")).to_have_count(1)
+    hidden.close()
+    ada.go("/")
+    expect(ada.page.locator("#room-lobby .unread")).to_have_text("1 unread")
+
+
+def test_older_messages_that_failed_to_load_are_asked_for_again_by_scrolling(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    ada = person(site, "user0001", expected="ERR_FAILED|Failed to fetch|htmx").use_session(keys[0])
+    site.shell(
+        "from apps.chat import services; from apps.rooms.models import Room; import uuid;"
+        "room, author = Room.objects.get(slug='room-005'), User.objects.get(username='user0002');"
+        "say = lambda n: services.post_message(room=room, author=author, body=f'Number {n}', client_id=uuid.uuid4());"
+        "list(map(say, range(70)))"
+    )
+    page = ada.open_room("room-005")
+    asked: list[str] = []
+
+    def fail_once(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route(re.compile(r"\?before="), fail_once)
+    scroller = page.locator("#scroller")
+    scroller.evaluate("one => one.scrollTo(0, -one.scrollHeight)")
+    expect(page.locator("#older-link")).to_be_in_viewport()
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(({ name }) => name.includes('before='))"
+    )
+    items = page.locator("#messages > .message")
+    expect(items).to_have_count(50)
+    scroller.evaluate("one => one.scrollTo(0, 0)")
+    expect(page.locator("#older-link")).not_to_be_in_viewport()
+    scroller.evaluate("one => one.scrollTo(0, -one.scrollHeight)")
+    expect(items).to_have_count(70)
+
+
+# Signed in
+
+
+def test_back_after_signing_out_shows_nothing_of_what_was_private(site: Site, person: type_of_join) -> None:
+    ada = person(site, "backward").sign_up("/rooms/lobby/members/")
+    launch = {"executable_path": install.headless_browser(), "args": ["--no-sandbox"]}
+    kept = ada.context.browser
+    assert kept
+    browser = kept.browser_type.launch(ignore_default_args=["--disable-back-forward-cache"], **launch)  # type: ignore[arg-type]
+    try:
+        page = browser.new_context().new_page()
+        sign_in(page, site, "backward")
+        page.goto(f"{site.url}/rooms/lobby/members/")
+        heading = page.get_by_role("heading", level=1)
+        expect(heading).to_contain_text("Members")
+        page.evaluate("() => { window.isKept = true; }")
+        page.goto(f"{site.url}/rooms/")
+        page.go_back()
+        # Signed in, it is the page that was kept, and is seen.
+        assert page.evaluate("window.isKept")
+        page.wait_for_function("() => document.body.style.visibility === ''")
+        page.goto(f"{site.url}/accounts/profile/")
+        page.evaluate("() => { window.isKept = true; }")
+        sign_out(page, site)
+        for _ in range(2):
+            page.go_back()  # to the page for signing out, and one's profile
+        assert not page.evaluate("window.isKept")
+        expect(page).to_have_url(re.compile("/accounts/login/"))
+        page.go_back()
+        page.wait_for_function("() => !window.isKept")
+        expect(page.get_by_text("backward")).to_have_count(0)
+        expect(page.locator("body")).not_to_have_css("visibility", "hidden")
+    finally:
+        browser.close()
+
+
+def test_a_page_that_was_kept_for_somebody_else_is_loaded_anew(site: Site, person: type_of_join) -> None:
+    ada = person(site, "elder", expected="403|404|WebSocket").sign_up("/rooms/lobby/")
+    ada.wait_until_live()
+    other = ada.context.new_page()
+    sign_out(other, site)
+    with ada.page.expect_navigation():
+        ada.page.evaluate("() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(ada.page.locator("html")).not_to_have_attribute("data-viewer", re.compile("."))
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
+    site: Site, keys: list[str], person: type_of_join, *, is_shared: bool
+) -> None:
+    ada = person(site, "shares" if is_shared else "keeps", expected=SERVER_AWAY).sign_up("/rooms/lobby/")
+    ada.wait_until_live()
+    ada.go("/accounts/logout/")
+    expect(ada.page.locator("#waiting")).to_be_hidden()
+    pk = ada.page.evaluate("document.documentElement.dataset.viewer")
+    ada.page.evaluate(f"localStorage.setItem('outbox:{pk}:1:x', '{{}}'); localStorage.setItem('outbox:0:1:y', '{{}}')")
+    ada.page.reload()
+    expect(ada.page.locator("#waiting")).to_contain_text("1 message that you wrote here is not sent yet.")
+    if is_shared:
+        ada.page.get_by_label("Others use this computer too: delete them from it").check()
+    ada.page.get_by_role("main").get_by_role("button", name="Sign Out").click()
+    expect(ada.page).to_have_url(f"{site.url}/")
+    left = ada.page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('outbox:')).sort()")
+    # Another person's stay in any case.
+    assert left == (["outbox:0:1:y"] if is_shared else ["outbox:0:1:y", f"outbox:{pk}:1:x"])

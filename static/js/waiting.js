@@ -1,0 +1,27 @@
+// On the page for signing out: what was written here and waits to be sent belongs to who wrote it, and stays for when
+// they are back. Who shares the computer takes it away instead.
+
+const { viewer } = document.documentElement.dataset;
+const choice = document.getElementById("waiting");
+const keys = kept();
+
+if (choice && keys.length) {
+  const text = ngettext(
+    "%s message that you wrote here is not sent yet. It is kept in this browser, and sent when you sign in again and open its room.",
+    "%s messages that you wrote here are not sent yet. They are kept in this browser, and sent when you sign in again and open their rooms.",
+    keys.length,
+  );
+  choice.querySelector("p").textContent = interpolate(text, [keys.length]);
+  choice.hidden = false;
+  choice.closest("form").addEventListener("submit", () => {
+    if (choice.querySelector("input").checked) keys.forEach((key) => localStorage.removeItem(key));
+  });
+}
+
+function kept() {
+  try {
+    return Object.keys(localStorage).filter((key) => key.startsWith(`outbox:${viewer}:`));
+  } catch {
+    return [];
+  }
+}
