@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.chat.models import LARGEST_SEQ, MOST_CHARACTERS
+from apps.chat.models import LARGEST_SEQ, MOST_CHARACTERS, Message
 from apps.core.forms import VisibleTextField
 from apps.rooms.models import Membership
 
@@ -74,6 +74,12 @@ class AnnouncementsForm(forms.Form):
 
 
 class EditForm(forms.Form):
-    """A message's new text."""
+    """A message's new text, and the number of the change that it was made of."""
 
     body = BodyField(label=_("Message"))
+    version = forms.IntegerField(min_value=0, max_value=LARGEST_SEQ, required=False, widget=forms.HiddenInput)
+
+    @classmethod
+    def of(cls, message: Message) -> "EditForm":
+        """The form for a message as it is now."""
+        return cls(initial={"body": message.body, "version": message.changed_seq})

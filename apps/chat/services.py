@@ -39,6 +39,19 @@ class MessageError(Exception):
     """What was asked cannot be done; the text tells the person why and what to do."""
 
 
+class NewerVersionError(MessageError):
+    """What was edited is not the message as it is now, which is `message`."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(
+            _(
+                "This message was changed meanwhile, on another device or in another tab. Both texts are below:"
+                " put together what you want to keep, and save again."
+            )
+        )
+        self.message = message
+
+
 def post_message(*, room: Room, author: User, body: str, client_id: UUID, html: str | None = None) -> Message:
     """
     Say something in a room. Of `room` and `author` only the primary keys count; the rest is read again.
@@ -178,24 +191,26 @@ def the_same_message(earlier: Message, room: Room, body: str) -> Message:
     return earlier
 
 
-def edit_message(*, message: Message, body: str, html: str | None = None) -> Message:
+def edit_message(*, message: Message, body: str, html: str | None = None, version: int | None = None) -> Message:
     """
-    Change a message's text; `html` as for `post_message`.
+    Change a message's text; `html` as for `post_message`, `version` is the `changed_seq` of what was edited, if known.
 
     Raises MessageError if the message was deleted in the meantime, or the room archived, or if nothing of the text
-    would be seen.
+    would be seen; NewerVersionError if it was changed to another text.
     """
     html = to_html_now(body) if html is None else html
     refuse_blank(html)
-    return store_edit(message=message, body=body, html=html)
+    return store_edit(message=message, body=body, html=html, version=version)
 
 
 @on_messages_room
-def store_edit(*, message: Message, body: str, html: str) -> Message:
+def store_edit(*, message: Message, body: str, html: str, version: int | None) -> Message:
     """The transaction of `edit_message`."""
     room, message = locked(message)
     if message.body == body:
         return message
+    if version not in {None, message.changed_seq}:
+        raise NewerVersionError(message)
     keep_digest(message)
     message.body, message.html, message.renderer_version = body, html, RENDERER_VERSION
     message.edited_at = timezone.now()

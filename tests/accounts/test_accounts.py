@@ -3,6 +3,7 @@
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 
 import pytest
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.core import mail
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test import Client
 from pytest_django import Settings
 
@@ -217,5 +219,21 @@ def test_every_account_page_is_one_of_ours(db: None) -> None:
     client = client_of(make_user("ada"))
     for path in ("password/change/", "password/set/", "email/", "logout/", "inactive/", "confirm-email/"):
         page = client.get(f"/accounts/{path}", follow=True).content.decode()
-        assert '<html lang="en">' in page, path
+        assert '<html lang="en" ' in page, path
         assert "<main" in page, path
+
+
+@pytest.mark.parametrize("sends_mail", [True, False])
+def test_only_a_site_that_sends_mail_says_that_it_does(db: None, settings: Settings, *, sends_mail: bool) -> None:
+    settings.SENDS_MAIL = sends_mail
+    pages = [
+        Client().get("/accounts/password/reset/"),
+        Client().post("/accounts/password/reset/", {"email": "ada@example.org"}, follow=True),
+    ]
+    for page in pages:
+        text = unescape(page.content.decode())
+        assert bool(re.search("send you an email|have sent you", text)) == sends_mail
+        assert ("This site sends no mail" in text or "this site sends no mail" in text) != sends_mail
+    for name in ("email_confirmation_sent", "login_code_sent"):
+        words = render_to_string(f"account/messages/{name}.txt", {"email": "a@b.c", "recipient": "a@b.c"})
+        assert ("is on its way to a@b.c" in words) == sends_mail

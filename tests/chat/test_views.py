@@ -418,6 +418,38 @@ def test_an_edited_text_is_rendered_again(cast: Cast, message: Message) -> None:
     assert message.html == '<p dir="auto"><strong>New</strong></p>'
 
 
+def test_an_edit_of_an_older_version_is_refused_with_both_texts(cast: Cast, message: Message) -> None:
+    client, version = client_of(message.author), message.changed_seq
+    page = client.get(message.get_absolute_url()).content.decode()
+    assert f'name="version" value="{version}"' in page
+    at_once = {"body": "From the phone", "version": version}
+    assert client.post(at(message, "edit/"), at_once).status_code == 303
+    # Sent twice, it is the same edit.
+    assert client.post(at(message, "edit/"), at_once).status_code == 303
+    for headers in ({}, {"HX-Request": "true"}):
+        later = {"body": "From the <desk>", "version": version}
+        response = client.post(at(message, "edit/"), later, headers=headers)
+        page = response.content.decode()
+        assert response.status_code == 409
+        assert "changed meanwhile" in page
+        assert 'readonly dir="auto">\nFrom the phone</textarea>' in page
+        assert "From the &lt;desk&gt;</textarea>" in page
+    message.refresh_from_db()
+    assert message.body == "From the phone"
+    assert f'name="version" value="{message.changed_seq}"' in page
+    client.post(at(message, "edit/"), later | {"version": message.changed_seq})
+    message.refresh_from_db()
+    assert message.body == "From the <desk>"
+
+
+@pytest.mark.parametrize("version", ["x", "-1", "9" * 30, "\x00"])
+def test_a_version_that_makes_no_sense_changes_nothing(cast: Cast, message: Message, version: str) -> None:
+    client = client_of(message.author)
+    assert client.post(at(message, "edit/"), {"body": "New", "version": version}).status_code == 422
+    message.refresh_from_db()
+    assert message.body != "New"
+
+
 def test_a_former_member_edits_nothing(cast: Cast, message: Message) -> None:
     cast.open()
     rooms.remove_member(room=cast.room, user=cast.member, reason="Out.")

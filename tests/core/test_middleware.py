@@ -5,6 +5,9 @@ from django.conf import settings
 from django.test import Client
 from django.utils.module_loading import import_string
 
+from apps.accounts.models import User
+from tests.conftest import client_of, make_user
+
 
 @pytest.mark.parametrize("path", settings.MIDDLEWARE)
 def test_every_middleware_is_async_capable(path: str) -> None:
@@ -27,3 +30,30 @@ def test_every_answer_carries_the_strict_policy(client: Client, path: str) -> No
     assert directives["frame-ancestors"] == directives["base-uri"] == ["'none'"]
     assert directives["form-action"] == ["'self'"]
     assert "unsafe" not in policy
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/accounts/profile/",
+        "/accounts/2fa/",
+        "/accounts/2fa/recovery-codes/",
+        "/accounts/data/",
+        "/invitations/",
+        "/site/",
+    ],
+)
+def test_what_has_secrets_is_not_kept_to_be_shown_by_back(path: str) -> None:
+    answer = client_of(make_user("boss", role=User.Role.OWNER)).get(path)
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_a_kept_page_is_told_who_is_signed_in(client: Client) -> None:
+    ada = make_user("ada")
+    for one, expected in ((client, ""), (client_of(ada), str(ada.pk))):
+        answer = one.get("/accounts/viewer/")
+        assert (answer.status_code, answer.content.decode()) == (200, expected)
+        assert "no-store" in answer.headers["Cache-Control"]
+        assert one.post("/accounts/viewer/").status_code == 405

@@ -1,6 +1,6 @@
 """A message's own page, and what its viewer may do with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
@@ -59,13 +59,16 @@ def message_for(viewer: type_of_viewer, slug: str, pk: int) -> MessageVisit:
 async def message(request: HtmxRequest, slug: str, pk: int) -> HttpResponse:
     """A message's own page: its permalink, and all that the viewer may do with it."""
     visit = await sync_to_async(message_for)(request.user, slug, pk)
-    return render_message(request, visit, EditForm(initial={"body": visit.message.body}))
+    return render_message(request, visit, EditForm.of(visit.message))
 
 
-def render_message(request: HtmxRequest, visit: MessageVisit, form: EditForm, status: int = 200) -> HttpResponse:
-    """The page, or for htmx its middle, which a dialog shows."""
+def render_message(
+    request: HtmxRequest, visit: MessageVisit, form: EditForm, status: int = 200, *, is_newer: bool = False
+) -> HttpResponse:
+    """The page, or for htmx its middle, which a dialog shows; `is_newer` than what was edited: with its source."""
     template = "chat/message_actions.html" if request.htmx else "chat/message_page.html"
     context = {"visit": visit, "message": visit.message, "room": visit.visit.room, "form": form}
+    context["is_newer"] = is_newer
     return render(request, template, context, status=status)
 
 
@@ -88,13 +91,26 @@ async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
             refuse_where_held(place)
             html = visit.message.html if body == visit.message.body else await html_by(visit.visit.member, body)
             async with turn_at(place, give_pages_connection_back):
-                await sync_to_async(services.edit_message)(message=visit.message, body=body, html=html)
+                version = form.cleaned_data["version"]
+                await sync_to_async(services.edit_message)(message=visit.message, body=body, html=html, version=version)
+        except services.NewerVersionError as error:
+            return render_newer_version(request, visit, error, body)
         except services.MessageError as error:
             form.add_error("body", str(error))
         except TooBusyError:
             status = 503
             form.add_error("body", busy())
     return soon(render_message(request, visit, form, status)) if form.errors else done(request, visit)
+
+
+def render_newer_version(
+    request: HtmxRequest, visit: MessageVisit, error: services.NewerVersionError, body: str
+) -> HttpResponse:
+    """The page, with the text as it is now beside the one that was to take its place: saved again, it does."""
+    form = EditForm({"body": body, "version": error.message.changed_seq})
+    form.is_valid()  # only what was checked takes an error
+    form.add_error("body", str(error))
+    return render_message(request, replace(visit, message=error.message), form, status=409, is_newer=True)
 
 
 @require_POST
