@@ -113,7 +113,7 @@ def test_an_edit_costs_no_query_more_for_the_digest(cast: Cast) -> None:
     counts = []
     for body in ("Edited", "Edited again"):
         with CaptureQueriesContext(connection) as queries:
-            services.store_edit(message=message, body=body, html="")
+            services.store_edit(message=message, body=body, html="", version=None)
         counts.append(len(queries))
     assert counts[0] == counts[1]
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('chat', '0002_read_so_far'),
+        ('chat', '0003_sent_digest'),
         ('rooms', '0005_invitations_by_name'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
