@@ -81,10 +81,10 @@ def for_scripts(context: Context, template_name: str, element_id: str) -> SafeSt
 
 
 @register.simple_tag(takes_context=True)
-def clock_for_scripts(context: Context) -> SafeString:
+def clock_for_scripts(context: Context) -> str:
     """The viewer's clock as data, for what frames bring."""
     data = clock_of(context.get("user"))
-    return json_script(data, "clock") if data else SafeString("")
+    return json_script(data, "clock") if data else ""
 
 
 @register.simple_tag(takes_context=True)
