@@ -334,3 +334,31 @@ def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
     left = ada.page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('outbox:')).sort()")
     # Another person's stay in any case.
     assert left == (["outbox:0:1:y"] if is_shared else ["outbox:0:1:y", f"outbox:{pk}:1:x"])
+
+
+# Edited
+
+
+def test_an_edit_in_a_dialog_that_was_open_for_too_long_keeps_both_texts(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    desk = person(site, "user0001", expected="409").use_session(keys[0])
+    desk.open_room("room-006")
+    desk.write("First")
+    desk.expect_message("First")
+    desk.expect_nothing_pending()
+    phone = person(site, "user0001").use_session(keys[0])
+    phone.open_room("room-006")
+    desk.page.locator("#messages .meta a").click()
+    dialog = desk.page.get_by_role("dialog")
+    dialog.get_by_label("Message").fill("From the desk")
+    phone.edit("First", "From the phone")
+    desk.expect_message("From the phone")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_contain_text("This message was changed meanwhile")
+    expect(dialog.get_by_label("The text as it is now")).to_have_value("From the phone")
+    expect(dialog.get_by_label("Message", exact=True)).to_have_value("From the desk")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    desk.expect_message("From the desk")
+    phone.expect_message("From the desk")
