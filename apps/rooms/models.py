@@ -1,6 +1,7 @@
 """Rooms, and who is in them."""
 
 import unicodedata
+from functools import cache
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -39,6 +40,7 @@ def place_of(room_pk: int) -> Place:
     return Place(f"room {room_pk}", table=Room._meta.db_table)
 
 
+@cache
 def deleted_after(seq: str) -> Coalesce:
     """
     For a query of rooms: how many of a room's deleted messages have a number after the one in the field `seq`.
