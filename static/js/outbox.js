@@ -8,7 +8,7 @@ const live = document.querySelector("[hx-ws\\:connect]");
 const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
 
 const PATIENCE = 8000; // milliseconds until an unanswered message is sent again by form
-const PAUSE = 5000; // milliseconds between tries while neither way works, at first; then twice as long each time, up to the longest
+const PAUSE = 5000; // milliseconds between tries while neither way works; twice as long each time, up to the longest
 const LONGEST_PAUSE = 60000;
 const MOST_TRIES = 60; // after which, in about an hour, a message goes back to its writer
 const LONGEST = 30000; // milliseconds that the form's address may take

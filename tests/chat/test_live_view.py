@@ -45,6 +45,14 @@ def test_who_may_read_the_room_may_read_it_live(cast: Cast) -> None:
     assert client_of(None).head("/rooms/attic/live/").status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_browser_that_asks_ahead_gets_no_endless_page_and_reads_nothing(cast: Cast) -> None:
+    say(cast.room, cast.owner)
+    answer = client_of(cast.member).get("/rooms/attic/live/", headers={"Sec-Purpose": "prefetch"})
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-store")
+    assert room_for(cast.member, "attic").unread_count == 1
+
+
 def test_only_who_may_write_gets_the_composer_for_the_frame(cast: Cast) -> None:
     cast.open()
     statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/composer/").status_code)

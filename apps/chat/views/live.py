@@ -22,6 +22,7 @@ from apps.chat.streaming import HEARTBEAT, Stream, can_patch, style_of
 from apps.core.addresses import client_address
 from apps.core.answers import FRAMED_BY_OURSELVES
 from apps.core.database import NO_DATABASE, give_back_thread
+from apps.core.requests import is_ahead
 from apps.core.turns import MARKS, TooBusyError, turn_at
 from apps.live.hub import current_hub
 from apps.live.listeners import COME_BACK, Listener
@@ -51,6 +52,9 @@ async def live_view(request: HttpRequest, slug: str) -> HttpResponseBase:
         return redirect("live_view", slug=visit.room.slug, permanent=True)
     if request.method == "HEAD":
         return HttpResponse()
+    if is_ahead(request):
+        # It does not end, and would count as read.
+        return HttpResponse(status=503, headers={"Cache-Control": "no-store"})
     seat = await take_seat(entry.sign_in.user_id, client_address(request))
     if seat is None:
         return await sync_to_async(render)(request, "chat/stream_refused.html", {"room": visit.room}, status=429)

@@ -21,7 +21,7 @@ from apps.chat.posting import Composer, busy, busy_without_text, submit, text_of
 from apps.chat.views.live import render_composer_frame
 from apps.core import epoch
 from apps.core.answers import fragments_for_htmx
-from apps.core.requests import HtmxRequest
+from apps.core.requests import HtmxRequest, is_ahead
 from apps.core.turns import MARKS, TooBusyError, give_connection_back, turn_at
 from apps.core.views import RETRY_AFTER, signed_out
 from apps.live.limits import allowance_of
@@ -91,7 +91,7 @@ def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer, s
 async def room(request: HtmxRequest, slug: str) -> HttpResponse:
     """The conversation: its newest stretch, or the one that `before`, `after` or `at` asks for."""
     # With scripts the page itself tells what was in view (reading.js).
-    is_read = not (request.htmx or SCRIPTS_RUN in request.COOKIES or is_unseen(request))
+    is_read = not (request.htmx or SCRIPTS_RUN in request.COOKIES or request.method == "HEAD" or is_ahead(request))
     page = await sync_to_async(load_room_page)(request.user, slug, request.GET, is_read=is_read)
     if page.visit.room.slug != slug:
         return redirect(with_query(page.visit.room.get_absolute_url(), request), permanent=True)
@@ -100,13 +100,6 @@ async def room(request: HtmxRequest, slug: str) -> HttpResponse:
         context = {"room": page.visit.room, "window": page.window}
         return await sync_to_async(render)(request, "chat/older_frame.html", context)
     return await sync_to_async(render_room_page)(request, page, Composer())
-
-
-def is_unseen(request: HttpRequest) -> bool:
-    """Whether nobody looks at the answer, at least not now: it has no body, or a browser asks ahead."""
-    purposes = [request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")]
-    is_ahead = any(word in purpose for purpose in purposes for word in ("prefetch", "prerender", "preview"))
-    return request.method == "HEAD" or is_ahead
 
 
 def with_query(url: str, request: HttpRequest) -> str:
