@@ -236,4 +236,5 @@ def test_only_a_site_that_sends_mail_says_that_it_does(db: None, settings: Setti
         assert ("This site sends no mail" in text or "this site sends no mail" in text) != sends_mail
     for name in ("email_confirmation_sent", "login_code_sent"):
         words = render_to_string(f"account/messages/{name}.txt", {"email": "a@b.c", "recipient": "a@b.c"})
-        assert ("is on its way to a@b.c" in words) == sends_mail
+        # Where it does, the page that asks for the code says so itself.
+        assert bool(words.strip()) != sends_mail
