@@ -5,6 +5,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -328,14 +329,15 @@ def secret_key(name: str, data_folder: Path, *, required: bool) -> str:
     if required:
         refuse(name, "is not set; a site on https needs its own. Make one with: openssl rand -base64 48")
     keyfile = data_folder / "secret_key"
-    try:
-        # O_EXCL: of two processes that start together, one writes the key and both read it.
-        descriptor = os.open(keyfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
+    if not keyfile.exists():
+        # Whole, or not there: of two processes that start together one keeps its key, and both read that.
+        draft = data_folder / f"secret_key.{os.getpid()}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(48))
+        with suppress(FileExistsError):
+            os.link(draft, keyfile)
+        draft.unlink()
     key = keyfile.read_text().strip()
     if not key:
         refuse(name, f"could not be read from {keyfile}; delete that file and start again.")

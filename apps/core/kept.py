@@ -9,6 +9,8 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.core import limits
+
 # Fields that people write in, with what they are called. What other fields hold goes along unseen, unless it is words.
 LABELS: dict[str, str | Promise] = {
     "about": _("About you"),
@@ -91,7 +93,7 @@ class Kept:
 
 def kept_of(request: HttpRequest) -> Kept | None:
     """What the request's form held; None where there is none, it cannot be read, or another site may have sent it."""
-    if request.method != "POST" or not came_from_here(request):
+    if request.method != "POST" or not came_from_here(request) or is_large(request):
         return None
     try:
         lists, files = list(request.POST.lists()), list(request.FILES)
@@ -99,6 +101,14 @@ def kept_of(request: HttpRequest) -> Kept | None:
         return None
     values = [(name, value) for name, values in lists if name != OURS for value in values if isinstance(value, str)]
     return Kept([Field(clean(name), "" if "password" in name else clean(value)) for name, value in values], files)
+
+
+def is_large(request: HttpRequest) -> bool:
+    """Whether it is more than anybody types. To read it, for whoever sends it, would cost a tenth of a second."""
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0) > limits.MAX_KEPT_BYTES
+    except ValueError:
+        return True
 
 
 def came_from_here(request: HttpRequest) -> bool:

@@ -234,6 +234,8 @@ LAST_WORDS_SECONDS = 5.0
 MAX_SOCKETS_OF_GUESTS = 100
 # Of a body, in memory; what is more goes into a file.
 BODY_IN_MEMORY = 100_000
+# Of a form that is refused, and given back: the longest message has 120 KB, where each letter takes twelve.
+MAX_KEPT_BYTES = 256 * 1024
 
 # Sites that people sign in from (providers): what one is asked, and what it may answer.
 # From the first byte of asking until the last of the answer, for all questions of one page together. A person waits.

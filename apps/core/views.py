@@ -54,7 +54,10 @@ async def readyz(request: HttpRequest) -> HttpResponse:
     problem = "this process is ending" if leaving.State.is_leaving else await sync_to_async(reason_not_ready)()
     problem = problem or cluster.State.reason
     lines = [problem or "ok", *await sync_to_async(what_is_amiss)()]
-    return HttpResponse("\n".join([*lines, ""]), content_type="text/plain", status=503 if problem else 200)
+    response = HttpResponse("\n".join([*lines, ""]), content_type="text/plain", status=503 if problem else 200)
+    # Whoever asks is told; Django would write an error into the log each time that somebody looks.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def what_is_amiss() -> list[str]:
