@@ -202,7 +202,7 @@ def test_five_hundred_bodies_that_drip_take_little_memory(site: Site) -> None:
 def socket_of(site: Site, key: str = "") -> ClientConnection:
     """A socket of the public or the common room."""
     return connect(
-        f"{site.socket_url}/ws/rooms/room-001/?since=999",
+        f"{site.socket_url}/ws/rooms/room-001/?since=1",
         additional_headers={"Cookie": f"sessionid={key}"} if key else {},
         origin=Origin(site.url),
         compression=None,
