@@ -163,7 +163,7 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
     page.clock.install()
     page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
     ada.write("Into the void")
-    for _ in range(300):
+    for _ in range(900):
         page.clock.run_for(30_000)
         page.evaluate("() => fetch('/livez').catch(() => {})")
         if page.locator("#composer-body").input_value():
