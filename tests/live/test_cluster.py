@@ -138,7 +138,8 @@ def test_of_two_that_migrate_at_once_one_waits_and_finds_nothing_to_do(
     assert [one.returncode for one in both] == [0, 0], said
     assert sorted("No migrations to apply" in out for out, _ in said) == [False, True]
     [waited] = [err for out, err in said if "No migrations" in out]
-    assert waited == "Another migrate is under way. Waiting for it, 10 minutes at most.\n"
+    # On a busy machine the later one comes when the other has done.
+    assert waited in {"", "Another migrate is under way. Waiting for it, 10 minutes at most.\n"}
     site.manage("migrate", "--check")
     shutil.rmtree(site.folder)
 
