@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,7 @@ from apps.core import limits
 from tests.provider.hostile import CLIENT, DISCOVERY, TOKEN, Provider, Reply, Server
 from tests.provider.test_hostile import START, come
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server().running() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def provider(server: Server, settings: Settings) -> Provider:
-    server.provider = Provider(server.url)
-    app = {"provider_id": "oidc", "name": "School", "client_id": CLIENT, "secret": "s"}
-    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app | {"settings": {"server_url": server.url}}]}}
-    discovery.forget()
-    calls._calls.clear()
-    return server.provider
+pytestmark = pytest.mark.usefixtures("provider")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -14,30 +13,15 @@ from pytest_django import Settings
 
 from apps.accounts.elsewhere import issuers
 from apps.accounts.models import User
-from apps.accounts.openid_connect import discovery
 from apps.core import limits
 from tests.provider import cases_of_people  # noqa: F401  # adds its own to CASES
 from tests.provider.cases import CANCELLED, CASES, KNOWN, NEW, REFUSED, Case
-from tests.provider.hostile import CLIENT, Provider, Server, state_of
+from tests.provider.hostile import Server, state_of
+
+pytestmark = pytest.mark.usefixtures("provider")
 
 START = "/accounts/oidc/oidc/login/"
 BACK = "/accounts/oidc/oidc/login/callback/"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server().running() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def provider(server: Server, settings: Settings) -> Provider:
-    """An honest one, until a case changes it."""
-    server.provider = Provider(server.url)
-    app = {"provider_id": "oidc", "name": "School", "client_id": CLIENT, "secret": "s"}
-    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app | {"settings": {"server_url": server.url}}]}}
-    discovery.forget()
-    return server.provider
 
 
 @pytest.fixture
