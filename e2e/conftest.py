@@ -17,6 +17,8 @@ PASSWORD = "correct horse battery 9"
 # What a browser and htmx write to the console when a server is away, and when it answers 422.
 SERVER_AWAY = "ERR_|WebSocket connection|htmx:ws:error"
 REFUSED = "status of 422"
+# What htmx writes where a test lets minutes go by at once: more than it waits for an answer that is on its way.
+MINUTES_PASSED = "htmx:error: timeout"
 # A page that was ready before the transition to it: it is shown without one.
 NO_TRANSITION = "Transition was aborted"
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from e2e.conftest import PASSWORD, SERVER_AWAY, type_of_join
+from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, type_of_join
 from tests.servers import Site
 
 COME_BACK = "() => dispatchEvent(new Event('focus'))"
@@ -116,7 +116,7 @@ def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_ar
     site: Site, person: type_of_join
 ) -> None:
     person(site, "waiter2").sign_up()
-    ada = person(site, "waiter1", expected=f"403|{SERVER_AWAY}").sign_up("/rooms/lobby/")
+    ada = person(site, "waiter1", expected=f"403|{SERVER_AWAY}|{MINUTES_PASSED}").sign_up("/rooms/lobby/")
     ada.wait_until_live()
     other = ada.context.new_page()
     sign_out(other, site)
@@ -150,7 +150,7 @@ def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_ar
 def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
     site: Site, keys: list[str], person: type_of_join
 ) -> None:
-    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
     page = ada.open_room("room-002")
     tries: list[str] = []
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
-from e2e.conftest import SERVER_AWAY, Person, type_of_join
+from e2e.conftest import MINUTES_PASSED, SERVER_AWAY, Person, type_of_join
 from tests.servers import Site
 
 MARKER = "Poison"
@@ -70,7 +70,7 @@ class Swallower:
 def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_is_sent(
     site: Site, keys: list[str], person: type_of_join
 ) -> None:
-    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|500").use_session(keys[0])
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|500").use_session(keys[0])
     way = Swallower(ada.page)
     ada.page.clock.install()
     page = ada.open_room("room-001")
@@ -106,7 +106,7 @@ def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_
 
 
 def test_a_text_is_not_given_up_while_the_network_is_away(site: Site, keys: list[str], person: type_of_join) -> None:
-    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
     ada.page.clock.install()
     page = ada.open_room("room-002")
     page.context.set_offline(True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from e2e.conftest import PASSWORD, SERVER_AWAY, Person, type_of_join
+from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, Person, type_of_join
 from e2e.test_live import say_so_many
 from tests import install
 from tests.servers import Postgres, Site
@@ -64,7 +64,7 @@ def test_a_short_break_is_not_worth_a_word(site: Site, keys: list[str], person: 
 def test_a_server_that_has_fallen_silent_is_given_up(site: Site, keys: list[str], person: type_of_join) -> None:
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-002")
-    ada = person(site, "user0001").use_session(keys[0])
+    ada = person(site, "user0001", expected=MINUTES_PASSED).use_session(keys[0])
     sockets: list[WebSocketRoute] = []
 
     def pass_on(socket: WebSocketRoute) -> None:
