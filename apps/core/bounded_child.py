@@ -28,9 +28,10 @@ def serve() -> None:
     """Import the modules named on the command line, say so, then fork a child for each connection that comes."""
     descriptor, limits, *modules = sys.argv[1:]
     control = socket.socket(fileno=int(descriptor))
-    os.nice(NICENESS)
     for name in modules:
         importlib.import_module(name)
+    # Not before: whoever comes back right after a start waits for these imports with everybody else.
+    os.nice(NICENESS)
     # What is there now is never looked at by a child's garbage collector, and so stays shared with it.
     gc.collect()
     gc.freeze()
