@@ -267,7 +267,10 @@ def published(url: str) -> int:
 def measure_storing() -> None:
     """Posts stored a second, 20 people at once, in one room and in twenty, on both databases."""
     with Postgres() as postgres:
-        for name, environment in (("SQLite", {}), ("PostgreSQL", {"DATABASE_URL": postgres.url})):
+        for name, environment in (
+            ("SQLite", {}),
+            ("PostgreSQL", {"DATABASE_URL": postgres.url, "SECRET_KEY": "shared"}),
+        ):
             for rooms in (1, 20):
                 with (
                     parley(environment, users=20, rooms=20) as (site, keys),
