@@ -79,6 +79,7 @@ test-markup:
 
 lint:
 	$(call install,test)
+	$(PYTHON) -m tests.commits
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy .
