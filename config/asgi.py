@@ -5,13 +5,19 @@ import sys
 
 from django.core.asgi import get_asgi_application
 
+from apps.chat import rendering
+
+is_served = "daphne.server" in sys.modules
+if is_served:
+    # Before all else: it has imports of its own to do, which the first message would wait for.
+    rendering.pool.start()
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Before the imports below: it loads the apps, whose models they need.
 http = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
-from apps.chat import rendering  # noqa: E402
 from apps.chat.routing import websocket_urlpatterns  # noqa: E402
 from apps.core import bodies, cache, cluster, connections, leaving, running  # noqa: E402
 from apps.core.origins import SiteOriginValidator, as_the_site_is_reached  # noqa: E402
@@ -22,11 +28,10 @@ pages = as_the_site_is_reached(http)
 sockets = SiteOriginValidator(URLRouter(websocket_urlpatterns))
 application = with_lines(leaving.counted(ProtocolTypeRouter({"http": pages, "websocket": sockets})))
 
-if "daphne.server" in sys.modules:
+if is_served:
     running.serve()
     leaving.leave_on_sigterm()
     bodies.bound_bodies()
     connections.bound_connections()
-    rendering.pool.start()
     cache.look()
     cluster.start()
