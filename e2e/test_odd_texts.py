@@ -63,9 +63,14 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"odd-texts-{name}.png")
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_scrolls_the_conversation_sideways_and_what_is_tall_is_folded(join: type_of_join, width: int) -> None:
-    page = join(viewport={"width": width, "height": 740}).open_room("attic")
+@pytest.mark.parametrize(
+    ("width", "theme", "language"), [(360, "light", "en"), (1280, "dark", "en"), (1280, "light", "ar")]
+)
+def test_nothing_scrolls_the_conversation_sideways_and_what_is_tall_is_folded(
+    join: type_of_join, width: int, theme: str, language: str
+) -> None:
+    page = join(viewport={"width": width, "height": 740}, color_scheme=theme, locale=language).open_room("attic")
+    picture(page, f"{width}-{theme}-{language}")
     for selector in ("html", ".scroller", ".message article"):
         script = "all => all.map(one => one.scrollWidth - one.clientWidth)"
         assert max(page.locator(selector).evaluate_all(script)) <= 0, selector
@@ -159,21 +164,3 @@ def test_each_block_has_its_own_direction_and_code_runs_left_to_right(join: type
     )
     assert lines[0][0] < 1 < lines[0][1]
     assert lines[-1][1] < 1 < lines[-1][0]
-
-
-@pytest.mark.parametrize(
-    ("name", "width", "dark", "language"),
-    [
-        ("wide", 1280, "light", "en"),
-        ("narrow", 360, "light", "en"),
-        ("dark", 1280, "dark", "en"),
-        ("rtl", 1280, "light", "ar"),
-    ],
-)
-def test_pictures_for_who_wants_to_look(join: type_of_join, name: str, width: int, dark: str, language: str) -> None:
-    if "PICTURES" not in os.environ:
-        pytest.skip("PICTURES=folder keeps them")
-    page = join(viewport={"width": width, "height": 1000}, color_scheme=dark, locale=language).go("/rooms/attic/")
-    picture(page, name)
-    page.locator("#messages .body", has_text="Before").scroll_into_view_if_needed()
-    picture(page, f"{name}-top")
