@@ -27,10 +27,10 @@ from apps.core.addresses import client_address, network_of
 from apps.core.connections import TOO_MUCH
 from apps.core.database import NO_DATABASE
 from apps.core.turns import TooBusyError
-from apps.live.hub import current_hub
 from apps.live.limits import Allowance, allowance_of
 from apps.live.lines import line_for
 from apps.live.listeners import NO_LONGER_ALLOWED, SIGNED_OUT, Listener, alert
+from apps.live.process import current_process
 from apps.live.sources import ANEW, in_language
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit
@@ -96,7 +96,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             if leaving.State.is_leaving:
                 await self.close()
                 return
-            async with current_hub().doors:
+            async with current_process().hub.doors:
                 entry = await in_thread(enter, self.session_key(), self.scope["url_route"]["kwargs"]["slug"])
         except NO_DATABASE as error:
             logger.warning("A page could not connect: the database does not answer: %s", error)
@@ -139,7 +139,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self.scope = {"type": "websocket"}
         head = visit.room.last_seq
         try:
-            await current_hub().join(listener, topic, since=since, head=head)
+            await current_process().hub.join(listener, topic, since=since, head=head)
         except NO_DATABASE as error:
             logger.warning("A page could not be told what it missed: %s", error)
             await self.close()
@@ -182,7 +182,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     def leave(self) -> None:
         """Listen no more."""
         if self.place:
-            current_hub().leave(self.place.listener, self.place.topic)
+            current_process().hub.leave(self.place.listener, self.place.topic)
             self.place.allowance.sockets -= 1
             self.place = None
 
@@ -232,7 +232,7 @@ def place_in(query: dict[str, list[str]], head: int) -> int:
     number = int(since) if since.isascii() and since.isdecimal() and len(since) < 19 else 0
     told = query.get("epoch", [""])[-1]
     if number > head or (told and epoch.State.epoch and told != epoch.State.epoch):
-        current_hub().watch.look_soon()
+        current_process().watch.look_soon()
         return ANEW
     return number
 

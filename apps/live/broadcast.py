@@ -1,4 +1,8 @@
-"""Say that something changed. Call these when the change is committed, from synchronous code. None ever raises."""
+"""
+Say that something changed. Call these when the change is committed, from synchronous code.
+
+What cannot be told raises nothing. What cannot be rendered does, so they are called by `on_commit(…, robust=True)`.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -9,8 +13,8 @@ from django.conf import settings
 from django.utils import translation
 
 from apps.accounts.sign_ins import digest
-from apps.live.hub import hub_of_this_process
 from apps.live.layer import send_to_layer
+from apps.live.process import serving_process
 from apps.live.sources import in_language
 
 logger = logging.getLogger(__name__)
@@ -64,10 +68,10 @@ def check_user(user_id: int) -> None:
 def _is_unheard(name: str, seq: int) -> bool:
     """Whether nobody listens to the topic; who comes in at this moment is told that it has come to number `seq`."""
     try:
-        hub = hub_of_this_process()
-        if hub is None or not hub.is_unheard(name):
+        process = serving_process()
+        if process is None or not process.hub.is_unheard(name):
             return False
-        hub.loop.call_soon_threadsafe(hub.look_for, name, seq)
+        process.loop.call_soon_threadsafe(process.hub.look_for, name, seq)
     except Exception:
         logger.exception("Could not ask who listens to %s", name)
         return False
@@ -77,8 +81,8 @@ def _is_unheard(name: str, seq: int) -> bool:
 def _tell(message: dict[str, Any]) -> None:
     try:
         # A server's threads only leave the message with its loop: nobody's post waits for other pages.
-        if hub := hub_of_this_process():
-            hub.tell_soon(message)
+        if process := serving_process():
+            process.tell_soon(message)
         else:
             async_to_sync(send_to_layer)(message)
     except Exception:

@@ -2,14 +2,12 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from apps.core.database import NO_DATABASE
 from apps.core.trouble import Seldom
+from apps.live.replays import Replays
 from apps.live.topics import Topic
-
-if TYPE_CHECKING:
-    from apps.live.hub import Hub
 
 logger = logging.getLogger(__name__)
 unknown = Seldom(logger)
@@ -20,11 +18,20 @@ PATIENCE = 0.05
 MOST_QUESTIONS = 5
 
 
-class Gaps:
-    """Those in the topics of a hub."""
+# Writes frames, each with its number, to a topic's listeners, where they stand at the number before.
+FanOut = Callable[[Topic, int, list[tuple[int, str]]], None]
 
-    def __init__(self, hub: "Hub") -> None:
-        self.hub = hub
+
+class Gaps:
+    """Those in `topics`; what is found goes out by `fan_out`, and what had come before it by `hand_out`."""
+
+    def __init__(
+        self, topics: dict[str, Topic], replays: Replays, *, fan_out: FanOut, hand_out: Callable[[Topic], None]
+    ) -> None:
+        self.topics = topics
+        self.replays = replays
+        self.fan_out = fan_out
+        self.hand_out = hand_out
 
     def fill_soon(self, topic: Topic) -> None:
         """Ask the database for missing numbers, unless they come by themselves in a moment."""
@@ -35,7 +42,7 @@ class Gaps:
         """Bring the topic to the database's head, and forget numbers that the database does not come to know."""
         await asyncio.sleep(PATIENCE)
         questions, doubtful = 0, list[int]()
-        while self.hub.topics.get(topic.name) is topic:
+        while self.topics.get(topic.name) is topic:
             pause = PATIENCE * 2**questions
             if topic.checks:
                 await asyncio.sleep(PATIENCE)
@@ -44,12 +51,12 @@ class Gaps:
                 since = topic.head
                 if not questions:
                     doubtful = list(topic.early)
-                batch = await self.hub.replays.since(topic.name, since)
+                batch = await self.replays.since(topic.name, since)
                 if topic.head == since and batch.head > since and not topic.checks:
                     topic.head = batch.head
                     texts = [text for burst in batch.bursts for text in burst.texts]
-                    self.hub.fan_out(topic, since, [(batch.head, text) for text in texts])
-                self.hub.hand_out(topic)
+                    self.fan_out(topic, since, [(batch.head, text) for text in texts])
+                self.hand_out(topic)
                 questions = 0 if batch.head > since else questions + 1
                 if questions == MOST_QUESTIONS:
                     questions = 0

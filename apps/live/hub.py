@@ -1,5 +1,5 @@
 """
-The hub: one for each process (each event loop), between the channel layer and this process's open pages.
+The hub: what one process (process.py) knows of its open pages, and how changes reach them.
 
 A topic is a stream of numbered changes. The hub hands each change to every listener of its topic, in the order
 of the numbers and each once. It knows no model: what a listener missed, and who may listen, it asks of the source
@@ -9,22 +9,17 @@ number betrays, or a look at the database now and then (`watch.py`).
 
 import asyncio
 import random
-import weakref
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
 
 from django.conf import settings
 
 from apps.accounts.sign_ins import digest
-from apps.core import leaving
 from apps.live.gaps import Gaps
-from apps.live.layer import LayerLink
 from apps.live.lines import Burst, until_read
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, Listener
 from apps.live.replays import Replays
 from apps.live.sources import frame
 from apps.live.topics import Subscription, Topic
-from apps.live.watch import Watch
 
 # This many frames may wait for a listener that is catching up, or in a topic for a missing number. What is more
 # than that is forgotten: the listener comes back for it, the topic asks the database.
@@ -34,24 +29,25 @@ DOORS = 4
 # How long a topic waits before its next frames go out, by how long its last ones took; and at most, in seconds.
 REST = 4
 LONGEST_REST = 0.02
-# How long after a change to an account its open pages are looked at, in seconds.
-NEW_SESSION_PATIENCE = 0.3
 # Between two pages that are asked to connect again when the process ends, and for all of them, in seconds.
 LEAVING_PAUSE = 0.02
 LONGEST_LEAVING = 5.0
 
 
 class Hub:
-    """See the module. All but `tell_soon` is to be called on the hub's own event loop."""
+    """
+    See the module. All but `is_unheard` is to be called on the hub's own event loop.
 
-    def __init__(self) -> None:
+    `begin` is called for each topic that somebody starts to listen to, before it is asked what they missed.
+    """
+
+    def __init__(self, begin: Callable[[str], Awaitable[None]]) -> None:
         self.loop = asyncio.get_running_loop()
         self.topics: dict[str, Topic] = {}
+        self.begin = begin
         self.replays = Replays(self.topics)
-        self.gaps = Gaps(self)
+        self.gaps = Gaps(self.topics, self.replays, fan_out=self.fan_out, hand_out=self.hand_out)
         self.doors = asyncio.Semaphore(DOORS)
-        self.layer = LayerLink(wanted=self.topics.keys(), handle=self.handle)
-        self.watch = Watch(self)
 
     # Listeners come and go
 
@@ -72,9 +68,7 @@ class Hub:
             return
         try:
             if is_new:
-                self.watch.start()
-                # Before asking what was missed: what others post from here on comes through the layer.
-                await self.layer.subscribe(name)
+                await self.begin(name)
             await self.catch_up(topic, subscription, needed)
         except BaseException:
             self.leave(listener, name)
@@ -222,61 +216,7 @@ class Hub:
         """End the pages that one person (or, with None, anybody) has open on a topic."""
         self.end(name, lambda one: user_id is None or one.sign_in.user_id == user_id, NO_LONGER_ALLOWED, html)
 
-    def check(self, name: str, html: str) -> None:
-        """End the pages of those who may no longer listen to a topic, before anybody is told what changed since."""
-        if topic := self.topics.get(name):
-            topic.checks += 1
-            self.watch.soon(self.watch.check_topic(topic, html))
-
     def sign_out(self, session: str) -> None:
         """End all pages of a session that is over; `session` is its key's digest."""
         for name in list(self.topics):
             self.end(name, lambda one: digest(one.sign_in.session_key) == session, SIGNED_OUT)
-
-    # Between processes
-
-    def tell_soon(self, message: dict[str, Any]) -> None:
-        """Do what the message says here, and have other processes do it. May be called on any thread."""
-        self.loop.call_soon_threadsafe(self.tell, message)
-
-    def tell(self, message: dict[str, Any]) -> None:
-        """Do what the message says here, and have other processes do it."""
-        # Here first, and not through the layer: this process's pages hear even when the layer is gone.
-        self.handle(message)
-        self.layer.send(message)
-
-    def handle(self, message: dict[str, Any]) -> None:
-        """Do what a broadcast says."""
-        kind = message["type"]
-        if kind == "live.change":
-            self.deliver(message["topic"], message["seq"], message["html"])
-        elif kind == "live.revoke":
-            self.revoke(message["topic"], message["user_id"], message["html"])
-        elif kind == "live.sign_out":
-            self.sign_out(message["session"])
-        elif kind == "live.check":
-            self.check(message["topic"], message["html"])
-        elif kind == "live.look":
-            self.watch.soon(self.watch.compare_heads())
-        elif kind == "live.check_user":
-            # A moment later: the browser in which a password is changed gets a new session at the end of its request.
-            user_id = message["user_id"]
-            self.loop.call_later(NEW_SESSION_PATIENCE, lambda: self.watch.soon(self.watch.check_user(user_id)))
-
-
-_hubs: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = weakref.WeakKeyDictionary()
-
-
-def current_hub() -> Hub:
-    """The hub of the running event loop; a server process has one loop, and so one hub."""
-    loop = asyncio.get_running_loop()
-    hub = _hubs.get(loop)
-    if hub is None:
-        hub = _hubs[loop] = Hub()
-        leaving.before_leaving(hub.send_all_back)
-    return hub
-
-
-def hub_of_this_process() -> Hub | None:
-    """The hub of the loop that serves this process's pages, from any thread; None where no page was ever open."""
-    return next((hub for loop, hub in list(_hubs.items()) if loop.is_running()), None)

@@ -30,7 +30,8 @@ MOST_PROCESSES = 64
 FRESH = 60
 # So many of them are known again when they come twice.
 MOST_KNOWN = 1000
-# What the messages are, and the types of what is in them; a newer version may say more.
+# What the messages are, and the types of what is in them, in the order in which process.py's handlers take it; a newer
+# version may say more.
 SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
     "live.change": {"topic": (str,), "seq": (int,), "html": (str,)},
     "live.revoke": {"topic": (str,), "user_id": (int, type(None)), "html": (str,)},

@@ -14,7 +14,7 @@ from apps.accounts.models import SiteRules, User
 from apps.accounts.second_factor import staff_without_one
 from apps.core.signals import replaced
 from apps.live import broadcast
-from apps.live.hub import hub_of_this_process
+from apps.live.process import serving_process
 
 
 @receiver(user_logged_out)
@@ -56,5 +56,5 @@ def end_pages_of_deleted_user(instance: User, **kwargs: Any) -> None:
 @receiver(replaced)
 def look_at_the_database(**kwargs: Any) -> None:
     """Another database, or an earlier state of it: pages hear of it at once."""
-    if hub := hub_of_this_process():
-        hub.loop.call_soon_threadsafe(hub.watch.look_soon)
+    if process := serving_process():
+        process.loop.call_soon_threadsafe(process.watch.look_soon)

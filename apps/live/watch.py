@@ -5,19 +5,17 @@ import logging
 import random
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apps.accounts.second_factor import NEEDED
 from apps.accounts.sign_ins import Ending, SignIn, which_ended
 from apps.core import epoch
 from apps.core.database import NO_DATABASE
+from apps.live.hub import Hub
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, alert
 from apps.live.sources import by_kind, frame
 from apps.live.threads import in_thread
-
-if TYPE_CHECKING:
-    from apps.live.hub import Hub
-    from apps.live.topics import Topic
+from apps.live.topics import Topic
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +23,8 @@ logger = logging.getLogger(__name__)
 PAUSE = (20.0, 30.0)
 # Between the two looks that must agree before a topic is started anew, in seconds.
 SECOND_LOOK = 1.0
+# How long after a change to an account its open pages are looked at, in seconds.
+NEW_SESSION_PATIENCE = 0.3
 # How often to look for sessions whose time is up, in seconds.
 EXPIRY_PAUSE = 0.5
 
@@ -32,7 +32,7 @@ EXPIRY_PAUSE = 0.5
 class Watch:
     """Three questions to the database for the whole process, however many pages it has open."""
 
-    def __init__(self, hub: "Hub") -> None:
+    def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.tasks: set[asyncio.Task[None]] = set()
         self.is_started = False
@@ -67,6 +67,10 @@ class Watch:
         """Compare with the database now, since there is reason to think that it has gone back."""
         if self.looking is None or self.looking.done():
             self.looking = self.soon(self.compare_heads())
+
+    def compare_soon(self) -> None:
+        """Compare with the database, also where that is under way and may have asked too early."""
+        self.soon(self.compare_heads())
 
     async def compare_heads(self) -> None:
         """Bring the topics to where the database stands: mostly forward, and anew where it has gone back."""
@@ -111,7 +115,13 @@ class Watch:
                 lost = user_ids - allowed.get(name, set())
                 self.hub.end(name, lambda one, lost=lost: one.sign_in.user_id in lost, NO_LONGER_ALLOWED, html)  # type: ignore[misc]
 
-    async def check_topic(self, topic: "Topic", html: str) -> None:
+    def check_topic_soon(self, name: str, html: str) -> None:
+        """End the pages of those who may no longer listen to a topic, before anybody is told what changed since."""
+        if topic := self.hub.topics.get(name):
+            topic.checks += 1
+            self.soon(self.check_topic(topic, html))
+
+    async def check_topic(self, topic: Topic, html: str) -> None:
         """
         Check the rights of all who listen to a topic, which tells nobody anything meanwhile.
 
@@ -136,6 +146,10 @@ class Watch:
                 self.hub.leave(listener, name)
                 ending = ended[listener.sign_in]
                 listener.end(codes[ending], alert(NEEDED, listener.language) if ending == Ending.BARRED else "")
+
+    def check_user_later(self, user_id: int) -> None:
+        """Check somebody in a moment: who changes their password has a new session at the end of that request."""
+        self.hub.loop.call_later(NEW_SESSION_PATIENCE, lambda: self.soon(self.check_user(user_id)))
 
     async def check_user(self, user_id: int) -> None:
         """End the pages of one person where they are no longer signed in as they were."""

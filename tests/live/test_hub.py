@@ -16,9 +16,9 @@ from apps.accounts.sign_ins import Ending, SignIn, digest
 from apps.core import epoch
 from apps.core.signals import replaced
 from apps.live import broadcast, gaps, hub, layer, listeners, replays, sources, watch
-from apps.live.hub import Hub, current_hub
 from apps.live.lines import Burst
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT
+from apps.live.process import current_process
 from apps.live.sources import Batch
 
 SUBJECT = "test.1"
@@ -119,15 +119,15 @@ def in_a_loop(test: type_of_test) -> Callable[..., None]:
 @asynccontextmanager
 async def joined(since: int = 0, head: int = 0, listener: Listener | None = None) -> AsyncIterator[Listener]:
     listener = listener or Listener()
-    await current_hub().join(listener, TOPIC, since=since, head=head)
+    await current_process().hub.join(listener, TOPIC, since=since, head=head)
     yield listener
-    current_hub().leave(listener, TOPIC)
+    current_process().hub.leave(listener, TOPIC)
 
 
 async def deliver(topic: str, seq: int, html: str) -> None:
     """Let a change arrive, and give the hub the turn of the loop in which it hands it out."""
-    current_hub().deliver(topic, seq, html)
-    topics = current_hub().topics
+    current_process().hub.deliver(topic, seq, html)
+    topics = current_process().hub.topics
     while topic in topics and topics[topic].handing_out:
         await asyncio.sleep(0)
 
@@ -216,7 +216,7 @@ async def test_what_arrives_during_a_replay_waits_and_is_not_shown_twice(databas
     async with joined() as other:
         database.gate = asyncio.Event()
         listener = Listener()
-        joining = asyncio.create_task(current_hub().join(listener, TOPIC, since=0, head=2))
+        joining = asyncio.create_task(current_process().hub.join(listener, TOPIC, since=0, head=2))
         await until(lambda: len(database.asked) == 2)
         for number in (1, 2, 3):
             await deliver(TOPIC, number, f"[{number}]")
@@ -247,11 +247,11 @@ async def test_who_must_have_a_second_factor_first_is_told_and_their_page_ends(
     barred = lambda sign_ins: {one: Ending.BARRED for one in sign_ins if one.user_id == 1}  # noqa: E731
     monkeypatch.setattr(watch, "which_ended", barred)
     async with joined() as listener, joined(listener=Listener(user_id=2)) as other:
-        await current_hub().watch.check_user(1)
+        await current_process().watch.check_user(1)
         assert listener.code == NO_LONGER_ALLOWED
         assert listener.farewell.startswith("<hx-partial ")
         assert "need a second factor" in listener.farewell
-        await current_hub().watch.check_user(2)
+        await current_process().watch.check_user(2)
         assert other.code is None
 
 
@@ -273,7 +273,7 @@ async def test_a_listener_that_fails_harms_no_other(database: Database) -> None:
     async with joined(listener=Broken()) as broken, joined() as sound:
         for number in (1, 2):
             await deliver(TOPIC, number, f"[{number}]")
-        assert len(current_hub().topics[TOPIC].subscriptions) == 1
+        assert len(current_process().hub.topics[TOPIC].subscriptions) == 1
     assert sound.shown == ["[1]", "[2]"]
     assert broken.was_sent_back
 
@@ -286,12 +286,12 @@ async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
     async with joined() as quick:
         database.gate = asyncio.Event()
         slow = Listener()
-        joining = asyncio.create_task(current_hub().join(slow, TOPIC, since=0, head=1))
+        joining = asyncio.create_task(current_process().hub.join(slow, TOPIC, since=0, head=1))
         await until(lambda: len(database.asked) == 2)
         for number in range(1, 6):
             await deliver(TOPIC, number, f"[{number}]")
         assert slow.was_sent_back
-        assert slow not in current_hub().topics[TOPIC].subscriptions
+        assert slow not in current_process().hub.topics[TOPIC].subscriptions
         database.gate.set()
         await joining
     assert len(quick.shown) == 5
@@ -303,7 +303,7 @@ async def test_what_waits_for_a_missing_number_is_bounded(database: Database, mo
     async with joined() as listener:
         for number in range(2, 12):
             await deliver(TOPIC, number, f"[{number}]")
-            assert len(current_hub().topics[TOPIC].early) <= 3
+            assert len(current_process().hub.topics[TOPIC].early) <= 3
         database.head = 11
         await until(lambda: listener.frames)
     assert listener.shown == ["".join(f"[{number}]" for number in range(1, 12))]
@@ -318,7 +318,7 @@ async def test_a_number_that_nobody_stored_is_asked_for_a_few_times_and_forgotte
         database.asked.clear()
         for number in (5, 10**15):
             await deliver(TOPIC, number, "made up")
-        await until(lambda: not current_hub().topics[TOPIC].early)
+        await until(lambda: not current_process().hub.topics[TOPIC].early)
         assert len(database.asked) == gaps.MOST_QUESTIONS
         for number in range(1, 7):
             await deliver(TOPIC, number, f"[{number}]")
@@ -345,7 +345,7 @@ async def tell_numbers_of_nobody() -> None:
     number = 10**6
     while True:
         number += 1
-        current_hub().deliver(TOPIC, number, "made up")
+        current_process().hub.deliver(TOPIC, number, "made up")
         await asyncio.sleep(0.005)
 
 
@@ -356,7 +356,7 @@ async def test_a_process_that_hears_nothing_listens_anew_and_looks_for_what_it_m
     monkeypatch.setattr(layer, "CALL_PAUSE", 0.02)
     monkeypatch.setattr(layer, "DEAF_AFTER", 0.1)
     async with joined() as listener:
-        await until(lambda: TOPIC in current_hub().layer.subscribed)
+        await until(lambda: TOPIC in current_process().layer.subscribed)
         await get_channel_layer().flush()
         database.head = 1
         await until(lambda: listener.frames)
@@ -374,7 +374,7 @@ async def test_a_process_whose_first_page_comes_late_is_not_deaf(
     monkeypatch.setattr(layer, "CALL_PAUSE", 0.02)
     monkeypatch.setattr(layer, "DEAF_AFTER", 0.2)
     monkeypatch.setattr(layer.trouble, "note", noted.append)
-    current_hub()  # as for a page that is refused
+    current_process()  # as for a page that is refused
     await asyncio.sleep(0.3)
     async with joined():
         await asyncio.sleep(0.1)
@@ -392,10 +392,10 @@ async def test_no_page_waits_for_a_layer_that_hangs(database: Database, monkeypa
 
     monkeypatch.setattr(layer, "get_channel_layer", Hanging)
     monkeypatch.setattr(layer, "PATIENCE", 0.3)
-    current_hub().layer.channel = "as it was before"
+    current_process().layer.channel = "as it was before"
     began = asyncio.get_running_loop().time()
     for number in range(20):
-        await current_hub().join(Listener(), f"test.{number}.en", since=0, head=0)
+        await current_process().hub.join(Listener(), f"test.{number}.en", since=0, head=0)
     assert asyncio.get_running_loop().time() - began < 1.5
 
 
@@ -405,7 +405,7 @@ async def test_pages_that_come_back_together_share_one_question(database: Databa
         database.asked.clear()
         database.head = 5
         pages = [Listener() for _ in range(50)]
-        await asyncio.gather(*(current_hub().join(page, TOPIC, since=2, head=5) for page in pages))
+        await asyncio.gather(*(current_process().hub.join(page, TOPIC, since=2, head=5) for page in pages))
         assert database.asked.count(2) == 1
     assert all(page.shown == ["[3][4][5]"] for page in pages)
 
@@ -415,11 +415,11 @@ async def test_pages_that_come_back_one_after_another_share_the_answer_while_it_
     async with joined():
         database.head = 5
         for _ in range(3):
-            await current_hub().join(Listener(), TOPIC, since=2, head=5)
+            await current_process().hub.join(Listener(), TOPIC, since=2, head=5)
         assert database.asked.count(2) == 1
         database.head = 6
         late = Listener()
-        await current_hub().join(late, TOPIC, since=2, head=6)
+        await current_process().hub.join(late, TOPIC, since=2, head=6)
     assert "".join(late.shown) == "[3][4][5][6]"
 
 
@@ -429,9 +429,9 @@ async def test_answers_that_are_kept_are_few(database: Database, monkeypatch: py
     async with joined():
         database.head = 50
         for since in range(20):
-            await current_hub().join(Listener(), TOPIC, since=since, head=50)
-        assert len(current_hub().replays.kept) <= 3
-    assert not current_hub().replays.asked
+            await current_process().hub.join(Listener(), TOPIC, since=since, head=50)
+        assert len(current_process().hub.replays.kept) <= 3
+    assert not current_process().hub.replays.asked
 
 
 @in_a_loop
@@ -439,11 +439,11 @@ async def test_an_answer_from_before_a_page_came_is_followed_by_the_rest(databas
     async with joined():
         database.gate, database.head = asyncio.Event(), 3
         early = Listener()
-        first = asyncio.create_task(current_hub().join(early, TOPIC, since=1, head=3))
+        first = asyncio.create_task(current_process().hub.join(early, TOPIC, since=1, head=3))
         await until(lambda: 1 in database.asked)
         # This page knows of number 4, and the question under way was asked before there was one.
         late = Listener()
-        second = asyncio.create_task(current_hub().join(late, TOPIC, since=1, head=4))
+        second = asyncio.create_task(current_process().hub.join(late, TOPIC, since=1, head=4))
         await asyncio.sleep(0)
         database.gate.set()
         await asyncio.sleep(0)
@@ -455,13 +455,13 @@ async def test_an_answer_from_before_a_page_came_is_followed_by_the_rest(databas
 @in_a_loop
 async def test_a_crowded_room_rests_and_what_came_meanwhile_goes_out_together(database: Database) -> None:
     async with joined() as listener:
-        current_hub().deliver(TOPIC, 1, "[1]")
+        current_process().hub.deliver(TOPIC, 1, "[1]")
         assert listener.shown == ["[1]"]
-        current_hub().topics[TOPIC].rests_until = current_hub().loop.time() + 0.05
+        current_process().hub.topics[TOPIC].rests_until = current_process().hub.loop.time() + 0.05
         bursts: list[int] = []
         listener.write = lambda burst: bursts.append(len(burst.texts)) or True  # type: ignore[method-assign,func-returns-value]
         for number in (2, 3, 4):
-            current_hub().deliver(TOPIC, number, f"[{number}]")
+            current_process().hub.deliver(TOPIC, number, f"[{number}]")
         assert not bursts
         await until(lambda: bursts)
         assert bursts == [3]
@@ -471,14 +471,14 @@ async def test_a_crowded_room_rests_and_what_came_meanwhile_goes_out_together(da
 async def test_pages_hear_now_and_then_where_their_topic_stands(database: Database) -> None:
     async with joined() as listener:
         await deliver(TOPIC, 1, "[1]")
-        await current_hub().watch.say_something()
+        await current_process().watch.say_something()
     assert listener.numbers == [(0, 1), (1, 1)]
 
 
 @in_a_loop
 async def test_signing_out_ends_the_pages_of_that_session_in_every_topic(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as mine, joined(listener=Listener(user_id=2)) as theirs:
-        current_hub().handle({"type": "live.sign_out", "session": digest("session 1")})
+        current_process().handle({"type": "live.sign_out", "session": digest("session 1")})
     assert (mine.code, theirs.code) == (SIGNED_OUT, None)
 
 
@@ -487,10 +487,10 @@ async def test_when_the_layer_is_back_every_process_looks_for_what_it_missed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with joined() as listener:
-        await until(lambda: layer.EVERYONE in current_hub().layer.subscribed)
-        current_hub().layer.is_away = True
+        await until(lambda: layer.EVERYONE in current_process().layer.subscribed)
+        current_process().layer.is_away = True
         database.head = 1
-        current_hub().layer.send({"type": "live.change", "topic": "test.2", "seq": 1, "html": "[1]"})
+        current_process().layer.send({"type": "live.change", "topic": "test.2", "seq": 1, "html": "[1]"})
         await until(lambda: listener.frames)
     assert listener.shown == ["[1]"]
 
@@ -499,16 +499,16 @@ async def test_when_the_layer_is_back_every_process_looks_for_what_it_missed(
 async def test_a_process_that_leaves_sends_every_page_back(database: Database) -> None:
     pages = [Listener() for _ in range(3)]
     for page in pages:
-        await current_hub().join(page, TOPIC, since=0, head=0)
-    await current_hub().send_all_back()
+        await current_process().hub.join(page, TOPIC, since=0, head=0)
+    await current_process().hub.send_all_back()
     assert all(page.was_sent_back for page in pages)
-    assert not current_hub().topics
+    assert not current_process().hub.topics
 
 
 @in_a_loop
 async def test_revoking_ends_the_pages_of_one_person(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as mine, joined(listener=Listener(user_id=2)) as theirs:
-        current_hub().revoke(TOPIC, 1, "Out.")
+        current_process().hub.revoke(TOPIC, 1, "Out.")
         await deliver(TOPIC, 1, "[1]")
     assert (mine.farewell, mine.frames) == ("Out.", [])
     assert (theirs.farewell, theirs.shown) == ("", ["[1]"])
@@ -517,8 +517,8 @@ async def test_revoking_ends_the_pages_of_one_person(database: Database) -> None
 @in_a_loop
 async def test_revoking_for_nobody_in_particular_ends_all_pages(database: Database) -> None:
     async with joined(listener=Listener(user_id=None)) as stranger, joined() as member:
-        current_hub().revoke(TOPIC, None, "Gone.")
-        assert TOPIC not in current_hub().topics
+        current_process().hub.revoke(TOPIC, None, "Gone.")
+        assert TOPIC not in current_process().hub.topics
     assert stranger.farewell == member.farewell == "Gone."
 
 
@@ -526,7 +526,7 @@ async def test_revoking_for_nobody_in_particular_ends_all_pages(database: Databa
 async def test_a_check_ends_the_pages_of_those_who_may_no_longer_listen(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
         database.members = {1}
-        current_hub().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+        current_process().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
         await until(lambda: stranger.farewell)
     assert (member.farewell, stranger.farewell) == ("", "Closed.")
 
@@ -535,8 +535,8 @@ async def test_a_check_ends_the_pages_of_those_who_may_no_longer_listen(database
 async def test_what_changes_with_a_check_is_shown_to_those_only_who_may_still_listen(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
         database.members, database.head = {1}, 1
-        current_hub().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
-        current_hub().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[secret]"})
+        current_process().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+        current_process().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[secret]"})
         await until(lambda: member.frames)
     assert member.shown == ["[secret]"]
     assert (stranger.frames, stranger.farewell) == ([], "Closed.")
@@ -556,8 +556,8 @@ async def test_what_is_found_in_the_database_waits_for_the_check_too(
     monkeypatch.setattr(database, "allowed", allowed)
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
         database.head = 1
-        current_hub().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
-        current_hub().look_for(TOPIC, 1)
+        current_process().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+        current_process().hub.look_for(TOPIC, 1)
         await asyncio.sleep(0.02)
         assert not member.frames
         assert not stranger.frames
@@ -574,8 +574,8 @@ async def test_where_rights_cannot_be_asked_everybody_comes_back(database: Datab
 
     database.allowed = allowed  # type: ignore[method-assign]
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
-        current_hub().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
-        current_hub().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[secret]"})
+        current_process().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+        current_process().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[secret]"})
         await until(lambda: member.code)
     assert member.was_sent_back
     assert stranger.was_sent_back
@@ -586,8 +586,8 @@ async def test_where_rights_cannot_be_asked_everybody_comes_back(database: Datab
 async def test_who_cannot_be_told_what_they_missed_is_not_kept(database: Database) -> None:
     database.broken = True
     with pytest.raises(OSError, match="away"):
-        await current_hub().join(Listener(), TOPIC, since=0, head=1)
-    assert not current_hub().topics
+        await current_process().hub.join(Listener(), TOPIC, since=0, head=1)
+    assert not current_process().hub.topics
 
 
 @in_a_loop
@@ -595,15 +595,15 @@ async def test_nothing_is_left_when_all_have_gone(database: Database) -> None:
     for _ in range(200):
         async with joined():
             pass
-    assert not current_hub().topics
-    await until(lambda: current_hub().layer.subscribed == {layer.EVERYONE})
-    assert current_hub().layer.channel not in get_channel_layer().groups.get(TOPIC, {})
+    assert not current_process().hub.topics
+    await until(lambda: current_process().layer.subscribed == {layer.EVERYONE})
+    assert current_process().layer.channel not in get_channel_layer().groups.get(TOPIC, {})
 
 
 @in_a_loop
 async def test_what_another_process_broadcasts_is_heard(database: Database) -> None:
     async with joined() as listener:
-        await until(lambda: TOPIC in current_hub().layer.subscribed)
+        await until(lambda: TOPIC in current_process().layer.subscribed)
         layer = get_channel_layer()
         await layer.group_send(TOPIC, {"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[1]"})
         await until(lambda: listener.frames)
@@ -676,10 +676,10 @@ async def test_who_comes_in_while_nobody_listens_is_told_what_was_not_rendered(
 
 
 def test_a_broadcast_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> Hub:
-        raise RuntimeError("no hub")
+    def fail() -> None:
+        raise RuntimeError("no process")
 
-    monkeypatch.setattr(broadcast, "hub_of_this_process", fail)
+    monkeypatch.setattr(broadcast, "serving_process", fail)
     broadcast.change(SUBJECT, 1, lambda: "[1]")
     broadcast.revoke(SUBJECT, user_id=None, render=lambda: "")
 
@@ -699,12 +699,12 @@ async def test_when_the_database_has_gone_back_the_topic_begins_anew(database: D
     database.head = 5
     async with joined(since=3, head=5) as listener, joined(since=5, head=5) as other:
         await deliver(TOPIC, 8, "[8]")  # early
-        assert current_hub().replays.kept
+        assert current_process().hub.replays.kept
         database.head = 4
-        await current_hub().watch.compare_heads()
+        await current_process().watch.compare_heads()
         assert listener.was_sent_back and other.was_sent_back
-        assert not current_hub().topics
-        assert not current_hub().replays.kept
+        assert not current_process().hub.topics
+        assert not current_process().hub.replays.kept
         assert database.looks == 2
     # Who comes back hears again what comes.
     async with joined(since=4, head=4) as again:
@@ -722,7 +722,7 @@ async def test_one_look_that_finds_less_is_no_proof(database: Database) -> None:
 
     async with joined(since=5, head=5) as listener:
         database.while_asked = catch_up
-        await current_hub().watch.compare_heads()
+        await current_process().watch.compare_heads()
         assert database.looks == 2
         assert not listener.was_sent_back
 
@@ -738,7 +738,7 @@ async def test_what_is_handed_out_while_the_database_is_asked_is_newer_than_the_
 
     async with joined(since=5, head=5) as listener:
         database.while_asked = post
-        await current_hub().watch.compare_heads()
+        await current_process().watch.compare_heads()
         assert (database.looks, listener.shown, listener.was_sent_back) == (1, ["[6]"], False)
 
 
@@ -746,8 +746,8 @@ async def test_what_is_handed_out_while_the_database_is_asked_is_newer_than_the_
 async def test_answers_about_a_topic_that_has_ended_are_not_kept(database: Database) -> None:
     database.head = 5
     async with joined(since=3, head=5):
-        assert current_hub().replays.kept
-    assert not current_hub().replays.kept
+        assert current_process().hub.replays.kept
+    assert not current_process().hub.replays.kept
     # As a database that went back meanwhile has them.
     database.head = 4
     async with joined(since=3, head=4) as again:
@@ -766,7 +766,7 @@ async def test_in_another_life_of_the_database_topics_begin_anew_however_high_th
         replaced.send(sender=None)
         await until(lambda: listener.was_sent_back)
     async with joined(since=9, head=9) as again:
-        await current_hub().watch.compare_heads()
+        await current_process().watch.compare_heads()
         assert not again.was_sent_back
 
 
@@ -777,13 +777,13 @@ async def test_the_first_that_is_known_of_the_database_is_no_change(
     monkeypatch.setattr(epoch.State, "epoch", "")
     async with joined() as listener:
         monkeypatch.setattr(epoch.State, "epoch", "first")
-        await current_hub().watch.compare_heads()
+        await current_process().watch.compare_heads()
         assert not listener.was_sent_back
 
 
 @in_a_loop
 async def test_looking_before_the_first_page_has_joined_keeps_no_watch_from_starting(database: Database) -> None:
-    current_hub().watch.look_soon()
+    current_process().watch.look_soon()
     async with joined():
         # What it does now and then, and what it does for sessions whose time is up.
-        assert len(current_hub().watch.tasks) >= 2
+        assert len(current_process().watch.tasks) >= 2

@@ -24,8 +24,8 @@ from apps.core.answers import FRAMED_BY_OURSELVES
 from apps.core.database import NO_DATABASE, give_back_thread
 from apps.core.requests import is_ahead
 from apps.core.turns import MARKS, TooBusyError, turn_at
-from apps.live.hub import current_hub
 from apps.live.listeners import COME_BACK, Listener
+from apps.live.process import current_process
 from apps.live.seats import give_seat_back, keep_seat, take_seat
 from apps.live.sources import in_language
 from apps.live.streams import StreamLine, connection_of
@@ -85,7 +85,7 @@ def first_part(request: HttpRequest, stream: Stream) -> str:
 
 async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send: object) -> AsyncIterator[str]:
     """The page, as it grows: what the hub writes goes past this to the connection, where `send` leads to one."""
-    room, hub, language = stream.visit.room, current_hub(), stream.style.language
+    room, hub, language = stream.visit.room, current_process().hub, stream.style.language
     topic = in_language(room.live_topic, language)
     read = stream.newest
     joining, listener = None, None
