@@ -22,9 +22,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 
 from apps.accounts.models import User
+from apps.accounts.templatetags.clocks import clock
 from apps.chat.mentions import is_named
 from apps.chat.spoken import text_of
-from apps.chat.templatetags.chat import clock, label_of, spoken
+from apps.chat.templatetags.spoken import label_of, spoken
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership, type_of_viewer
 

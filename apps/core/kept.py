@@ -78,7 +78,7 @@ class Kept:
     @property
     def base(self) -> str:
         """The page around it."""
-        return "core/framed.html" if self.is_in_frame else "base.html"
+        return "framed.html" if self.is_in_frame else "base.html"
 
     @property
     def has_anything(self) -> bool:

@@ -12,9 +12,9 @@ from django.template import Context
 from django.utils import translation
 from django.utils.translation import pgettext
 
+from apps.accounts.clocks import changes_of, clock_of
 from apps.accounts.models import User
-from apps.chat.clocks import changes_of, clock_of
-from apps.chat.templatetags.chat import clock_there, difference
+from apps.accounts.templatetags.clocks import clock_there, difference
 from tests.conftest import Cast, client_of
 
 # The letters of Django's date filter that static/js/viewer.js knows.

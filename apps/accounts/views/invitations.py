@@ -38,7 +38,12 @@ def invitations(request: HttpRequest) -> HttpResponse:
 
 
 def make_and_list(
-    request: HttpRequest, listed: QuerySet[Invitation], *, room_id: int | None, **context: object
+    request: HttpRequest,
+    listed: QuerySet[Invitation],
+    *,
+    room_id: int | None,
+    template: str = "accounts/invitations.html",
+    **context: object,
 ) -> HttpResponse:
     """
     The page of invitations to the site or to a room; on POST, after making one.
@@ -57,7 +62,7 @@ def make_and_list(
             form = InvitationForm()
     found = listed.select_related("made_by").order_by("-created_at", "-pk")[:MOST_LISTED]
     context |= {"form": form, "link": link, "invitations": found}
-    return render(request, "accounts/invitations.html", context, status=422 if form.errors else 200)
+    return render(request, template, context, status=422 if form.errors else 200)
 
 
 @login_required

@@ -1,10 +1,12 @@
 """Days and moments as text, each language in its own order."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import pgettext
 
 register = template.Library()
@@ -29,3 +31,11 @@ def moment(moment: datetime) -> str:
 def iso(moment: datetime) -> str:
     """A moment as HTML's <time> wants it."""
     return timezone.localtime(moment).isoformat(timespec="seconds")
+
+
+@register.simple_tag
+def day(moment: date) -> SafeString:
+    """A <time> that shows a day in full, as the site has it."""
+    local = timezone.localdate(moment) if isinstance(moment, datetime) else moment
+    shown = date_format(local, pgettext("format of a day, as Django's date filter has it", "l, j F Y"))
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(), shown)

@@ -29,7 +29,8 @@ def room_invitations(request: HttpRequest, slug: str) -> HttpResponse:
     listed = Invitation.objects.filter(room=visit.room)
     if not visit.may_manage:
         listed = listed.filter(made_by=visit.member)
-    return make_and_list(request, listed, room_id=visit.room.pk, room=visit.room)
+    template = "rooms/invitations.html"
+    return make_and_list(request, listed, room_id=visit.room.pk, template=template, room=visit.room)
 
 
 @login_required

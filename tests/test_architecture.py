@@ -1,0 +1,148 @@
+"""What the parts of the code may know of one another (docs/architecture.md), read from their own text."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from django.conf import settings
+
+ROOT = settings.BASE_DIR
+# Each app knows only those before it.
+LAYERS = ("core", "accounts", "live", "rooms", "chat")
+# Of templates' folders: those of django-allauth's pages, which accounts have their own version of.
+OF_ACCOUNTS = {"account", "allauth", "mfa", "socialaccount"}
+# Who tells pages that something changed; others call their verbs.
+BROADCASTERS = {"apps.chat.services", "apps.live.signals", "apps.rooms.services"}
+LOADED = re.compile(r"{%\s*load\s+(.*?)%}", re.S)
+NAMED = re.compile(r"""{%\s*(?:include|extends)\s+["']([^"']+)["']""")
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Each module of the apps by its name, read."""
+    found = {}
+    for path in sorted((ROOT / "apps").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        found[name] = ast.parse(path.read_text())
+    return found
+
+
+@cache
+def imported_by(name: str) -> frozenset[str]:
+    """The modules of the apps that a module imports, wherever in it, for types alone too."""
+    found = set()
+    for node in ast.walk(modules()[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name} imports by a relative name"
+            of_module = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {one if one in modules() else str(node.module) for one in of_module}
+    return frozenset(found & modules().keys() - {name})
+
+
+def app_of(name: str) -> str:
+    """The app that a module belongs to."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def height_of(app: str) -> int:
+    return LAYERS.index(app)
+
+
+def owner_of(template: str) -> str | None:
+    """The app that a template belongs to; None for a frame of all pages, which stands beside the apps' folders."""
+    folder, slash, _ = template.partition("/")
+    if not slash:
+        return None
+    return "accounts" if folder in OF_ACCOUNTS else folder
+
+
+@cache
+def tag_libraries() -> dict[str, str]:
+    """For each library of template tags of ours, its app."""
+    paths = (ROOT / "apps").glob("*/templatetags/*.py")
+    return {path.stem: path.parts[-3] for path in paths if path.stem != "__init__"}
+
+
+@cache
+def templates() -> dict[str, str]:
+    """The text of each template."""
+    folder = ROOT / "templates"
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_text() for path in sorted(paths)}
+
+
+def templates_named_in(tree: ast.Module) -> Iterator[str]:
+    """Our templates whose names stand in a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in templates():
+            yield node.value
+
+
+def test_every_app_has_its_place_in_the_order() -> None:
+    assert sorted(path.parent.name for path in (ROOT / "apps").glob("*/apps.py")) == sorted(LAYERS)
+    assert {owner_of(name) for name in templates()} <= {*LAYERS, None}
+
+
+@pytest.mark.parametrize("app", LAYERS)
+def test_an_app_imports_only_from_those_below_it(app: str) -> None:
+    upward = [
+        f"{name} imports {other}"
+        for name in modules()
+        if app_of(name) == app
+        for other in imported_by(name)
+        if app_of(other) and height_of(app_of(other)) > height_of(app)
+    ]
+    assert upward == []
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    remaining = {name: set(imported_by(name)) for name in modules()}
+    while free := {name for name, others in remaining.items() if not others & remaining.keys()}:
+        for name in free:
+            del remaining[name]
+    assert {name: sorted(others & remaining.keys()) for name, others in remaining.items()} == {}
+
+
+def test_only_these_broadcast() -> None:
+    importing = {name for name in modules() if "apps.live.broadcast" in imported_by(name)}
+    assert importing == BROADCASTERS
+
+
+@pytest.mark.parametrize("app", LAYERS)
+def test_an_app_renders_only_templates_of_its_own_and_from_below(app: str) -> None:
+    upward = [
+        f"{name} renders {template}"
+        for name, tree in modules().items()
+        if app_of(name) == app
+        for template in templates_named_in(tree)
+        if (owner := owner_of(template)) and height_of(owner) > height_of(app)
+    ]
+    assert upward == []
+
+
+def test_templates_use_only_tags_and_templates_of_their_own_app_and_from_below() -> None:
+    upward = []
+    for template, text in templates().items():
+        # The frames of all pages show whose they are, so they stand on accounts.
+        height = height_of(owner_of(template) or "accounts")
+        libraries = {library for found in LOADED.findall(text) for library in found.split()}
+        upward += [
+            f"{template} loads {library}"
+            for library in libraries & tag_libraries().keys()
+            if height_of(tag_libraries()[library]) > height
+        ]
+        upward += [
+            f"{template} uses {other}"
+            for other in NAMED.findall(text)
+            if (owner := owner_of(other)) and height_of(owner) > height
+        ]
+    assert upward == []
+
+
+def test_each_library_of_template_tags_has_a_name_of_its_own() -> None:
+    names = [path.stem for path in (ROOT / "apps").glob("*/templatetags/*.py") if path.stem != "__init__"]
+    assert len(names) == len(set(names))
