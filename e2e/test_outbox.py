@@ -12,7 +12,7 @@ from e2e.conftest import MINUTES_PASSED, SERVER_AWAY, Person, type_of_join
 from tests.servers import Site
 
 MARKER = "Poison"
-MOST_UNANSWERED = 5
+MAX_UNANSWERED = 5
 POSTS = re.compile("/messages/$")
 
 
@@ -90,7 +90,7 @@ def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_
     ada.expect_nothing_pending()
     swallowed = way.swallowed
     # The reload may have come between a message and its count.
-    assert MOST_UNANSWERED <= swallowed <= MOST_UNANSWERED + 2
+    assert MAX_UNANSWERED <= swallowed <= MAX_UNANSWERED + 2
 
     # It is not lost by a reload, and not sent by one.
     page.reload()

@@ -21,7 +21,7 @@ from apps.core.turns import ANYTHING, Place
 invitation_accepted = Signal()
 
 SESSION_KEY = "invitation"
-MOST_USABLE = 100  # invitations of one person at a time
+MAX_USABLE = 100  # invitations of one person at a time
 
 
 class InvitationError(Exception):
@@ -36,9 +36,9 @@ def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses:
     Raises InvitationError for somebody who has too many of them, and locks.Gone for a room that was deleted meanwhile.
     """
     locks.take(made_by, room_of(room_id))
-    if usable().filter(made_by=made_by).count() >= MOST_USABLE:
+    if usable().filter(made_by=made_by).count() >= MAX_USABLE:
         raise InvitationError(
-            _("You have %(count)d invitations that are still good. Revoke some of them first.") % {"count": MOST_USABLE}
+            _("You have %(count)d invitations that are still good. Revoke some of them first.") % {"count": MAX_USABLE}
         )
     token = secrets.token_urlsafe(32)
     Invitation.objects.create(

@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 
 from apps.core import letters
 
-MOST_CHARACTERS = 40
-MOST_DISPLAYED_CHARACTERS = 60
-MOST_MARKS = 2  # that may stand on one letter; more of them run over the lines above and below
+MAX_CHARACTERS = 40
+MAX_DISPLAYED_CHARACTERS = 60
+MAX_MARKS = 2  # that may stand on one letter; more of them run over the lines above and below
 
 
 def normalized(name: str) -> str:
@@ -49,9 +49,9 @@ def prototype(letter: str) -> str:
 
 def check_characters(name: str) -> None:
     """Raises ValidationError for a normalized name that is too long or has something in it that no name has."""
-    if len(name) > MOST_CHARACTERS:
+    if len(name) > MAX_CHARACTERS:
         raise ValidationError(
-            _("A user name has at most %(count)d characters."), code="too_long", params={"count": MOST_CHARACTERS}
+            _("A user name has at most %(count)d characters."), code="too_long", params={"count": MAX_CHARACTERS}
         )
     is_made_of_letters = all(letters.is_word_letter(letter) or letter in ".+-_" for letter in name)
     if not is_made_of_letters or letters.INVISIBLE.search(name) or not letters.has_letter(name[:1]):
@@ -68,7 +68,7 @@ def check_characters(name: str) -> None:
 def check_marks(name: str) -> None:
     """Raises ValidationError for a name with letters that carry more marks than any language needs."""
     # Those that take a place of their own (Mc) do not: Burmese has four vowel signs behind one letter.
-    if re.search(f"(Mn){{{MOST_MARKS + 1}}}", "".join(map(unicodedata.category, name))):
+    if re.search(f"(Mn){{{MAX_MARKS + 1}}}", "".join(map(unicodedata.category, name))):
         raise ValidationError(_("A letter of this name carries too many marks. Leave some out."), code="marks")
 
 
@@ -93,11 +93,11 @@ def clean_display_name(name: str) -> str:
     check_strays(name)
     # Normalising may take away the symbol that something belonged to.
     name = letters.without_strays(normalized(name))
-    if len(name) > MOST_DISPLAYED_CHARACTERS:
+    if len(name) > MAX_DISPLAYED_CHARACTERS:
         raise ValidationError(
             _("Some letters of this name stand for several, %(length)d in all. A name has at most %(count)d."),
             code="too_long",
-            params={"length": len(name), "count": MOST_DISPLAYED_CHARACTERS},
+            params={"length": len(name), "count": MAX_DISPLAYED_CHARACTERS},
         )
     if name and not letters.has_sign(name):
         raise ValidationError(_("A name needs a letter or a digit."), code="no_letter")

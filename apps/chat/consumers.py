@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 NO_SUCH_ROOM = 4404
 
 # The longest message in the widest characters, as JSON, fits into half of this.
-MOST_FRAME_BYTES = 64 * 1024
+MAX_FRAME_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +245,7 @@ def language_in(query: dict[str, list[str]]) -> str:
 
 def read_fields(text: str | None) -> dict[str, Any]:
     """The form's fields out of a frame as htmx sends it; none where the frame is not of that kind."""
-    if text is None or len(text) > MOST_FRAME_BYTES or len(text.encode(errors="replace")) > MOST_FRAME_BYTES:
+    if text is None or len(text) > MAX_FRAME_BYTES or len(text.encode(errors="replace")) > MAX_FRAME_BYTES:
         return {}
     try:
         fields = json.loads(text)

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.chat.models import LARGEST_SEQ, MOST_CHARACTERS, Message
+from apps.chat.models import MAX_CHARACTERS, MAX_SEQ, Message
 from apps.core.forms import VisibleTextField
 from apps.rooms.models import Membership
 
@@ -17,7 +17,7 @@ class BodyField(VisibleTextField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             strip=False,
-            max_length=MOST_CHARACTERS,
+            max_length=MAX_CHARACTERS,
             widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"}),
             error_messages={
                 "required": _("Write something first."),
@@ -60,7 +60,7 @@ class MessageForm(forms.Form):
 class ReadForm(forms.Form):
     """How far somebody has read."""
 
-    seq = forms.IntegerField(min_value=0, max_value=LARGEST_SEQ)
+    seq = forms.IntegerField(min_value=0, max_value=MAX_SEQ)
 
 
 class AnnouncementsForm(forms.Form):
@@ -77,7 +77,7 @@ class EditForm(forms.Form):
     """A message's new text, and the number of the change that it was made of."""
 
     body = BodyField(label=_("Message"))
-    version = forms.IntegerField(min_value=0, max_value=LARGEST_SEQ, required=False, widget=forms.HiddenInput)
+    version = forms.IntegerField(min_value=0, max_value=MAX_SEQ, required=False, widget=forms.HiddenInput)
 
     @classmethod
     def of(cls, message: Message) -> "EditForm":

@@ -7,7 +7,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.chat.models import LARGEST_SEQ, Message
+from apps.chat.models import MAX_SEQ, Message
 from apps.rooms.models import Room
 
 PAGE = 50
@@ -32,9 +32,9 @@ class Window:
 class WindowForm(forms.Form):
     """Which stretch an address asks for; what makes no sense asks for the newest."""
 
-    before = forms.IntegerField(min_value=0, max_value=LARGEST_SEQ, required=False)
-    after = forms.IntegerField(min_value=0, max_value=LARGEST_SEQ, required=False)
-    at = forms.IntegerField(min_value=0, max_value=LARGEST_SEQ, required=False)
+    before = forms.IntegerField(min_value=0, max_value=MAX_SEQ, required=False)
+    after = forms.IntegerField(min_value=0, max_value=MAX_SEQ, required=False)
+    at = forms.IntegerField(min_value=0, max_value=MAX_SEQ, required=False)
 
 
 def window(room: Room, query: WindowForm) -> Window:

@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 from apps.chat.mentions import words
 from apps.rooms.models import Room
 
-MOST_CHARACTERS = 10_000
+MAX_CHARACTERS = 10_000
 # What is taller is folded by messages.css, to fewer lines than this on any screen.
-MOST_LINES_UNFOLDED = 40
+MAX_LINES_UNFOLDED = 40
 CHARACTERS_OF_A_LINE = 60
-LARGEST_SEQ = 2**63 - 1
+MAX_SEQ = 2**63 - 1
 
 
 class Message(models.Model):
@@ -81,7 +81,7 @@ class Message(models.Model):
     @property
     def is_tall(self) -> bool:
         """Whether it is folded: of its lines, each as wide as a page shows them, there are many."""
-        return sum(1 + len(line) // CHARACTERS_OF_A_LINE for line in self.body.split("\n")) > MOST_LINES_UNFOLDED
+        return sum(1 + len(line) // CHARACTERS_OF_A_LINE for line in self.body.split("\n")) > MAX_LINES_UNFOLDED
 
     @property
     def is_deleted(self) -> bool:

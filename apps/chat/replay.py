@@ -12,8 +12,8 @@ from apps.rooms.access import who_may_see
 from apps.rooms.models import Room
 
 # Who missed more than this gets the newest messages instead, like a page freshly loaded.
-MOST_REPLAYED = 500
-MOST_REPLAYED_CHARACTERS = 500_000
+MAX_REPLAYED = 500
+MAX_REPLAYED_CHARACTERS = 500_000
 # About how many characters go into one frame, and how many of them a message has besides its text.
 PIECE = 100_000
 MARKUP = 900
@@ -79,9 +79,9 @@ def changes_since(room_pk: int, since: int) -> Batch:
     changed = list(
         Message.objects.filter(room=room, changed_seq__gt=since, seq__lte=room.last_seq)
         .select_related("author")
-        .order_by("changed_seq")[: MOST_REPLAYED + 1]
+        .order_by("changed_seq")[: MAX_REPLAYED + 1]
     )
-    if len(changed) > MOST_REPLAYED or sum(len(message.html) for message in changed) > MOST_REPLAYED_CHARACTERS:
+    if len(changed) > MAX_REPLAYED or sum(len(message.html) for message in changed) > MAX_REPLAYED_CHARACTERS:
         return Batch(since, room.last_seq, ("".join(parts), fresh(room)))
     for message in changed:
         message.room = room  # its slug is in the fragment

@@ -20,7 +20,7 @@ from redis import Redis, RedisError
 from config.environment import is_loopback
 
 # A process has one descriptor for each open page, and some besides; Linux gives 1024 unless it is told otherwise.
-FEWEST_DESCRIPTORS = 4096
+MIN_DESCRIPTORS = 4096
 # Before it two connections could damage a database in WAL mode: https://sqlite.org/wal.html#walresetbug
 SOUND_SQLITE = (3, 51, 3)
 REDIS_PATIENCE = 2.0  # seconds
@@ -166,10 +166,10 @@ def pages_can_be_open(**kwargs: Any) -> Sequence[CheckMessage]:
     """Each open page is a file to the system."""
     # A process raises the soft limit to the hard one when it starts (apps/core/connections.py).
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY or hard >= FEWEST_DESCRIPTORS:
+    if hard == resource.RLIM_INFINITY or hard >= MIN_DESCRIPTORS:
         return []
     return warning(
         11,
         f"A process may have {hard} files and sockets open, and so fewer open pages than that.",
-        f"Raise it to {FEWEST_DESCRIPTORS} or more: `ulimit -Hn`, or LimitNOFILE= in systemd.",
+        f"Raise it to {MIN_DESCRIPTORS} or more: `ulimit -Hn`, or LimitNOFILE= in systemd.",
     )

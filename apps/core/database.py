@@ -126,7 +126,7 @@ def repeated(work: Callable[[], T]) -> T:
             if not left or state not in REPEATABLE:
                 raise TooBusyError(str(error).strip(), is_held=state == LOCK_NOT_AVAILABLE) from error
         # At random: two that met would meet again.
-        time.sleep(random.uniform(0, limits.LONGEST_PAUSE_BETWEEN_TRIES))  # noqa: S311  # no secret
+        time.sleep(random.uniform(0, limits.MAX_PAUSE_BETWEEN_TRIES))  # noqa: S311  # no secret
     raise AssertionError("the last try returns or raises")
 
 

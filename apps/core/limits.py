@@ -60,13 +60,13 @@ MAX_ROOM_INVITATIONS = 1000
 MAX_LISTED_INVITATIONS = 50
 
 # What one person posts, edits and deletes, over all their pages in one process: so much a second in the long run, so
-# much at once. Who sends more is held back for LONGEST_WAIT seconds at most, and beyond that refused.
+# much at once. Who sends more is held back for MAX_WAIT seconds at most, and beyond that refused.
 POSTS_PER_SECOND = 100.0
 MAX_POSTS_AT_ONCE = 500.0
 # The text of it: a member could otherwise make everybody's pages and the database grow by 4 MB a second.
 TEXT_BYTES_PER_SECOND = 1_000_000 / 60
 MAX_TEXT_BYTES_AT_ONCE = 800_000.0
-LONGEST_WAIT = 2.0
+MAX_WAIT = 2.0
 # Notes of how far somebody has read. A page with scripts sends one as often as its reader pauses.
 MARKS_PER_SECOND = 20.0
 MAX_MARKS_AT_ONCE = 200.0
@@ -190,7 +190,7 @@ MAX_CONNECTIONS = 20
 CONNECTION_SECONDS = 5.0
 # How often a transaction is done that the database ends to get others on, with pauses of up to so many seconds.
 TRIES = 4
-LONGEST_PAUSE_BETWEEN_TRIES = 0.05
+MAX_PAUSE_BETWEEN_TRIES = 0.05
 # Of one room, in one process: at work or waiting at the database, of 20 connections and 8 threads of sockets.
 MAX_AT_ONE_ROOM = 3
 # And waiting for that, so long: a page asks after 8 seconds what became of its message.

@@ -20,11 +20,11 @@ type_of_result = TypeVar("type_of_result")
 
 # How long one call to Redis may take, and how long one may that counts as slow; so many slow ones in a row are too
 # many, since a page makes twenty calls. In seconds.
-PATIENCE, SLOW, MOST_SLOW = 0.5, 0.1, 5
+PATIENCE, SLOW, MAX_SLOW = 0.5, 0.1, 5
 # Between two looks whether Redis is back, in seconds.
 PAUSE = 1.0
 # Entries to be deleted then; of more, those that Redis still has live on until they expire.
-MOST_DELETED = 10_000
+MAX_DELETED = 10_000
 
 
 class AwayError(Exception):
@@ -70,7 +70,7 @@ class Link:
             self.lose(error)
             raise AwayError from error
         self.slow = self.slow + 1 if time.monotonic() - began > SLOW else 0
-        if self.slow >= MOST_SLOW:
+        if self.slow >= MAX_SLOW:
             self.lose(f"{self.slow} answers in a row took more than {SLOW} s")
         return result
 
@@ -103,7 +103,7 @@ class Link:
 
     def delete_later(self, name: str) -> None:
         """Have it deleted when Redis is back: what was asked without an answer may have been done."""
-        if len(self.deleted) < MOST_DELETED:
+        if len(self.deleted) < MAX_DELETED:
             self.deleted.add(name)
 
     def look(self) -> None:

@@ -15,7 +15,7 @@ unknown = Seldom(logger)
 # How long a number may be missing before the database is asked: two processes' posts often cross in the layer.
 PATIENCE = 0.05
 # How often it is asked, less and less soon, for numbers that it does not know, before these are forgotten.
-MOST_QUESTIONS = 5
+MAX_QUESTIONS = 5
 
 
 # Writes frames, each with its number, to a topic's listeners, where they stand at the number before.
@@ -58,7 +58,7 @@ class Gaps:
                     self.fan_out(topic, since, [(batch.head, text) for text in texts])
                 self.hand_out(topic)
                 questions = 0 if batch.head > since else questions + 1
-                if questions == MOST_QUESTIONS:
+                if questions == MAX_QUESTIONS:
                     questions = 0
                     forget_unknown(topic, [seq for seq in doubtful if seq > batch.head])
                 if not topic.early and topic.head >= batch.head:

@@ -27,7 +27,7 @@ PAUSE = 1.0
 CALL_PAUSE = 5.0
 DEAF_AFTER = 12.0
 # Broadcasts that may wait while the layer is away; others find by their number what is dropped.
-MOST_WAITING = 1000
+MAX_WAITING = 1000
 
 
 trouble = Trouble("degraded: redis does not carry what is posted, which others see up to 30 s late", logger)
@@ -53,7 +53,7 @@ class LayerLink:
         self.heard_at = asyncio.get_running_loop().time()
         # Whether nothing has come through it since.
         self.is_deaf = False
-        self.waiting: deque[dict[str, Any]] = deque(maxlen=MOST_WAITING)
+        self.waiting: deque[dict[str, Any]] = deque(maxlen=MAX_WAITING)
         self.sending: asyncio.Task[None] | None = None
         self.tasks: list[asyncio.Task[None]] = []
 

@@ -23,7 +23,7 @@ from apps.core.connections import unread_of
 logger = logging.getLogger(__name__)
 
 # What may wait for a client that does not read, in bytes; one that leaves more unread is cut.
-MOST_UNREAD = 512 * 1024
+MAX_UNREAD = 512 * 1024
 # How often to look whether a client has read what it was sent, and for how long to look, in seconds.
 READING_PAUSE = 0.05
 READING_PATIENCE = 20.0
@@ -119,7 +119,7 @@ class DaphneLine:
             return True
         wire = burst.wire
         if unread := self.unread:
-            if unread + len(wire) > MOST_UNREAD:
+            if unread + len(wire) > MAX_UNREAD:
                 logger.info("A page that left %d bytes unread was cut", unread)
                 self.protocol.dropConnection(abort=True)
                 return False
@@ -145,7 +145,7 @@ class AsgiLine:
     def write(self, burst: Burst) -> bool:
         if not self.is_open:
             return False
-        if self.unread and self.unread + sum(map(len, burst.texts)) > MOST_UNREAD:
+        if self.unread and self.unread + sum(map(len, burst.texts)) > MAX_UNREAD:
             self.waiting.clear()
             self.close(1000)
             return False

@@ -25,11 +25,11 @@ NOTHING = {"type": "live.nothing"}
 TAG_BYTES, NONCE_BYTES = 16, 12
 HEAD_BYTES = TAG_BYTES + NONCE_BYTES
 # Of so many processes the keys are kept.
-MOST_PROCESSES = 64
+MAX_PROCESSES = 64
 # How long what a message says of people holds, in seconds. Changes hold by their numbers, in one epoch.
 FRESH = 60
 # So many of them are known again when they come twice.
-MOST_KNOWN = 1000
+MAX_KNOWN = 1000
 # What the messages are, and the types of what is in them, in the order in which process.py's handlers take it; a newer
 # version may say more.
 SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
@@ -53,7 +53,7 @@ class SealedLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # Channels ha
     def __init__(self, *args: Any, key: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.tag = secrets.token_bytes(TAG_BYTES)
-        self.cipher_of: Callable[[bytes], AESGCM] = lru_cache(MOST_PROCESSES)(
+        self.cipher_of: Callable[[bytes], AESGCM] = lru_cache(MAX_PROCESSES)(
             lambda tag: AESGCM(hmac.digest(key.encode(), tag, "sha256"))
         )
         self.known: dict[bytes, None] = {}
@@ -90,7 +90,7 @@ class SealedLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # Channels ha
             if head in self.known:
                 return self.nothing("came before")
             self.known[head] = None
-            if len(self.known) > MOST_KNOWN:
+            if len(self.known) > MAX_KNOWN:
                 del self.known[next(iter(self.known))]
         return dict(message)
 

@@ -12,14 +12,14 @@ from apps.accounts.names import check_strays
 from apps.accounts.services import account_named
 from apps.core import letters
 from apps.core.forms import OneLineField, PlainTextField
-from apps.rooms.models import MOST_CHARACTERS, MOST_KEY_CHARACTERS, Membership, Room, name_key
+from apps.rooms.models import MAX_CHARACTERS, MAX_KEY_CHARACTERS, Membership, Room, name_key
 
 
 class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
     """Create a room or change its details."""
 
     name = OneLineField(
-        max_length=MOST_CHARACTERS, label=_("Name"), help_text=_("What the room is about, in a few words.")
+        max_length=MAX_CHARACTERS, label=_("Name"), help_text=_("What the room is about, in a few words.")
     )
     topic = OneLineField(
         max_length=250, required=False, label=_("Topic"), help_text=_("A sentence for those who look for a room.")
@@ -41,7 +41,7 @@ class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
         if not letters.has_sign(name):
             raise forms.ValidationError(_("A name needs a letter or a digit."), code="no_letter")
         # One letter may stand for a sentence of eighteen.
-        if len(name) > MOST_CHARACTERS or len(name_key(name)) > MOST_KEY_CHARACTERS:
+        if len(name) > MAX_CHARACTERS or len(name_key(name)) > MAX_KEY_CHARACTERS:
             raise forms.ValidationError(
                 _("Some letters of this name stand for many. Write it in fewer, or in plainer ones."), code="too_long"
             )

@@ -19,7 +19,7 @@ from apps.core.turns import Place
 type_of_viewer = User | AnonymousUser
 
 # Of a room's name, as it is stored and as a key.
-MOST_CHARACTERS, MOST_KEY_CHARACTERS = 80, 320
+MAX_CHARACTERS, MAX_KEY_CHARACTERS = 80, 320
 
 
 def name_key(name: str) -> str:
@@ -77,8 +77,8 @@ class Room(models.Model):
         OPEN = "open", _("Open: anyone with an account may read it and join")
         PRIVATE = "private", _("Private: only its members know of it")
 
-    name = models.CharField(max_length=MOST_CHARACTERS)
-    name_key = models.CharField(max_length=MOST_KEY_CHARACTERS, unique=True, editable=False)
+    name = models.CharField(max_length=MAX_CHARACTERS)
+    name_key = models.CharField(max_length=MAX_KEY_CHARACTERS, unique=True, editable=False)
     slug = models.SlugField(max_length=80, unique=True, allow_unicode=True)
     topic = models.CharField(max_length=250, blank=True)
     access = models.CharField(max_length=8, choices=Access, default=Access.OPEN)
@@ -233,7 +233,7 @@ def is_slug(text: str) -> bool:
 
 
 # After this many rooms of one address the next ones get letters by chance.
-MOST_NUMBERED = 20
+MAX_NUMBERED = 20
 
 
 def unused_slug(name: str, *, room: Room | None = None) -> str:
@@ -244,7 +244,7 @@ def unused_slug(name: str, *, room: Room | None = None) -> str:
     "General!").
     """
     base = letters.address_of(name)[:70].strip("-_") or "room"
-    numbered = [base, *(f"{base}-{number}" for number in range(2, MOST_NUMBERED + 1))]
+    numbered = [base, *(f"{base}-{number}" for number in range(2, MAX_NUMBERED + 1))]
     by_chance = [f"{base}-{get_random_string(8, SLUG_LETTERS)}" for _ in range(2)]
     taken = taken_slugs([*numbered, *by_chance], room)
     return next(slug for slug in [*numbered, *by_chance] if slug not in taken)

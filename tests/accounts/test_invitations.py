@@ -215,7 +215,7 @@ def test_only_its_maker_and_the_sites_owner_revoke_an_invitation(cast: Cast, own
 
 
 def test_nobody_has_more_than_a_hundred_good_invitations(owner: User) -> None:
-    for _ in range(invitations.MOST_USABLE):
+    for _ in range(invitations.MAX_USABLE):
         make(owner)
     answer = client_of(owner).post("/invitations/", FORM)
     assert answer.status_code == 422

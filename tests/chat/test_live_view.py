@@ -222,7 +222,7 @@ def test_it_shows_signs_of_life_and_ends_with_a_way_to_go_on(cast: Cast, short_l
 
 @pytest.mark.django_db(transaction=True)
 def test_it_ends_after_so_many_characters(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_CHARACTERS", 1)
+    monkeypatch.setattr(live, "MAX_CHARACTERS", 1)
 
     async def read() -> list[str]:
         stream = await in_thread(stream_for, cast, cast.member)

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from apps.chat import services
-from apps.chat.models import MOST_CHARACTERS
+from apps.chat.models import MAX_CHARACTERS
 from apps.chat.rendering import as_typed, pool, to_html_now
 from apps.core import limits
 from tests.conftest import Cast
@@ -22,14 +22,14 @@ HOSTILE = {
     "marks": "*a_" * 3300,
     "brackets": "[" * 5000 + "](" * 2500,
     "backticks": "".join("`" * count + " " for count in range(1, 140)),
-    "ampersands": "&" * MOST_CHARACTERS,
+    "ampersands": "&" * MAX_CHARACTERS,
     "code that grows with its colours": "```python\n" + ("a+1*" * 95 + "\n") * 10 + "```",
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_text_is_answered_and_does_not_grow(name: str) -> None:
-    source = HOSTILE[name][:MOST_CHARACTERS]
+    source = HOSTILE[name][:MAX_CHARACTERS]
     to_html_now("The children are there.")
     began = time.monotonic()
     html = to_html_now(source)
@@ -93,7 +93,7 @@ def test_quotes_as_deep_as_the_parser_goes_are_quotes_and_deeper_ones_are_shown_
     "link", ["a@b.co ", "a@b.co\n", "a@b.co\n\n", "http://a.co ", "[a](http://b.co) ", "<http://a.co> "]
 )
 def test_the_first_hundred_links_of_a_message_are_links_and_the_others_text(link: str) -> None:
-    source = "First **this**. " + link * ((MOST_CHARACTERS - 16) // len(link))
+    source = "First **this**. " + link * ((MAX_CHARACTERS - 16) // len(link))
     html = to_html_now(source)
     assert html.startswith('<p dir="auto">First <strong>this</strong>. <a href=')
     assert html.count("<a href=") == limits.MAX_LINKS

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.chat import fragments, posting, services
 from apps.chat.forms import MessageForm
 from apps.chat.history import PAGE
-from apps.chat.models import MOST_CHARACTERS, Message
+from apps.chat.models import MAX_CHARACTERS, Message
 from apps.live.limits import allowance_of
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
@@ -225,7 +225,7 @@ def test_who_sends_what_another_wrote_in_this_browser_is_asked_and_keeps_it(cast
 BAD = {
     "empty": ("", "Write something first."),
     "blank": (" \n\t ", "Write something first."),
-    "too long": ("a" * (MOST_CHARACTERS + 1), "at most 10000 characters; this one has 10001"),
+    "too long": ("a" * (MAX_CHARACTERS + 1), "at most 10000 characters; this one has 10001"),
     "NUL": ("a\x00b", "NUL character"),
 }
 
@@ -253,8 +253,8 @@ def test_htmx_gets_the_reason_as_a_fragment(cast: Cast, kind: str) -> None:
 
 
 def test_the_longest_message_is_stored_whole(cast: Cast) -> None:
-    client_of(cast.member).post("/rooms/attic/messages/", fields("🎉" * MOST_CHARACTERS))
-    assert Message.objects.get().body == "🎉" * MOST_CHARACTERS
+    client_of(cast.member).post("/rooms/attic/messages/", fields("🎉" * MAX_CHARACTERS))
+    assert Message.objects.get().body == "🎉" * MAX_CHARACTERS
 
 
 def test_lines_are_stored_as_typed(cast: Cast) -> None:
@@ -457,10 +457,10 @@ def test_a_former_member_edits_nothing(cast: Cast, message: Message) -> None:
 
 
 def test_a_bad_edit_is_answered_with_the_reason_and_the_text(cast: Cast, message: Message) -> None:
-    response = client_of(cast.member).post(at(message, "edit/"), {"body": "a" * (MOST_CHARACTERS + 1)})
+    response = client_of(cast.member).post(at(message, "edit/"), {"body": "a" * (MAX_CHARACTERS + 1)})
     assert response.status_code == 422
     assert "this one has 10001" in response.content.decode()
-    assert "a" * (MOST_CHARACTERS + 1) in response.content.decode()
+    assert "a" * (MAX_CHARACTERS + 1) in response.content.decode()
     message.refresh_from_db()
     assert message.body == "Mine"
 

@@ -292,7 +292,7 @@ def test_while_redis_is_paused_one_call_waits_and_the_others_do_not(two: type_of
 def test_a_redis_that_answers_slowly_counts_as_away(two: type_of_pair, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as hasty:
         hasty.setattr(redis_link, "SLOW", 0.0)
-        for _ in range(redis_link.MOST_SLOW):
+        for _ in range(redis_link.MAX_SLOW):
             two[0].get("tries")
         assert trouble.all_troubles()
 

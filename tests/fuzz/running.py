@@ -11,7 +11,7 @@ from apps.core.bounded import Exceeded, Limits, Pool
 IN_FULL = "FUZZ_SECONDS" in os.environ
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "12"))
 # In `make test` a test tries the same things each time, on a fast machine no more of them.
-MOST_TRIED = 10**9 if IN_FULL else 100
+MAX_TRIED = 10**9 if IN_FULL else 100
 SEED = os.environ.get("FUZZ_SEED", "1")
 # While a failing input is made shorter.
 SHRINKING_SECONDS = 10.0
@@ -33,7 +33,7 @@ def for_share(share: float, name: str) -> Iterator[Random]:
     until = time.monotonic() + SECONDS * share
     random = Random(f"{SEED}:{name}")
     tried = 0
-    while (time.monotonic() < until and tried < MOST_TRIED) or not tried:
+    while (time.monotonic() < until and tried < MAX_TRIED) or not tried:
         yield random
         tried += 1
     print(f"{name}: {tried} tried")

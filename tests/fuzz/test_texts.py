@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from apps.chat.models import MOST_CHARACTERS
+from apps.chat.models import MAX_CHARACTERS
 from apps.chat.rendering import to_html_now
 from apps.core import limits
 from tests.fuzz.running import for_share, said, shrunk
@@ -100,7 +100,7 @@ def wrong_with(source: str) -> list[str]:
 def test_whatever_is_typed_is_answered_in_time_in_proportion_safely_and_whole(subject: str) -> None:
     atom = one_of(MARKDOWN) if subject == "markdown" else one_of(LINKS, LINKS, MARKDOWN)
     for random in for_share(0.15, subject):
-        most = random.choice([20, 200, 2000, MOST_CHARACTERS])
+        most = random.choice([20, 200, 2000, MAX_CHARACTERS])
         # The end is what a nesting, or a construct that does not end, might swallow.
         source = block(random, atom, most - 1, random.choice([40, most])) + LETTER
         if wrong := wrong_with(source):

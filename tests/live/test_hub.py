@@ -282,7 +282,7 @@ async def test_a_listener_that_fails_harms_no_other(database: Database) -> None:
 async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "MOST_WAITING", 3)
+    monkeypatch.setattr(hub, "MAX_WAITING", 3)
     async with joined() as quick:
         database.gate = asyncio.Event()
         slow = Listener()
@@ -299,7 +299,7 @@ async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
 
 @in_a_loop
 async def test_what_waits_for_a_missing_number_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "MOST_WAITING", 3)
+    monkeypatch.setattr(hub, "MAX_WAITING", 3)
     async with joined() as listener:
         for number in range(2, 12):
             await deliver(TOPIC, number, f"[{number}]")
@@ -319,11 +319,11 @@ async def test_a_number_that_nobody_stored_is_asked_for_a_few_times_and_forgotte
         for number in (5, 10**15):
             await deliver(TOPIC, number, "made up")
         await until(lambda: not current_process().hub.topics[TOPIC].early)
-        assert len(database.asked) == gaps.MOST_QUESTIONS
+        assert len(database.asked) == gaps.MAX_QUESTIONS
         for number in range(1, 7):
             await deliver(TOPIC, number, f"[{number}]")
         await asyncio.sleep(0.02)
-        assert len(database.asked) == gaps.MOST_QUESTIONS
+        assert len(database.asked) == gaps.MAX_QUESTIONS
     assert listener.shown == [f"[{number}]" for number in range(1, 7)]
     assert "has no change 5, which was told" in caplog.text
 
@@ -425,7 +425,7 @@ async def test_pages_that_come_back_one_after_another_share_the_answer_while_it_
 
 @in_a_loop
 async def test_answers_that_are_kept_are_few(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MOST_KEPT", 3)
+    monkeypatch.setattr(replays, "MAX_KEPT", 3)
     async with joined():
         database.head = 50
         for since in range(20):

@@ -62,8 +62,8 @@ def test_a_client_that_does_not_read_is_cut_before_much_is_held() -> None:
         written = 0
         while line.write(frame):
             written += 1
-            assert line.unread <= lines.MOST_UNREAD
-        assert written == lines.MOST_UNREAD // 50_000
+            assert line.unread <= lines.MAX_UNREAD
+        assert written == lines.MAX_UNREAD // 50_000
         assert not line.write(frame)
 
     asyncio.run(scene())

@@ -109,7 +109,7 @@ def test_what_is_said_of_people_holds_once(two: tuple[SealedLayer, SealedLayer])
 
 
 def test_few_of_them_are_remembered(two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealed, "MOST_KNOWN", 3)
+    monkeypatch.setattr(sealed, "MAX_KNOWN", 3)
     for _ in range(10):
         two[1].deserialize(two[0].serialize(REVOKE))
     assert len(two[1].known) == 3

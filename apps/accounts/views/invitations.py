@@ -21,7 +21,7 @@ from apps.accounts.viewer import signed_in
 from apps.core.limited import is_admitted, limited
 from apps.core.views import problem
 
-MOST_LISTED = 200
+MAX_LISTED = 200
 
 
 @login_required
@@ -60,7 +60,7 @@ def make_and_list(
         else:
             link = settings.SITE_URL + reverse("invitation", args=[token])
             form = InvitationForm()
-    found = listed.select_related("made_by").order_by("-created_at", "-pk")[:MOST_LISTED]
+    found = listed.select_related("made_by").order_by("-created_at", "-pk")[:MAX_LISTED]
     context |= {"form": form, "link": link, "invitations": found}
     return render(request, template, context, status=422 if form.errors else 200)
 

@@ -19,7 +19,7 @@ from apps.core.limited import limited
 from apps.rooms.access import Visit, room_for
 from apps.rooms.models import Membership
 
-MOST_LINES = 50
+MAX_LINES = 50
 
 
 @login_required
@@ -35,7 +35,7 @@ def announcements(request: HttpRequest, slug: str) -> HttpResponse:
         visit.room.memberships.filter(user=visit.member).update(announces=form.cleaned_data["announces"])
         messages.success(request, _("The choice is saved."))
         return redirect("announcements", slug=visit.room.slug)
-    lines = in_room(visit.room, list(islice(announced(visit), MOST_LINES)))
+    lines = in_room(visit.room, list(islice(announced(visit), MAX_LINES)))
     context = {"room": visit.room, "form": form, "lines": lines}
     return render(request, "chat/announcements.html", context, status=422 if form.errors else 200)
 
@@ -48,6 +48,6 @@ def announced(visit: Visit) -> Iterator[Message]:
     said = Message.objects.filter(room=visit.room).exclude(author=visit.member)
     said = said.select_related("author").order_by("-seq")
     if visit.announces != Membership.Announces.MENTIONS:
-        return iter(said[:MOST_LINES])
-    likely = said.filter(may_name(own)).iterator(chunk_size=MOST_LINES)
+        return iter(said[:MAX_LINES])
+    likely = said.filter(may_name(own)).iterator(chunk_size=MAX_LINES)
     return (message for message in likely if names(message.html, own))

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 LIFE = 15 * 60.0
 PAUSE = 15.0
 # Characters after which it ends as well: nobody knows how much of it the browser has read.
-MOST_CHARACTERS = 4 * 1024 * 1024
+MAX_CHARACTERS = 4 * 1024 * 1024
 
 
 @require_safe
@@ -95,7 +95,7 @@ async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send:
         del beginning
         # Django holds on to the part that it sent last: better to this than to the whole beginning.
         yield HEARTBEAT
-        line = StreamLine(stream.more, connection_of(send), MOST_CHARACTERS)
+        line = StreamLine(stream.more, connection_of(send), MAX_CHARACTERS)
         listener = Listener(line, sign_in, language)
         # Beside the reading, which joining waits for where much was missed.
         joining = asyncio.create_task(hub.join(listener, topic, since=room.last_seq, head=room.last_seq))

@@ -26,7 +26,7 @@ from apps.core.turns import MARKS, TooBusyError, give_connection_back, turn_at
 from apps.core.views import RETRY_AFTER, signed_out
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
-from apps.rooms.fragments import MOST_LISTED_MEMBERS, ListedMember, listed_members
+from apps.rooms.fragments import MAX_LISTED_MEMBERS, ListedMember, listed_members
 from apps.rooms.models import Room, type_of_viewer
 from apps.rooms.views.rooms import rooms_of
 
@@ -78,7 +78,7 @@ def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer, s
         "room": page.visit.room,
         "window": page.window,
         "members": page.members,
-        "most_listed": MOST_LISTED_MEMBERS,
+        "most_listed": MAX_LISTED_MEMBERS,
         "navigation_rooms": page.navigation_rooms,
         "composer": composer,
         "epoch": epoch.State.epoch,

@@ -21,7 +21,7 @@ from apps.rooms.forms import InviteForm, RoleForm
 from apps.rooms.models import Membership
 
 MEMBERS_ON_A_PAGE = 100
-MOST_LISTED_INVITED = 200
+MAX_LISTED_INVITED = 200
 
 
 @login_required
@@ -84,7 +84,7 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
         "room": visit.room,
         "page": Paginator(listed, MEMBERS_ON_A_PAGE).get_page(request.GET.get("page")),
         "form": form,
-        "invited": invitations.pending_in(visit.room)[:MOST_LISTED_INVITED] if visit.may_moderate else [],
+        "invited": invitations.pending_in(visit.room)[:MAX_LISTED_INVITED] if visit.may_moderate else [],
         "roles": Membership.Role.choices,
     }
     return render(request, "rooms/members.html", context, status=422 if form.errors else 200)

@@ -24,7 +24,7 @@ from apps.rooms.models import Room, deleted_after, name_key, type_of_viewer
 
 ROOMS_ON_A_PAGE = 50
 # How many rooms the navigation lists; all of them are on /rooms/.
-MOST_NAVIGATION_ROOMS = 200
+MAX_NAVIGATION_ROOMS = 200
 
 
 def rooms_of(viewer: type_of_viewer) -> list[Room]:
@@ -34,7 +34,7 @@ def rooms_of(viewer: type_of_viewer) -> list[Room]:
     own = Room.objects.filter(memberships__user=viewer.pk, archived_at=None)
     unread = F("message_count") - F("memberships__read_count") - deleted_after("memberships__last_read_seq")
     own = own.annotate(unread_count=unread)
-    return list(own.order_by("name_key")[:MOST_NAVIGATION_ROOMS])
+    return list(own.order_by("name_key")[:MAX_NAVIGATION_ROOMS])
 
 
 @require_safe
