@@ -174,7 +174,7 @@ EMAIL_TIMEOUT = 10  # seconds; somebody waits for the page
 
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
-ALLAUTH_RATE_LIMIT_IPV6_PREFIX = limits.IPV6_PREFIX
+ALLAUTH_RATE_LIMIT_IPV6_PREFIX = limits.IPV6_PREFIX_BITS
 ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "apps.accounts.forms.LoginForm",

@@ -27,7 +27,7 @@ from tests.provider import __main__ as provider
 
 ROOT = Path(__file__).parent.parent
 DATABASE = "parley.sqlite3"  # in the folder of a site's data
-STARTED = 30  # seconds a server may take to answer
+START_SECONDS = 30  # that a server may take to answer
 
 
 def free_port() -> int:
@@ -45,7 +45,7 @@ def free_port() -> int:
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     """Return when somebody listens on the port. Raises RuntimeError where the process ended or took too long."""
-    deadline = time.monotonic() + STARTED
+    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args!r} ended with code {process.returncode}")
@@ -132,7 +132,7 @@ class Postgres:
         """Start the server and wait until it answers: it listens some time before."""
         self.process = self.run("postgres", "-D", self.folder, "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-F")
         wait_for_port(self.port, self.process)
-        deadline = time.monotonic() + STARTED
+        deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -263,7 +263,7 @@ class Site:
     def start(self) -> "Site":
         """Start the process and wait until it is ready."""
         self.launch()
-        deadline = time.monotonic() + STARTED
+        deadline = time.monotonic() + START_SECONDS
         while not self.is_ready():
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)

@@ -22,7 +22,7 @@ from apps.core import limits
 COOKIE = "devices"
 # Where signing in and saying again who one is happen.
 PATH = "/accounts/"
-SECONDS = 365 * 24 * 3600
+KNOWN_SECONDS = 365 * 24 * 3600
 SALT = "apps.accounts.known_devices"
 
 
@@ -39,7 +39,7 @@ class Entry:
 
     def is_good_for(self, user: User) -> bool:
         """Whether it was given to this account, with the password that it has now, not too long ago."""
-        is_fresh = 0 <= time.time() - self.given_at < SECONDS
+        is_fresh = 0 <= time.time() - self.given_at < KNOWN_SECONDS
         return is_fresh and constant_time_compare(self.seal, seal_of(self.device, self.given_at, user))
 
 
@@ -77,7 +77,7 @@ def remember(request: HttpRequest, response: HttpResponseBase, user: User) -> No
     response.set_cookie(
         COOKIE,
         "~".join(map(str, entries[: limits.MAX_KNOWN_ACCOUNTS])),
-        max_age=SECONDS,
+        max_age=KNOWN_SECONDS,
         path=PATH,
         secure=bool(settings.SESSION_COOKIE_SECURE),
         httponly=True,

@@ -199,7 +199,7 @@ class PasskeySecondForm(UseForm, allauth_forms.AuthenticateWebAuthnForm):  # typ
 class AddPasskeyForm(allauth_forms.AddWebAuthnForm):  # type: ignore[misc]  # allauth has no types
     """Add a passkey."""
 
-    name = OneLineField(max_length=limits.MAX_PASSKEY_NAME, required=False, label=_("Name"))
+    name = OneLineField(max_length=limits.MAX_PASSKEY_NAME_CHARACTERS, required=False, label=_("Name"))
     credential = CredentialField()
 
     def clean_credential(self) -> dict[str, Any]:
@@ -231,4 +231,4 @@ def is_usable(key: CoseKey) -> bool:
 class RenamePasskeyForm(allauth_forms.EditWebAuthnForm):  # type: ignore[misc]  # allauth has no types
     """Give a passkey another name."""
 
-    name = OneLineField(max_length=limits.MAX_PASSKEY_NAME, label=_("Name"))
+    name = OneLineField(max_length=limits.MAX_PASSKEY_NAME_CHARACTERS, label=_("Name"))

@@ -18,7 +18,7 @@ from apps.accounts.models import User
 from apps.accounts.second_factor import staff_without_one
 
 # How many values go into one query.
-AT_ONCE = 2000
+SESSIONS_AT_ONCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def which_ended(sign_ins: Iterable[SignIn]) -> dict[SignIn, Ending]:
     """
     ended: dict[SignIn, Ending] = {}
     left = iter(sign_ins)
-    while some := list(islice(left, AT_ONCE)):
+    while some := list(islice(left, SESSIONS_AT_ONCE)):
         keys = [one.session_key for one in some]
         sessions = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
         living = set(sessions.values_list("session_key", flat=True))

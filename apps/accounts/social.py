@@ -20,7 +20,7 @@ from apps.accounts.names import normalized
 from apps.core import letters
 
 logger = logging.getLogger(__name__)
-MAX_LOGGED = 200  # characters
+MAX_LOGGED_CHARACTERS = 200
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -82,7 +82,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
 
 def one_line(text: str) -> str:
     """What a stranger may have chosen, as it can stand in a log."""
-    kept = "".join(letter if letter.isprintable() else " " for letter in text[:MAX_LOGGED])
+    kept = "".join(letter if letter.isprintable() else " " for letter in text[:MAX_LOGGED_CHARACTERS])
     return kept.encode(errors="replace").decode()
 
 

@@ -31,7 +31,7 @@ AUTHORITY = re.compile(
 )
 SCHEME = re.compile(r"(?:^|[^a-z0-9.+-])([a-z][a-z0-9.+-]*)$", re.IGNORECASE)
 # No scheme is longer; what stands before "://" is looked at so far back.
-MAX_SCHEME = 32
+MAX_SCHEME_CHARACTERS = 32
 # The text between words of a path; a second address behind a comma is another one.
 ASCII_OF_PATH = re.compile(r"(?:(?![,;|]https?://)[!#-;=?-_a-~])+", re.IGNORECASE)
 # Within words of other scripts: Gal·la, レオナルド・ダ・ヴィンチ, Michelson–Morley, and what joins letters.
@@ -53,7 +53,7 @@ FILES = ("png", "jpg", "jpeg", "gif", "webp", "svg", "avif", "pdf")
 
 def scheme_before(text: str) -> str:
     """The scheme that a text ends with, before "://"; empty if there is none."""
-    found = SCHEME.search(text[-MAX_SCHEME:])
+    found = SCHEME.search(text[-MAX_SCHEME_CHARACTERS:])
     return found[1] if found else ""
 
 

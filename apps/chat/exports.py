@@ -7,14 +7,14 @@ from apps.accounts import exports
 from apps.accounts.models import User
 from apps.chat.models import Message
 
-AT_ONCE = 500
+MESSAGES_AT_ONCE = 500
 
 
 def messages_of_person(user: User) -> Iterator[dict[str, Any]]:
     """All that somebody said, from the first word on. By pages of keys: no cursor is held while a browser reads."""
     last = 0
     while page := list(
-        Message.objects.filter(author=user, pk__gt=last).select_related("room").order_by("pk")[:AT_ONCE]
+        Message.objects.filter(author=user, pk__gt=last).select_related("room").order_by("pk")[:MESSAGES_AT_ONCE]
     ):
         for message in page:
             yield {

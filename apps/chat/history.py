@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.chat.models import MAX_SEQ, Message
 from apps.rooms.models import Room
 
-PAGE = 50
+MESSAGES_ON_A_PAGE = 50
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,20 @@ def window(room: Room, query: WindowForm) -> Window:
 
 def newest(room: Room) -> Window:
     """The end of the conversation, as of the room's number when `room` was loaded."""
-    messages, more = last(stored(room).filter(seq__lte=room.last_seq), PAGE)
+    messages, more = last(stored(room).filter(seq__lte=room.last_seq), MESSAGES_ON_A_PAGE)
     return Window(in_room(room, messages), older=messages[0].seq if more else None, newer=None)
 
 
 def before(room: Room, seq: int) -> Window:
     """What was said just before number `seq`."""
-    messages, more = last(stored(room).filter(seq__lt=seq), PAGE)
+    messages, more = last(stored(room).filter(seq__lt=seq), MESSAGES_ON_A_PAGE)
     newer = messages[-1].seq if messages else max(seq - 1, 0)
     return Window(in_room(room, messages), older=messages[0].seq if more else None, newer=newer)
 
 
 def after(room: Room, seq: int) -> Window:
     """What was said just after number `seq`."""
-    messages, more = first(stored(room).filter(seq__gt=seq, seq__lte=room.last_seq), PAGE)
+    messages, more = first(stored(room).filter(seq__gt=seq, seq__lte=room.last_seq), MESSAGES_ON_A_PAGE)
     if not messages:
         return newest(room)
     return Window(
@@ -77,8 +77,8 @@ def after(room: Room, seq: int) -> Window:
 
 def around(room: Room, seq: int) -> Window:
     """Number `seq` with as much before it as after it."""
-    earlier, more_earlier = last(stored(room).filter(seq__lt=seq), PAGE // 2)
-    later, more_later = first(stored(room).filter(seq__gte=seq, seq__lte=room.last_seq), PAGE // 2)
+    earlier, more_earlier = last(stored(room).filter(seq__lt=seq), MESSAGES_ON_A_PAGE // 2)
+    later, more_later = first(stored(room).filter(seq__gte=seq, seq__lte=room.last_seq), MESSAGES_ON_A_PAGE // 2)
     messages = in_room(room, earlier + later)
     return Window(
         messages,

@@ -24,7 +24,7 @@ BETWEEN_LETTERS = ".+-_"
 SILENT = {"code", "pre", "blockquote"}
 ADDRESS = re.compile("https?://", re.IGNORECASE)
 # Farther back nobody looks for what an address begins with.
-FAR = 100
+MAX_LOOK_BACK_CHARACTERS = 100
 # Before an @ they make an address of it, as letters do.
 IN_ADDRESSES = "@_+%=&#~"
 
@@ -93,7 +93,7 @@ def begins_word(text: str, at: int) -> bool:
         return True
     if before == "/":
         # "@bob/@ada" are two people, "example.org/@ada" is a page.
-        return re.split(r"[\s/(]", text[max(at - FAR, 0) : at - 1])[-1][:1] == "@"
+        return re.split(r"[\s/(]", text[max(at - MAX_LOOK_BACK_CHARACTERS, 0) : at - 1])[-1][:1] == "@"
     return before not in IN_ADDRESSES and (not letters.is_word_letter(before) or bool(ONE_UNSPACED.match(before)))
 
 

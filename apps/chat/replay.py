@@ -12,11 +12,11 @@ from apps.rooms.access import who_may_see
 from apps.rooms.models import Room
 
 # Who missed more than this gets the newest messages instead, like a page freshly loaded.
-MAX_REPLAYED = 500
+MAX_REPLAYED_MESSAGES = 500
 MAX_REPLAYED_CHARACTERS = 500_000
 # About how many characters go into one frame, and how many of them a message has besides its text.
-PIECE = 100_000
-MARKUP = 900
+PIECE_CHARACTERS = 100_000
+MARKUP_CHARACTERS = 900
 
 
 class RoomSource:
@@ -79,22 +79,22 @@ def changes_since(room_pk: int, since: int) -> Batch:
     changed = list(
         Message.objects.filter(room=room, changed_seq__gt=since, seq__lte=room.last_seq)
         .select_related("author")
-        .order_by("changed_seq")[: MAX_REPLAYED + 1]
+        .order_by("changed_seq")[: MAX_REPLAYED_MESSAGES + 1]
     )
-    if len(changed) > MAX_REPLAYED or sum(len(message.html) for message in changed) > MAX_REPLAYED_CHARACTERS:
+    if len(changed) > MAX_REPLAYED_MESSAGES or sum(len(message.html) for message in changed) > MAX_REPLAYED_CHARACTERS:
         return Batch(since, room.last_seq, ("".join(parts), fresh(room)))
     for message in changed:
         message.room = room  # its slug is in the fragment
     parts += [fragments.changed_message(message) for message in changed if message.seq <= since]
     new = sorted((message for message in changed if message.seq > since), key=lambda message: message.seq)
-    parts += [fragments.new_messages(some) for some in runs(new, PIECE)]
-    return Batch(since, room.last_seq, joined(parts, PIECE))
+    parts += [fragments.new_messages(some) for some in runs(new, PIECE_CHARACTERS)]
+    return Batch(since, room.last_seq, joined(parts, PIECE_CHARACTERS))
 
 
 def fresh(room: Room) -> str:
     """The newest messages in place of all that the page has, as many as a slow reader can be sent at once."""
     window = history.newest(room)
-    *_, kept = [[], *runs(window.messages, 2 * PIECE)]
+    *_, kept = [[], *runs(window.messages, 2 * PIECE_CHARACTERS)]
     if len(kept) < len(window.messages):
         window = history.Window(kept, older=kept[0].seq, newer=None)
     return fragments.fresh_conversation(room, window)
@@ -109,7 +109,7 @@ def runs(messages: list[Message], most: int) -> list[list[Message]]:
             found.append([])
             left = most
         found[-1].append(message)
-        left -= len(message.html) + MARKUP
+        left -= len(message.html) + MARKUP_CHARACTERS
     return found
 
 

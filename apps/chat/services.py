@@ -27,7 +27,7 @@ from apps.rooms.models import Room, place_of
 # One author's messages form a group while no more than this lies between them.
 GROUP_PAUSE = timedelta(minutes=5)
 # A clock that was further ahead than this is not followed, or all that is said until then would have its time.
-MAX_AHEAD = timedelta(days=1)
+MAX_CLOCK_AHEAD = timedelta(days=1)
 # Of one person's messages, in one transaction.
 DELETED_AT_ONCE = 500
 
@@ -159,7 +159,7 @@ def locked_room(pk: int) -> Room:
 
 def not_before(previous: Message | None, now: datetime) -> datetime:
     """The time of a message after `previous`: it does not go back, though two processes' clocks may differ."""
-    if previous is None or previous.created_at - now > MAX_AHEAD:
+    if previous is None or previous.created_at - now > MAX_CLOCK_AHEAD:
         return now
     return max(now, previous.created_at)
 

@@ -57,4 +57,4 @@ def network_of(address: str) -> str:
     """What stands for one household or school in a count: an address of IPv4 itself, of IPv6 its network."""
     if ":" not in address:
         return address
-    return str(ipaddress.ip_network(f"{address}/{limits.IPV6_PREFIX}", strict=False).network_address)
+    return str(ipaddress.ip_network(f"{address}/{limits.IPV6_PREFIX_BITS}", strict=False).network_address)

@@ -45,9 +45,9 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types
         has_session = b"sessionid=" in self.requestHeaders.getRawHeaders(b"cookie", [b""])[0]
         self.left = LARGER.get(path, limits.MAX_BODY_BYTES) if has_session else limits.MAX_BODY_BYTES
         super().gotLength(0)
-        if length is None or length > limits.BODY_IN_MEMORY:
+        if length is None or length > limits.MAX_BODY_BYTES_IN_MEMORY:
             # Twisted would open a file for each at once, whatever comes.
-            self.content = SpooledTemporaryFile(max_size=limits.BODY_IN_MEMORY)  # noqa: SIM115  # closed with the request
+            self.content = SpooledTemporaryFile(max_size=limits.MAX_BODY_BYTES_IN_MEMORY)  # noqa: SIM115  # closed with the request
         if length is not None and length > self.left:
             self.refuse()
 

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# How long the fork server may take to import its modules, in seconds.
+# How long the fork server may take to import its modules.
 START_SECONDS = 20.0
 # After this many jobs a child is replaced, so that nothing one of them leaves behind adds up.
 JOBS_PER_CHILD = 1000

@@ -19,7 +19,7 @@ from apps.core.bounded import DONE, FAILED, OVER, REFUSED, RESULT, Exceeded, Lim
 NICENESS = 5
 # An argument is never larger: the caller checks sizes of its own, this one ends a child that is told nonsense.
 MAX_INPUT_BYTES = 64 * 1024 * 1024
-MAX_TRACEBACK = 4000  # characters
+MAX_TRACEBACK_CHARACTERS = 4000
 # The functions by name, each looked up once.
 _functions: dict[bytes, Callable[..., Any]] = {}
 
@@ -100,7 +100,7 @@ def do_job(
         return OVER, (type(error).__name__.encode(),)
     except Exception:
         # A mistake of ours, which the site's process logs.
-        return FAILED, (traceback.format_exc()[-MAX_TRACEBACK:].encode(errors="replace"),)
+        return FAILED, (traceback.format_exc()[-MAX_TRACEBACK_CHARACTERS:].encode(errors="replace"),)
 
 
 def sent_while_it_works(

@@ -23,7 +23,7 @@ from config.environment import is_loopback
 MIN_DESCRIPTORS = 4096
 # Before it two connections could damage a database in WAL mode: https://sqlite.org/wal.html#walresetbug
 SOUND_SQLITE = (3, 51, 3)
-REDIS_PATIENCE = 2.0  # seconds
+REDIS_SECONDS = 2.0
 READ_BY_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH
 
 
@@ -143,7 +143,7 @@ def redis_keeps_what_it_is_given(**kwargs: Any) -> Sequence[CheckMessage]:
         return []
     try:
         with Redis.from_url(
-            settings.REDIS_URL, socket_timeout=REDIS_PATIENCE, socket_connect_timeout=REDIS_PATIENCE
+            settings.REDIS_URL, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
         ) as redis:
             policy = redis.info("memory").get("maxmemory_policy", "noeviction")
     except (RedisError, OSError) as error:

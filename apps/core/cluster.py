@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 SILENCE = timedelta(seconds=limits.SILENCE_SECONDS)
 # Of PostgreSQL's advisory locks, which are numbers: one process at a time begins to serve.
-TURN = 0x7061_726C_6579_0001
+TURN_LOCK = 0x7061_726C_6579_0001
 GOODBYE_SECONDS = 2.0
 NOT_YET = Problem("not compared with the other processes yet", "")
 
@@ -167,7 +167,7 @@ def take_turn() -> bool:
         return True  # there a transaction that has written is alone
     with connection.cursor() as cursor:
         # Not waiting: a process that was stopped in here would stop all others.
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [TURN])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [TURN_LOCK])
         return bool(cursor.fetchone()[0])
 
 

@@ -152,7 +152,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # Twisted's has half of its t
         # First: Twisted may go on with the next request at once. It would also set a time of its own.
         self._savedTimeOut = None
         self.unread = unread_of(self.transport)
-        if self.unread > limits.MAX_UNREAD_ANSWERS:
+        if self.unread > limits.MAX_UNREAD_ANSWER_BYTES:
             # What was asked for behind this would be answered into memory: the connection ends with this answer.
             self.persistent = False
         self.wait(self.IDLE, limits.IDLE_SECONDS)

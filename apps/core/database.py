@@ -41,10 +41,10 @@ REPEATABLE = {DEADLOCK, SERIALIZATION_FAILURE, IDLE_IN_TRANSACTION}
 SERVER_GOES = {"57P01", "57P02", "57P03"}
 SQLITE_BUSY = {5, 6}  # SQLITE_BUSY and SQLITE_LOCKED
 
-# Between two times that the pool is emptied, in seconds: one outage fails many requests at once.
-PAUSE = 0.5
+# Between two times that the pool is emptied: one outage fails many requests at once.
+FORGETTING_PAUSE_SECONDS = 0.5
 _lock = threading.Lock()
-_forgotten_at = -PAUSE
+_forgotten_at = -FORGETTING_PAUSE_SECONDS
 
 
 def causes_of(error: BaseException | None) -> Iterator[BaseException]:
@@ -126,7 +126,7 @@ def repeated(work: Callable[[], T]) -> T:
             if not left or state not in REPEATABLE:
                 raise TooBusyError(str(error).strip(), is_held=state == LOCK_NOT_AVAILABLE) from error
         # At random: two that met would meet again.
-        time.sleep(random.uniform(0, limits.MAX_PAUSE_BETWEEN_TRIES))  # noqa: S311  # no secret
+        time.sleep(random.uniform(0, limits.MAX_RETRY_PAUSE_SECONDS))  # noqa: S311  # no secret
     raise AssertionError("the last try returns or raises")
 
 
@@ -142,7 +142,7 @@ def forget_connections(error: BaseException | None) -> None:
         return
     pool = getattr(connection, "pool", None)
     with _lock:
-        if pool is None or time.monotonic() - _forgotten_at < PAUSE:
+        if pool is None or time.monotonic() - _forgotten_at < FORGETTING_PAUSE_SECONDS:
             return
         _forgotten_at = time.monotonic()
     pool.drain()

@@ -12,9 +12,9 @@ from asgiref.sync import markcoroutinefunction
 
 logger = logging.getLogger(__name__)
 
-# How long what was begun may take after the pages have gone, in seconds.
-PATIENCE = 10.0
-PAUSE = 0.05
+# How long what was begun may take after the pages have gone.
+WORK_SECONDS = 10.0
+LOOK_PAUSE_SECONDS = 0.05
 
 type_of_farewell = Callable[[], Awaitable[None]]
 
@@ -64,9 +64,9 @@ async def leave() -> None:
     """Say farewell to the pages, then wait for what was begun."""
     for farewell in _farewells:
         await farewell()
-    for _ in range(int(PATIENCE / PAUSE)):
+    for _ in range(int(WORK_SECONDS / LOOK_PAUSE_SECONDS)):
         # Once at least, so that the last words are on their way.
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(LOOK_PAUSE_SECONDS)
         if not State.begun:
             break
 

@@ -60,13 +60,13 @@ MAX_ROOM_INVITATIONS = 1000
 MAX_LISTED_INVITATIONS = 50
 
 # What one person posts, edits and deletes, over all their pages in one process: so much a second in the long run, so
-# much at once. Who sends more is held back for MAX_WAIT seconds at most, and beyond that refused.
+# much at once. Who sends more is held back for MAX_WAIT_SECONDS at most, and beyond that refused.
 POSTS_PER_SECOND = 100.0
 MAX_POSTS_AT_ONCE = 500.0
 # The text of it: a member could otherwise make everybody's pages and the database grow by 4 MB a second.
 TEXT_BYTES_PER_SECOND = 1_000_000 / 60
 MAX_TEXT_BYTES_AT_ONCE = 800_000.0
-MAX_WAIT = 2.0
+MAX_WAIT_SECONDS = 2.0
 # Notes of how far somebody has read. A page with scripts sends one as often as its reader pauses.
 MARKS_PER_SECOND = 20.0
 MAX_MARKS_AT_ONCE = 200.0
@@ -84,7 +84,7 @@ MAX_LIVE_VIEWS = 2
 MAX_LIVE_VIEWS_OF_AN_ADDRESS = 20
 
 # Who has one address of IPv6 mostly has all that begin with the same bits, so these count as one.
-IPV6_PREFIX = 64
+IPV6_PREFIX_BITS = 64
 
 # Counts that a process keeps where there is no Redis (apps/core/cache.py).
 MAX_CACHE_ENTRIES = 200_000
@@ -162,7 +162,7 @@ MAIL_RATES = {
 
 # Passkeys. What a device answers is about 1 KB, 8 KB where it says much of itself; the longest keys take 4 KB.
 MAX_PASSKEY_CHARACTERS = 32 * 1024
-MAX_PASSKEY_NAME = 60
+MAX_PASSKEY_NAME_CHARACTERS = 60
 # Of how many accounts a browser remembers that they signed in.
 MAX_KNOWN_ACCOUNTS = 5
 
@@ -190,7 +190,7 @@ MAX_CONNECTIONS = 20
 CONNECTION_SECONDS = 5.0
 # How often a transaction is done that the database ends to get others on, with pauses of up to so many seconds.
 TRIES = 4
-MAX_PAUSE_BETWEEN_TRIES = 0.05
+MAX_RETRY_PAUSE_SECONDS = 0.05
 # Of one room, in one process: at work or waiting at the database, of 20 connections and 8 threads of sockets.
 MAX_AT_ONE_ROOM = 3
 # And waiting for that, so long: a page asks after 8 seconds what became of its message.
@@ -212,8 +212,8 @@ BODY_BYTES_PER_SECOND = 2048
 BODY_PAUSE_SECONDS = 60.0
 # Between two requests, and for reading nothing of an answer.
 IDLE_SECONDS = 75.0
-# Answers that a client has not read while it asks for more, in bytes.
-MAX_UNREAD_ANSWERS = 1024 * 1024
+# Answers that a client has not read while it asks for more.
+MAX_UNREAD_ANSWER_BYTES = 1024 * 1024
 # Of one address (an IPv6 line), where no proxy is in between. A whole request is not among them.
 MAX_HALF_SENT = 200
 # So long at least each may take: after a restart a school connects at once, before any of it is read.
@@ -233,7 +233,7 @@ LAST_WORDS_SECONDS = 5.0
 # Sockets of people who are not signed in, of one address (an IPv6 line) in one process.
 MAX_SOCKETS_OF_GUESTS = 100
 # Of a body, in memory; what is more goes into a file.
-BODY_IN_MEMORY = 100_000
+MAX_BODY_BYTES_IN_MEMORY = 100_000
 # Of a form that is refused, and given back: the longest message has 120 KB, where each letter takes twelve.
 MAX_KEPT_BYTES = 256 * 1024
 

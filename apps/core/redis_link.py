@@ -19,12 +19,12 @@ logger = logging.getLogger(__name__)
 type_of_result = TypeVar("type_of_result")
 
 # How long one call to Redis may take, and how long one may that counts as slow; so many slow ones in a row are too
-# many, since a page makes twenty calls. In seconds.
-PATIENCE, SLOW, MAX_SLOW = 0.5, 0.1, 5
-# Between two looks whether Redis is back, in seconds.
-PAUSE = 1.0
+# many, since a page makes twenty calls.
+TIMEOUT_SECONDS, SLOW_SECONDS, MAX_SLOW_ANSWERS = 0.5, 0.1, 5
+# Between two looks whether Redis is back.
+RETRY_SECONDS = 1.0
 # Entries to be deleted then; of more, those that Redis still has live on until they expire.
-MAX_DELETED = 10_000
+MAX_DELETED_KEYS = 10_000
 
 
 class AwayError(Exception):
@@ -48,8 +48,8 @@ class Link:
         self.trouble = Trouble("degraded: redis keeps no counts, each process counts alone what people try", logger)
         self.redis = Redis.from_url(
             url,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
             redis_connect_func=self.greet,
         )
@@ -69,9 +69,9 @@ class Link:
         except (RedisError, OSError) as error:
             self.lose(error)
             raise AwayError from error
-        self.slow = self.slow + 1 if time.monotonic() - began > SLOW else 0
-        if self.slow >= MAX_SLOW:
-            self.lose(f"{self.slow} answers in a row took more than {SLOW} s")
+        self.slow = self.slow + 1 if time.monotonic() - began > SLOW_SECONDS else 0
+        if self.slow >= MAX_SLOW_ANSWERS:
+            self.lose(f"{self.slow} answers in a row took more than {SLOW_SECONDS} s")
         return result
 
     def lose(self, error: object) -> None:
@@ -87,7 +87,7 @@ class Link:
     def wait_until_back(self) -> None:
         """Look again and again."""
         while True:
-            time.sleep(PAUSE)
+            time.sleep(RETRY_SECONDS)
             began = time.monotonic()
             try:
                 self.try_out(self.redis)
@@ -97,13 +97,13 @@ class Link:
             except (RedisError, OSError) as error:
                 self.trouble.note(error)
                 continue
-            if time.monotonic() - began <= SLOW:
+            if time.monotonic() - began <= SLOW_SECONDS:
                 self.trouble.over()
                 return
 
     def delete_later(self, name: str) -> None:
         """Have it deleted when Redis is back: what was asked without an answer may have been done."""
-        if len(self.deleted) < MAX_DELETED:
+        if len(self.deleted) < MAX_DELETED_KEYS:
             self.deleted.add(name)
 
     def look(self) -> None:

@@ -4,8 +4,8 @@ import logging
 import time
 from math import inf
 
-# Between two lines of the log that say the same, in seconds.
-SAID_EVERY = 60.0
+# Between two lines of the log that say the same.
+SAID_EVERY_SECONDS = 60.0
 
 _known: "list[Trouble]" = []
 
@@ -21,7 +21,7 @@ class Seldom:
     def warning(self, text: str, *values: object) -> bool:
         """Whether it was said."""
         now = time.monotonic()
-        if now - self.said_at < SAID_EVERY:
+        if now - self.said_at < SAID_EVERY_SECONDS:
             self.unsaid += 1
             return False
         if self.unsaid:

@@ -32,7 +32,7 @@ from apps.core.requests import HtmxRequest
 from apps.core.trouble import all_troubles
 
 NOT_ANSWERING = "the database does not answer"
-RETRY_AFTER = 5  # seconds
+RETRY_AFTER_SECONDS = 5
 logger = logging.getLogger(__name__)
 
 
@@ -188,7 +188,7 @@ def no_database(request: HttpRequest) -> HttpResponse:
     # Which an id makes safe to repeat; with other forms one does not know.
     is_message = bool(request.POST.get("body") and request.POST.get("client_id"))
     response = refusal_page(request, "core/no_database.html", 503, user=None, is_message=is_message)
-    response.headers["Retry-After"] = str(RETRY_AFTER)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
 
@@ -199,7 +199,7 @@ def busy(request: HttpRequest) -> HttpResponse:
         response = refusal(503, _("This is busy at the moment"), why, _("Please try again in a moment."))
     else:
         response = refusal_page(request, "core/busy.html", 503, user=None)
-    response.headers["Retry-After"] = str(RETRY_AFTER)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
 

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 unknown = Seldom(logger)
 
 # How long a number may be missing before the database is asked: two processes' posts often cross in the layer.
-PATIENCE = 0.05
+PATIENCE_SECONDS = 0.05
 # How often it is asked, less and less soon, for numbers that it does not know, before these are forgotten.
 MAX_QUESTIONS = 5
 
@@ -40,12 +40,12 @@ class Gaps:
 
     async def fill(self, topic: Topic) -> None:
         """Bring the topic to the database's head, and forget numbers that the database does not come to know."""
-        await asyncio.sleep(PATIENCE)
+        await asyncio.sleep(PATIENCE_SECONDS)
         questions, doubtful = 0, list[int]()
         while self.topics.get(topic.name) is topic:
-            pause = PATIENCE * 2**questions
+            pause = PATIENCE_SECONDS * 2**questions
             if topic.checks:
-                await asyncio.sleep(PATIENCE)
+                await asyncio.sleep(PATIENCE_SECONDS)
                 continue
             try:
                 since = topic.head

@@ -23,15 +23,15 @@ from apps.live.topics import Subscription, Topic
 
 # This many frames may wait for a listener that is catching up, or in a topic for a missing number. What is more
 # than that is forgotten: the listener comes back for it, the topic asks the database.
-MAX_WAITING = 1000
+MAX_WAITING_FRAMES = 1000
 # How many pages are let in at once: when all come back after a restart, posts do not stand in line behind them.
 DOORS = 4
-# How long a topic waits before its next frames go out, by how long its last ones took; and at most, in seconds.
-REST = 4
-MAX_REST = 0.02
-# Between two pages that are asked to connect again when the process ends, and for all of them, in seconds.
-LEAVING_PAUSE = 0.02
-MAX_LEAVING = 5.0
+# How long a topic waits before its next frames go out, by how long its last ones took; and at most.
+REST_FACTOR = 4
+MAX_REST_SECONDS = 0.02
+# Between two pages that are asked to connect again when the process ends, and for all of them.
+LEAVING_PAUSE_SECONDS = 0.02
+MAX_LEAVING_SECONDS = 5.0
 
 
 class Hub:
@@ -131,7 +131,7 @@ class Hub:
         """Ask every page to connect again, one after another in no order, so that they do not all come at once."""
         everybody = list(self.listeners())
         random.shuffle(everybody)
-        pause = min(MAX_LEAVING / max(1, len(everybody)), LEAVING_PAUSE)
+        pause = min(MAX_LEAVING_SECONDS / max(1, len(everybody)), LEAVING_PAUSE_SECONDS)
         for name, listener in everybody:
             self.drop(listener, name)
             await asyncio.sleep(pause)
@@ -143,7 +143,7 @@ class Hub:
         topic = self.topics.get(name)
         if topic is None or seq <= topic.head:
             return
-        if len(topic.early) == MAX_WAITING:
+        if len(topic.early) == MAX_WAITING_FRAMES:
             topic.early.clear()
         topic.early[seq] = html
         # A crowded room rests after its frames: that leaves most of the time to all others, and what is rendered and
@@ -178,7 +178,7 @@ class Hub:
             began = self.loop.time()
             self.fan_out(topic, after, frames)
             ended = self.loop.time()
-            topic.rests_until = ended + min(REST * (ended - began), MAX_REST)
+            topic.rests_until = ended + min(REST_FACTOR * (ended - began), MAX_REST_SECONDS)
         for seq in [seq for seq in topic.early if seq <= topic.head]:
             del topic.early[seq]
         if topic.early:
@@ -196,7 +196,7 @@ class Hub:
             unseen = [(seq, text) for seq, text in frames if seq > subscription.seen]
             if subscription.backlog is None:
                 subscription.listener.line.write(Burst([text for _, text in unseen]))
-            elif len(subscription.backlog) + len(unseen) <= MAX_WAITING:
+            elif len(subscription.backlog) + len(unseen) <= MAX_WAITING_FRAMES:
                 subscription.backlog += unseen
             else:
                 lost.append(subscription.listener)

@@ -17,17 +17,17 @@ logger = logging.getLogger(__name__)
 LOOK = {"type": "live.look"}
 # The group that every process is in, for what concerns people and not a topic.
 EVERYONE = "live.everyone"
-# How long the layer may take to accept a frame or a subscription, in seconds.
-PATIENCE = 2.0
-# How long after the layer is back the other processes surely are, in seconds.
-BACK_AGAIN = 3.0
-# How often subscriptions are brought up to date, in seconds.
-PAUSE = 1.0
-# How often a process asks whether it hears itself, and for how long it may not, in seconds.
-CALL_PAUSE = 5.0
-DEAF_AFTER = 12.0
+# How long the layer may take to accept a frame or a subscription.
+TIMEOUT_SECONDS = 2.0
+# How long after the layer is back the other processes surely are.
+BACK_AGAIN_SECONDS = 3.0
+# How often subscriptions are brought up to date.
+SUBSCRIBING_PAUSE_SECONDS = 1.0
+# How often a process asks whether it hears itself, and for how long it may not.
+CALL_PAUSE_SECONDS = 5.0
+DEAF_AFTER_SECONDS = 12.0
 # Broadcasts that may wait while the layer is away; others find by their number what is dropped.
-MAX_WAITING = 1000
+MAX_WAITING_BROADCASTS = 1000
 
 
 trouble = Trouble("degraded: redis does not carry what is posted, which others see up to 30 s late", logger)
@@ -49,11 +49,11 @@ class LayerLink:
         self.subscribed: set[str] = set()
         self.subscribing = asyncio.Lock()
         # When the layer last failed, and when anything last came through it, by the loop's clock.
-        self.failed_at = -PATIENCE
+        self.failed_at = -TIMEOUT_SECONDS
         self.heard_at = asyncio.get_running_loop().time()
         # Whether nothing has come through it since.
         self.is_deaf = False
-        self.waiting: deque[dict[str, Any]] = deque(maxlen=MAX_WAITING)
+        self.waiting: deque[dict[str, Any]] = deque(maxlen=MAX_WAITING_BROADCASTS)
         self.sending: asyncio.Task[None] | None = None
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -71,7 +71,7 @@ class LayerLink:
             if was_away and not self.is_away:
                 self.handle(LOOK)
                 # The others may need a moment longer to be back.
-                for pause in (0, BACK_AGAIN):
+                for pause in (0, BACK_AGAIN_SECONDS):
                     asyncio.get_running_loop().call_later(pause, self.send, LOOK)
 
     # In
@@ -83,14 +83,14 @@ class LayerLink:
             self.heard_at = asyncio.get_running_loop().time()
             self.tasks = [asyncio.create_task(work) for work in (self.receive(), self.keep_subscribed(), self.call())]
         # Nobody's page waits for a layer that fails: `keep_subscribed` tries again.
-        if asyncio.get_running_loop().time() - self.failed_at > PATIENCE:
+        if asyncio.get_running_loop().time() - self.failed_at > TIMEOUT_SECONDS:
             await self.bring_up_to_date(name)
 
     async def bring_up_to_date(self, name: str) -> None:
         """Enter or leave one topic, unless the layer does not let us."""
         layer = get_channel_layer()
         try:
-            async with asyncio.timeout(PATIENCE), self.subscribing:
+            async with asyncio.timeout(TIMEOUT_SECONDS), self.subscribing:
                 if self.channel is None:
                     return  # `receive` subscribes to all topics when it has its channel
                 is_wanted = name in self.wanted or name == EVERYONE
@@ -107,7 +107,7 @@ class LayerLink:
     async def keep_subscribed(self) -> None:
         """Leave topics that nobody wants any more, and enter those that the layer did not take when it was asked."""
         while True:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(SUBSCRIBING_PAUSE_SECONDS)
             began = asyncio.get_running_loop().time()
             for name in self.subscribed ^ {*self.wanted, EVERYONE}:
                 await self.bring_up_to_date(name)
@@ -117,14 +117,14 @@ class LayerLink:
     async def call(self) -> None:
         """Now and then say something to oneself: a layer may take all that is said, and bring nothing."""
         while True:
-            await asyncio.sleep(CALL_PAUSE)
+            await asyncio.sleep(CALL_PAUSE_SECONDS)
             try:
                 if self.channel:
-                    async with asyncio.timeout(PATIENCE):
+                    async with asyncio.timeout(TIMEOUT_SECONDS):
                         await get_channel_layer().send(self.channel, ECHO)
             except Exception as error:
                 trouble.note(error)
-            if asyncio.get_running_loop().time() - self.heard_at > DEAF_AFTER:
+            if asyncio.get_running_loop().time() - self.heard_at > DEAF_AFTER_SECONDS:
                 trouble.note("nothing comes back")
                 await self.listen_anew()
 
@@ -133,9 +133,9 @@ class LayerLink:
         self.is_deaf = True
         self.heard_at = asyncio.get_running_loop().time()
         self.tasks[0].cancel()
-        await asyncio.wait([self.tasks[0]], timeout=PATIENCE)
+        await asyncio.wait([self.tasks[0]], timeout=TIMEOUT_SECONDS)
         try:
-            async with asyncio.timeout(PATIENCE), self.subscribing:
+            async with asyncio.timeout(TIMEOUT_SECONDS), self.subscribing:
                 self.channel = None
                 await get_channel_layer().flush()
         except Exception as error:
@@ -173,11 +173,11 @@ class LayerLink:
     async def open_channel(self, layer: Any) -> str:
         """A channel of this process's own, subscribed to every topic that is wanted."""
         async with self.subscribing:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 channel: str = await layer.new_channel()
             wanted = {*self.wanted, EVERYONE}
             for name in wanted:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT_SECONDS):
                     await layer.group_add(name, channel)
             self.subscribed = wanted
             self.channel = channel
@@ -187,7 +187,7 @@ class LayerLink:
 async def send_to_layer(message: dict[str, Any]) -> bool:
     """Broadcast to the processes that listen to the message's topic; whether the layer took it. Never raises."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await get_channel_layer().group_send(message.get("topic", EVERYONE), message)
         return True
     except Exception as error:

@@ -25,7 +25,7 @@ class Allowance:
         """
         size = len(text.encode(errors="replace"))
         wait = max(self.posts.take(), self.text.take(size))
-        if wait > limits.MAX_WAIT:
+        if wait > limits.MAX_WAIT_SECONDS:
             self.posts.give_back()
             self.text.give_back(size)
             return None

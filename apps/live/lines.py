@@ -22,11 +22,11 @@ from apps.core.connections import unread_of
 
 logger = logging.getLogger(__name__)
 
-# What may wait for a client that does not read, in bytes; one that leaves more unread is cut.
-MAX_UNREAD = 512 * 1024
-# How often to look whether a client has read what it was sent, and for how long to look, in seconds.
-READING_PAUSE = 0.05
-READING_PATIENCE = 20.0
+# What may wait for a client that does not read; one that leaves more unread is cut.
+MAX_UNREAD_BYTES = 512 * 1024
+# How often to look whether a client has read what it was sent, and for how long to look.
+READING_PAUSE_SECONDS = 0.05
+MAX_READING_SECONDS = 20.0
 
 type_of_send = Callable[[dict[str, Any]], Awaitable[None]]
 type_of_application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -119,7 +119,7 @@ class DaphneLine:
             return True
         wire = burst.wire
         if unread := self.unread:
-            if unread + len(wire) > MAX_UNREAD:
+            if unread + len(wire) > MAX_UNREAD_BYTES:
                 logger.info("A page that left %d bytes unread was cut", unread)
                 self.protocol.dropConnection(abort=True)
                 return False
@@ -145,7 +145,7 @@ class AsgiLine:
     def write(self, burst: Burst) -> bool:
         if not self.is_open:
             return False
-        if self.unread and self.unread + sum(map(len, burst.texts)) > MAX_UNREAD:
+        if self.unread and self.unread + sum(map(len, burst.texts)) > MAX_UNREAD_BYTES:
             self.waiting.clear()
             self.close(1000)
             return False
@@ -179,10 +179,10 @@ class AsgiLine:
 
 async def until_read(line: Line) -> bool:
     """Wait until the client has been sent all that was written; False where it takes no more."""
-    for _ in range(int(READING_PATIENCE / READING_PAUSE)):
+    for _ in range(int(MAX_READING_SECONDS / READING_PAUSE_SECONDS)):
         if not line.unread:
             return True
-        await asyncio.sleep(READING_PAUSE)
+        await asyncio.sleep(READING_PAUSE_SECONDS)
     return False
 
 

@@ -6,7 +6,7 @@ from apps.live.sources import Batch, source_of
 from apps.live.topics import Topic
 
 # Answers about what was missed that are kept, until the next look at the database.
-MAX_KEPT = 32
+MAX_KEPT_ANSWERS = 32
 
 
 class Replays:
@@ -36,7 +36,7 @@ class Replays:
         is_good = not done.cancelled() and not done.exception() and done.result().head > key[1]
         if is_good and key[0] in self.topics:
             self.kept[key] = done.result()
-            if len(self.kept) > MAX_KEPT:
+            if len(self.kept) > MAX_KEPT_ANSWERS:
                 del self.kept[next(iter(self.kept))]
 
     def forget(self, name: str) -> None:

@@ -26,10 +26,10 @@ TAG_BYTES, NONCE_BYTES = 16, 12
 HEAD_BYTES = TAG_BYTES + NONCE_BYTES
 # Of so many processes the keys are kept.
 MAX_PROCESSES = 64
-# How long what a message says of people holds, in seconds. Changes hold by their numbers, in one epoch.
-FRESH = 60
+# How long what a message says of people holds. Changes hold by their numbers, in one epoch.
+FRESH_SECONDS = 60
 # So many of them are known again when they come twice.
-MAX_KNOWN = 1000
+MAX_KNOWN_MESSAGES = 1000
 # What the messages are, and the types of what is in them, in the order in which process.py's handlers take it; a newer
 # version may say more.
 SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
@@ -85,12 +85,12 @@ class SealedLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # Channels ha
             if State.epoch and epoch not in {"", State.epoch}:
                 return self.nothing("is of another state of the database")
         else:
-            if abs(time.time() - said_at) > FRESH:
+            if abs(time.time() - said_at) > FRESH_SECONDS:
                 return self.nothing("is old, or another process's clock is wrong")
             if head in self.known:
                 return self.nothing("came before")
             self.known[head] = None
-            if len(self.known) > MAX_KNOWN:
+            if len(self.known) > MAX_KNOWN_MESSAGES:
                 del self.known[next(iter(self.known))]
         return dict(message)
 

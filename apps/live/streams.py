@@ -8,7 +8,7 @@ from typing import Any
 from daphne.http_protocol import WebRequest
 
 from apps.core.connections import unread_of
-from apps.live.lines import MAX_UNREAD, Burst, is_plain, write_at_once
+from apps.live.lines import MAX_UNREAD_BYTES, Burst, is_plain, write_at_once
 
 
 class Connection:
@@ -81,7 +81,7 @@ class StreamLine:
         if self.code is not None:
             return False
         text = "".join(map(self.show, burst.texts))
-        if self.unread + len(text) > MAX_UNREAD:
+        if self.unread + len(text) > MAX_UNREAD_BYTES:
             self.close(1000)
             return False
         if not text:

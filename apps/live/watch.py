@@ -19,14 +19,14 @@ from apps.live.topics import Topic
 
 logger = logging.getLogger(__name__)
 
-# Between two looks at the database, in seconds; at random, so that processes differ.
-PAUSE = (20.0, 30.0)
-# Between the two looks that must agree before a topic is started anew, in seconds.
-SECOND_LOOK = 1.0
-# How long after a change to an account its open pages are looked at, in seconds.
-NEW_SESSION_PATIENCE = 0.3
-# How often to look for sessions whose time is up, in seconds.
-EXPIRY_PAUSE = 0.5
+# Between two looks at the database; at random, so that processes differ.
+LOOK_PAUSE_SECONDS = (20.0, 30.0)
+# Between the two looks that must agree before a topic is started anew.
+SECOND_LOOK_SECONDS = 1.0
+# How long after a change to an account its open pages are looked at.
+NEW_SESSION_SECONDS = 0.3
+# How often to look for sessions whose time is up.
+EXPIRY_PAUSE_SECONDS = 0.5
 
 
 class Watch:
@@ -56,7 +56,7 @@ class Watch:
     async def look_now_and_then(self) -> None:
         """For as long as this process lives."""
         while True:
-            await asyncio.sleep(random.uniform(*PAUSE))  # noqa: S311  # no secret
+            await asyncio.sleep(random.uniform(*LOOK_PAUSE_SECONDS))  # noqa: S311  # no secret
             self.hub.replays.forget_all()
             await logged(self.compare_heads())
             await logged(self.check_sign_ins(self.sign_ins(lambda one: one.user_id is not None)))
@@ -81,7 +81,7 @@ class Watch:
                 self.hub.start_anew(name)
         elif ahead := await self.catch_up():
             # Once more: a number that came over the layer is no proof, nor is one look.
-            await asyncio.sleep(SECOND_LOOK)
+            await asyncio.sleep(SECOND_LOOK_SECONDS)
             for name in ahead & await self.catch_up():
                 logger.warning("The database has gone back behind what pages of %s were told: they load afresh", name)
                 self.hub.start_anew(name)
@@ -149,7 +149,7 @@ class Watch:
 
     def check_user_later(self, user_id: int) -> None:
         """Check somebody in a moment: who changes their password has a new session at the end of that request."""
-        self.hub.loop.call_later(NEW_SESSION_PATIENCE, lambda: self.soon(self.check_user(user_id)))
+        self.hub.loop.call_later(NEW_SESSION_SECONDS, lambda: self.soon(self.check_user(user_id)))
 
     async def check_user(self, user_id: int) -> None:
         """End the pages of one person where they are no longer signed in as they were."""
@@ -158,7 +158,7 @@ class Watch:
     async def end_expired(self) -> None:
         """End the pages of sessions whose time is up, within a second of that."""
         while True:
-            await asyncio.sleep(EXPIRY_PAUSE)
+            await asyncio.sleep(EXPIRY_PAUSE_SECONDS)
             now = time.time()
             await logged(self.check_sign_ins(self.sign_ins(lambda one, now=now: one.expires <= now)))  # type: ignore[misc]
 

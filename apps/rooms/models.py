@@ -233,7 +233,7 @@ def is_slug(text: str) -> bool:
 
 
 # After this many rooms of one address the next ones get letters by chance.
-MAX_NUMBERED = 20
+MAX_NUMBERED_SLUGS = 20
 
 
 def unused_slug(name: str, *, room: Room | None = None) -> str:
@@ -244,7 +244,7 @@ def unused_slug(name: str, *, room: Room | None = None) -> str:
     "General!").
     """
     base = letters.address_of(name)[:70].strip("-_") or "room"
-    numbered = [base, *(f"{base}-{number}" for number in range(2, MAX_NUMBERED + 1))]
+    numbered = [base, *(f"{base}-{number}" for number in range(2, MAX_NUMBERED_SLUGS + 1))]
     by_chance = [f"{base}-{get_random_string(8, SLUG_LETTERS)}" for _ in range(2)]
     taken = taken_slugs([*numbered, *by_chance], room)
     return next(slug for slug in [*numbered, *by_chance] if slug not in taken)

@@ -274,11 +274,14 @@ def test_a_passkey_of_nobody_is_refused(ada: Client, handle: str) -> None:
 
 def test_a_name_is_one_line_and_not_endless(ada: Client) -> None:
     device = Device()
-    form = {"name": "x" * (limits.MAX_PASSKEY_NAME + 1), "credential": as_json(device.makes(challenge_for(ada, ADD)))}
+    form = {
+        "name": "x" * (limits.MAX_PASSKEY_NAME_CHARACTERS + 1),
+        "credential": as_json(device.makes(challenge_for(ada, ADD))),
+    }
     assert ada.post(ADD, form).status_code == 200
     add(ada, device)
     path = f"/accounts/2fa/webauthn/keys/{Authenticator.objects.get(type='webauthn').pk}/edit/"
-    for name in ("x" * (limits.MAX_PASSKEY_NAME + 1), "\x00", "", " "):
+    for name in ("x" * (limits.MAX_PASSKEY_NAME_CHARACTERS + 1), "\x00", "", " "):
         assert ada.post(path, {"name": name}).status_code == 200
     ada.post(path, {"name": "My\r\n desk"})
     assert Authenticator.objects.get(type="webauthn").data["name"] == "My desk"

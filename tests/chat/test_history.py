@@ -1,6 +1,6 @@
 """Stretches of a conversation."""
 
-from apps.chat.history import PAGE, WindowForm, window
+from apps.chat.history import MESSAGES_ON_A_PAGE, WindowForm, window
 from apps.chat.models import Message
 from apps.rooms.models import Room
 from tests.conftest import Cast, say
@@ -19,12 +19,12 @@ def test_an_empty_room_has_nothing_older_or_newer(cast: Cast) -> None:
 
 
 def test_the_newest_page_ends_at_the_end(cast: Cast) -> None:
-    posted = [say(cast.room, cast.member).seq for _ in range(PAGE + 3)]
+    posted = [say(cast.room, cast.member).seq for _ in range(MESSAGES_ON_A_PAGE + 3)]
     assert numbers(cast.room) == (posted[3:], posted[3], None)
 
 
 def test_pages_before_lead_back_to_the_beginning_and_miss_nothing(cast: Cast) -> None:
-    posted = [say(cast.room, cast.member).seq for _ in range(2 * PAGE + 5)]
+    posted = [say(cast.room, cast.member).seq for _ in range(2 * MESSAGES_ON_A_PAGE + 5)]
     found, older, _ = numbers(cast.room)
     while older is not None:
         page, older, _ = numbers(cast.room, before=older)
@@ -33,7 +33,7 @@ def test_pages_before_lead_back_to_the_beginning_and_miss_nothing(cast: Cast) ->
 
 
 def test_pages_after_lead_forward_to_the_end_and_miss_nothing(cast: Cast) -> None:
-    posted = [say(cast.room, cast.member).seq for _ in range(2 * PAGE + 5)]
+    posted = [say(cast.room, cast.member).seq for _ in range(2 * MESSAGES_ON_A_PAGE + 5)]
     found: list[int] = []
     newer: int | None = 0
     while newer is not None:
@@ -43,9 +43,9 @@ def test_pages_after_lead_forward_to_the_end_and_miss_nothing(cast: Cast) -> Non
 
 
 def test_a_page_around_a_number_has_it_in_the_middle(cast: Cast) -> None:
-    posted = [say(cast.room, cast.member).seq for _ in range(2 * PAGE)]
-    page, older, newer = numbers(cast.room, at=posted[PAGE])
-    assert page == posted[PAGE - PAGE // 2 : PAGE + PAGE // 2]
+    posted = [say(cast.room, cast.member).seq for _ in range(2 * MESSAGES_ON_A_PAGE)]
+    page, older, newer = numbers(cast.room, at=posted[MESSAGES_ON_A_PAGE])
+    assert page == posted[MESSAGES_ON_A_PAGE - MESSAGES_ON_A_PAGE // 2 : MESSAGES_ON_A_PAGE + MESSAGES_ON_A_PAGE // 2]
     assert (older, newer) == (page[0], page[-1])
 
 
@@ -56,7 +56,7 @@ def test_a_number_that_makes_no_sense_shows_the_newest(cast: Cast) -> None:
 
 
 def test_the_first_day_is_told_where_no_heading_of_its_own_tells_it(cast: Cast) -> None:
-    for _ in range(PAGE + 1):
+    for _ in range(MESSAGES_ON_A_PAGE + 1):
         say(cast.room, cast.member)
     cast.room.refresh_from_db()
     assert window(cast.room, WindowForm({})).first_day

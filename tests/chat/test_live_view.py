@@ -202,8 +202,8 @@ async def grow(stream: Stream) -> AsyncIterator[str]:
 @pytest.fixture
 def short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages end soon."""
-    monkeypatch.setattr(live, "LIFE", 0.5)
-    monkeypatch.setattr(live, "PAUSE", 0.1)
+    monkeypatch.setattr(live, "LIFE_SECONDS", 0.5)
+    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -222,7 +222,7 @@ def test_it_shows_signs_of_life_and_ends_with_a_way_to_go_on(cast: Cast, short_l
 
 @pytest.mark.django_db(transaction=True)
 def test_it_ends_after_so_many_characters(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MAX_CHARACTERS", 1)
+    monkeypatch.setattr(live, "MAX_PAGE_CHARACTERS", 1)
 
     async def read() -> list[str]:
         stream = await in_thread(stream_for, cast, cast.member)
@@ -269,9 +269,9 @@ def test_a_closed_page_gives_its_seat_back(cast: Cast, short_lived: None) -> Non
 
 @pytest.mark.django_db(transaction=True)
 def test_a_page_keeps_its_seat_for_as_long_as_it_lasts(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "LIFE", 1.0)
-    monkeypatch.setattr(live, "PAUSE", 0.1)
-    monkeypatch.setattr(seats, "KEPT", 0.4)
+    monkeypatch.setattr(live, "LIFE_SECONDS", 1.0)
+    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(seats, "KEPT_SECONDS", 0.4)
     monkeypatch.setattr(limits, "MAX_LIVE_VIEWS_OF_AN_ADDRESS", 1)
 
     async def others() -> list[str | None]:

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.chat import replay, services
 from apps.chat.replay import changes_since
-from apps.live.lines import MAX_UNREAD
+from apps.live.lines import MAX_UNREAD_BYTES
 from apps.live.sources import ANEW, Batch
 from apps.rooms import services as rooms
 from apps.rooms.models import Room
@@ -82,7 +82,7 @@ def test_a_rename_and_a_newcomer_are_told(cast: Cast) -> None:
 
 @pytest.fixture
 def short_patience() -> Iterator[None]:
-    with patch.object(replay, "MAX_REPLAYED", 3):
+    with patch.object(replay, "MAX_REPLAYED_MESSAGES", 3):
         yield
 
 
@@ -131,7 +131,7 @@ def test_no_frame_is_more_than_a_slow_reader_can_be_left_with(cast: Cast) -> Non
     posted = [say(cast.room, cast.member, "<" * 10_000).seq for _ in range(12)]
     batch = changes_since(cast.room.pk, since)
     assert len(batch.pieces) > 2
-    assert max(map(len, batch.pieces)) < MAX_UNREAD / 2
+    assert max(map(len, batch.pieces)) < MAX_UNREAD_BYTES / 2
     assert inserted("".join(batch.pieces)) == posted
     numbers = [re.findall(r'"(\d+)"', burst.texts[0].split(">")[0]) for burst in batch.bursts]
     # Cut before the last, the page asks for all again from where it stood.
@@ -145,7 +145,7 @@ def test_who_missed_long_messages_gets_as_many_of_the_newest_as_one_frame_takes(
     batch = changes_since(cast.room.pk, since)
     html = "".join(batch.pieces)
     assert replaced(html) == ["#conversation"]
-    assert len(html) < MAX_UNREAD
+    assert len(html) < MAX_UNREAD_BYTES
     shown = [int(seq) for seq in re.findall(r'data-seq="(\d+)"', html)]
     assert shown == [message.seq for message in posted[-len(shown) :]]
     assert 0 < len(shown) < 20

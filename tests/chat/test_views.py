@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.chat import fragments, posting, services
 from apps.chat.forms import MessageForm
-from apps.chat.history import PAGE
+from apps.chat.history import MESSAGES_ON_A_PAGE
 from apps.chat.models import MAX_CHARACTERS, Message
 from apps.live.limits import allowance_of
 from apps.rooms import services as rooms
@@ -102,7 +102,7 @@ def test_posting_to_the_address_from_before_a_renaming_loses_nothing(cast: Cast)
 
 
 def test_history_is_paged_by_plain_links(cast: Cast) -> None:
-    for _ in range(PAGE + 1):
+    for _ in range(MESSAGES_ON_A_PAGE + 1):
         say(cast.room, cast.member)
     client = client_of(cast.member)
     newest = client.get("/rooms/attic/")
@@ -114,7 +114,7 @@ def test_history_is_paged_by_plain_links(cast: Cast) -> None:
 
 
 def test_a_page_of_the_past_does_not_go_live(cast: Cast) -> None:
-    for _ in range(PAGE + 1):
+    for _ in range(MESSAGES_ON_A_PAGE + 1):
         say(cast.room, cast.member)
     client = client_of(cast.member)
     assert "hx-ws:connect" in client.get("/rooms/attic/").content.decode()

@@ -36,7 +36,7 @@ def server() -> Iterator[Redis]:
 @pytest.fixture
 def redis(server: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
     """Empty, willing, and awaited impatiently."""
-    monkeypatch.setattr(redis_link, "PAUSE", 0.02)
+    monkeypatch.setattr(redis_link, "RETRY_SECONDS", 0.02)
     # What other tests have broken is none of these tests' business.
     monkeypatch.setattr(trouble, "_known", [])
     yield server
@@ -291,8 +291,8 @@ def test_while_redis_is_paused_one_call_waits_and_the_others_do_not(two: type_of
 
 def test_a_redis_that_answers_slowly_counts_as_away(two: type_of_pair, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as hasty:
-        hasty.setattr(redis_link, "SLOW", 0.0)
-        for _ in range(redis_link.MAX_SLOW):
+        hasty.setattr(redis_link, "SLOW_SECONDS", 0.0)
+        for _ in range(redis_link.MAX_SLOW_ANSWERS):
             two[0].get("tries")
         assert trouble.all_troubles()
 

@@ -36,7 +36,7 @@ THINKING = 0.0 if IS_FULL else 0.2
 # Seconds that a scene may take.
 LONGEST = 1800 if IS_FULL else 150
 # Seconds for all to arrive once nothing is broken any more: a page notices a dead connection after 45.
-SETTLED = 120
+SETTLE_SECONDS = 120
 
 
 @dataclass
@@ -125,7 +125,7 @@ async def settled(stage: Stage) -> None:
     """Wait until every page of a room stands at the same number as the database."""
     code = "import json; print(json.dumps(dict(Room.objects.values_list('slug', 'last_seq'))))"
     heads = json.loads(await asyncio.to_thread(stage.sites[0].shell, code))
-    deadline = time.monotonic() + SETTLED
+    deadline = time.monotonic() + SETTLE_SECONDS
     while behind := [page for page in stage.pages if page.head < heads[page.slug]]:
         assert time.monotonic() < deadline, [(page.slug, page.head, heads[page.slug], page.socket) for page in behind]
         await asyncio.sleep(0.1)

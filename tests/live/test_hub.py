@@ -232,7 +232,7 @@ async def test_what_arrives_during_a_replay_waits_and_is_not_shown_twice(databas
 async def test_the_last_change_is_found_though_the_layer_lost_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "PAUSE", (0.01, 0.02))
+    monkeypatch.setattr(watch, "LOOK_PAUSE_SECONDS", (0.01, 0.02))
     monkeypatch.setattr(watch, "which_ended", lambda sign_ins: {})
     database.members = {1}
     async with joined() as listener:
@@ -282,7 +282,7 @@ async def test_a_listener_that_fails_harms_no_other(database: Database) -> None:
 async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "MAX_WAITING", 3)
+    monkeypatch.setattr(hub, "MAX_WAITING_FRAMES", 3)
     async with joined() as quick:
         database.gate = asyncio.Event()
         slow = Listener()
@@ -299,7 +299,7 @@ async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
 
 @in_a_loop
 async def test_what_waits_for_a_missing_number_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "MAX_WAITING", 3)
+    monkeypatch.setattr(hub, "MAX_WAITING_FRAMES", 3)
     async with joined() as listener:
         for number in range(2, 12):
             await deliver(TOPIC, number, f"[{number}]")
@@ -313,7 +313,7 @@ async def test_what_waits_for_a_missing_number_is_bounded(database: Database, mo
 async def test_a_number_that_nobody_stored_is_asked_for_a_few_times_and_forgotten(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(gaps, "PATIENCE", 0.002)
+    monkeypatch.setattr(gaps, "PATIENCE_SECONDS", 0.002)
     async with joined() as listener:
         database.asked.clear()
         for number in (5, 10**15):
@@ -330,7 +330,7 @@ async def test_a_number_that_nobody_stored_is_asked_for_a_few_times_and_forgotte
 
 @in_a_loop
 async def test_made_up_numbers_keep_no_real_one_waiting(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gaps, "PATIENCE", 0.002)
+    monkeypatch.setattr(gaps, "PATIENCE_SECONDS", 0.002)
     async with joined() as listener:
         made_up = asyncio.create_task(tell_numbers_of_nobody())
         await asyncio.sleep(0.2)
@@ -353,8 +353,8 @@ async def tell_numbers_of_nobody() -> None:
 async def test_a_process_that_hears_nothing_listens_anew_and_looks_for_what_it_missed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layer, "CALL_PAUSE", 0.02)
-    monkeypatch.setattr(layer, "DEAF_AFTER", 0.1)
+    monkeypatch.setattr(layer, "CALL_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(layer, "DEAF_AFTER_SECONDS", 0.1)
     async with joined() as listener:
         await until(lambda: TOPIC in current_process().layer.subscribed)
         await get_channel_layer().flush()
@@ -371,8 +371,8 @@ async def test_a_process_whose_first_page_comes_late_is_not_deaf(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted: list[object] = []
-    monkeypatch.setattr(layer, "CALL_PAUSE", 0.02)
-    monkeypatch.setattr(layer, "DEAF_AFTER", 0.2)
+    monkeypatch.setattr(layer, "CALL_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(layer, "DEAF_AFTER_SECONDS", 0.2)
     monkeypatch.setattr(layer.trouble, "note", noted.append)
     current_process()  # as for a page that is refused
     await asyncio.sleep(0.3)
@@ -391,7 +391,7 @@ async def test_no_page_waits_for_a_layer_that_hangs(database: Database, monkeypa
             return hang
 
     monkeypatch.setattr(layer, "get_channel_layer", Hanging)
-    monkeypatch.setattr(layer, "PATIENCE", 0.3)
+    monkeypatch.setattr(layer, "TIMEOUT_SECONDS", 0.3)
     current_process().layer.channel = "as it was before"
     began = asyncio.get_running_loop().time()
     for number in range(20):
@@ -425,7 +425,7 @@ async def test_pages_that_come_back_one_after_another_share_the_answer_while_it_
 
 @in_a_loop
 async def test_answers_that_are_kept_are_few(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MAX_KEPT", 3)
+    monkeypatch.setattr(replays, "MAX_KEPT_ANSWERS", 3)
     async with joined():
         database.head = 50
         for since in range(20):
@@ -546,7 +546,7 @@ async def test_what_changes_with_a_check_is_shown_to_those_only_who_may_still_li
 async def test_what_is_found_in_the_database_waits_for_the_check_too(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gaps, "PATIENCE", 0.001)
+    monkeypatch.setattr(gaps, "PATIENCE_SECONDS", 0.001)
     gate = asyncio.Event()
 
     async def allowed(listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
@@ -690,7 +690,7 @@ def test_a_frame_begins_with_a_tag_of_ours() -> None:
 
 @pytest.fixture
 def quick_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "SECOND_LOOK", 0.01)
+    monkeypatch.setattr(watch, "SECOND_LOOK_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("quick_second_look")

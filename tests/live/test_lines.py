@@ -62,8 +62,8 @@ def test_a_client_that_does_not_read_is_cut_before_much_is_held() -> None:
         written = 0
         while line.write(frame):
             written += 1
-            assert line.unread <= lines.MAX_UNREAD
-        assert written == lines.MAX_UNREAD // 50_000
+            assert line.unread <= lines.MAX_UNREAD_BYTES
+        assert written == lines.MAX_UNREAD_BYTES // 50_000
         assert not line.write(frame)
 
     asyncio.run(scene())
@@ -71,7 +71,7 @@ def test_a_client_that_does_not_read_is_cut_before_much_is_held() -> None:
 
 def test_waiting_for_a_client_that_reads_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
-        monkeypatch.setattr(lines, "READING_PATIENCE", 0.2)
+        monkeypatch.setattr(lines, "MAX_READING_SECONDS", 0.2)
         line = AsgiLine(Server().send)
         assert await until_read(line)
         line.write(Burst(["x"]))

@@ -109,13 +109,13 @@ def test_what_is_said_of_people_holds_once(two: tuple[SealedLayer, SealedLayer])
 
 
 def test_few_of_them_are_remembered(two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealed, "MAX_KNOWN", 3)
+    monkeypatch.setattr(sealed, "MAX_KNOWN_MESSAGES", 3)
     for _ in range(10):
         two[1].deserialize(two[0].serialize(REVOKE))
     assert len(two[1].known) == 3
 
 
-@pytest.mark.parametrize("age", [sealed.FRESH + 5, -sealed.FRESH - 5])
+@pytest.mark.parametrize("age", [sealed.FRESH_SECONDS + 5, -sealed.FRESH_SECONDS - 5])
 def test_what_is_said_of_people_holds_for_a_minute_and_changes_for_ever(
     two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch, age: int
 ) -> None:

@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 from websockets.sync.client import ClientConnection
 
-from apps.live.lines import MAX_UNREAD, Burst
+from apps.live.lines import MAX_UNREAD_BYTES, Burst
 from apps.live.streams import StreamLine, connection_of
 from tests.servers import Site
 
@@ -58,8 +58,8 @@ def test_a_full_page_ends_the_waiting_at_once() -> None:
 
 
 def test_a_reader_that_does_not_read_is_cut() -> None:
-    line = line_of(most=MAX_UNREAD * 2)
-    assert line.write(Burst(["x" * MAX_UNREAD]))
+    line = line_of(most=MAX_UNREAD_BYTES * 2)
+    assert line.write(Burst(["x" * MAX_UNREAD_BYTES]))
     assert not line.write(Burst(["y"]))
     assert line.code is not None
 

@@ -22,10 +22,10 @@ from apps.accounts.elsewhere.issuers import canonical
 MAX_DEPTH = 20
 MAX_VALUES = 20_000
 MAX_INTEGER = 2**64
-MAX_ADDRESS = 2000
-MAX_TOKEN = 64 * 1024
+MAX_ADDRESS_CHARACTERS = 2000
+MAX_TOKEN_CHARACTERS = 64 * 1024
 MAX_AUDIENCES = 20
-MAX_SUB = 255  # OpenID Connect Core 1.0, 2
+MAX_SUB_CHARACTERS = 255  # OpenID Connect Core 1.0, 2
 # Clocks differ; what lasts for minutes is not refused for seconds.
 CLOCK_SECONDS = 300
 LAST_SECOND = 10**11
@@ -88,7 +88,7 @@ def configuration(said: Any, *, server: str) -> dict[str, Any]:
     """What of a discovery document is used, for the provider that the operator has named."""
     if not isinstance(said, dict):
         raise BadAnswerError("Its configuration is no object.")
-    issuer = line(said, "issuer", MAX_ADDRESS)
+    issuer = line(said, "issuer", MAX_ADDRESS_CHARACTERS)
     if not issuer or canonical(issuer) != canonical(server):
         # OpenID Connect Discovery 1.0, 4.3. Else a provider could say it is another, and have its accounts.
         raise BadAnswerError(f"It calls itself {issuer!r}; is that what OIDC_SERVER_URL should be?")
@@ -106,7 +106,7 @@ def configuration(said: Any, *, server: str) -> dict[str, Any]:
 
 def endpoint(said: Mapping[str, Any], name: str, *, server: str) -> str:
     """An address of the provider's: by https; on the provider's own host also as the operator has it."""
-    address = line(said, name, MAX_ADDRESS)
+    address = line(said, name, MAX_ADDRESS_CHARACTERS)
     try:
         parts, own = urlsplit(address), urlsplit(server)
         host, is_odd = parts.hostname, parts.port == 0
@@ -138,10 +138,10 @@ def token(said: Any) -> dict[str, Any]:
     kind = said.get("token_type")
     if kind is not None and (not isinstance(kind, str) or kind.lower() != "bearer"):
         raise BadAnswerError("Its token_type is not Bearer.")
-    access = line(said, "access_token", MAX_TOKEN)
+    access = line(said, "access_token", MAX_TOKEN_CHARACTERS)
     if not access or not access.isascii() or " " in access:
         raise BadAnswerError("Its access_token is no token.")
-    return {"access_token": access, "id_token": line(said, "id_token", MAX_TOKEN)}
+    return {"access_token": access, "id_token": line(said, "id_token", MAX_TOKEN_CHARACTERS)}
 
 
 def id_token(encoded: str, *, issuer: str, client_id: str, nonce: str) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def person(claims: Any) -> dict[str, Any]:
     """What is used of the claims about a person; `sub` is who they are, the rest may be missing."""
     if not isinstance(claims, dict):
         raise BadAnswerError("What it tells of a person is no object.")
-    sub = line(claims, "sub", MAX_SUB)
+    sub = line(claims, "sub", MAX_SUB_CHARACTERS)
     if not sub.strip() or not sub.isascii():
         raise BadAnswerError("It names nobody (sub).")
     found: dict[str, Any] = {"sub": sub}

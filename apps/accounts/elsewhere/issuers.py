@@ -19,7 +19,7 @@ WELL_KNOWN = "/.well-known/"
 ISSUER = "issuer"
 UNKNOWN = "(unknown)"
 DEFAULT_PORTS = {"https": 443, "http": 80}
-MAX_UID = 191  # characters; the column's
+MAX_UID_CHARACTERS = 191  # the column's
 
 
 def canonical(issuer: str) -> str:
@@ -50,7 +50,7 @@ def name_of(issuer: str) -> str:
 def uid_for(issuer: str, sub: str) -> str:
     """The uid of this issuer's account; a `sub` that is too long is there by its hash, behind another sign."""
     prefix = name_of(issuer)
-    if len(prefix) + 1 + len(sub) > MAX_UID:
+    if len(prefix) + 1 + len(sub) > MAX_UID_CHARACTERS:
         return f"{prefix}#{hashlib.sha256(sub.encode()).hexdigest()}"
     return f"{prefix}:{sub}"
 

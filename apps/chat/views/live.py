@@ -34,11 +34,11 @@ from apps.rooms.access import Visit, room_for
 
 logger = logging.getLogger(__name__)
 
-# How long one page lasts, and how often it shows a sign of life, in seconds.
-LIFE = 15 * 60.0
-PAUSE = 15.0
+# How long one page lasts, and how often it shows a sign of life.
+LIFE_SECONDS = 15 * 60.0
+HEARTBEAT_SECONDS = 15.0
 # Characters after which it ends as well: nobody knows how much of it the browser has read.
-MAX_CHARACTERS = 4 * 1024 * 1024
+MAX_PAGE_CHARACTERS = 4 * 1024 * 1024
 
 
 @require_safe
@@ -95,21 +95,21 @@ async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send:
         del beginning
         # Django holds on to the part that it sent last: better to this than to the whole beginning.
         yield HEARTBEAT
-        line = StreamLine(stream.more, connection_of(send), MAX_CHARACTERS)
+        line = StreamLine(stream.more, connection_of(send), MAX_PAGE_CHARACTERS)
         listener = Listener(line, sign_in, language)
         # Beside the reading, which joining waits for where much was missed.
         joining = asyncio.create_task(hub.join(listener, topic, since=room.last_seq, head=room.last_seq))
         joining.add_done_callback(lambda done: close_where_it_failed(done, line))
         now = time.monotonic()
-        ends_at, looks_at = now + LIFE, now + PAUSE
+        ends_at, looks_at = now + LIFE_SECONDS, now + HEARTBEAT_SECONDS
         while line.left > 0 and now < ends_at:
-            text = await line.read(min(PAUSE, ends_at - now))
+            text = await line.read(min(HEARTBEAT_SECONDS, ends_at - now))
             if text is None:
                 break
             yield text or HEARTBEAT
             now = time.monotonic()
             if now >= looks_at:
-                looks_at = now + PAUSE
+                looks_at = now + HEARTBEAT_SECONDS
                 await keep_seat(seat)
                 read = await note_read(stream, read)
         # Nothing is written past the end.

@@ -23,7 +23,7 @@ from apps.core import epoch
 from apps.core.answers import fragments_for_htmx
 from apps.core.requests import HtmxRequest, is_ahead
 from apps.core.turns import MARKS, TooBusyError, give_connection_back, turn_at
-from apps.core.views import RETRY_AFTER, signed_out
+from apps.core.views import RETRY_AFTER_SECONDS, signed_out
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
 from apps.rooms.fragments import MAX_LISTED_MEMBERS, ListedMember, listed_members
@@ -200,7 +200,7 @@ async def give_pages_connection_back() -> None:
 def soon(response: HttpResponse) -> HttpResponse:
     """The same response; where it says that the room is busy, it says when to come again."""
     if response.status_code == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         # The log says once that the room is held; Django would say so for each request.
         response._has_been_logged = True  # type: ignore[attr-defined]
     return response

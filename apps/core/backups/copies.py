@@ -14,7 +14,7 @@ from django.conf import settings
 
 from apps.core.backups import BackupError
 
-PIECE = 1024 * 1024  # bytes in memory at a time
+PIECE_BYTES = 1024 * 1024  # in memory at a time
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def pieces(file: Path) -> Iterator[bytes]:
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as source:
         if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
             raise OSError(errno.EINVAL, "no regular file", str(file))
-        while piece := source.read(PIECE):
+        while piece := source.read(PIECE_BYTES):
             yield piece
 
 

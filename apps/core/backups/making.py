@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.core import running
 from apps.core.backups import NO_ANSWER, BackupError, complaint, copies, manifest, postgres, sqlite
 
-SPARE = 10_000_000  # bytes that a disk should have left
+SPARE_BYTES = 10_000_000  # that a disk should have left
 # Where a restore makes its files ready: beside what they will replace, so that a rename does it.
 STAGE = settings.DATA_DIR / "restoring"
 
@@ -33,7 +33,7 @@ def make(folder: Path) -> manifest.Manifest:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         needed = database_size() + sum(size_of(file) for file in kept)
-        copies.refuse_without_room(folder.parent, needed + SPARE)
+        copies.refuse_without_room(folder.parent, needed + SPARE_BYTES)
         growing = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
         try:
             with copies.private():

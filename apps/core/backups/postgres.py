@@ -25,7 +25,7 @@ FOLDERS = [
     ("/opt/homebrew/opt", "*p*q*/bin"),
     ("/usr/local/opt", "*p*q*/bin"),
 ]
-GOODBYE = 3.0  # seconds that our own connections may take to end
+GOODBYE_SECONDS = 3.0  # that our own connections may take to end
 
 # All that is ours in the schema: a table of a newer version would stand in the way of its migration. What belongs to an
 # extension stays, and a table's own sequence goes with it.
@@ -151,7 +151,7 @@ def refuse_others() -> None:
         "SELECT count(*) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
-    deadline = time.monotonic() + GOODBYE
+    deadline = time.monotonic() + GOODBYE_SECONDS
     with psycopg.connect(**parameters(), autocommit=True) as own:  # type: ignore[arg-type]
         while others := own.execute(question).fetchone()[0]:  # type: ignore[index]
             if time.monotonic() > deadline:

@@ -15,7 +15,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from apps.core import running
 from apps.core.backups import NO_ANSWER, BackupError, complaint, copies, manifest, postgres, sqlite
-from apps.core.backups.making import SPARE, STAGE, places_of_its_own
+from apps.core.backups.making import SPARE_BYTES, STAGE, places_of_its_own
 from apps.core.signals import restored
 
 FRESH_FILES, OLD_FILES = STAGE / "files", STAGE / "old-files"
@@ -88,7 +88,7 @@ def is_inhabited() -> bool:
 def replace_site(folder: Path, found: manifest.Manifest) -> list[str]:
     """Make all ready, then put it in place."""
     clear_stage()
-    copies.refuse_without_room(settings.DATA_DIR, found.size + SPARE)
+    copies.refuse_without_room(settings.DATA_DIR, found.size + SPARE_BYTES)
     if os.path.ismount(settings.MEDIA_ROOT) or Path(settings.MEDIA_ROOT).is_symlink():
         raise BackupError(
             f"{settings.MEDIA_ROOT} is a disk of its own or a link and cannot be replaced. Mount DATA_DIR instead."
@@ -127,7 +127,7 @@ def fresh_sqlite(folder: Path, found: manifest.Manifest) -> Iterator[tuple[Path,
     database = sqlite.file()
     fresh = sqlite.beside(database, ".restoring")
     sqlite.clear_away(fresh)
-    copies.refuse_without_room(database.parent, 2 * found.files[name].size + SPARE)
+    copies.refuse_without_room(database.parent, 2 * found.files[name].size + SPARE_BYTES)
     try:
         take(folder, name, fresh, found)
         sqlite.refuse_damaged(fresh)

@@ -17,13 +17,13 @@ from apps.core.backups import copies
 from apps.core.limits import MIGRATE_SECONDS
 
 # Of PostgreSQL's advisory locks, which are numbers.
-TURN = 0x7061_726C_6579_0002
+TURN_LOCK = 0x7061_726C_6579_0002
 LOCK = settings.DATA_DIR / "migrating.lock"
 WAITING = "Another migrate is under way. Waiting for it, {minutes:.0f} minutes at most."
 GIVEN_UP = (
     "Another migrate has been under way for {minutes:.0f} minutes. See whether it still works, and run this again."
 )
-PAUSE = 0.2  # seconds
+LOOK_PAUSE_SECONDS = 0.2
 
 
 class Command(migrate.Command):
@@ -57,12 +57,12 @@ def turn_on_postgresql(connection: BaseDatabaseWrapper, say: Any) -> Iterator[No
             # It waits, and then does nothing for long.
             cursor.execute("SET LOCAL statement_timeout = 0")
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [TURN])
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [TURN_LOCK])
             if not cursor.fetchone()[0]:
                 say()
                 cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{MIGRATE_SECONDS * 1000:.0f}ms"])
                 try:
-                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
+                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [TURN_LOCK])
                 except OperationalError as error:
                     if getattr(error.__cause__, "sqlstate", "") != "55P03":  # lock_not_available
                         raise
@@ -117,4 +117,4 @@ def wait_for(descriptor: int, say: Any) -> None:
         if not is_told:
             say()
         is_told = True
-        time.sleep(PAUSE)
+        time.sleep(LOOK_PAUSE_SECONDS)
