@@ -149,11 +149,11 @@ class Person:
         expect(self.page.locator("#pending > li")).to_have_count(0)
 
 
-type_of_join = Callable[..., Person]
+Join = Callable[..., Person]
 
 
 @pytest.fixture
-def person(browser: Browser) -> Iterator[type_of_join]:
+def person(browser: Browser) -> Iterator[Join]:
     """Makes people; afterwards no page of theirs may have had anything to complain of."""
     people: list[Person] = []
 

@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import Person, type_of_join
+from e2e.conftest import Join, Person
 from tests.servers import Site
 
 RULES = {
@@ -404,7 +404,7 @@ STATES = {
 
 
 @pytest.fixture
-def viewer(site: Site, keys: list[str], person: type_of_join) -> Callable[[State], Person]:
+def viewer(site: Site, keys: list[str], person: Join) -> Callable[[State], Person]:
     def come(state: State) -> Person:
         one = person(
             site,

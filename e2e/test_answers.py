@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from e2e.conftest import REFUSED, SERVER_AWAY, Person, type_of_join
+from e2e.conftest import REFUSED, SERVER_AWAY, Join, Person
 from tests.servers import Site
 
-type_of_answer = dict[str, Any]
+Answer = dict[str, Any]
 
 # What proxies and networks really answer: a server that is away, a way in, a word from the office, nothing at all.
-BAD_GATEWAY: type_of_answer = {
+BAD_GATEWAY: Answer = {
     "status": 502,
     "content_type": "text/html",
     "body": "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502"
@@ -40,11 +40,11 @@ def keys(site: Site) -> list[str]:
 
 
 @pytest.fixture
-def ada(site: Site, keys: list[str], person: type_of_join) -> Person:
+def ada(site: Site, keys: list[str], person: Join) -> Person:
     return person(site, "user0001", expected=EXPECTED).use_session(keys[0])
 
 
-def answer_with(page: Page, pattern: str, answer: type_of_answer) -> None:
+def answer_with(page: Page, pattern: str, answer: Answer) -> None:
     page.route(re.compile(pattern), lambda route: route.fulfill(**answer))
 
 
@@ -78,7 +78,7 @@ def expect_kept(dialog: Locator, words: str) -> None:
 
 
 @pytest.mark.parametrize("answer", FOREIGN, ids=NAMES)
-def test_an_answer_to_an_edit_that_is_not_ours_is_words_and_the_text_stays(ada: Person, answer: type_of_answer) -> None:
+def test_an_answer_to_an_edit_that_is_not_ours_is_words_and_the_text_stays(ada: Person, answer: Answer) -> None:
     page = ada.open_room("room-001")
     text = f"First {answer['status']} {len(str(answer))}"
     dialog = half_edit(ada, text)
@@ -96,7 +96,7 @@ def test_an_answer_to_an_edit_that_is_not_ours_is_words_and_the_text_stays(ada: 
 
 
 @pytest.mark.parametrize("answer", FOREIGN, ids=NAMES)
-def test_a_dialog_that_cannot_be_loaded_is_words_and_a_way_to_try_again(ada: Person, answer: type_of_answer) -> None:
+def test_a_dialog_that_cannot_be_loaded_is_words_and_a_way_to_try_again(ada: Person, answer: Answer) -> None:
     page = ada.open_room("room-002")
     text = f"Look at {answer['status']} {len(str(answer))}"
     ada.write(text)
@@ -166,9 +166,7 @@ def sign_in(tab: Page, site: Site, name: str) -> None:
     expect(tab.get_by_role("link", name="Sign out")).to_be_visible()
 
 
-def test_who_is_signed_out_is_told_signs_in_in_another_tab_and_saves(
-    site: Site, person: type_of_join, keys: list[str]
-) -> None:
+def test_who_is_signed_out_is_told_signs_in_in_another_tab_and_saves(site: Site, person: Join, keys: list[str]) -> None:
     eve = person(site, "user0001", expected=EXPECTED)
     sign_in(eve.page, site, "user0001")
     page = eve.open_room("room-004")
@@ -187,7 +185,7 @@ def test_who_is_signed_out_is_told_signs_in_in_another_tab_and_saves(
 
 
 def test_the_rooms_of_somebody_else_do_not_come_into_this_persons_page(
-    site: Site, person: type_of_join, keys: list[str]
+    site: Site, person: Join, keys: list[str]
 ) -> None:
     eve = person(site, "user0001", expected=EXPECTED)
     sign_in(eve.page, site, "user0001")
@@ -200,7 +198,7 @@ def test_the_rooms_of_somebody_else_do_not_come_into_this_persons_page(
 
 @pytest.mark.parametrize("answer", [*FOREIGN, None], ids=[*NAMES, "nothing"])
 def test_the_list_of_rooms_stays_as_it_was_and_says_that_it_could_not_be_renewed(
-    ada: Person, answer: type_of_answer | None
+    ada: Person, answer: Answer | None
 ) -> None:
     page = ada.open_room("room-005")
     before = page.locator("#rooms").inner_html()
@@ -228,7 +226,7 @@ def as_owner(site: Site, keys: list[str], path: str, **form: str) -> None:
         assert answer.status == 200
 
 
-def test_a_refusal_of_the_site_is_told_in_its_own_words(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_a_refusal_of_the_site_is_told_in_its_own_words(site: Site, keys: list[str], person: Join) -> None:
     bob = person(site, "user0002", expected=EXPECTED).use_session(keys[1])
     bob.open_room("room-006")
     dialog = half_edit(bob, "Mine until now")
@@ -296,7 +294,7 @@ DELETION = ("/rooms/room-008/settings/delete/", {"name": "Room 008"})
 
 @pytest.mark.parametrize(("path", "form"), [REMOVAL, DELETION], ids=["removed", "deleted"])
 def test_half_a_text_stays_in_sight_when_the_composer_goes(
-    site: Site, keys: list[str], person: type_of_join, path: str, form: dict[str, str]
+    site: Site, keys: list[str], person: Join, path: str, form: dict[str, str]
 ) -> None:
     bob = person(site, "user0002", expected=EXPECTED).use_session(keys[1])
     page = bob.open_room(path.split("/")[2])
@@ -318,9 +316,7 @@ def test_half_a_text_stays_in_sight_when_the_composer_goes(
     expect(box).to_have_value("Half a text")
 
 
-def test_without_a_text_nothing_is_kept_when_the_composer_goes(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_without_a_text_nothing_is_kept_when_the_composer_goes(site: Site, keys: list[str], person: Join) -> None:
     cyd = person(site, "user0003", expected=EXPECTED).use_session(keys[2])
     page = cyd.open_room("room-007")
     as_owner(site, keys, "/rooms/room-007/members/user0003/remove/")

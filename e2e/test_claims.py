@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, type_of_join
+from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, Join
 from tests.servers import Site
 
 COME_BACK = "() => dispatchEvent(new Event('focus'))"
@@ -74,7 +74,7 @@ def proxy(site: Site) -> Iterator[Proxy]:
 
 
 def test_behind_a_proxy_without_websockets_what_is_sent_is_shown_as_sent(
-    site: Site, keys: list[str], person: type_of_join, proxy: Proxy
+    site: Site, keys: list[str], person: Join, proxy: Proxy
 ) -> None:
     way = {"server": f"http://127.0.0.1:{proxy.port}", "bypass": "<-loopback>"}
     ada = person(site, "user0001", expected=SERVER_AWAY, proxy=way).use_session(keys[0])
@@ -113,7 +113,7 @@ def sign_out(page: Page, site: Site) -> None:
 
 
 def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_are_back(
-    site: Site, person: type_of_join
+    site: Site, person: Join
 ) -> None:
     person(site, "waiter2").sign_up()
     ada = person(site, "waiter1", expected=f"403|{SERVER_AWAY}|{MINUTES_PASSED}").sign_up("/rooms/lobby/")
@@ -148,7 +148,7 @@ def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_ar
 
 
 def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
-    site: Site, keys: list[str], person: type_of_join
+    site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
     page = ada.open_room("room-002")
@@ -177,7 +177,7 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
 # Read
 
 
-def test_what_was_read_is_told_until_the_server_has_heard_it(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_what_was_read_is_told_until_the_server_has_heard_it(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected="502|ERR_FAILED").use_session(keys[0])
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-003")
@@ -204,7 +204,7 @@ def test_what_was_read_is_told_until_the_server_has_heard_it(site: Site, keys: l
 
 
 def test_the_title_of_a_hidden_tab_counts_what_is_not_read_and_keeps_its_words(
-    site: Site, keys: list[str], person: type_of_join
+    site: Site, keys: list[str], person: Join
 ) -> None:
     ada, bob = person(site, "user0001").use_session(keys[0]), person(site, "user0002").use_session(keys[1])
     bob.open_room("room-004")
@@ -231,7 +231,7 @@ def test_the_title_of_a_hidden_tab_counts_what_is_not_read_and_keeps_its_words(
     expect(ada.page).to_have_title("(2) neu () Room 004 – Parley")
 
 
-def test_a_first_load_in_a_hidden_tab_reads_nothing(site: Site, person: type_of_join) -> None:
+def test_a_first_load_in_a_hidden_tab_reads_nothing(site: Site, person: Join) -> None:
     bob = person(site, "talker").sign_up("/rooms/lobby/")
     ada = person(site, "reader").sign_up()
     bob.wait_until_live()
@@ -247,7 +247,7 @@ def test_a_first_load_in_a_hidden_tab_reads_nothing(site: Site, person: type_of_
 
 
 def test_older_messages_that_failed_to_load_are_asked_for_again_by_scrolling(
-    site: Site, keys: list[str], person: type_of_join
+    site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0001", expected="ERR_FAILED|Failed to fetch|htmx").use_session(keys[0])
     site.shell(
@@ -284,7 +284,7 @@ def test_older_messages_that_failed_to_load_are_asked_for_again_by_scrolling(
 # Signed in
 
 
-def test_back_after_signing_out_shows_nothing_of_what_was_private(site: Site, person: type_of_join) -> None:
+def test_back_after_signing_out_shows_nothing_of_what_was_private(site: Site, person: Join) -> None:
     page = person(site, "backward", expected="404").sign_up("/rooms/lobby/members/").page
     expect(page.get_by_role("main")).to_contain_text("backward")
     page.goto(f"{site.url}/accounts/profile/")
@@ -295,7 +295,7 @@ def test_back_after_signing_out_shows_nothing_of_what_was_private(site: Site, pe
         expect(page.get_by_text("backward")).to_have_count(0)
 
 
-def test_a_page_that_was_kept_for_who_is_signed_in_stays_as_it_is(site: Site, person: type_of_join) -> None:
+def test_a_page_that_was_kept_for_who_is_signed_in_stays_as_it_is(site: Site, person: Join) -> None:
     page = person(site, "returning").sign_up("/rooms/lobby/members/").page
     page.evaluate("() => { window.isKept = true; }")
     with page.expect_response("**/accounts/viewer/"):
@@ -305,7 +305,7 @@ def test_a_page_that_was_kept_for_who_is_signed_in_stays_as_it_is(site: Site, pe
     assert page.evaluate("window.isKept")
 
 
-def test_a_page_that_was_kept_for_somebody_else_is_loaded_anew(site: Site, person: type_of_join) -> None:
+def test_a_page_that_was_kept_for_somebody_else_is_loaded_anew(site: Site, person: Join) -> None:
     ada = person(site, "elder", expected="403|404|WebSocket").sign_up("/rooms/lobby/")
     ada.wait_until_live()
     other = ada.context.new_page()
@@ -317,7 +317,7 @@ def test_a_page_that_was_kept_for_somebody_else_is_loaded_anew(site: Site, perso
 
 @pytest.mark.parametrize("is_shared", [True, False])
 def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
-    site: Site, keys: list[str], person: type_of_join, *, is_shared: bool
+    site: Site, keys: list[str], person: Join, *, is_shared: bool
 ) -> None:
     ada = person(site, "shares" if is_shared else "keeps", expected=SERVER_AWAY).sign_up("/rooms/lobby/")
     ada.wait_until_live()
@@ -340,7 +340,7 @@ def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
 
 
 def test_an_edit_in_a_dialog_that_was_open_for_too_long_keeps_both_texts(
-    site: Site, keys: list[str], person: type_of_join
+    site: Site, keys: list[str], person: Join
 ) -> None:
     desk = person(site, "user0001", expected="409").use_session(keys[0])
     desk.open_room("room-006")

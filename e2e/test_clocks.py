@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from e2e.conftest import Person, type_of_join
+from e2e.conftest import Join, Person
 from tests.servers import Site
 
 SOCKET = "document.querySelector('.live')._htmx.ws.connection.socket"
@@ -71,7 +71,7 @@ def site() -> Iterator[Site]:
         yield site
 
 
-def test_live_messages_show_the_time_that_the_reloaded_page_shows(site: Site, person: type_of_join) -> None:
+def test_live_messages_show_the_time_that_the_reloaded_page_shows(site: Site, person: Join) -> None:
     keys = site.populate(users=len(VIEWERS) + 1, rooms=1, messages=0)
     for number, viewer in enumerate(VIEWERS, 1):
         fields = f"time_zone={viewer.zone!r}, clock={viewer.clock!r}, language={viewer.language!r}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from e2e.conftest import Person, type_of_join
+from e2e.conftest import Join, Person
 from tests.servers import Site
 
 COMPOSING = 229
@@ -18,7 +18,7 @@ def keys(site: Site) -> list[str]:
 
 
 @pytest.fixture
-def ada(person: type_of_join, site: Site, keys: list[str]) -> Iterator[Person]:
+def ada(person: Join, site: Site, keys: list[str]) -> Iterator[Person]:
     yield person(site, "user0001", reduced_motion="reduce").use_session(keys[0])
 
 
@@ -118,7 +118,7 @@ def test_what_a_keyboard_on_a_screen_puts_back_after_sending_is_taken_out_again(
 
 
 def test_on_a_screen_enter_makes_a_line_and_control_enter_of_a_keyboard_sends(
-    person: type_of_join, site: Site, keys: list[str]
+    person: Join, site: Site, keys: list[str]
 ) -> None:
     ada = person(site, "user0001", has_touch=True, is_mobile=True).use_session(keys[0])
     box = ada.open_room("room-001").locator("#composer-body")

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from e2e.conftest import PASSWORD, Person, type_of_join
+from e2e.conftest import PASSWORD, Join, Person
 from tests.servers import Site
 
 
@@ -54,12 +54,12 @@ def hold_conversation(ada: Person, bob: Person, cleo: Person) -> None:
         assert one.markup() == live
 
 
-def test_two_people_talk_live_and_a_third_without_javascript(site: Site, person: type_of_join) -> None:
+def test_two_people_talk_live_and_a_third_without_javascript(site: Site, person: Join) -> None:
     hold_conversation(person(site, "ada"), person(site, "bob"), person(site, "cleo", javascript=False))
 
 
 def test_they_talk_across_two_processes_over_redis_and_postgresql(
-    postgres_url: str, redis_url: str, person: type_of_join
+    postgres_url: str, redis_url: str, person: Join
 ) -> None:
     environment = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, "SECRET_KEY": "shared by both processes"}
     with Site(environment) as first, Site(environment) as second:
@@ -67,7 +67,7 @@ def test_they_talk_across_two_processes_over_redis_and_postgresql(
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_signing_in_leads_back_to_where_one_was(site: Site, person: type_of_join, javascript: bool) -> None:
+def test_signing_in_leads_back_to_where_one_was(site: Site, person: Join, javascript: bool) -> None:
     name = f"dora{javascript}".lower()
     dora = person(site, name, javascript=javascript).sign_up("/rooms/lobby/")
     dora.page.get_by_role("link", name="Sign out").click()

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import PASSWORD, Person, type_of_join
+from e2e.conftest import PASSWORD, Join, Person
 from tests.provider.__main__ import PASSWORD as PROVIDER_PASSWORD
 from tests.servers import Provider, Site
 
@@ -35,7 +35,7 @@ def provider(site: Site) -> Provider:
 
 
 @pytest.fixture
-def come(site: Site, person: type_of_join) -> type_of_join:
+def come(site: Site, person: Join) -> Join:
     def make(name: str, *, javascript: bool = False) -> Person:
         return person(site, name, javascript=javascript, expected=EXPECTED, base_url=site.url)
 
@@ -89,7 +89,7 @@ def ask(site: Site, expression: str) -> str:
 
 
 @pytest.mark.parametrize(("name", "javascript"), [("carol", True), ("erin", False)])
-def test_one_signs_up_signs_out_and_signs_in_again(site: Site, come: type_of_join, name: str, javascript: bool) -> None:
+def test_one_signs_up_signs_out_and_signs_in_again(site: Site, come: Join, name: str, javascript: bool) -> None:
     one = come(name, javascript=javascript)
     sign_up_from_elsewhere(one, name)
     expect(one.page.get_by_role("link", name=f"Account ({name})")).to_be_visible()
@@ -100,7 +100,7 @@ def test_one_signs_up_signs_out_and_signs_in_again(site: Site, come: type_of_joi
     assert ask(site, f"User.objects.filter(username__startswith='{name}').count()") == "1"
 
 
-def test_one_connects_and_disconnects_an_account_elsewhere(site: Site, come: type_of_join) -> None:
+def test_one_connects_and_disconnects_an_account_elsewhere(site: Site, come: Join) -> None:
     gina = come("gina").sign_up()
     go_there(gina.page, "/accounts/3rdparty/", "Connect")
     answer(gina.page, "frank")
@@ -124,7 +124,7 @@ def confirm_password(page: Page) -> None:
         page.get_by_role("button", name="Confirm").click()
 
 
-def test_who_has_no_other_way_in_cannot_disconnect(come: type_of_join) -> None:
+def test_who_has_no_other_way_in_cannot_disconnect(come: Join) -> None:
     carol = come("carol")
     go_there(carol.page, "/accounts/login/")
     answer(carol.page, "carol")
@@ -133,7 +133,7 @@ def test_who_has_no_other_way_in_cannot_disconnect(come: type_of_join) -> None:
     expect(carol.page.locator(".errorlist")).to_contain_text("password")
 
 
-def test_an_account_elsewhere_belongs_to_one_account_here(site: Site, come: type_of_join) -> None:
+def test_an_account_elsewhere_belongs_to_one_account_here(site: Site, come: Join) -> None:
     hugo = come("hugo").sign_up()
     go_there(hugo.page, "/accounts/3rdparty/", "Connect")
     answer(hugo.page, "carol")
@@ -142,7 +142,7 @@ def test_an_account_elsewhere_belongs_to_one_account_here(site: Site, come: type
     assert ask(site, "SocialAccount.objects.filter(user__username='hugo').count()") == "0"
 
 
-def test_who_refuses_over_there_comes_back_to_a_page_that_says_so(come: type_of_join) -> None:
+def test_who_refuses_over_there_comes_back_to_a_page_that_says_so(come: Join) -> None:
     one = come("dave")
     go_there(one.page, "/accounts/login/")
     answer(one.page, "dave", "Cancel")
@@ -152,7 +152,7 @@ def test_who_refuses_over_there_comes_back_to_a_page_that_says_so(come: type_of_
 
 
 @pytest.mark.parametrize("query", ["code=x&state=made-up", "code=x", "", "error=server_error&state=made-up"])
-def test_an_answer_that_nobody_asked_for_is_refused(come: type_of_join, query: str) -> None:
+def test_an_answer_that_nobody_asked_for_is_refused(come: Join, query: str) -> None:
     one = come("mallory")
     answered = one.page.goto(f"{CALLBACK}?{query}")
     assert answered
@@ -177,7 +177,7 @@ def stolen_answer(one: Person, name: str) -> str:
     return answered.headers["location"]
 
 
-def test_an_answer_for_another_browser_is_refused(come: type_of_join) -> None:
+def test_an_answer_for_another_browser_is_refused(come: Join) -> None:
     carol, mallory = come("carol"), come("mallory")
     url = stolen_answer(carol, "carol")
     mallory.page.goto(url)
@@ -186,7 +186,7 @@ def test_an_answer_for_another_browser_is_refused(come: type_of_join) -> None:
     expect(mallory.page).to_have_url(re.compile("/accounts/login/"))
 
 
-def test_a_stolen_code_is_useless_with_ones_own_state(site: Site, come: type_of_join) -> None:
+def test_a_stolen_code_is_useless_with_ones_own_state(site: Site, come: Join) -> None:
     carol, mallory = come("carol"), come("mallory")
     code = parse_qs(urlsplit(stolen_answer(carol, "carol")).query)["code"][0]
     own = parse_qs(urlsplit(stolen_answer(mallory, "dave")).query)["state"][0]
@@ -195,7 +195,7 @@ def test_a_stolen_code_is_useless_with_ones_own_state(site: Site, come: type_of_
 
 
 def test_a_confirmed_address_that_an_account_has_leads_to_that_account_and_opens_nothing(
-    site: Site, come: type_of_join
+    site: Site, come: Join
 ) -> None:
     come("ivy").sign_up()
     site.shell(
@@ -211,7 +211,7 @@ def test_a_confirmed_address_that_an_account_has_leads_to_that_account_and_opens
     assert ask(site, "SocialAccount.objects.filter(extra_data__icontains='dave').count()") == "0"
 
 
-def test_a_provider_that_is_down_is_said_to_be(provider: Provider, come: type_of_join) -> None:
+def test_a_provider_that_is_down_is_said_to_be(provider: Provider, come: Join) -> None:
     one = come("carol")
     provider.stop()
     try:
@@ -223,7 +223,7 @@ def test_a_provider_that_is_down_is_said_to_be(provider: Provider, come: type_of
         provider.start()
 
 
-def test_only_pages_with_a_providers_button_may_lead_there(provider: Provider, come: type_of_join) -> None:
+def test_only_pages_with_a_providers_button_may_lead_there(provider: Provider, come: Join) -> None:
     one = come("carol")
     origin = provider.url
     policies = {}
@@ -246,7 +246,7 @@ def test_only_pages_with_a_providers_button_may_lead_there(provider: Provider, c
         ("GitHub", "https://github.com/login/oauth/authorize"),
     ],
 )
-def test_others_are_asked_in_the_same_careful_way(come: type_of_join, name: str, there: str) -> None:
+def test_others_are_asked_in_the_same_careful_way(come: Join, name: str, there: str) -> None:
     one = come("carol")
     one.page.goto("/accounts/login/")
     form = one.page.locator("form", has=one.page.get_by_role("button", name=f"Continue with {name}"))
@@ -261,7 +261,7 @@ def test_others_are_asked_in_the_same_careful_way(come: type_of_join, name: str,
     assert len(asked["state"][0]) >= 16
 
 
-def test_going_there_takes_a_button(come: type_of_join) -> None:
+def test_going_there_takes_a_button(come: Join) -> None:
     one = come("carol")
     for path in ("/accounts/oidc/oidc/login/", "/accounts/github/login/"):
         answered = one.page.goto(path)

@@ -8,14 +8,14 @@ import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from playwright.sync_api import CDPSession, Page, expect
 
-from e2e.conftest import PASSWORD, Person, type_of_join
+from e2e.conftest import PASSWORD, Join, Person
 from tests.servers import Site
 
 SECONDS = 30  # that a code of an app is shown
 
 
 @pytest.fixture
-def come(site: Site, person: type_of_join) -> type_of_join:
+def come(site: Site, person: Join) -> Join:
     def make(name: str, *, javascript: bool = False) -> Person:
         # Browsers make passkeys for localhost, but not for 127.0.0.1.
         address = f"http://localhost:{site.port}"
@@ -71,9 +71,7 @@ def arrived(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_an_app_and_recovery_codes_let_one_in_and_a_password_alone_does_not(
-    come: type_of_join, javascript: bool
-) -> None:
+def test_an_app_and_recovery_codes_let_one_in_and_a_password_alone_does_not(come: Join, javascript: bool) -> None:
     name = f"totp{javascript}".lower()
     page = come(name, javascript=javascript).page
     sign_up(page, name)
@@ -138,7 +136,7 @@ class Key:
 
 
 @pytest.fixture
-def pat(come: type_of_join) -> Iterator[tuple[Page, Key]]:
+def pat(come: Join) -> Iterator[tuple[Page, Key]]:
     """Somebody with a passkey."""
     page = come("pat", javascript=True).page
     key = Key(page)
@@ -184,7 +182,7 @@ def test_a_passkey_in_wrong_hands_lets_nobody_in_and_the_page_says_so(pat: tuple
     expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
 
 
-def test_without_javascript_a_passkey_is_not_offered_and_the_other_ways_are(come: type_of_join) -> None:
+def test_without_javascript_a_passkey_is_not_offered_and_the_other_ways_are(come: Join) -> None:
     page = come("plain").page
     page.goto("/accounts/login/")
     expect(page.get_by_role("button", name="Use a passkey")).to_have_count(0)

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Dialog, Page, Request, expect
 
-from e2e.conftest import Person, type_of_join
+from e2e.conftest import Join, Person
 from tests.servers import Site
 
 # Whatever acts sets `acted`, asks for an address under /acted, or is an element with the attribute `marked`.
@@ -138,7 +138,7 @@ def pages_of(site: Site) -> list[str]:
     ]
 
 
-def test_on_no_page_of_the_sites_owner_anything_acts(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_on_no_page_of_the_sites_owner_anything_acts(site: Site, keys: list[str], person: Join) -> None:
     owner = person(site, "owner", expected="status of 40[34]").use_session(keys[0])
     acted = watch(owner)
     # So that what asks for the password again shows its page.
@@ -162,7 +162,7 @@ def test_on_no_page_of_the_sites_owner_anything_acts(site: Site, keys: list[str]
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_nothing_that_arrives_live_acts(site: Site, keys: list[str], person: type_of_join, javascript: bool) -> None:
+def test_nothing_that_arrives_live_acts(site: Site, keys: list[str], person: Join, javascript: bool) -> None:
     slug, *_ = site.invitations
     reader = person(site, "reader", javascript=javascript, expected="ERR_|status of 4").use_session(keys[0])
     acted = watch(reader)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import Person, type_of_join
+from e2e.conftest import Join, Person
 from e2e.test_moving import IS_SEEN, press_until
 from tests.servers import Site
 
@@ -17,12 +17,12 @@ def keys(site: Site) -> list[str]:
 
 
 @pytest.fixture
-def ada(person: type_of_join, site: Site, keys: list[str]) -> Iterator[Person]:
+def ada(person: Join, site: Site, keys: list[str]) -> Iterator[Person]:
     yield person(site, "user0001", reduced_motion="reduce").use_session(keys[0])
 
 
 @pytest.fixture
-def cleo(person: type_of_join, site: Site, keys: list[str]) -> Iterator[Person]:
+def cleo(person: Join, site: Site, keys: list[str]) -> Iterator[Person]:
     """Somebody without scripts."""
     yield person(site, "user0003", javascript=False, expected="ERR_|status of 4").use_session(keys[2])
 
@@ -53,7 +53,7 @@ def write(page: Page, field: str, text: str) -> None:
     page.keyboard.type(text)
 
 
-def test_running_a_room(ada: Person, person: type_of_join, keys: list[str]) -> None:
+def test_running_a_room(ada: Person, person: Join, keys: list[str]) -> None:
     page = ada.go("/rooms/")
     follow(page, "New room")
     expect(page).to_have_url(re.compile("/rooms/new/$"))
@@ -106,7 +106,7 @@ def test_running_a_room(ada: Person, person: type_of_join, keys: list[str]) -> N
     expect(page.get_by_text("The room Garden is deleted.")).to_be_visible()
 
 
-def test_joining_reading_back_and_leaving(person: type_of_join, site: Site, keys: list[str]) -> None:
+def test_joining_reading_back_and_leaving(person: Join, site: Site, keys: list[str]) -> None:
     site.shell("from apps.rooms.models import *; Room.objects.filter(slug='room-002').update(access='open')")
     new = person(site, "newcomer").sign_up()
     page = new.go("/rooms/")

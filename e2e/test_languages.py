@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e import pseudo
-from e2e.conftest import type_of_join
+from e2e.conftest import Join
 from e2e.test_accessibility import CUT_OFF, PEOPLE_AND_TALK, STATES
 from tests.servers import Site
 
@@ -73,7 +73,7 @@ def plain_words(text: str) -> list[str]:
 
 @pytest.mark.parametrize("language", ["eo", "ar"])
 def test_no_page_has_a_text_without_a_translation_or_loses_its_layout(
-    site: Site, keys: list[str], person: type_of_join, language: str
+    site: Site, keys: list[str], person: Join, language: str
 ) -> None:
     site.shell(f"from apps.accounts.models import *; User.objects.update(language='{language}')")
     people = {
@@ -99,7 +99,7 @@ def test_no_page_has_a_text_without_a_translation_or_loses_its_layout(
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_arrives_is_in_the_language_of_each_page(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_what_arrives_is_in_the_language_of_each_page(site: Site, keys: list[str], person: Join) -> None:
     site.shell(
         "from apps.accounts.models import *; User.objects.filter(username='user0002').update(language='de');"
         "User.objects.filter(username='user0001').update(language='ar')"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import REFUSED, Person, type_of_join
+from e2e.conftest import REFUSED, Join, Person
 from tests.servers import Site
 
 # Notes all that the live regions of a page say, with the time.
@@ -49,7 +49,7 @@ def heard(page: Page) -> list[str]:
 
 
 @pytest.fixture
-def pair(person: type_of_join, site: Site, keys: list[str]) -> Iterator[tuple[Person, Person]]:
+def pair(person: Join, site: Site, keys: list[str]) -> Iterator[tuple[Person, Person]]:
     """Who listens, and who talks. Each test has a room of its own."""
     ada = person(site, "user0001", expected=REFUSED).use_session(keys[0])
     bob = person(site, "user0002").use_session(keys[1])
@@ -132,7 +132,7 @@ def test_who_asks_hears_sent_and_what_was_edited(pair: tuple[Person, Person], si
     ],
 )
 def test_the_level_of_a_room_is_kept(
-    pair: tuple[Person, Person], person: type_of_join, keys: list[str], prefer: None, level: str, said: list[str]
+    pair: tuple[Person, Person], person: Join, keys: list[str], prefer: None, level: str, said: list[str]
 ) -> None:
     ada, bob = pair
     slug = meet(ada, bob)
@@ -329,9 +329,7 @@ def test_the_list_beside_a_room_counts_what_comes_in_others(pair: tuple[Person, 
     expect(ada.page.locator(f"#room-{elsewhere} .unread")).to_have_text("1 unread")
 
 
-def test_without_scripts_what_a_page_showed_is_read(
-    pair: tuple[Person, Person], person: type_of_join, keys: list[str]
-) -> None:
+def test_without_scripts_what_a_page_showed_is_read(pair: tuple[Person, Person], person: Join, keys: list[str]) -> None:
     _, bob = pair
     slug = next(rooms)
     bob.open_room(slug)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Route, expect
 
-from e2e.conftest import REFUSED, SERVER_AWAY, Person, type_of_join
+from e2e.conftest import REFUSED, SERVER_AWAY, Join, Person
 from tests.servers import Site
 
 RECONNECTED = 30_000  # milliseconds: the longest pause between two tries, twice
@@ -21,7 +21,7 @@ def keys(site: Site) -> list[str]:
 class Pair:
     """Two people who look at the same room; the first one owns it."""
 
-    def __init__(self, person: type_of_join, site: Site, keys: list[str], slug: str, **options: str) -> None:
+    def __init__(self, person: Join, site: Site, keys: list[str], slug: str, **options: str) -> None:
         self.slug = slug
         self.one = person(site, "user0001", **options).use_session(keys[0])
         self.two = person(site, "user0002", **options).use_session(keys[1])
@@ -29,7 +29,7 @@ class Pair:
             each.open_room(slug)
 
 
-def test_an_edit_and_a_deletion_show_on_the_other_page(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_an_edit_and_a_deletion_show_on_the_other_page(site: Site, keys: list[str], person: Join) -> None:
     pair = Pair(person, site, keys, "room-001")
     pair.one.write("Frist")
     pair.one.write("Second")
@@ -58,7 +58,7 @@ def test_an_edit_and_a_deletion_show_on_the_other_page(site: Site, keys: list[st
     assert pair.two.markup() == live
 
 
-def test_the_dialog_says_what_is_wrong_with_an_edit(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_the_dialog_says_what_is_wrong_with_an_edit(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=REFUSED).use_session(keys[0])
     ada.open_room("room-002")
     ada.write("Short")
@@ -70,7 +70,7 @@ def test_the_dialog_says_what_is_wrong_with_an_edit(site: Site, keys: list[str],
     expect(dialog.get_by_label("Message")).to_have_value("a" * 10_001)
 
 
-def test_a_rename_a_topic_and_a_newcomer_show_on_open_pages(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_a_rename_a_topic_and_a_newcomer_show_on_open_pages(site: Site, keys: list[str], person: Join) -> None:
     pair = Pair(person, site, keys, "room-003")
     pair.one.go("/rooms/room-003/settings/")
     pair.one.page.get_by_label("Name").first.fill("The Garden")
@@ -88,7 +88,7 @@ def test_a_rename_a_topic_and_a_newcomer_show_on_open_pages(site: Site, keys: li
     expect(pair.two.page.locator("#member-count")).to_have_text("7")
 
 
-def test_who_is_removed_is_told_and_sees_nothing_more(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_who_is_removed_is_told_and_sees_nothing_more(site: Site, keys: list[str], person: Join) -> None:
     pair = Pair(person, site, keys, "room-004")
     pair.one.go("/rooms/room-004/members/")
     pair.one.page.get_by_text("Change user0002").click()
@@ -104,9 +104,7 @@ def test_who_is_removed_is_told_and_sees_nothing_more(site: Site, keys: list[str
     assert "Without them" not in pair.two.bodies()
 
 
-def test_scrolling_up_loads_older_messages_and_keeps_the_place(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_scrolling_up_loads_older_messages_and_keeps_the_place(site: Site, keys: list[str], person: Join) -> None:
     site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-005")
@@ -128,7 +126,7 @@ def test_scrolling_up_loads_older_messages_and_keeps_the_place(
 
 
 def test_in_a_low_window_older_messages_come_when_their_link_is_pressed(
-    site: Site, keys: list[str], person: type_of_join
+    site: Site, keys: list[str], person: Join
 ) -> None:
     site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
@@ -147,7 +145,7 @@ def test_in_a_low_window_older_messages_come_when_their_link_is_pressed(
     assert len(asked) == 1
 
 
-def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[str], person: Join) -> None:
     site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.go("/rooms/room-005/?after=0")
@@ -159,9 +157,7 @@ def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[st
     expect(page.locator(f"#{name}")).to_be_in_viewport()
 
 
-def test_what_one_reads_stays_in_place_when_something_new_arrives(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_what_one_reads_stays_in_place_when_something_new_arrives(site: Site, keys: list[str], person: Join) -> None:
     site.populate(users=6, rooms=5, messages=600)
     pair = Pair(person, site, keys, "room-005")
     page = pair.two.page
@@ -176,9 +172,7 @@ def test_what_one_reads_stays_in_place_when_something_new_arrives(
     assert abs(before["y"] - after["y"]) < 2
 
 
-def test_a_refused_message_comes_back_into_the_box_with_the_reason(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_a_refused_message_comes_back_into_the_box_with_the_reason(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-006")
     page.evaluate("document.getElementById('composer-body').dataset.most = 99999")
@@ -196,9 +190,7 @@ def test_a_refused_message_comes_back_into_the_box_with_the_reason(
     assert not page.locator("#composer-body").get_attribute("aria-invalid")
 
 
-def test_sending_shows_at_once_clears_the_box_and_keeps_the_focus(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_sending_shows_at_once_clears_the_box_and_keeps_the_focus(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-007")
     # Whatever the server does, in the same moment as the key.
@@ -219,7 +211,7 @@ def test_sending_shows_at_once_clears_the_box_and_keeps_the_focus(
     ada.expect_nothing_pending()
 
 
-def test_shift_and_enter_makes_a_new_line(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_shift_and_enter_makes_a_new_line(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-008")
     page.locator("#composer-body").press_sequentially("one")
@@ -229,7 +221,7 @@ def test_shift_and_enter_makes_a_new_line(site: Site, keys: list[str], person: t
     ada.expect_message("one\ntwo")
 
 
-def test_with_the_socket_blocked_messages_go_by_form(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_with_the_socket_blocked_messages_go_by_form(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
     ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=3001))
     ada.go("/rooms/room-009/")
@@ -240,7 +232,7 @@ def test_with_the_socket_blocked_messages_go_by_form(site: Site, keys: list[str]
 
 
 def test_what_was_not_acknowledged_survives_a_reload_and_is_stored_once(
-    site: Site, keys: list[str], person: type_of_join
+    site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
     page = ada.open_room("room-010")
@@ -285,7 +277,7 @@ def say_so_many(writer: Person, count: int) -> None:
 
 
 def test_two_hundred_messages_posted_while_a_page_is_cut_off_arrive_in_order(
-    site: Site, keys: list[str], person: type_of_join
+    site: Site, keys: list[str], person: Join
 ) -> None:
     pair = Pair(person, site, keys, "room-011", expected=SERVER_AWAY)
     pair.one.write("Before")
@@ -303,7 +295,7 @@ def test_two_hundred_messages_posted_while_a_page_is_cut_off_arrive_in_order(
 
 
 def test_who_missed_a_thousand_messages_gets_the_newest_and_scrolls_back_for_the_rest(
-    fragile_site: Site, person: type_of_join
+    fragile_site: Site, person: Join
 ) -> None:
     site = fragile_site
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(site.populate(users=2, rooms=1, messages=3)[0])
@@ -331,7 +323,7 @@ def fragile_site() -> Iterator[Site]:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_server_killed_in_mid_conversation_loses_and_doubles_nothing(
-    fragile_site: Site, person: type_of_join, how: signal.Signals
+    fragile_site: Site, person: Join, how: signal.Signals
 ) -> None:
     site = fragile_site
     pair = Pair(person, site, site.populate(), "room-001", expected=SERVER_AWAY)
@@ -370,7 +362,7 @@ GONE_BACK = 45_000  # milliseconds: a look each 30 s, a second one, and the way 
 
 
 def test_after_the_database_has_gone_back_open_pages_show_what_it_holds_and_go_on(
-    fragile_site: Site, person: type_of_join
+    fragile_site: Site, person: Join
 ) -> None:
     pair = Pair(person, fragile_site, fragile_site.populate(), "room-001")
     pair.one.write("Kept")

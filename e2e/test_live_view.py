@@ -5,7 +5,7 @@ import signal
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
-from e2e.conftest import Person, type_of_join
+from e2e.conftest import Join, Person
 from tests.servers import Site
 
 # What another browser calls itself: it gets the page that only grows.
@@ -18,7 +18,7 @@ def keys(site: Site) -> list[str]:
     return site.populate(users=4, rooms=9, messages=27)
 
 
-def read_live(person: type_of_join, site: Site, key: str, slug: str, **options: str) -> Person:
+def read_live(person: Join, site: Site, key: str, slug: str, **options: str) -> Person:
     """Somebody without scripts who has opened the live view."""
     one = person(site, "user0001", javascript=False, expected="ERR_|status of 4", **options).use_session(key)
     one.page.goto(f"{site.url}/rooms/{slug}/live/", wait_until="commit")
@@ -30,9 +30,7 @@ def composer(page: Page) -> FrameLocator:
     return page.frame_locator("#composer-frame")
 
 
-def test_messages_edits_and_deletions_show_in_place_within_a_second(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_messages_edits_and_deletions_show_in_place_within_a_second(site: Site, keys: list[str], person: Join) -> None:
     ada = read_live(person, site, keys[0], "room-001")
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-001")
@@ -57,7 +55,7 @@ def test_messages_edits_and_deletions_show_in_place_within_a_second(
     assert ada.markup_ids() == live
 
 
-def test_one_can_write_meanwhile_and_the_page_goes_on(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_one_can_write_meanwhile_and_the_page_goes_on(site: Site, keys: list[str], person: Join) -> None:
     ada = read_live(person, site, keys[0], "room-002")
     items = ada.page.locator("#messages .message")
     for number, text in enumerate(("Written in the frame", "And again")):
@@ -69,7 +67,7 @@ def test_one_can_write_meanwhile_and_the_page_goes_on(site: Site, keys: list[str
     assert ada.page.url.endswith("/rooms/room-002/live/")
 
 
-def test_a_refusal_in_the_frame_says_why_and_keeps_the_text(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_a_refusal_in_the_frame_says_why_and_keeps_the_text(site: Site, keys: list[str], person: Join) -> None:
     ada = read_live(person, site, keys[0], "room-003")
     composer(ada.page).get_by_label("Message to").fill("   ")
     composer(ada.page).get_by_role("button", name="Send").click()
@@ -77,9 +75,7 @@ def test_a_refusal_in_the_frame_says_why_and_keeps_the_text(site: Site, keys: li
     expect(ada.page.locator("#messages .message")).to_have_count(3)
 
 
-def test_a_browser_that_cannot_patch_gets_everything_at_the_end(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_a_browser_that_cannot_patch_gets_everything_at_the_end(site: Site, keys: list[str], person: Join) -> None:
     ada = read_live(person, site, keys[0], "room-004", user_agent=FIREFOX)
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-004")
@@ -102,7 +98,7 @@ def test_a_browser_that_cannot_patch_gets_everything_at_the_end(
 
 @pytest.mark.parametrize("options", [{}, {"user_agent": FIREFOX}])
 def test_who_may_no_longer_read_is_told_why_and_the_page_ends(
-    site: Site, keys: list[str], person: type_of_join, options: dict[str, str]
+    site: Site, keys: list[str], person: Join, options: dict[str, str]
 ) -> None:
     slug = f"room-00{5 + len(options)}"
     cleo = person(site, "user0003", javascript=False, **options).use_session(keys[2])
@@ -116,9 +112,7 @@ def test_who_may_no_longer_read_is_told_why_and_the_page_ends(
     cleo.page.wait_for_load_state()
 
 
-def test_two_views_are_open_at_a_time_and_a_third_when_one_is_closed(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_two_views_are_open_at_a_time_and_a_third_when_one_is_closed(site: Site, keys: list[str], person: Join) -> None:
     one, two = (read_live(person, site, keys[3], "room-007") for _ in range(2))
     third = person(site, "user0004", javascript=False, expected="status of 429").use_session(keys[3])
     third.go("/rooms/room-007/live/")
@@ -132,7 +126,7 @@ def test_two_views_are_open_at_a_time_and_a_third_when_one_is_closed(
     expect(two.page.locator("#messages .message")).to_have_count(3)
 
 
-def test_what_the_view_showed_is_read(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_what_the_view_showed_is_read(site: Site, keys: list[str], person: Join) -> None:
     ada = read_live(person, site, keys[0], "room-008")
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-008")
@@ -147,7 +141,7 @@ def test_what_the_view_showed_is_read(site: Site, keys: list[str], person: type_
     raise AssertionError("It still counts as unread")
 
 
-def test_a_server_that_ends_says_so_with_a_way_to_go_on(person: type_of_join) -> None:
+def test_a_server_that_ends_says_so_with_a_way_to_go_on(person: Join) -> None:
     with Site() as site:
         keys = site.populate(users=1, rooms=1, messages=3)
         ada = read_live(person, site, keys[0], "room-001")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import PASSWORD, Person, type_of_join
+from e2e.conftest import PASSWORD, Join, Person
 from tests.servers import Site
 
 NEW_PASSWORD = "another battery horse 10"
@@ -63,7 +63,7 @@ def mailbox(site: Site) -> Mailbox:
 
 
 @pytest.fixture
-def come(site: Site, person: type_of_join) -> type_of_join:
+def come(site: Site, person: Join) -> Join:
     def make(name: str) -> Person:
         return person(site, name, javascript=False, expected="status of 4", base_url=site.url)
 
@@ -98,7 +98,7 @@ def register(one: Person, mailbox: Mailbox) -> None:
     arrived(one)
 
 
-def test_one_signs_up_with_a_code_that_is_sent_to_ones_address(come: type_of_join, mailbox: Mailbox) -> None:
+def test_one_signs_up_with_a_code_that_is_sent_to_ones_address(come: Join, mailbox: Mailbox) -> None:
     ada = come("ada")
     sign_up(ada.page, "ada", "ada@example.org")
     code = mailbox.code("ada@example.org")
@@ -111,7 +111,7 @@ def test_one_signs_up_with_a_code_that_is_sent_to_ones_address(come: type_of_joi
     arrived(ada)
 
 
-def test_after_three_wrong_codes_the_right_one_is_worth_nothing(come: type_of_join, mailbox: Mailbox) -> None:
+def test_after_three_wrong_codes_the_right_one_is_worth_nothing(come: Join, mailbox: Mailbox) -> None:
     bea = come("bea")
     sign_up(bea.page, "bea", "bea@example.org")
     code = mailbox.code("bea@example.org")
@@ -124,7 +124,7 @@ def test_after_three_wrong_codes_the_right_one_is_worth_nothing(come: type_of_jo
     expect(bea.page).to_have_url(re.compile("/accounts/login/"))
 
 
-def test_one_signs_in_with_a_code_instead_of_a_password(come: type_of_join, mailbox: Mailbox) -> None:
+def test_one_signs_in_with_a_code_instead_of_a_password(come: Join, mailbox: Mailbox) -> None:
     cyd = come("cyd")
     register(cyd, mailbox)
     sign_out(cyd.page)
@@ -136,9 +136,7 @@ def test_one_signs_in_with_a_code_instead_of_a_password(come: type_of_join, mail
     expect(cyd.page).to_have_url(re.compile("/rooms/lobby/"))
 
 
-def test_what_one_sees_is_the_same_whether_an_address_has_an_account(
-    site: Site, come: type_of_join, mailbox: Mailbox
-) -> None:
+def test_what_one_sees_is_the_same_whether_an_address_has_an_account(site: Site, come: Join, mailbox: Mailbox) -> None:
     site.shell(
         "from apps.accounts.models import *; from allauth.account.models import *; "
         "dan = User.objects.create(username='dan', email='dan@example.org'); "
@@ -165,7 +163,7 @@ def test_what_one_sees_is_the_same_whether_an_address_has_an_account(
     assert seen["dan@example.org"] == seen["nobody@example.org"]
 
 
-def test_a_forgotten_password_is_made_anew_by_a_link_that_works_once(come: type_of_join, mailbox: Mailbox) -> None:
+def test_a_forgotten_password_is_made_anew_by_a_link_that_works_once(come: Join, mailbox: Mailbox) -> None:
     fay = come("fay")
     register(fay, mailbox)
     sign_out(fay.page)
@@ -190,7 +188,7 @@ def test_a_forgotten_password_is_made_anew_by_a_link_that_works_once(come: type_
     expect(thief.page.get_by_label("New Password", exact=True)).to_have_count(0)
 
 
-def test_one_adds_an_address_confirms_it_and_makes_it_the_first(come: type_of_join, mailbox: Mailbox) -> None:
+def test_one_adds_an_address_confirms_it_and_makes_it_the_first(come: Join, mailbox: Mailbox) -> None:
     gus = come("gus")
     register(gus, mailbox)
     gus.page.goto("/accounts/email/")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import Person, type_of_join
+from e2e.conftest import Join, Person
 from tests.servers import Site
 
 # What has the focus: its id, or its class where it has none.
@@ -49,7 +49,7 @@ def keys(site: Site) -> list[str]:
 
 
 @pytest.fixture
-def ada(person: type_of_join, site: Site, keys: list[str]) -> Iterator[Person]:
+def ada(person: Join, site: Site, keys: list[str]) -> Iterator[Person]:
     yield person(site, "user0001", reduced_motion="reduce").use_session(keys[0])
 
 
@@ -63,7 +63,7 @@ def newest(page: Page) -> str:
 
 
 def test_newest_and_composer_are_one_key_away_and_the_first_unread_two(
-    ada: Person, person: type_of_join, keys: list[str]
+    ada: Person, person: Join, keys: list[str]
 ) -> None:
     bob = person(ada.site, "user0002").use_session(keys[1])
     bob.open_room("room-001")
@@ -199,9 +199,7 @@ def test_an_open_menu_stays_open_while_changes_arrive(ada: Person) -> None:
     expect(dialog.get_by_label("Message")).to_be_focused()
 
 
-def test_the_focus_stays_on_a_message_that_is_edited_or_deleted(
-    ada: Person, person: type_of_join, keys: list[str]
-) -> None:
+def test_the_focus_stays_on_a_message_that_is_edited_or_deleted(ada: Person, person: Join, keys: list[str]) -> None:
     bob = person(ada.site, "user0002").use_session(keys[1])
     bob.open_room("room-005")
     page = ada.open_room("room-005")
@@ -248,7 +246,7 @@ def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest_of_
 
 
 def test_the_focus_goes_back_to_a_message_that_was_edited_behind_its_dialog(
-    ada: Person, person: type_of_join, keys: list[str]
+    ada: Person, person: Join, keys: list[str]
 ) -> None:
     bob = person(ada.site, "user0002").use_session(keys[1])
     bob.open_room("room-005")
@@ -269,7 +267,7 @@ def test_the_focus_goes_back_to_a_message_that_was_edited_behind_its_dialog(
 
 
 def test_the_focus_stays_where_the_composer_was_when_one_may_no_longer_write(
-    ada: Person, person: type_of_join, keys: list[str]
+    ada: Person, person: Join, keys: list[str]
 ) -> None:
     cleo = person(ada.site, "user0003", expected="status of 40").use_session(keys[2])
     page = cleo.open_room("room-006")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import Person, type_of_join
+from e2e.conftest import Join, Person
 from tests.servers import Site
 
 ZALGO = "Z" + "\u0301\u0489\u0325\u030d" * 40
@@ -49,7 +49,7 @@ def keys(site: Site) -> list[str]:
 
 
 @pytest.fixture
-def join(person: type_of_join, site: Site, keys: list[str]) -> type_of_join:
+def join(person: Join, site: Site, keys: list[str]) -> Join:
     def make(**options: object) -> Person:
         options = {"viewport": {"width": 360, "height": 740}} | options
         return person(site, "user0001", **options).use_session(keys[0])
@@ -67,7 +67,7 @@ def picture(page: Page, name: str) -> None:
     ("width", "theme", "language"), [(360, "light", "en"), (1280, "dark", "en"), (1280, "light", "ar")]
 )
 def test_nothing_scrolls_the_conversation_sideways_and_what_is_tall_is_folded(
-    join: type_of_join, width: int, theme: str, language: str
+    join: Join, width: int, theme: str, language: str
 ) -> None:
     page = join(viewport={"width": width, "height": 740}, color_scheme=theme, locale=language).open_room("attic")
     picture(page, f"{width}-{theme}-{language}")
@@ -82,7 +82,7 @@ def test_nothing_scrolls_the_conversation_sideways_and_what_is_tall_is_folded(
     assert not {"B", "E", "こ", "O"} & set(folded)
 
 
-def test_what_nothing_divides_scrolls_in_itself_by_keyboard(join: type_of_join) -> None:
+def test_what_nothing_divides_scrolls_in_itself_by_keyboard(join: Join) -> None:
     page = join().open_room("attic")
     body = page.locator("#messages .body", has_text="क्क्")
     assert body.evaluate("one => one.scrollWidth > one.clientWidth")
@@ -92,7 +92,7 @@ def test_what_nothing_divides_scrolls_in_itself_by_keyboard(join: type_of_join) 
     page.wait_for_function("one => one.scrollLeft > 0", arg=body.element_handle())
 
 
-def test_piled_up_marks_stay_in_their_own_message(join: type_of_join) -> None:
+def test_piled_up_marks_stay_in_their_own_message(join: Join) -> None:
     page = join().open_room("attic")
     before, body = (
         page.locator("#messages .body", has_text="Before"),
@@ -107,7 +107,7 @@ def test_piled_up_marks_stay_in_their_own_message(join: type_of_join) -> None:
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_a_folded_message_is_opened_by_keyboard_with_and_without_scripts(join: type_of_join, javascript: bool) -> None:
+def test_a_folded_message_is_opened_by_keyboard_with_and_without_scripts(join: Join, javascript: bool) -> None:
     page = join(javascript=javascript).go("/rooms/attic/")
     item = page.locator("#messages .message").nth(len(TEXTS) - 7)
     body, control = item.locator(".body"), item.locator("summary")
@@ -126,7 +126,7 @@ def test_a_folded_message_is_opened_by_keyboard_with_and_without_scripts(join: t
     assert body.bounding_box() == pytest.approx(low, abs=2) or body.evaluate("one => one.clientHeight") < 500
 
 
-def test_the_numbers_of_a_list_are_spoken(join: type_of_join, site: Site) -> None:
+def test_the_numbers_of_a_list_are_spoken(join: Join, site: Site) -> None:
     page = join().open_room("room-001")
     site.shell(
         "import uuid; from apps.chat import services; from apps.rooms.models import Room\n"
@@ -140,7 +140,7 @@ def test_the_numbers_of_a_list_are_spoken(join: type_of_join, site: Site) -> Non
     expect(page.locator("#announce")).to_have_text("user0002: 7. a 8. b 3. c d")
 
 
-def test_printing_shows_all(join: type_of_join) -> None:
+def test_printing_shows_all(join: Join) -> None:
     page = join().go("/rooms/attic/")
     page.emulate_media(media="print")
     heights = page.locator("#messages .body").evaluate_all("all => all.map(one => one.clientHeight)")
@@ -148,7 +148,7 @@ def test_printing_shows_all(join: type_of_join) -> None:
     assert page.locator("#messages .fold:visible").count() == 0
 
 
-def test_each_block_has_its_own_direction_and_code_runs_left_to_right(join: type_of_join) -> None:
+def test_each_block_has_its_own_direction_and_code_runs_left_to_right(join: Join) -> None:
     page = join().open_room("attic")
     body = page.locator("#messages .body", has_text="English first")
     script = "all => all.map(one => getComputedStyle(one).direction)"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
-from e2e.conftest import MINUTES_PASSED, SERVER_AWAY, Person, type_of_join
+from e2e.conftest import MINUTES_PASSED, SERVER_AWAY, Join, Person
 from tests.servers import Site
 
 MARKER = "Poison"
@@ -68,7 +68,7 @@ class Swallower:
 
 
 def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_is_sent(
-    site: Site, keys: list[str], person: type_of_join
+    site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|500").use_session(keys[0])
     way = Swallower(ada.page)
@@ -105,7 +105,7 @@ def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_
     assert counts(page) == []
 
 
-def test_a_text_is_not_given_up_while_the_network_is_away(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_a_text_is_not_given_up_while_the_network_is_away(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
     ada.page.clock.install()
     page = ada.open_room("room-002")
@@ -126,7 +126,7 @@ def test_a_text_is_not_given_up_while_the_network_is_away(site: Site, keys: list
     ada.expect_nothing_pending()
 
 
-def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, person: type_of_join) -> None:
+def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, person: Join) -> None:
     site = fragile_site
     ada: Person = person(site, "user0001", expected=SERVER_AWAY).use_session(site.populate(users=1, rooms=1)[0])
     deaths = 0

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from e2e.conftest import PASSWORD, Person, type_of_join
+from e2e.conftest import PASSWORD, Join, Person
 from tests.servers import Site
 
 # Addresses that people come from, as a proxy would tell them: no more than 20 may sign up from one in a minute.
@@ -29,7 +29,7 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def come(site: Site, person: type_of_join) -> type_of_join:
+def come(site: Site, person: Join) -> Join:
     def make(name: str, *, javascript: bool = False, **options: object) -> Person:
         headers = {"X-Forwarded-For": next(addresses)}
         options |= {"base_url": site.url, "extra_http_headers": headers}
@@ -53,7 +53,7 @@ def confirm_password(page: Page) -> None:
     page.get_by_role("button", name="Confirm").click()
 
 
-def test_a_device_that_is_signed_out_from_another_loses_its_open_room_within_a_second(come: type_of_join) -> None:
+def test_a_device_that_is_signed_out_from_another_loses_its_open_room_within_a_second(come: Join) -> None:
     here = come("ann").sign_up()
     there = sign_in(come("ann", javascript=True))
     page = there.open_room("lobby")
@@ -74,7 +74,7 @@ def picture() -> bytes:
     return buffer.getvalue()
 
 
-def test_others_see_the_name_and_the_picture_that_one_chose(come: type_of_join) -> None:
+def test_others_see_the_name_and_the_picture_that_one_chose(come: Join) -> None:
     bea = come("bea").sign_up("/accounts/profile/")
     bea.page.get_by_label("Name", exact=False).first.fill("Beatrix")
     bea.page.get_by_label("Pronouns").fill("she/her")
@@ -105,7 +105,7 @@ def test_others_see_the_name_and_the_picture_that_one_chose(come: type_of_join) 
     expect(cyd.page.get_by_text("she/her")).to_be_visible()
 
 
-def test_one_changes_ones_user_name_and_the_old_address_leads_to_the_new_one(come: type_of_join) -> None:
+def test_one_changes_ones_user_name_and_the_old_address_leads_to_the_new_one(come: Join) -> None:
     dan = come("dan").sign_up("/accounts/profile/")
     dan.page.get_by_role("link", name="Change your user name").click()
     confirm_password(dan.page)
@@ -116,7 +116,7 @@ def test_one_changes_ones_user_name_and_the_old_address_leads_to_the_new_one(com
     expect(dan.page).to_have_url(re.compile("/people/daniel/"))
 
 
-def test_preferences_hold_without_javascript(come: type_of_join) -> None:
+def test_preferences_hold_without_javascript(come: Join) -> None:
     eve = come("eve").sign_up("/accounts/preferences/")
     paper = "getComputedStyle(document.body).backgroundColor"
     before = eve.page.evaluate(paper)
@@ -131,7 +131,7 @@ def test_preferences_hold_without_javascript(come: type_of_join) -> None:
     assert eve.page.evaluate(paper) != before
 
 
-def test_the_clock_of_a_live_message_is_the_one_of_the_page(come: type_of_join, site: Site) -> None:
+def test_the_clock_of_a_live_message_is_the_one_of_the_page(come: Join, site: Site) -> None:
     fay = come("fay", javascript=True).sign_up("/accounts/preferences/")
     fay.page.get_by_label("12 hours").check()
     fay.page.get_by_role("button", name="Save").click()
@@ -151,7 +151,7 @@ def test_the_clock_of_a_live_message_is_the_one_of_the_page(come: type_of_join, 
     assert gus.page.locator("#messages time").last.inner_text() != live
 
 
-def test_the_enter_key_does_what_one_prefers(come: type_of_join) -> None:
+def test_the_enter_key_does_what_one_prefers(come: Join) -> None:
     hal = come("hal", javascript=True).sign_up("/accounts/preferences/")
     hal.page.get_by_role("radio", name=re.compile("^Makes a new line")).check()
     hal.page.get_by_role("button", name="Save").click()
@@ -166,7 +166,7 @@ def test_the_enter_key_does_what_one_prefers(come: type_of_join) -> None:
     expect(page.locator("#messages .body").last).to_have_text(re.compile(r"one\s+two"))
 
 
-def test_a_sound_is_played_for_others_messages_in_a_room_that_is_not_in_front(come: type_of_join) -> None:
+def test_a_sound_is_played_for_others_messages_in_a_room_that_is_not_in_front(come: Join) -> None:
     pia = come("pia", javascript=True)
     pia.context.add_init_script(
         "window.tones = 0; const create = AudioContext.prototype.createOscillator;"
@@ -187,7 +187,7 @@ def test_a_sound_is_played_for_others_messages_in_a_room_that_is_not_in_front(co
     assert page.evaluate("window.tones") == 1
 
 
-def test_one_takes_ones_data_along(come: type_of_join, tmp_path: Path) -> None:
+def test_one_takes_ones_data_along(come: Join, tmp_path: Path) -> None:
     ian = come("ian").sign_up("/rooms/lobby/")
     ian.post("Keep this")
     ian.go("/accounts/data/")
@@ -200,7 +200,7 @@ def test_one_takes_ones_data_along(come: type_of_join, tmp_path: Path) -> None:
     assert json.loads(archive.read("account.json"))["username"] == "ian"
 
 
-def test_who_goes_leaves_no_name_behind_on_open_pages(come: type_of_join) -> None:
+def test_who_goes_leaves_no_name_behind_on_open_pages(come: Join) -> None:
     tim = come("tim").sign_up("/rooms/lobby/")
     tim.post("Tim was here")
     uma = come("uma", javascript=True).sign_up()
@@ -214,7 +214,7 @@ def test_who_goes_leaves_no_name_behind_on_open_pages(come: type_of_join) -> Non
     expect(message.locator("bdi")).to_have_text("Deleted account")
 
 
-def test_who_goes_takes_their_words_along_and_open_pages_show_it(come: type_of_join) -> None:
+def test_who_goes_takes_their_words_along_and_open_pages_show_it(come: Join) -> None:
     jan = come("jan").sign_up("/rooms/lobby/")
     for text in ("First of Jan", "Second of Jan", "Third of Jan"):
         jan.post(text)
@@ -239,7 +239,7 @@ def test_who_goes_takes_their_words_along_and_open_pages_show_it(come: type_of_j
     expect(elsewhere.page).to_have_url(re.compile("/accounts/login/"))
 
 
-def test_an_invitation_brings_somebody_into_a_private_room(come: type_of_join) -> None:
+def test_an_invitation_brings_somebody_into_a_private_room(come: Join) -> None:
     liv = come("liv").sign_up("/rooms/new/")
     liv.page.get_by_label("Name").fill("Book Club")
     liv.page.get_by_label("Private").check()
@@ -294,7 +294,7 @@ def fill(page: Page, label: str, text: str) -> None:
     page.keyboard.type(text)
 
 
-def test_signing_up_and_setting_up_an_account_need_no_mouse(come: type_of_join) -> None:
+def test_signing_up_and_setting_up_an_account_need_no_mouse(come: Join) -> None:
     page = come("nia", javascript=True).go("/")
     follow(page, "Sign up", "Sign up")
     fill(page, "Username", "nia")
@@ -325,7 +325,7 @@ def test_signing_up_and_setting_up_an_account_need_no_mouse(come: type_of_join) 
     expect(page.get_by_text("Your account is deleted.")).to_be_visible()
 
 
-def test_passwords_and_codes_can_be_pasted(come: type_of_join) -> None:
+def test_passwords_and_codes_can_be_pasted(come: Join) -> None:
     page = come("ono", javascript=True, permissions=["clipboard-read", "clipboard-write"]).go("/accounts/login/")
     page.evaluate("navigator.clipboard.writeText('pasted')")
     for label in ("User name or e-mail address", "Password"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, Person, type_of_join
+from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, Join, Person
 from e2e.test_live import say_so_many
 from tests import install
 from tests.servers import Postgres, Site
@@ -20,9 +20,7 @@ def keys(site: Site) -> list[str]:
     return site.populate(users=4, rooms=4, messages=0)
 
 
-def test_a_page_says_when_it_is_not_live_and_when_it_is_again(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_a_page_says_when_it_is_not_live_and_when_it_is_again(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
     page = ada.open_room("room-001")
     expect(page.locator("#connection-status")).to_be_hidden()
@@ -52,7 +50,7 @@ def test_a_page_says_when_it_is_not_live_and_when_it_is_again(
     ]
 
 
-def test_a_short_break_is_not_worth_a_word(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_a_short_break_is_not_worth_a_word(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-001")
     page.evaluate(f"() => {{ window.first = {SOCKET}; window.first.close(); }}")
@@ -61,7 +59,7 @@ def test_a_short_break_is_not_worth_a_word(site: Site, keys: list[str], person: 
     expect(page.locator("#connection-status")).to_be_hidden()
 
 
-def test_a_server_that_has_fallen_silent_is_given_up(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_a_server_that_has_fallen_silent_is_given_up(site: Site, keys: list[str], person: Join) -> None:
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-002")
     ada = person(site, "user0001", expected=MINUTES_PASSED).use_session(keys[0])
@@ -85,7 +83,7 @@ def test_a_server_that_has_fallen_silent_is_given_up(site: Site, keys: list[str]
     assert len(sockets) == 2
 
 
-def test_going_back_to_a_room_shows_it_live(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_going_back_to_a_room_shows_it_live(site: Site, keys: list[str], person: Join) -> None:
     ada, bob = person(site, "user0001").use_session(keys[0]), person(site, "user0002").use_session(keys[1])
     ada.open_room("room-003")
     bob.open_room("room-003")
@@ -107,7 +105,7 @@ def test_going_back_to_a_room_shows_it_live(site: Site, keys: list[str], person:
     assert ada.bodies() == ["Before", "Meanwhile", "After", "And after"]
 
 
-def test_a_page_in_the_background_goes_on_receiving(site: Site, keys: list[str], person: type_of_join) -> None:
+def test_a_page_in_the_background_goes_on_receiving(site: Site, keys: list[str], person: Join) -> None:
     ada, bob = person(site, "user0001").use_session(keys[0]), person(site, "user0002").use_session(keys[1])
     page = ada.open_room("room-004")
     bob.open_room("room-004")
@@ -128,9 +126,7 @@ def second_tab(ada: Person, path: str) -> Page:
     return page
 
 
-def test_signing_out_in_another_tab_ends_this_one_and_says_why(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_signing_out_in_another_tab_ends_this_one_and_says_why(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "newcomer1", expected="WebSocket").sign_up("/rooms/lobby/")
     ada.wait_until_live()
     other = second_tab(ada, "/accounts/logout/")
@@ -138,9 +134,7 @@ def test_signing_out_in_another_tab_ends_this_one_and_says_why(
     expect(ada.page.locator("#connection-status")).to_contain_text("You are signed out", timeout=2000)
 
 
-def test_a_new_password_leaves_the_pages_of_the_same_browser_live(
-    site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_a_new_password_leaves_the_pages_of_the_same_browser_live(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "newcomer2").sign_up("/rooms/lobby/")
     ada.wait_until_live()
     ada.page.evaluate(f"() => {{ window.first = {SOCKET}; }}")
@@ -164,9 +158,7 @@ def postgres() -> Iterator[Postgres]:
         yield postgres
 
 
-def test_while_the_database_is_away_the_text_is_kept_and_sent_when_it_is_back(
-    postgres: Postgres, person: type_of_join
-) -> None:
+def test_while_the_database_is_away_the_text_is_kept_and_sent_when_it_is_back(postgres: Postgres, person: Join) -> None:
     with Site({"DATABASE_URL": postgres.url}) as site:
         key = site.populate(users=2, rooms=1)[0]
         ada = person(site, "user0001", expected="503|WebSocket").use_session(key)
@@ -193,7 +185,7 @@ def test_while_the_database_is_away_the_text_is_kept_and_sent_when_it_is_back(
 
 
 def test_a_page_that_is_open_for_long_lets_the_oldest_messages_go_and_brings_them_back(
-    site: Site, keys: list[str], person: type_of_join
+    site: Site, keys: list[str], person: Join
 ) -> None:
     ada, bob = person(site, "user0001").use_session(keys[0]), person(site, "user0002").use_session(keys[1])
     page = ada.open_room("room-004")

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from e2e.conftest import Person, type_of_join
+from e2e.conftest import Join, Person
 from tests.servers import Site
 
 
@@ -13,7 +13,7 @@ def keys(site: Site) -> list[str]:
 
 
 @pytest.fixture
-def ada(site: Site, keys: list[str], person: type_of_join) -> Person:
+def ada(site: Site, keys: list[str], person: Join) -> Person:
     return person(site, "user0001", javascript=False, expected="status of 4").use_session(keys[0])
 
 
@@ -86,9 +86,7 @@ def test_a_refused_message_stays_in_the_box(ada: Person) -> None:
     expect(page.locator("#composer-errors")).to_contain_text("Write something first.")
 
 
-def test_members_come_are_promoted_take_over_and_go(
-    ada: Person, site: Site, keys: list[str], person: type_of_join
-) -> None:
+def test_members_come_are_promoted_take_over_and_go(ada: Person, site: Site, keys: list[str], person: Join) -> None:
     page = ada.go("/rooms/new/")
     page.get_by_label("Name").fill("Committee")
     page.get_by_label("Private").check()

@@ -44,7 +44,7 @@ from apps.rooms import invitations, services
 from apps.rooms.models import Membership, Room, RoomInvitation
 
 M = TypeVar("M", bound=Model)
-type_of_act = Callable[[], object]
+Act = Callable[[], object]
 THREADS = int(os.environ.get("THREADS", "2"))
 # At least so many there are of each; only so many of the newest are used.
 ROOMS, PEOPLE, NEWEST = 3, 6, 3
@@ -121,16 +121,16 @@ def fill_up() -> None:
 # Each gives what is to be done, once what it is done to is chosen or made.
 
 
-def create() -> type_of_act:
+def create() -> Act:
     return partial(services.create_room, owner=any_person(), name=name("r"), topic="", access="open")
 
 
-def rename() -> type_of_act:
+def rename() -> Act:
     access = random.choice(Room.Access.values)
     return partial(services.change_details, room=any_room(), name=name("r"), topic="x", access=access)
 
 
-def archive() -> type_of_act:
+def archive() -> Act:
     room = any_room()
 
     def act() -> None:
@@ -140,36 +140,36 @@ def archive() -> type_of_act:
     return act
 
 
-def delete_room() -> type_of_act:
+def delete_room() -> Act:
     fill_up()
     return partial(services.delete_room, room=any_room())
 
 
-def join() -> type_of_act:
+def join() -> Act:
     return partial(services.join_room, room=any_room(), user=any_person())
 
 
-def leave() -> type_of_act:
+def leave() -> Act:
     one = any_member()
     return partial(services.remove_member, room=one.room, user=one.user, reason="")
 
 
-def remove() -> type_of_act:
+def remove() -> Act:
     one = any_member()
     return partial(services.remove_member, room=one.room, user=one.user, reason="", by=another_member(one))
 
 
-def give_role() -> type_of_act:
+def give_role() -> Act:
     one = any_member()
     return partial(services.set_role, room=one.room, user=one.user, role=random.choice(Membership.Role.values))
 
 
-def hand_over() -> type_of_act:
+def hand_over() -> Act:
     one = any_member(role=Membership.Role.OWNER)
     return partial(services.hand_over, room=one.room, owner=one.user, heir=another_member(one))
 
 
-def invite() -> type_of_act:
+def invite() -> Act:
     one = any_member(role__lt=Membership.Role.MEMBER)
     return partial(invitations.invite, room=one.room, user=any_person(), inviter=one.user)
 
@@ -179,50 +179,50 @@ def open_invitation() -> RoomInvitation:
     return any_of(RoomInvitation.objects.pending().select_related("user", "room"))
 
 
-def accept() -> type_of_act:
+def accept() -> Act:
     return partial(invitations.accept, invitation=open_invitation())
 
 
-def decline() -> type_of_act:
+def decline() -> Act:
     return partial(invitations.decline, invitation=open_invitation())
 
 
-def withdraw() -> type_of_act:
+def withdraw() -> Act:
     found = open_invitation()
     return partial(invitations.withdraw, room=found.room, username=found.user.username)
 
 
-def post() -> type_of_act:
+def post() -> Act:
     one = any_member()
     return partial(say, one.room, one.user)
 
 
-def edit() -> type_of_act:
+def edit() -> Act:
     return partial(chat.edit_message, message=any_message(), body=name("e"), html="<p>e</p>")
 
 
-def delete() -> type_of_act:
+def delete() -> Act:
     return partial(chat.delete_message, message=any_message(), deleter=any_person())
 
 
-def read() -> type_of_act:
+def read() -> Act:
     one = any_member()
     return partial(reading.mark_read, room=one.room, user=one.user, seq=one.room.last_seq)
 
 
-def announce() -> type_of_act:
+def announce() -> Act:
     one = any_member()
     level = random.choice(Membership.Announces.values)
     return lambda: one.room.memberships.filter(user=one.user).update(announces=level)
 
 
-def profile() -> type_of_act:
+def profile() -> Act:
     user = any_person()
     user.display_name = name("d")
     return partial(locks.store, user, ["display_name"])
 
 
-def picture() -> type_of_act:
+def picture() -> Act:
     user = any_person()
 
     def act() -> None:
@@ -232,29 +232,29 @@ def picture() -> type_of_act:
     return act
 
 
-def username() -> type_of_act:
+def username() -> Act:
     return partial(accounts.change_username, user=any_person(), username=name("n"))
 
 
-def site_role() -> type_of_act:
+def site_role() -> Act:
     one = new_person()
     role = random.choice([User.Role.MODERATOR, User.Role.MEMBER])
     return partial(accounts.change_role, user=random.choice([one, any_person()]), role=role)
 
 
-def close_own() -> type_of_act:
+def close_own() -> Act:
     new_person()
     whole = random.random() < 0.5
     return partial(closing.close_account, user=any_person(), delete_messages=whole, heir=None)
 
 
-def close_anothers() -> type_of_act:
+def close_anothers() -> Act:
     new_person()
     owner = any_of(User.objects.filter(role=User.Role.OWNER))
     return partial(closing.close_account_of, user=any_person(), owner=owner, delete_messages=random.random() < 0.7)
 
 
-def sign_up() -> type_of_act:
+def sign_up() -> Act:
     link = make_link(any_member(role__lt=Membership.Role.MEMBER))
 
     def act() -> None:
@@ -271,22 +271,22 @@ def make_link(one: Membership) -> Invitation:
     return Invitation.objects.get(digest=digest_of(token))
 
 
-def link() -> type_of_act:
+def link() -> Act:
     one = any_member()
     return partial(links.make, made_by=one.user, room_id=one.room_id, note="", days=1, most_uses=5)
 
 
-def follow() -> type_of_act:
+def follow() -> Act:
     found = make_link(any_member(role__lt=Membership.Role.MEMBER))
     found = any_of(Invitation.objects.filter(revoked_at=None)) or found
     return partial(links.accept, digest=found.digest, user=any_person())
 
 
-def revoke() -> type_of_act:
+def revoke() -> Act:
     return partial(links.revoke, invitation=make_link(any_member()))
 
 
-def device() -> type_of_act:
+def device() -> Act:
     """Sign in on a device, and out of it from another."""
     user = any_person()
 
@@ -300,7 +300,7 @@ def device() -> type_of_act:
     return act
 
 
-def populate() -> type_of_act:
+def populate() -> Act:
     def run() -> None:
         with transaction.atomic():
             if connection.vendor == "postgresql":
@@ -317,7 +317,7 @@ class _Nowhere:
         pass
 
 
-VERBS: dict[str, Callable[[], type_of_act]] = {
+VERBS: dict[str, Callable[[], Act]] = {
     one.__name__: one
     for one in (
         *(create, rename, archive, delete_room, join, leave, remove, give_role, hand_over, invite, accept, decline),

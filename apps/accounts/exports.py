@@ -14,9 +14,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from apps.accounts.models import Picture, User
 
-type_of_rows = Callable[[User], Iterator[dict[str, Any]]]
+Rows = Callable[[User], Iterator[dict[str, Any]]]
 # What other apps keep of a person, by the name of its file.
-sections: dict[str, type_of_rows] = {}
+sections: dict[str, Rows] = {}
 
 ABOUT = """All that this site keeps of you, in JSON.
 
@@ -26,7 +26,7 @@ Passwords are kept as hashes only, and are not in here, as little as the secrets
 """
 
 
-def register(file: str, rows: type_of_rows) -> None:
+def register(file: str, rows: Rows) -> None:
     """Have `file` in every archive: the rows that the function gives for a person."""
     sections[file] = rows
 

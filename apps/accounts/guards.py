@@ -6,9 +6,9 @@ from typing import TypeVar, cast
 from allauth.account.decorators import reauthentication_required
 from django.http.response import HttpResponseBase
 
-type_of_view = TypeVar("type_of_view", bound=Callable[..., HttpResponseBase])
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
-def recently_authenticated(view: type_of_view) -> type_of_view:
+def recently_authenticated(view: View) -> View:
     """Ask for the password or the second factor again, unless that was done within the last minutes."""
-    return cast(type_of_view, reauthentication_required(view))
+    return cast(View, reauthentication_required(view))

@@ -9,14 +9,14 @@ from django.utils.decorators import sync_and_async_middleware
 
 from apps.accounts.models import User
 from apps.accounts.second_factor import NEEDED, lacks_one
-from apps.core.middleware import type_of_get_response
+from apps.core.middleware import GetResponse
 
 # Where one sets up a second factor, signs out, or leaves; and what asks for no rights.
 OPEN_PATHS = ("/accounts/", "/people/pictures/", "/words/", "/language/", "/accessibility/", "/keys/")
 
 
 @sync_and_async_middleware
-def staff_second_factor(get_response: type_of_get_response) -> type_of_get_response:
+def staff_second_factor(get_response: GetResponse) -> GetResponse:
     """Lead owners and moderators who must have a second factor and have none to where they set one up."""
     if not iscoroutinefunction(get_response):
 

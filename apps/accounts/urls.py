@@ -11,10 +11,10 @@ from django.urls import include, path
 from apps.accounts import views
 from apps.accounts.elsewhere.guard import provider_urls
 from apps.accounts.guards import recently_authenticated
-from apps.core.limited import limited, type_of_view
+from apps.core.limited import View, limited
 
 
-def factors(view: type_of_view) -> type_of_view:
+def factors(view: View) -> View:
     """One of django-allauth's views, counted by person, and so for who is signed in only."""
     return login_required(limited("factors")(view))
 

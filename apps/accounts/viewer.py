@@ -1,9 +1,12 @@
 """Who looks at a page."""
 
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from apps.accounts.models import User
+
+Viewer = User | AnonymousUser
 
 
 def signed_in(request: HttpRequest) -> User:

@@ -10,13 +10,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
+from apps.accounts.viewer import Viewer
 from apps.chat import services
 from apps.chat.forms import EditForm, MessageForm
 from apps.chat.models import Message
 from apps.chat.rendering import to_html
 from apps.core.turns import refuse_where_held, turn_at
 from apps.live.limits import allowance_of
-from apps.rooms.models import Room, place_of, type_of_viewer
+from apps.rooms.models import Room, place_of
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ async def submit(
     form: MessageForm,
     *,
     room: Room,
-    viewer: type_of_viewer,
+    viewer: Viewer,
     may_post: bool,
     in_thread: InThread,
     give_back: Callable[[], Awaitable[None]] | None = None,

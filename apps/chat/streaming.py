@@ -23,11 +23,12 @@ from django.utils.translation import ngettext
 
 from apps.accounts.models import User
 from apps.accounts.templatetags.clocks import clock
+from apps.accounts.viewer import Viewer
 from apps.chat.mentions import is_named
 from apps.chat.spoken import text_of
 from apps.chat.templatetags.spoken import label_of, spoken
 from apps.rooms.access import Visit
-from apps.rooms.models import Membership, type_of_viewer
+from apps.rooms.models import Membership
 
 # The first Chromium that was seen to do it.
 PATCHING_CHROMIUM = 156
@@ -84,7 +85,7 @@ class Piece(NamedTuple):
     changed: str
 
 
-def style_of(viewer: type_of_viewer, *, patches: bool, language: str) -> Style:
+def style_of(viewer: Viewer, *, patches: bool, language: str) -> Style:
     """The style for one viewer."""
     if isinstance(viewer, AnonymousUser):
         return Style(patches, language)

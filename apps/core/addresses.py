@@ -11,10 +11,10 @@ from apps.core import limits
 # Where nothing is known, as behind a socket of the file system.
 UNKNOWN = "0.0.0.0"  # noqa: S104  # an address, nobody listens there
 
-type_of_request = HttpRequest | dict[str, Any]
+RequestOrScope = HttpRequest | dict[str, Any]
 
 
-def client_address(request: type_of_request) -> str:
+def client_address(request: RequestOrScope) -> str:
     """
     The address of the client of a request, or of an ASGI scope.
 

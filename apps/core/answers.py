@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-type_of_view = TypeVar("type_of_view", bound=Callable[..., Any])
+View = TypeVar("View", bound=Callable[..., Any])
 
 # What an answer is: "fragment", which goes into the page; or "refusal" and "signed-out", words for the person.
 MARK = "Parley-Answer"
@@ -29,7 +29,7 @@ def is_for_htmx(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def fragments_for_htmx(view: type_of_view) -> type_of_view:
+def fragments_for_htmx(view: View) -> View:
     """What this view itself answers htmx is a part of the page; where it leads elsewhere, or raises, it is not."""
 
     def mark(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -47,7 +47,7 @@ def fragments_for_htmx(view: type_of_view) -> type_of_view:
     async def marked_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return mark(request, await view(request, *args, **kwargs))
 
-    return cast(type_of_view, marked_async if iscoroutinefunction(view) else marked)
+    return cast(View, marked_async if iscoroutinefunction(view) else marked)
 
 
 def refusal(status: int, *sentences: str, kind: str = "refusal") -> HttpResponse:

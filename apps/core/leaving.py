@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 WORK_SECONDS = 10.0
 LOOK_PAUSE_SECONDS = 0.05
 
-type_of_farewell = Callable[[], Awaitable[None]]
+Farewell = Callable[[], Awaitable[None]]
 
 
 class State:
@@ -29,10 +29,10 @@ class State:
     task: asyncio.Task[None] | None = None
 
 
-_farewells: list[type_of_farewell] = []
+_farewells: list[Farewell] = []
 
 
-def before_leaving(farewell: type_of_farewell) -> None:
+def before_leaving(farewell: Farewell) -> None:
     """Have `farewell` awaited when the process is told to end."""
     _farewells.append(farewell)
 

@@ -18,7 +18,7 @@ from apps.core import limits
 from apps.core.turns import TooBusyError
 from apps.core.views import advice_to_wait, too_many_requests
 
-type_of_view = TypeVar("type_of_view", bound=Callable[..., Any])
+View = TypeVar("View", bound=Callable[..., Any])
 
 # Before django-allauth's own counts in the cache.
 APP = "apps.core.limited"
@@ -26,9 +26,7 @@ APP = "apps.core.limited"
 TAKEN, WAIT = "taken_of_limit", "seconds_too_early"
 
 
-def limited(
-    action: str, *, counts_refusals: bool = False, in_form: bool = False
-) -> Callable[[type_of_view], type_of_view]:
+def limited(action: str, *, counts_refusals: bool = False, in_form: bool = False) -> Callable[[View], View]:
     """
     Answer POSTs beyond limits.RATES[action] with a page that says when to come again, and keeps what was typed.
 
@@ -57,7 +55,7 @@ def limited(
             give_back(getattr(request, TAKEN))
         return response
 
-    def decorate(view: type_of_view) -> type_of_view:
+    def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method != "POST":
@@ -81,7 +79,7 @@ def limited(
         chosen = guarded_async if iscoroutinefunction(view) else guarded
         # For the test that each view that takes a POST has decided (tests/core/test_limited.py).
         chosen.limited_by = action  # type: ignore[union-attr]
-        return cast(type_of_view, chosen)
+        return cast(View, chosen)
 
     return decorate
 

@@ -17,7 +17,7 @@ from apps.core.kept import kept_of
 from apps.core.views import livez, readyz, signed_out
 
 # The next middleware or the view, synchronous or not.
-type_of_get_response = Any
+GetResponse = Any
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action {targets}; frame-ancestors {ancestors}; object-src 'none'"
@@ -27,7 +27,7 @@ FORM_TARGETS = "form_targets"
 
 
 @sync_and_async_middleware
-def security_headers(get_response: type_of_get_response) -> type_of_get_response:
+def security_headers(get_response: GetResponse) -> GetResponse:
     """Put the Content-Security-Policy and what goes with it on every response."""
     if not iscoroutinefunction(get_response):
         return lambda request: with_security_headers(request, get_response(request))
@@ -60,7 +60,7 @@ HEALTH = {"/livez": livez, "/readyz": readyz}
 
 
 @sync_and_async_middleware
-def health(get_response: type_of_get_response) -> type_of_get_response:
+def health(get_response: GetResponse) -> GetResponse:
     """
     Answer who asks whether this process is well, before anybody looks at the Host or the session.
 
@@ -81,7 +81,7 @@ def health(get_response: type_of_get_response) -> type_of_get_response:
 
 
 @sync_and_async_middleware
-def load_user(get_response: type_of_get_response) -> type_of_get_response:
+def load_user(get_response: GetResponse) -> GetResponse:
     """
     Load `request.user` before a view runs.
 
@@ -104,7 +104,7 @@ def load_user(get_response: type_of_get_response) -> type_of_get_response:
 
 
 @sync_and_async_middleware
-def speak_the_viewers_language(get_response: type_of_get_response) -> type_of_get_response:
+def speak_the_viewers_language(get_response: GetResponse) -> GetResponse:
     """
     Answer in the language that the viewer has chosen, else in the first of the browser's that the site speaks.
 
@@ -136,7 +136,7 @@ def in_language(language: str, response: HttpResponseBase) -> HttpResponseBase:
 
 
 @sync_and_async_middleware
-def say_who_is_signed_out(get_response: type_of_get_response) -> type_of_get_response:
+def say_who_is_signed_out(get_response: GetResponse) -> GetResponse:
     """
     Where a form leads to the sign-in page, a page in between gives back what was typed into it.
 

@@ -16,7 +16,7 @@ from apps.core.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
-type_of_result = TypeVar("type_of_result")
+Result = TypeVar("Result")
 
 # How long one call to Redis may take, and how long one may that counts as slow; so many slow ones in a row are too
 # many, since a page makes twenty calls.
@@ -59,7 +59,7 @@ class Link:
         connection.on_connect()
         self.epoch += 1
 
-    def call(self, work: Callable[["Redis"], type_of_result]) -> type_of_result:
+    def call(self, work: Callable[["Redis"], Result]) -> Result:
         """What Redis answers. Raises AwayError."""
         if self.trouble.is_on:
             raise AwayError

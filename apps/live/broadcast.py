@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 # Makes the HTML, in the language that is active.
-type_of_rendering = Callable[[], str]
+Render = Callable[[], str]
 
 
-def change(topic: str, seq: int, render: type_of_rendering) -> None:
+def change(topic: str, seq: int, render: Render) -> None:
     """Hand change `seq` to every page that listens to `topic`, in this process and the others."""
     for language, _ in settings.LANGUAGES:
         name = in_language(topic, language)
@@ -35,19 +35,19 @@ def change(topic: str, seq: int, render: type_of_rendering) -> None:
             _tell({"type": "live.change", "topic": name, "seq": seq, "html": html})
 
 
-def revoke(topic: str, *, user_id: int | None, render: type_of_rendering) -> None:
+def revoke(topic: str, *, user_id: int | None, render: Render) -> None:
     """End the pages that one person (or, with None, anybody) has open on `topic`, showing what is rendered."""
     for name, html in in_each_language(topic, render):
         _tell({"type": "live.revoke", "topic": name, "user_id": user_id, "html": html})
 
 
-def check(topic: str, *, render: type_of_rendering) -> None:
+def check(topic: str, *, render: Render) -> None:
     """End the pages of those who may no longer listen to `topic`, showing what is rendered."""
     for name, html in in_each_language(topic, render):
         _tell({"type": "live.check", "topic": name, "html": html})
 
 
-def in_each_language(topic: str, render: type_of_rendering) -> Iterator[tuple[str, str]]:
+def in_each_language(topic: str, render: Render) -> Iterator[tuple[str, str]]:
     """The topic's name in each of the site's languages, with the HTML for who reads that."""
     for language, _ in settings.LANGUAGES:
         with translation.override(language):

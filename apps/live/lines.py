@@ -28,8 +28,8 @@ MAX_UNREAD_BYTES = 512 * 1024
 READING_PAUSE_SECONDS = 0.05
 MAX_READING_SECONDS = 20.0
 
-type_of_send = Callable[[dict[str, Any]], Awaitable[None]]
-type_of_application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 
 class Burst:
@@ -135,7 +135,7 @@ class DaphneLine:
 class AsgiLine:
     """A socket under any ASGI server, whose `send` may wait for the client."""
 
-    def __init__(self, send: type_of_send) -> None:
+    def __init__(self, send: Send) -> None:
         self.send = send
         self.waiting: deque[dict[str, Any]] = deque()
         self.unread = 0
@@ -194,7 +194,7 @@ def line_for(send: Any) -> Line:
     return AsgiLine(send)
 
 
-def with_lines(application: type_of_application) -> type_of_application:
+def with_lines(application: Application) -> Application:
     """
     Put each socket's line into its scope, and for pages the server's own `send` (streams.py).
 

@@ -8,8 +8,9 @@ from django.db.models.expressions import Combinable
 from django.http import Http404
 
 from apps.accounts.models import User
+from apps.accounts.viewer import Viewer
 from apps.core import letters
-from apps.rooms.models import Ban, FormerSlug, Membership, Room, RoomInvitation, is_slug, type_of_viewer
+from apps.rooms.models import Ban, FormerSlug, Membership, Room, RoomInvitation, is_slug
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Visit:
     """A room as one viewer sees it. `role` is None for someone who is not a member."""
 
     room: Room
-    viewer: type_of_viewer
+    viewer: Viewer
     role: int | None
     # Of a member: where they stopped reading, how much there is since, and what is spoken of what comes.
     last_read_seq: int = 0
@@ -70,14 +71,14 @@ def is_kept_out(viewer: User) -> Combinable:
     )
 
 
-def is_banned(room: Room, viewer: type_of_viewer) -> bool:
+def is_banned(room: Room, viewer: Viewer) -> bool:
     """The same for one room that the viewer is not in: mostly one short query, where that one takes 2 ms to write."""
     if isinstance(viewer, AnonymousUser) or not room.bans.filter(user=viewer).exists():
         return False
     return not room.named_invitations.pending().filter(user=viewer).exists()
 
 
-def room_for(viewer: type_of_viewer, slug: str) -> Visit:
+def room_for(viewer: Viewer, slug: str) -> Visit:
     """
     The room at `slug`, or at what was once its slug, as `viewer` sees it; however the address is typed.
 
@@ -105,7 +106,7 @@ def room_for(viewer: type_of_viewer, slug: str) -> Visit:
     )
 
 
-def room_at_usual_address(viewer: type_of_viewer, slug: str) -> Visit:
+def room_at_usual_address(viewer: Viewer, slug: str) -> Visit:
     """The room whose address it is in another case or normal form. Raises Http404 where that makes no difference."""
     usual = letters.same_address(slug)
     if usual == slug or "\x00" in slug or not is_slug(usual):

@@ -13,10 +13,9 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
+from apps.accounts.viewer import Viewer
 from apps.core import letters
 from apps.core.turns import Place
-
-type_of_viewer = User | AnonymousUser
 
 # Of a room's name, as it is stored and as a key.
 MAX_CHARACTERS, MAX_KEY_CHARACTERS = 80, 320
@@ -54,7 +53,7 @@ def deleted_after(seq: str) -> Coalesce:
 
 
 class RoomQuerySet(models.QuerySet["Room"]):
-    def visible_to(self, viewer: type_of_viewer) -> "RoomQuerySet":
+    def visible_to(self, viewer: Viewer) -> "RoomQuerySet":
         """The rooms the viewer may see, each with the viewer's role in it as `viewer_role`."""
         if isinstance(viewer, AnonymousUser):
             return self.filter(access=Room.Access.PUBLIC).annotate(

@@ -15,7 +15,7 @@ from tests.conftest import Cast, client_of, say
 
 pytestmark = pytest.mark.django_db
 
-type_of_change = Callable[[Message], Message]
+Change = Callable[[Message], Message]
 
 
 def edited(message: Message) -> Message:
@@ -44,16 +44,14 @@ def send_again(cast: Cast, message: Message, body: str) -> Message:
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("body", ["Another text", "Edited", "Sent."])
-def test_another_text_under_the_id_of_a_changed_message_is_refused(
-    cast: Cast, change: type_of_change, body: str
-) -> None:
+def test_another_text_under_the_id_of_a_changed_message_is_refused(cast: Cast, change: Change, body: str) -> None:
     message = change(say(cast.room, cast.member, "Sent"))
     with pytest.raises(services.MessageError, match="sent before"):
         send_again(cast, message, body)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_same_text_under_the_id_of_a_changed_message_is_that_message(cast: Cast, change: type_of_change) -> None:
+def test_the_same_text_under_the_id_of_a_changed_message_is_that_message(cast: Cast, change: Change) -> None:
     message = change(say(cast.room, cast.member, "Sent"))
     assert send_again(cast, message, "Sent") == message
     assert Message.objects.count() == 1
@@ -74,7 +72,7 @@ def test_what_is_typed_into_a_form_that_back_restored_comes_back_under_an_id_of_
 
 @pytest.mark.parametrize("change", [edited, deleted])
 def test_a_message_that_was_changed_before_digests_were_kept_is_no_reason_to_call_anything_stored(
-    cast: Cast, change: type_of_change
+    cast: Cast, change: Change
 ) -> None:
     message = change(say(cast.room, cast.member, "Sent"))
     Message.objects.filter(pk=message.pk).update(sent_digest=None)

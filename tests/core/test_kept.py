@@ -65,12 +65,12 @@ class Forms(HTMLParser):
             self.fields = None
 
 
-type_of_forms = dict[tuple[str, str], dict[str, set[str]]]
+FormsByAddress = dict[tuple[str, str], dict[str, set[str]]]
 
 
-def forms_of(world: World) -> type_of_forms:
+def forms_of(world: World) -> FormsByAddress:
     """Every form that the owner, or who has not signed in, is shown: by viewer and address, its fields' kinds."""
-    found: type_of_forms = {}
+    found: FormsByAddress = {}
     for _, path in world.addresses():
         for viewer in ("anonymous", "owner"):
             answer = world.clients[viewer].get(path)

@@ -22,7 +22,7 @@ from apps.rooms.forms import RoomForm
 from apps.rooms.models import Room
 from tests.conftest import PASSWORD, client_of, confirm_password, make_user, sign_up
 
-type_of_check = Callable[..., Any]
+Check = Callable[..., Any]
 ROOM = {"name": "Cellar", "topic": "Kept", "access": "open"}
 
 

@@ -105,10 +105,10 @@ def mend(how: str, server: Redis) -> None:
 
 
 FAULTS = ["killed", "paused", "full", "refused"]
-type_of_pair = tuple[SharedCache, SharedCache]
+Pair = tuple[SharedCache, SharedCache]
 
 
-def test_what_one_process_keeps_all_have(two: type_of_pair) -> None:
+def test_what_one_process_keeps_all_have(two: Pair) -> None:
     one, other = two
     one.set("tries", [2.5, 1.25], 60)
     assert other.get("tries") == [2.5, 1.25]
@@ -117,7 +117,7 @@ def test_what_one_process_keeps_all_have(two: type_of_pair) -> None:
     assert one.get("tries", "none") == "none"
 
 
-def test_what_is_kept_expires(two: type_of_pair) -> None:
+def test_what_is_kept_expires(two: Pair) -> None:
     one, other = two
     one.set("soon", "x", 0.05)
     assert other.get("soon") == "x"
@@ -127,7 +127,7 @@ def test_what_is_kept_expires(two: type_of_pair) -> None:
     assert other.get("now") is None
 
 
-def test_an_entry_can_be_kept_longer(two: type_of_pair) -> None:
+def test_an_entry_can_be_kept_longer(two: Pair) -> None:
     one, other = two
     one.set("soon", "x", 0.2)
     assert other.touch("soon", 60)
@@ -145,7 +145,7 @@ def test_two_sites_on_one_redis_share_no_entry(redis: Redis) -> None:
     assert here.get("tries") == [1.0]
 
 
-def test_clearing_leaves_what_is_not_the_sites(two: type_of_pair, redis: Redis) -> None:
+def test_clearing_leaves_what_is_not_the_sites(two: Pair, redis: Redis) -> None:
     with direct(redis) as connection:
         connection.set("somebody's", "own")
         two[0].set("tries", [1.0], 60)
@@ -153,7 +153,7 @@ def test_clearing_leaves_what_is_not_the_sites(two: type_of_pair, redis: Redis) 
         assert [name for name in connection.keys("*") if b"probe" not in name] == [b"somebody's"]
 
 
-def test_redis_holds_no_pickle_and_no_name(two: type_of_pair, redis: Redis) -> None:
+def test_redis_holds_no_pickle_and_no_name(two: Pair, redis: Redis) -> None:
     two[0].set("allauth:rl:ip:10.1.2.3", [1.5], 60)
     with direct(redis) as connection:
         held = {name: connection.get(name) for name in connection.keys("*")}
@@ -165,7 +165,7 @@ def test_redis_holds_no_pickle_and_no_name(two: type_of_pair, redis: Redis) -> N
         pickle.loads(value)
 
 
-def test_redis_does_not_show_a_code_that_was_just_mailed(two: type_of_pair, redis: Redis) -> None:
+def test_redis_does_not_show_a_code_that_was_just_mailed(two: Pair, redis: Redis) -> None:
     two[0].set("sign_up", "ABCD-EFGH", 30)
     assert two[1].get("sign_up") == "ABCD-EFGH"
     with direct(redis) as connection:
@@ -188,7 +188,7 @@ class Opened:
     [pickle.dumps(Opened()), b"5", b"", b"[]", b"\xff\xfe", json.dumps([1.0]).encode(), b"W10:forged"],
     ids=str,
 )
-def test_what_somebody_else_put_there_is_not_believed(two: type_of_pair, redis: Redis, forged: bytes) -> None:
+def test_what_somebody_else_put_there_is_not_believed(two: Pair, redis: Redis, forged: bytes) -> None:
     one, other = two
     one.set("tries", [1.0], 60)
     with direct(redis) as connection:
@@ -199,7 +199,7 @@ def test_what_somebody_else_put_there_is_not_believed(two: type_of_pair, redis: 
     assert one.get("tries") == [2.0]
 
 
-def test_an_entry_of_another_kind_is_not_believed_and_shuts_nothing(two: type_of_pair, redis: Redis) -> None:
+def test_an_entry_of_another_kind_is_not_believed_and_shuts_nothing(two: Pair, redis: Redis) -> None:
     with direct(redis) as connection:
         connection.lpush(two[0].make_key("tries"), "1")
     assert two[0].get("tries") is None
@@ -208,7 +208,7 @@ def test_an_entry_of_another_kind_is_not_believed_and_shuts_nothing(two: type_of
     assert not trouble.all_troubles()
 
 
-def test_a_value_holds_for_its_name_only(two: type_of_pair, redis: Redis) -> None:
+def test_a_value_holds_for_its_name_only(two: Pair, redis: Redis) -> None:
     one, _ = two
     one.set("mine", [], 60)
     with direct(redis) as connection:
@@ -216,7 +216,7 @@ def test_a_value_holds_for_its_name_only(two: type_of_pair, redis: Redis) -> Non
     assert one.get("theirs", "nothing") == "nothing"
 
 
-def test_another_key_opens_nothing(two: type_of_pair, redis: Redis, settings: Settings) -> None:
+def test_another_key_opens_nothing(two: Pair, redis: Redis, settings: Settings) -> None:
     two[0].set("tries", [1.0], 60)
     with direct(redis) as connection:
         sealed = connection.get(two[0].make_key("tries"))
@@ -226,7 +226,7 @@ def test_another_key_opens_nothing(two: type_of_pair, redis: Redis, settings: Se
 
 
 @pytest.mark.parametrize("how", FAULTS)
-def test_while_redis_is_away_each_process_counts_on(two: type_of_pair, redis: Redis, how: str) -> None:
+def test_while_redis_is_away_each_process_counts_on(two: Pair, redis: Redis, how: str) -> None:
     one, other = two
     one.set("tries", [1.0], 60)
     break_by(how, redis)
@@ -245,9 +245,7 @@ def test_while_redis_is_away_each_process_counts_on(two: type_of_pair, redis: Re
     assert not one.add("new", "x", 60)
 
 
-def test_a_redis_that_was_started_anew_forgets_nothing_though_nobody_asked_meanwhile(
-    two: type_of_pair, redis: Redis
-) -> None:
+def test_a_redis_that_was_started_anew_forgets_nothing_though_nobody_asked_meanwhile(two: Pair, redis: Redis) -> None:
     one, _ = two
     one.set("tries", [1.0], 60)
     redis.stop(signal.SIGKILL)
@@ -256,7 +254,7 @@ def test_a_redis_that_was_started_anew_forgets_nothing_though_nobody_asked_meanw
 
 
 @pytest.mark.parametrize("how", FAULTS)
-def test_what_was_deleted_meanwhile_is_not_there_again(two: type_of_pair, redis: Redis, how: str) -> None:
+def test_what_was_deleted_meanwhile_is_not_there_again(two: Pair, redis: Redis, how: str) -> None:
     one, other = two
     one.set("tries", [1.0], 60)
     break_by(how, redis)
@@ -270,14 +268,14 @@ def test_what_was_deleted_meanwhile_is_not_there_again(two: type_of_pair, redis:
     assert other.add("lock", True, 60)
 
 
-def test_what_others_took_back_is_not_counted_again(two: type_of_pair) -> None:
+def test_what_others_took_back_is_not_counted_again(two: Pair) -> None:
     one, other = two
     one.set("tries", [2.0, 1.0], 60)
     other.set("tries", [2.0], 60)
     assert one.get("tries") == [2.0]
 
 
-def test_while_redis_is_paused_one_call_waits_and_the_others_do_not(two: type_of_pair, redis: Redis) -> None:
+def test_while_redis_is_paused_one_call_waits_and_the_others_do_not(two: Pair, redis: Redis) -> None:
     two[0].set("tries", [1.0], 60)
     break_by("paused", redis)
     began = time.monotonic()
@@ -289,7 +287,7 @@ def test_while_redis_is_paused_one_call_waits_and_the_others_do_not(two: type_of
     assert time.monotonic() - began < 0.25
 
 
-def test_a_redis_that_answers_slowly_counts_as_away(two: type_of_pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_that_answers_slowly_counts_as_away(two: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as hasty:
         hasty.setattr(redis_link, "SLOW_SECONDS", 0.0)
         for _ in range(redis_link.MAX_SLOW_ANSWERS):
@@ -297,7 +295,7 @@ def test_a_redis_that_answers_slowly_counts_as_away(two: type_of_pair, monkeypat
         assert trouble.all_troubles()
 
 
-def test_it_is_said_once_and_so_is_the_end(two: type_of_pair, redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_said_once_and_so_is_the_end(two: Pair, redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
     break_by("killed", redis)
     for _ in range(20):
         two[0].get("tries")

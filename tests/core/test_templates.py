@@ -54,15 +54,15 @@ PUT_TOGETHER = {
     "apps/chat/streaming.py, ending": "a rendered template",
 }
 
-type_of_part = Node | FilterExpression
+Part = Node | FilterExpression
 
 
-def parts_of(thing: object, seen: set[int]) -> Iterator[type_of_part]:
+def parts_of(thing: object, seen: set[int]) -> Iterator[Part]:
     """Every tag and every expression of a compiled template, wherever a tag keeps it."""
     if id(thing) in seen or isinstance(thing, (str, Variable, Template, Engine, FunctionType, ModuleType, type)):
         return
     seen.add(id(thing))
-    if isinstance(thing, type_of_part):
+    if isinstance(thing, Part):
         yield thing
     if isinstance(thing, (list, tuple)):
         inner = list(thing)

@@ -18,7 +18,7 @@ MARKS = [
 ]
 LETTERS = [*"aZ0_é語ü", "\u0301", "😀", "\U000e0041", "aaaa", "a1", "x.y", "a b", "if", "e"]
 PAIRS = ["()", "[]", "{}", "<>", '""', "''", ("/*", "*/"), ("<a>", "</a>"), ("${", "}"), ('f"{', '}"'), ("(?:", ")*")]
-type_of_atoms = Callable[[Random], str]
+Atoms = Callable[[Random], str]
 
 
 def common(random: Random) -> str:
@@ -27,7 +27,7 @@ def common(random: Random) -> str:
     return random.choice(pieces)
 
 
-def atoms_of(*lexers: Lexer) -> type_of_atoms:
+def atoms_of(*lexers: Lexer) -> Atoms:
     """What gives pieces that these lexers know, by their own rules, among common ones."""
     patterns = sorted({pattern for lexer in lexers for pattern in patterns_of(lexer)})
 
@@ -54,7 +54,7 @@ def patterns_of(lexer: Lexer) -> list[tuple[str, int]]:
     return [(pattern.pattern, pattern.flags & ~re.UNICODE) for pattern in found if pattern is not None]
 
 
-def shaped(random: Random, atom: type_of_atoms, most: int) -> str:
+def shaped(random: Random, atom: Atoms, most: int) -> str:
     """A text of `most` characters, of one of the shapes."""
     head, one, two, tail = (atom(random) or "a" for _ in range(4))
     shape = random.randrange(7)
@@ -78,7 +78,7 @@ def shaped(random: Random, atom: type_of_atoms, most: int) -> str:
     return text[:most]
 
 
-def block(random: Random, atom: type_of_atoms, most: int, line: int) -> str:
+def block(random: Random, atom: Atoms, most: int, line: int) -> str:
     """Code of at most so many characters, in lines of at most so many: one line again and again, or a text folded."""
     if random.random() < 0.5:
         text = shaped(random, atom, random.choice([line, line, line // 2, 40])).replace("\n", " ") + "\n"
@@ -89,7 +89,7 @@ def block(random: Random, atom: type_of_atoms, most: int, line: int) -> str:
     return "\n".join(lines)[:most]
 
 
-def code(random: Random, atom: type_of_atoms, most: int = 0, line: int = 0) -> str:
+def code(random: Random, atom: Atoms, most: int = 0, line: int = 0) -> str:
     """A block that is as large as one may be that is highlighted, or of these sizes."""
     text = block(
         random, atom, most or limits.MAX_HIGHLIGHTED_CHARACTERS, line or limits.MAX_HIGHLIGHTED_LINE_CHARACTERS
@@ -210,7 +210,7 @@ LINKS = [
 ]
 
 
-def one_of(*lists: list[str]) -> type_of_atoms:
+def one_of(*lists: list[str]) -> Atoms:
     """What gives pieces of these, among common ones."""
 
     def atom(random: Random) -> str:

@@ -103,10 +103,10 @@ def database() -> Database:
     return database
 
 
-type_of_test = Callable[..., Coroutine[Any, Any, None]]
+AsyncTest = Callable[..., Coroutine[Any, Any, None]]
 
 
-def in_a_loop(test: type_of_test) -> Callable[..., None]:
+def in_a_loop(test: AsyncTest) -> Callable[..., None]:
     """Run an async test in an event loop, and so with a hub, of its own."""
 
     @wraps(test)

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts import closing, services
 from apps.accounts.closing_forms import CloseAccountForm
 from apps.accounts.forms import SiteRoleForm
-from apps.accounts.guards import recently_authenticated, type_of_view
+from apps.accounts.guards import View, recently_authenticated
 from apps.accounts.models import SiteRules, User
 from apps.accounts.viewer import signed_in
 from apps.core.limited import limited
@@ -24,7 +24,7 @@ from apps.core.limited import limited
 PEOPLE_ON_A_PAGE = 50
 
 
-def owners_only(view: type_of_view) -> type_of_view:
+def owners_only(view: View) -> View:
     """403 for everybody else, before anything is asked of them."""
 
     @wraps(view)
@@ -33,7 +33,7 @@ def owners_only(view: type_of_view) -> type_of_view:
             raise PermissionDenied
         return view(request, *args, **kwargs)
 
-    return cast(type_of_view, guarded)
+    return cast(View, guarded)
 
 
 @login_required

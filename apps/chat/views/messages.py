@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from apps.accounts.viewer import Viewer
 from apps.chat import services
 from apps.chat.forms import EditForm
 from apps.chat.models import Message
@@ -20,7 +21,7 @@ from apps.core.requests import HtmxRequest
 from apps.core.turns import TooBusyError, refuse_where_held, turn_at
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
-from apps.rooms.models import place_of, type_of_viewer
+from apps.rooms.models import place_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class MessageVisit:
         return f"{self.visit.room.get_absolute_url()}?at={self.message.seq}#message-{self.message.pk}"
 
 
-def message_for(viewer: type_of_viewer, slug: str, pk: int) -> MessageVisit:
+def message_for(viewer: Viewer, slug: str, pk: int) -> MessageVisit:
     """A message of a room that the viewer may see. Raises Http404."""
     visit = room_for(viewer, slug)
     message = get_object_or_404(Message.objects.select_related("author"), pk=pk, room=visit.room)

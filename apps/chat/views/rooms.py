@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.models import User
+from apps.accounts.viewer import Viewer
 from apps.chat import fragments, history, reading
 from apps.chat.forms import MessageForm, ReadForm
 from apps.chat.models import Message
@@ -27,7 +28,7 @@ from apps.core.views import RETRY_AFTER_SECONDS, signed_out
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
 from apps.rooms.fragments import MAX_LISTED_MEMBERS, ListedMember, listed_members
-from apps.rooms.models import Room, type_of_viewer
+from apps.rooms.models import Room
 from apps.rooms.views.rooms import rooms_of
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class RoomPage:
         return self.first_unread in self.window.messages
 
 
-def load_room_page(viewer: type_of_viewer, slug: str, query: QueryDict, *, is_read: bool = False) -> RoomPage:
+def load_room_page(viewer: Viewer, slug: str, query: QueryDict, *, is_read: bool = False) -> RoomPage:
     """The page of a room that the viewer may see; `is_read`: what it shows counts as read then. Raises Http404."""
     visit = room_for(viewer, slug)
     window = history.window(visit.room, history.WindowForm(query))

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.models import User
-from apps.accounts.viewer import signed_in
+from apps.accounts.viewer import Viewer, signed_in
 from apps.core.answers import fragments_for_htmx
 from apps.core.forms import save_unless_taken
 from apps.core.limited import is_admitted, limited
@@ -20,14 +20,14 @@ from apps.core.requests import HtmxRequest
 from apps.rooms import invitations, services
 from apps.rooms.access import Visit, is_kept_out, room_for
 from apps.rooms.forms import DeleteRoomForm, RoomForm
-from apps.rooms.models import Room, deleted_after, name_key, type_of_viewer
+from apps.rooms.models import Room, deleted_after, name_key
 
 ROOMS_ON_A_PAGE = 50
 # How many rooms the navigation lists; all of them are on /rooms/.
 MAX_NAVIGATION_ROOMS = 200
 
 
-def rooms_of(viewer: type_of_viewer) -> list[Room]:
+def rooms_of(viewer: Viewer) -> list[Room]:
     """The rooms that the viewer is a member of, by name, as the navigation lists them."""
     if not viewer.is_authenticated:
         return []
