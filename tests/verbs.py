@@ -34,12 +34,12 @@ from apps.accounts import closing, pictures
 from apps.accounts import invitations as links
 from apps.accounts import services as accounts
 from apps.accounts.models import Invitation, User
-from apps.accounts.sign_ins import digest as digest_of
 from apps.chat import reading
 from apps.chat import services as chat
 from apps.chat.models import Message
 from apps.core import locks
 from apps.core.database import is_busy, is_taken
+from apps.core.hashing import digest as digest_of
 from apps.rooms import invitations, services
 from apps.rooms.models import Membership, Room, RoomInvitation
 

@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Invitation, User
-from apps.accounts.sign_ins import digest as digest_of
 from apps.core import locks
 from apps.core.database import whole
+from apps.core.hashing import digest as digest_of
 from apps.core.turns import ANYTHING, Place
 
 # Sent in the transaction that uses an invitation, with `invitation` and `user`. A receiver may raise InvitationError.

@@ -16,8 +16,8 @@ from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare, get_random_string, salted_hmac
 
 from apps.accounts.models import User
-from apps.accounts.sign_ins import digest
 from apps.core import limits
+from apps.core.hashing import digest
 
 COOKIE = "devices"
 # Where signing in and saying again who one is happen.

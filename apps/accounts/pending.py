@@ -31,8 +31,8 @@ from django.utils.translation import gettext as _
 
 from apps.accounts import closing, proof, services
 from apps.accounts.models import User
-from apps.accounts.sign_ins import digest
 from apps.core import limits
+from apps.core.hashing import digest
 
 SESSION_KEY = "sign_up"
 

@@ -1,6 +1,5 @@
 """Who an open page belongs to, and whether they are still signed in the way they were when it was opened."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -43,11 +42,6 @@ class Ending(Enum):
     MOVED = 2
     # They must have a second factor now, and have none.
     BARRED = 3
-
-
-def digest(secret: str) -> str:
-    """A name for a session, or for whatever else is opened by a secret, that does not give the secret away."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def sign_in_from(session_key: str | None) -> tuple[User | AnonymousUser, SignIn]:

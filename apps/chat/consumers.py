@@ -22,7 +22,7 @@ from apps.chat import fragments
 from apps.chat.entry import enter
 from apps.chat.forms import MessageForm
 from apps.chat.posting import submit, text_of, too_fast
-from apps.core import epoch, leaving, limits
+from apps.core import epoch, limits, shutdown
 from apps.core.addresses import client_address, network_of
 from apps.core.connections import TOO_MUCH
 from apps.core.database import NO_DATABASE
@@ -93,7 +93,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         """Let the page listen from the number `since` on, if its viewer may see the room."""
         try:
             # Refused like this it looks like a broken network to the page, which tries again, less and less often.
-            if leaving.State.is_leaving:
+            if shutdown.State.is_shutting_down:
                 await self.close()
                 return
             async with current_process().hub.doors:
@@ -165,7 +165,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     async def answer(self, place: Place) -> None:
         """Post what has come, in order."""
         try:
-            with leaving.work():
+            with shutdown.work():
                 while self.unanswered and not place.listener.is_ended:
                     text = self.unanswered.pop(0)
                     self.unanswered_characters -= len(text or "")

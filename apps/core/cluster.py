@@ -19,7 +19,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.core import epoch, expired, facts, leaving, limits, presence
+from apps.core import epoch, expired, facts, limits, presence, shutdown
 from apps.core.facts import Problem
 from apps.core.models import Process
 from apps.core.signals import replaced
@@ -53,7 +53,7 @@ def start() -> None:
         # The time is the thread's own: a process does not end before all threads that wait have done so.
         await asyncio.to_thread(thread.join, GOODBYE_SECONDS)
 
-    leaving.before_leaving(say_goodbye)
+    shutdown.before_shutdown(say_goodbye)
 
 
 def this_process() -> Process:

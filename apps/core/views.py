@@ -23,7 +23,7 @@ from django.views.i18n import JavaScriptCatalog
 from markdown_it import MarkdownIt
 
 from apps.core import cache as shared_cache
-from apps.core import cluster, leaving
+from apps.core import cluster, shutdown
 from apps.core.answers import FRAMED_BY_OURSELVES, fragments_for_htmx, is_for_htmx, refusal
 from apps.core.database import NO_DATABASE, forget_connections, is_busy, is_taken
 from apps.core.kept import kept_of
@@ -51,7 +51,7 @@ async def readyz(request: HttpRequest) -> HttpResponse:
 
     Else 503 with the reason. What the site gets on without stands in further lines.
     """
-    problem = "this process is ending" if leaving.State.is_leaving else await sync_to_async(reason_not_ready)()
+    problem = "this process is ending" if shutdown.State.is_shutting_down else await sync_to_async(reason_not_ready)()
     problem = problem or cluster.State.reason
     lines = [problem or "ok", *await sync_to_async(what_is_amiss)()]
     response = HttpResponse("\n".join([*lines, ""]), content_type="text/plain", status=503 if problem else 200)

@@ -12,7 +12,7 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.utils import translation
 
-from apps.accounts.sign_ins import digest
+from apps.core.hashing import digest
 from apps.live.layer import send_to_layer
 from apps.live.process import serving_process
 from apps.live.sources import in_language

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from django.conf import settings
 
-from apps.accounts.sign_ins import digest
+from apps.core.hashing import digest
 from apps.live.gaps import Gaps
 from apps.live.lines import Burst, until_read
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, Listener
@@ -30,8 +30,8 @@ DOORS = 4
 REST_FACTOR = 4
 MAX_REST_SECONDS = 0.02
 # Between two pages that are asked to connect again when the process ends, and for all of them.
-LEAVING_PAUSE_SECONDS = 0.02
-MAX_LEAVING_SECONDS = 5.0
+SHUTDOWN_PAUSE_SECONDS = 0.02
+MAX_SHUTDOWN_SECONDS = 5.0
 
 
 class Hub:
@@ -131,7 +131,7 @@ class Hub:
         """Ask every page to connect again, one after another in no order, so that they do not all come at once."""
         everybody = list(self.listeners())
         random.shuffle(everybody)
-        pause = min(MAX_LEAVING_SECONDS / max(1, len(everybody)), LEAVING_PAUSE_SECONDS)
+        pause = min(MAX_SHUTDOWN_SECONDS / max(1, len(everybody)), SHUTDOWN_PAUSE_SECONDS)
         for name, listener in everybody:
             self.drop(listener, name)
             await asyncio.sleep(pause)

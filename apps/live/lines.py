@@ -196,7 +196,7 @@ def line_for(send: Any) -> Line:
 
 def with_lines(application: Application) -> Application:
     """
-    Put each socket's line into its scope, and for pages the server's own `send` (streams.py).
+    Put each socket's line into its scope, and for pages the server's own `send` (response_lines.py).
 
     Outermost, since middleware inside replaces `send`.
     """

@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from apps.core import leaving
+from apps.core import shutdown
 from apps.live.hub import Hub
 from apps.live.layer import LayerLink
 from apps.live.sealed import SHAPES
@@ -61,7 +61,7 @@ def current_process() -> Process:
     process = _processes.get(loop)
     if process is None:
         process = _processes[loop] = Process()
-        leaving.before_leaving(process.hub.send_all_back)
+        shutdown.before_shutdown(process.hub.send_all_back)
     return process
 
 

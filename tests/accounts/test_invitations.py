@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from apps.accounts import invitations
 from apps.accounts.models import Invitation, User
-from apps.accounts.sign_ins import digest
+from apps.core.hashing import digest
 from apps.rooms.models import Membership
 from tests.conftest import PASSWORD, Cast, client_of, make_user, sign_up
 

@@ -13,7 +13,8 @@ from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from apps.accounts import services
 from apps.accounts.models import SiteRules, User
-from apps.accounts.sign_ins import NOBODY, Ending, SignIn, digest, sign_in_from, which_ended
+from apps.accounts.sign_ins import NOBODY, Ending, SignIn, sign_in_from, which_ended
+from apps.core.hashing import digest
 from apps.live import broadcast
 from tests.conftest import client_of, make_user
 

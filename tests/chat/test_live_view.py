@@ -15,11 +15,11 @@ from django.utils.formats import date_format
 from apps.accounts.models import User
 from apps.accounts.sign_ins import NOBODY
 from apps.chat import fragments, services
+from apps.chat.live_view import HEARTBEAT, Stream, can_patch, pieces_of, style_of
 from apps.chat.models import Message
 from apps.chat.rendering import to_html_now
 from apps.chat.spoken import text_of
-from apps.chat.streaming import HEARTBEAT, Stream, can_patch, pieces_of, style_of
-from apps.chat.views import live
+from apps.chat.views import live_page
 from apps.core import limits
 from apps.live import seats
 from apps.live.seats import take_seat
@@ -196,14 +196,14 @@ def test_views_of_one_style_share_what_is_rendered(cast: Cast) -> None:
 async def grow(stream: Stream) -> AsyncIterator[str]:
     seat = await take_seat(None, "127.0.0.1")
     assert seat
-    return live.show(stream, NOBODY, seat, "<beginning>", None)
+    return live_page.show(stream, NOBODY, seat, "<beginning>", None)
 
 
 @pytest.fixture
 def short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages end soon."""
-    monkeypatch.setattr(live, "LIFE_SECONDS", 0.5)
-    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(live_page, "LIFE_SECONDS", 0.5)
+    monkeypatch.setattr(live_page, "HEARTBEAT_SECONDS", 0.1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -222,7 +222,7 @@ def test_it_shows_signs_of_life_and_ends_with_a_way_to_go_on(cast: Cast, short_l
 
 @pytest.mark.django_db(transaction=True)
 def test_it_ends_after_so_many_characters(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MAX_PAGE_CHARACTERS", 1)
+    monkeypatch.setattr(live_page, "MAX_PAGE_CHARACTERS", 1)
 
     async def read() -> list[str]:
         stream = await in_thread(stream_for, cast, cast.member)
@@ -269,8 +269,8 @@ def test_a_closed_page_gives_its_seat_back(cast: Cast, short_lived: None) -> Non
 
 @pytest.mark.django_db(transaction=True)
 def test_a_page_keeps_its_seat_for_as_long_as_it_lasts(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "LIFE_SECONDS", 1.0)
-    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(live_page, "LIFE_SECONDS", 1.0)
+    monkeypatch.setattr(live_page, "HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(seats, "KEPT_SECONDS", 0.4)
     monkeypatch.setattr(limits, "MAX_LIVE_VIEWS_OF_AN_ADDRESS", 1)
 

@@ -6,7 +6,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import User
 from apps.chat import reading, services
-from apps.chat.views.rooms import SCRIPTS_RUN
+from apps.chat.views.conversation import SCRIPTS_RUN
 from apps.rooms import services as rooms
 from apps.rooms.access import Visit, room_for
 from tests.conftest import Cast, client_of, say

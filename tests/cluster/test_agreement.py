@@ -287,7 +287,7 @@ def test_the_catalogues_and_the_names_of_static_files_are_among_the_facts(settin
 
 
 def test_a_process_that_nobody_compares_yet_is_not_ready() -> None:
-    with patch("threading.Thread"), patch("apps.core.leaving.before_leaving"):
+    with patch("threading.Thread"), patch("apps.core.shutdown.before_shutdown"):
         cluster.start()
     answer = Client().get("/readyz")
     assert (answer.status_code, answer.content) == (503, b"not compared with the other processes yet\n")
@@ -320,7 +320,7 @@ def test_a_process_ends_in_time_though_the_database_does_not_answer_its_goodbye(
     answered, goodbyes = threading.Event(), list[Callable[[], Coroutine[Any, Any, None]]]()
     monkeypatch.setattr(cluster, "GOODBYE_SECONDS", 0.1)
     monkeypatch.setattr(cluster, "go_on", lambda me, ended: answered.wait(3))
-    monkeypatch.setattr("apps.core.leaving.before_leaving", goodbyes.append)
+    monkeypatch.setattr("apps.core.shutdown.before_shutdown", goodbyes.append)
     cluster.start()
     began = time.monotonic()
     # It waits for the loop's threads, as a process does when it ends.

@@ -42,10 +42,10 @@ from apps.accounts import invitations
 from apps.accounts.models import Invitation, User
 from apps.chat import fragments, history
 from apps.chat.forms import MessageForm
+from apps.chat.live_view import Stream, style_of
 from apps.chat.rendering import to_html_now
 from apps.chat.replay import changes_since
-from apps.chat.streaming import Stream, style_of
-from apps.chat.views import live
+from apps.chat.views import live_page
 from apps.rooms import fragments as room_fragments
 from apps.rooms.access import room_for
 from apps.rooms.models import Room
@@ -435,7 +435,7 @@ def frames(world: World) -> Iterator[tuple[str, str]]:
         for order in ("", "text", "time"):
             owner.reading_order, owner.clock = order, "12"
             stream = Stream(room_for(owner, room.slug), style_of(owner, patches=patches, language="en"))
-            yield f"live {patches} {order}", live.first_part(request, stream)
+            yield f"live {patches} {order}", live_page.first_part(request, stream)
             stream.newest, stream.visit.viewer.username = 0, "nobody"
             yield f"live {patches} {order} more", stream.more(fragments.new_messages([message]))
             yield f"live {patches} {order} changed", stream.more(fragments.changed_message(message))

@@ -31,8 +31,8 @@ NEVER_RENDERED = {f"django/forms/{name}.html: safe" for name in ("field", "p", "
 MARKED = {
     "apps/accounts/second_factor.py, build_totp_svg: SafeString(svg)": "squares, drawn by the library",
     "apps/accounts/templatetags/people.py, preference_attributes: SafeString('')": "no text",
-    "apps/chat/streaming.py, changed_entry: SafeString(time[0] if time else '')": "our own markup, rendered before",
-    "apps/chat/streaming.py, changed_entry: SafeString(found[part] or '')": "our own markup, rendered before",
+    "apps/chat/live_view.py, changed_entry: SafeString(time[0] if time else '')": "our own markup, rendered before",
+    "apps/chat/live_view.py, changed_entry: SafeString(found[part] or '')": "our own markup, rendered before",
     "apps/chat/models.py, markup: SafeString(self.html)": "sanitised when it was posted",
     "apps/core/views.py, statement: "
     "SafeString(MarkdownIt('commonmark').enable('table').render(source))": "our own document",
@@ -49,9 +49,9 @@ PUT_TOGETHER = {
     "apps/chat/fragments.py, changed_message": "a rendered message, and its number",
     "apps/chat/fragments.py, sent": "a UUID, and a number",
     "apps/chat/fragments.py, delayed": "a UUID, or nothing",
-    "apps/chat/streaming.py, piece_of": "a rendered message, and its number",
-    "apps/chat/streaming.py, more": "a line that `spoken` escaped, or a number with words of ours",
-    "apps/chat/streaming.py, ending": "a rendered template",
+    "apps/chat/live_view.py, piece_of": "a rendered message, and its number",
+    "apps/chat/live_view.py, more": "a line that `spoken` escaped, or a number with words of ours",
+    "apps/chat/live_view.py, ending": "a rendered template",
 }
 
 Part = Node | FilterExpression

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.test import Client
 
-from apps.core import leaving
+from apps.core import shutdown
 from tests.conftest import client_of, make_user
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_read_is_not_called_too_large() -> None:
 
 
 def test_a_process_that_is_to_end_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaving.State, "is_leaving", True)
+    monkeypatch.setattr(shutdown.State, "is_shutting_down", True)
     response = Client().get("/readyz")
     assert (response.status_code, response.content) == (503, b"this process is ending\n")
 
@@ -119,7 +119,7 @@ def test_a_process_that_is_to_end_is_not_ready(monkeypatch: pytest.MonkeyPatch) 
 def test_while_the_database_is_away_a_form_comes_back_with_its_text(error: type[Exception]) -> None:
     client = client_of(make_user("ada"))
     client.raise_request_exception = False
-    with patch("apps.chat.views.rooms.room_for", side_effect=error):
+    with patch("apps.chat.views.conversation.room_for", side_effect=error):
         response = client.post("/rooms/lobby/messages/", {"body": "Kept <b>", "client_id": "some-id"})
     page = response.content.decode()
     assert response.status_code == 503

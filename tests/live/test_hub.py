@@ -12,8 +12,9 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from django.utils import translation
 
-from apps.accounts.sign_ins import Ending, SignIn, digest
+from apps.accounts.sign_ins import Ending, SignIn
 from apps.core import epoch
+from apps.core.hashing import digest
 from apps.core.signals import replaced
 from apps.live import broadcast, gaps, hub, layer, listeners, replays, sources, watch
 from apps.live.lines import Burst

@@ -12,7 +12,7 @@ import pytest
 from websockets.sync.client import ClientConnection
 
 from apps.live.lines import MAX_UNREAD_BYTES, Burst
-from apps.live.streams import StreamLine, connection_of
+from apps.live.response_lines import StreamLine, connection_of
 from tests.servers import Site
 
 

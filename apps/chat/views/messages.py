@@ -15,7 +15,7 @@ from apps.chat import services
 from apps.chat.forms import EditForm
 from apps.chat.models import Message
 from apps.chat.posting import busy, busy_without_text, html_by, text_of, too_fast
-from apps.chat.views.rooms import give_pages_connection_back, see_other, soon
+from apps.chat.views.conversation import give_pages_connection_back, see_other, soon
 from apps.core.answers import fragments_for_htmx
 from apps.core.requests import HtmxRequest
 from apps.core.turns import TooBusyError, refuse_where_held, turn_at

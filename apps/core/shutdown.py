@@ -1,4 +1,4 @@
-"""Leaving in good order: what a process does between SIGTERM and its end."""
+"""Shutting down in good order: what a process does between SIGTERM and its end."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ Farewell = Callable[[], Awaitable[None]]
 class State:
     """Of this process."""
 
-    is_leaving = False
+    is_shutting_down = False
     # Requests and posts that have been begun and not finished.
     begun = 0
     # Kept so that it does not vanish.
@@ -32,7 +32,7 @@ class State:
 _farewells: list[Farewell] = []
 
 
-def before_leaving(farewell: Farewell) -> None:
+def before_shutdown(farewell: Farewell) -> None:
     """Have `farewell` awaited when the process is told to end."""
     _farewells.append(farewell)
 
@@ -60,7 +60,7 @@ def counted(application: Any) -> Any:
     return markcoroutinefunction(wrapped)
 
 
-async def leave() -> None:
+async def shut_down() -> None:
     """Say farewell to the pages, then wait for what was begun."""
     for farewell in _farewells:
         await farewell()
@@ -71,8 +71,8 @@ async def leave() -> None:
             break
 
 
-def leave_on_sigterm() -> None:
-    """Leave in good order under Daphne, which by itself drops everything at once. Call it before the server runs."""
+def shut_down_on_sigterm() -> None:
+    """Shut down in good order under Daphne, which by itself drops everything at once. To be called before it runs."""
     from twisted.internet import reactor
 
     # Once the reactor runs, since it sets handlers of its own when it starts.
@@ -86,18 +86,18 @@ def _listen_to_sigterm() -> None:
         return  # runserver with its reloader, which ends its child by itself
     loop = asyncio.get_event_loop()
 
-    async def leave_and_stop() -> None:
+    async def shut_down_and_stop() -> None:
         try:
-            await leave()
+            await shut_down()
         except Exception:
-            logger.exception("Could not leave in good order")
+            logger.exception("Could not shut down in good order")
         finally:
             reactor.stop()  # type: ignore[misc]
 
     def begin() -> None:
-        if State.is_leaving:
+        if State.is_shutting_down:
             return
-        State.is_leaving = True
-        State.task = loop.create_task(leave_and_stop())
+        State.is_shutting_down = True
+        State.task = loop.create_task(shut_down_and_stop())
 
     signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(begin))

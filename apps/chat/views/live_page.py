@@ -17,8 +17,8 @@ from django.views.decorators.http import require_safe
 from apps.accounts.sign_ins import SignIn
 from apps.chat import history, reading
 from apps.chat.entry import enter
+from apps.chat.live_view import HEARTBEAT, Stream, can_patch, style_of
 from apps.chat.posting import Composer
-from apps.chat.streaming import HEARTBEAT, Stream, can_patch, style_of
 from apps.core.addresses import client_address
 from apps.core.answers import FRAMED_BY_OURSELVES
 from apps.core.database import NO_DATABASE, give_back_thread
@@ -26,9 +26,9 @@ from apps.core.requests import is_ahead
 from apps.core.turns import MARKS, TooBusyError, turn_at
 from apps.live.listeners import COME_BACK, Listener
 from apps.live.process import current_process
+from apps.live.response_lines import StreamLine, connection_of
 from apps.live.seats import give_seat_back, keep_seat, take_seat
 from apps.live.sources import in_language
-from apps.live.streams import StreamLine, connection_of
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit, room_for
 

@@ -19,7 +19,7 @@ from apps.chat import fragments, history, reading
 from apps.chat.forms import MessageForm, ReadForm
 from apps.chat.models import Message
 from apps.chat.posting import Composer, busy, busy_without_text, submit, text_of, too_fast
-from apps.chat.views.live import render_composer_frame
+from apps.chat.views.live_page import render_composer_frame
 from apps.core import epoch
 from apps.core.answers import fragments_for_htmx
 from apps.core.requests import HtmxRequest, is_ahead
