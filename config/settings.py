@@ -80,6 +80,7 @@ MIDDLEWARE = [
     "apps.accounts.middleware.staff_second_factor",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "apps.core.middleware.MissingIsNotFound",
 ]
 
 TEMPLATES = [

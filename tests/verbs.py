@@ -39,6 +39,7 @@ from apps.chat import services as chat
 from apps.chat.models import Message
 from apps.core import locks
 from apps.core.database import is_busy, is_taken
+from apps.core.errors import Refusal
 from apps.core.hashing import digest as digest_of
 from apps.rooms import invitations, services
 from apps.rooms.models import Membership, Room, RoomInvitation
@@ -326,7 +327,7 @@ VERBS: dict[str, Callable[[], Act]] = {
     )
 }
 
-REFUSALS = (services.RoomError, chat.MessageError, accounts.AccountError, links.InvitationError, locks.Gone)
+REFUSALS = (Refusal, locks.Gone)
 
 
 @dataclass

@@ -25,6 +25,7 @@ from apps.accounts.models import User
 from apps.core import letters
 from apps.core.addresses import client_address
 from apps.core.database import is_taken
+from apps.core.errors import Refusal
 from apps.core.views import problem
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Let the invitation that a new account came with be used up by it, in one transaction with it."""
         try:
             invitations.accept_stashed(request, user)
-        except invitations.InvitationError as error:
+        except Refusal as error:
             if settings.SIGNUP == "invite" and not user.is_site_owner:
                 page = problem(request, 403, _("This invitation is not good any more"), str(error))
                 raise ImmediateHttpResponse(page) from None

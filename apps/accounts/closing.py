@@ -13,6 +13,7 @@ from apps.accounts import names, proof, services
 from apps.accounts.models import FormerUsername, User
 from apps.core import limits, locks
 from apps.core.database import whole
+from apps.core.errors import Refusal
 
 # Sent in the transaction that deletes an account, before it goes, with `user` and `delete_messages`. Receivers hand
 # over or delete what their app keeps of the person.
@@ -35,7 +36,7 @@ def close_account(*, user: User, delete_messages: bool, heir: User | None) -> No
     """
     Delete an account. What its person said stays without a name, or goes.
 
-    One transaction, so that nobody is ever half gone. Raises AccountError where the site needs an heir and none is
+    One transaction, so that nobody is ever half gone. Raises Refusal where the site needs an heir and none is
     given, or the heir has gone meanwhile. An account that has gone already stays so.
     """
     services.lock_roles()
@@ -44,9 +45,9 @@ def close_account(*, user: User, delete_messages: bool, heir: User | None) -> No
         return  # closed in another tab meanwhile
     if needs_heir(found):
         if heir is None or not heir.is_active:
-            raise services.AccountError(_("A site needs an owner. Say who owns it after you."))
+            raise Refusal(_("A site needs an owner. Say who owns it after you."))
         if left is None or not services.proven().filter(pk=left.pk, is_active=True).exists():
-            raise services.AccountError(
+            raise Refusal(
                 _("%(name)s has no account here any more. Say who else owns the site after you.")
                 % {"name": heir.username}
             )
@@ -60,7 +61,7 @@ def close_account(*, user: User, delete_messages: bool, heir: User | None) -> No
 
 def close_account_of(*, user: User, owner: User, delete_messages: bool) -> None:
     """
-    Delete somebody else's account, as an owner of the site. Raises AccountError for another owner's.
+    Delete somebody else's account, as an owner of the site. Raises Refusal for another owner's.
 
     Should it end half-way, the account is switched off and some of its messages are deleted; done again, it goes on.
     """
@@ -78,27 +79,27 @@ def close_locked_account(user: User, *, delete_messages: bool) -> None:
 
 @whole()
 def switch_off(user: User) -> None:
-    """End what they do here, so that nothing is said meanwhile. Raises AccountError for an owner."""
+    """End what they do here, so that nothing is said meanwhile. Raises Refusal for an owner."""
     found = locked_unless_owner(user)
     found.is_active = False
     found.save(update_fields=["is_active"])
 
 
 def locked_unless_owner(user: User) -> User:
-    """The account as it is now, with the roles locked. Raises AccountError for an owner, and where it has gone."""
+    """The account as it is now, with the roles locked. Raises Refusal for an owner, and where it has gone."""
     services.lock_roles()
     found: User | None = locks.find(user)[0]
     if found is None:
-        raise services.AccountError(_("This account was deleted meanwhile."))
+        raise Refusal(_("This account was deleted meanwhile."))
     refuse_owners(found)
     return found
 
 
 def refuse_owners(user: User) -> None:
-    """Raise AccountError for an owner of the site, whose account nobody else closes."""
+    """Raise Refusal for an owner of the site, whose account nobody else closes."""
     if user.is_site_owner:
         name = {"name": user.username}
-        raise services.AccountError(_("%(name)s owns this site. Give them another role first.") % name)
+        raise Refusal(_("%(name)s owns this site. Give them another role first.") % name)
 
 
 @transaction.atomic

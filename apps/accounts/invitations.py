@@ -14,18 +14,15 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import Invitation, User
 from apps.core import locks
 from apps.core.database import whole
+from apps.core.errors import Refusal
 from apps.core.hashing import digest as digest_of
 from apps.core.turns import ANYTHING, Place
 
-# Sent in the transaction that uses an invitation, with `invitation` and `user`. A receiver may raise InvitationError.
+# Sent in the transaction that uses an invitation, with `invitation` and `user`. A receiver may raise Refusal.
 invitation_accepted = Signal()
 
 SESSION_KEY = "invitation"
 MAX_USABLE = 100  # invitations of one person at a time
-
-
-class InvitationError(Exception):
-    """The invitation cannot be made or used; the text tells the person why and what to do."""
 
 
 @whole(at=lambda *, room_id, **others: place_at(room_of(room_id)))
@@ -33,11 +30,11 @@ def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses:
     """
     Make an invitation; gives the secret of its link, which nobody can find out again.
 
-    Raises InvitationError for somebody who has too many of them, and locks.Gone for a room that was deleted meanwhile.
+    Raises Refusal for somebody who has too many of them, and locks.Gone for a room that was deleted meanwhile.
     """
     locks.take(made_by, room_of(room_id))
     if usable().filter(made_by=made_by).count() >= MAX_USABLE:
-        raise InvitationError(
+        raise Refusal(
             _("You have %(count)d invitations that are still good. Revoke some of them first.") % {"count": MAX_USABLE}
         )
     token = secrets.token_urlsafe(32)
@@ -93,13 +90,13 @@ def stashed_in(request: HttpRequest) -> Invitation | None:
 
 
 def accept_stashed(request: HttpRequest, user: User) -> None:
-    """Use the invitation that this browser came with, if any. Raises InvitationError where it has become useless."""
+    """Use the invitation that this browser came with, if any. Raises Refusal where it has become useless."""
     if stashed := request.session.pop(SESSION_KEY, None):
         accept(digest=stashed, user=user)
 
 
 def accept(*, digest: str, user: User) -> Invitation:
-    """Use an invitation once. Raises InvitationError where it lets nobody in any more."""
+    """Use an invitation once. Raises Refusal where it lets nobody in any more."""
     to = usable().filter(digest=digest).values_list("room", flat=True).first()
     return use(digest=digest, user=user, room=room_of(to))
 
@@ -111,7 +108,7 @@ def use(*, digest: str, user: User, room: Any) -> Invitation:
     # The row lock makes the last use go to one of two people who come at once.
     invitation = usable().select_for_update(of=("self",), no_key=True).filter(digest=digest).first()
     if invitation is None:
-        raise InvitationError(_("It has expired, was revoked, or has been used up. Ask for a new one."))
+        raise Refusal(_("It has expired, was revoked, or has been used up. Ask for a new one."))
     invitation.uses += 1
     invitation.save(update_fields=["uses"])
     invitation_accepted.send(sender=Invitation, invitation=invitation, user=user)

@@ -11,6 +11,7 @@ from apps.accounts import names, proof
 from apps.accounts.models import FormerUsername, Invitation, User
 from apps.core import letters, locks
 from apps.core.database import whole
+from apps.core.errors import Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -19,10 +20,6 @@ NO_OWNER = (
     "Nobody owns this site: make an owner with `manage.py createsuperuser` (a new user name), sign in as them,"
     " and give roles at /site/."
 )
-
-
-class AccountError(Exception):
-    """What was asked cannot be done; the text tells the person why and what to do."""
 
 
 def lock_roles() -> None:
@@ -81,14 +78,14 @@ def change_role(*, user: User, role: str) -> None:
     """
     Give somebody a role on the site.
 
-    Raises AccountError where that would leave the site without an owner, or where the account has gone.
+    Raises Refusal where that would leave the site without an owner, or where the account has gone.
     """
     lock_roles()
     if locks.find(user) == [None]:
-        raise AccountError(_("This account was deleted meanwhile."))
+        raise Refusal(_("This account was deleted meanwhile."))
     owners = proven().filter(role=User.Role.OWNER, is_active=True)
     if role != User.Role.OWNER and not owners.exclude(pk=user.pk).exists():
-        raise AccountError(_("A site needs an owner. Make somebody else an owner first."))
+        raise Refusal(_("A site needs an owner. Make somebody else an owner first."))
     set_role(user=user, role=role)
 
 

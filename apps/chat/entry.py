@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from django.http import Http404
-
 from apps.accounts.models import User
 from apps.accounts.second_factor import lacks_one
 from apps.accounts.sign_ins import SignIn, sign_in_from
-from apps.rooms.access import Visit, room_for
+from apps.rooms.access import NoSuchRoom, Visit, room_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +25,5 @@ def enter(session_key: str | None, slug: str) -> Entry:
         return Entry(sign_in, None, is_barred=True)
     try:
         return Entry(sign_in, room_for(viewer, slug))
-    except Http404:
+    except NoSuchRoom:
         return Entry(sign_in, None)

@@ -15,6 +15,7 @@ from apps.chat import services
 from apps.chat.forms import EditForm, MessageForm
 from apps.chat.models import Message
 from apps.chat.rendering import to_html
+from apps.core.errors import Refusal
 from apps.core.turns import refuse_where_held, turn_at
 from apps.live.limits import allowance_of
 from apps.rooms.models import Room, place_of
@@ -76,7 +77,7 @@ async def submit(
         post = partial(services.post_message, room=room, author=viewer, body=body, html=html, client_id=client_id)
         async with turn_at(place, give_back):
             return await in_thread(post)
-    except services.MessageError as error:
+    except Refusal as error:
         form.add_error("body", str(error))
         return None
 

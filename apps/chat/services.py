@@ -21,6 +21,7 @@ from apps.chat.rendering import RENDERER_VERSION, to_html_now
 from apps.chat.sent import keep_digest, was_sent_as
 from apps.core import letters, locks
 from apps.core.database import whole
+from apps.core.errors import Refusal
 from apps.live import broadcast
 from apps.rooms.models import Room, place_of
 
@@ -35,11 +36,7 @@ DELETED_AT_ONCE = 500
 on_messages_room = whole(at=lambda *, message, **others: place_of(message.room_id))
 
 
-class MessageError(Exception):
-    """What was asked cannot be done; the text tells the person why and what to do."""
-
-
-class NewerVersionError(MessageError):
+class NewerVersionError(Refusal):
     """What was edited is not the message as it is now, which is `message`."""
 
     def __init__(self, message: Message) -> None:
@@ -57,7 +54,7 @@ def post_message(*, room: Room, author: User, body: str, client_id: UUID, html: 
     Say something in a room. Of `room` and `author` only the primary keys count; the rest is read again.
 
     `html` is the body as rendering.py makes it; without it that is done here, for someone who may post, before the
-    lock is taken. Called again with the same `client_id` it returns the message that exists. Raises MessageError for
+    lock is taken. Called again with the same `client_id` it returns the message that exists. Raises Refusal for
     someone who is not a member, for an archived room, for a text of which nothing would be seen, and for a `client_id`
     that was used for another text.
     """
@@ -67,7 +64,7 @@ def post_message(*, room: Room, author: User, body: str, client_id: UUID, html: 
             html = to_html_now(body)
         refuse_blank(html)
         return store_message(room=room, author=author, body=body, html=html, client_id=client_id)
-    except (IntegrityError, MessageError):
+    except (IntegrityError, Refusal):
         # Mostly the id is new, so whether it is not is asked only where something is wrong.
         earlier = find_earlier(author, client_id)
         if earlier is None:
@@ -113,10 +110,10 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
 
 
 def refuse_outsiders(room: Room, author: User) -> None:
-    """Raise MessageError for someone who may not post, before any work is done on their text."""
+    """Raise Refusal for someone who may not post, before any work is done on their text."""
     found = Room.objects.filter(pk=room.pk).first()
     if found is None:
-        raise MessageError(_("This room was deleted meanwhile."))
+        raise Refusal(_("This room was deleted meanwhile."))
     is_member = found.memberships.filter(user=author).exists()
     if not is_member or found.is_archived:
         raise refusal(found, is_member=is_member)
@@ -127,34 +124,34 @@ BETWEEN_TAGS = re.compile(r">([^<]+)")
 
 
 def refuse_blank(html: str) -> None:
-    """Raise MessageError for a message of which nothing would be seen: marks alone, letters without a shape."""
+    """Raise Refusal for a message of which nothing would be seen: marks alone, letters without a shape."""
     # Of white space, the one that HTML has a name for.
     if all(letters.is_blank(found[1].replace("&nbsp;", " ")) for found in BETWEEN_TAGS.finditer(html)):
-        raise MessageError(_("Nothing of this message would be seen. Write something behind the marks."))
+        raise Refusal(_("Nothing of this message would be seen. Write something behind the marks."))
 
 
 def may_post(room: Room, author: User) -> bool:
     """Whether someone may post."""
     try:
         refuse_outsiders(room, author)
-    except MessageError:
+    except Refusal:
         return False
     return True
 
 
-def refusal(room: Room, *, is_member: bool) -> MessageError:
+def refusal(room: Room, *, is_member: bool) -> Refusal:
     """Why someone may not post, who is no member or whose room is archived."""
     if not is_member:
-        return MessageError(_("You are not a member of this room. Join it to write here."))
-    return MessageError(_("This room is archived, so nobody can write in it any more."))
+        return Refusal(_("You are not a member of this room. Join it to write here."))
+    return Refusal(_("This room is archived, so nobody can write in it any more."))
 
 
 def locked_room(pk: int) -> Room:
-    """The room's row as it is now, locked until the transaction ends. Raises MessageError where it is gone."""
+    """The room's row as it is now, locked until the transaction ends. Raises Refusal where it is gone."""
     try:
         return locks.take(Room(pk=pk))[0]
     except locks.Gone as gone:
-        raise MessageError(str(gone)) from None
+        raise Refusal(str(gone)) from None
 
 
 def not_before(previous: Message | None, now: datetime) -> datetime:
@@ -187,7 +184,7 @@ def the_same_message(earlier: Message, room: Room, body: str) -> Message:
     a new message, and returning the old one would lose it.
     """
     if earlier.room_id != room.pk or not was_sent_as(earlier, body):
-        raise MessageError(_("This form was sent before with another text. Send it again to post this one."))
+        raise Refusal(_("This form was sent before with another text. Send it again to post this one."))
     return earlier
 
 
@@ -195,7 +192,7 @@ def edit_message(*, message: Message, body: str, html: str | None = None, versio
     """
     Change a message's text; `html` as for `post_message`, `version` is the `changed_seq` of what was edited, if known.
 
-    Raises MessageError if the message was deleted in the meantime, or the room archived, or if nothing of the text
+    Raises Refusal if the message was deleted in the meantime, or the room archived, or if nothing of the text
     would be seen; NewerVersionError if it was changed to another text.
     """
     html = to_html_now(body) if html is None else html
@@ -219,7 +216,7 @@ def store_edit(*, message: Message, body: str, html: str, version: int | None) -
 
 @on_messages_room
 def delete_message(*, message: Message, deleter: User) -> Message:
-    """Take a message's text away and leave a tombstone. Raises MessageError where that is done already."""
+    """Take a message's text away and leave a tombstone. Raises Refusal where that is done already."""
     # First, by the order of locks. An owner of the site need be no member, and may be gone meanwhile.
     (found,) = locks.find(deleter)
     room, message = locked(message)
@@ -282,14 +279,14 @@ def change_all(room: Room, some: QuerySet[Message], changes: dict[str, Any]) -> 
 
 
 def locked(message: Message) -> tuple[Room, Message]:
-    """The message and its room as they are now, locked. Raises MessageError where it cannot change any more."""
+    """The message and its room as they are now, locked. Raises Refusal where it cannot change any more."""
     room = locked_room(message.room_id)
     found = Message.objects.select_related("author").filter(pk=message.pk).first()
     if found is None or found.is_deleted:
-        raise MessageError(_("This message was deleted meanwhile."))
+        raise Refusal(_("This message was deleted meanwhile."))
     found.room = room
     if room.is_archived:
-        raise MessageError(_("This room is archived, so its messages cannot change any more."))
+        raise Refusal(_("This room is archived, so its messages cannot change any more."))
     return room, found
 
 

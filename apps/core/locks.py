@@ -24,10 +24,10 @@ from typing import Any, TypeVar, TypeVarTuple
 from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, IntegrityError
 from django.db.models import Model, QuerySet
-from django.http import Http404
 from django.utils.translation import gettext as _
 
 from apps.core.database import whole
+from apps.core.errors import Missing
 
 ORDER = ("accounts.user", "rooms.room")
 FOREIGN_KEY_VIOLATION = "23503"  # as SQL's standard has it
@@ -36,8 +36,8 @@ M = TypeVar("M", bound=Model)
 Ts = TypeVarTuple("Ts")
 
 
-class Gone(Http404):
-    """What was to be changed was deleted meanwhile, as the text says; for a view that does not catch it, its page."""
+class Gone(Missing):
+    """What was to be changed was deleted meanwhile, as the text says."""
 
     def __init__(self, row: Model) -> None:
         # Where the viewer is spoken to in their language, and not when this module is loaded.

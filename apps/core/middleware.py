@@ -5,14 +5,16 @@ from urllib.parse import parse_qs, urlsplit
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.deprecation import MiddlewareMixin
 
 from apps.core.answers import FRAMED_BY_OURSELVES, is_for_htmx
+from apps.core.errors import Missing
 from apps.core.kept import kept_of
 from apps.core.views import livez, readyz, signed_out
 
@@ -153,6 +155,14 @@ def say_who_is_signed_out(get_response: GetResponse) -> GetResponse:
         return signed_out(request) if would_lose_something(request, response) else response
 
     return async_middleware if iscoroutinefunction(get_response) else middleware
+
+
+class MissingIsNotFound(MiddlewareMixin):
+    """Where the domain says that something is missing, the page is Django's 404; it is said here only."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        if isinstance(exception, Missing):
+            raise Http404 from exception
 
 
 def would_lose_something(request: HttpRequest, response: HttpResponseBase) -> bool:

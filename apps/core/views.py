@@ -26,8 +26,9 @@ from apps.core import cache as shared_cache
 from apps.core import cluster, shutdown
 from apps.core.answers import FRAMED_BY_OURSELVES, fragments_for_htmx, is_for_htmx, refusal
 from apps.core.database import NO_DATABASE, forget_connections, is_busy, is_taken
+from apps.core.errors import Missing
 from apps.core.kept import kept_of
-from apps.core.locks import Gone, is_gone
+from apps.core.locks import is_gone
 from apps.core.requests import HtmxRequest
 from apps.core.trouble import all_troubles
 
@@ -154,8 +155,8 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None, **context: object) -> HttpResponse:
     advice = _("The address may be mistyped, the thing deleted, or it is private and you are not among its members.")
-    if isinstance(exception, Gone):
-        advice = str(exception)
+    if exception and isinstance(exception.__cause__, Missing) and str(exception.__cause__):
+        advice = str(exception.__cause__)
     return problem(request, 404, _("There is nothing here"), advice, **context)
 
 

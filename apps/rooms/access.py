@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef
 from django.db.models.expressions import Combinable
-from django.http import Http404
 
 from apps.accounts.models import User
 from apps.accounts.viewer import Viewer
 from apps.core import letters
+from apps.core.errors import Missing
 from apps.rooms.models import Ban, FormerSlug, Membership, Room, RoomInvitation, is_slug
+
+
+class NoSuchRoom(Missing):
+    """There is no such room, or the viewer may not know of it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Visit:
     def member(self) -> User:
         """The viewer as a signed-in person; only for those who passed a check that implies it."""
         if isinstance(self.viewer, AnonymousUser):
-            raise Http404
+            raise NoSuchRoom
         return self.viewer
 
 
@@ -82,7 +86,7 @@ def room_for(viewer: Viewer, slug: str) -> Visit:
     """
     The room at `slug`, or at what was once its slug, as `viewer` sees it; however the address is typed.
 
-    Raises Http404 where there is none and where the viewer may not know of it: the two look the same.
+    Raises NoSuchRoom where there is none and where the viewer may not know of it: the two look the same.
     """
     if not is_slug(slug):
         return room_at_usual_address(viewer, slug)
@@ -107,10 +111,10 @@ def room_for(viewer: Viewer, slug: str) -> Visit:
 
 
 def room_at_usual_address(viewer: Viewer, slug: str) -> Visit:
-    """The room whose address it is in another case or normal form. Raises Http404 where that makes no difference."""
+    """The room whose address it is in another case or normal form. Raises NoSuchRoom where that makes no difference."""
     usual = letters.same_address(slug)
     if usual == slug or "\x00" in slug or not is_slug(usual):
-        raise Http404
+        raise NoSuchRoom
     return room_for(viewer, usual)
 
 

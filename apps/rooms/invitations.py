@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from apps.accounts.models import User
 from apps.core import letters, locks
 from apps.core.database import whole
+from apps.core.errors import Refusal
 from apps.core.limits import MAX_ROOM_INVITATIONS
 from apps.rooms import services
 from apps.rooms.models import Room, RoomInvitation, RoomInvitationQuerySet, is_slug, place_of
@@ -43,19 +44,19 @@ def invite(*, room: Room, user: User, inviter: User) -> None:
     """
     Ask a person into a room; asking again while they have not answered changes nothing.
 
-    Raises RoomError where they are in it, where it is archived, and for some time after they have declined.
+    Raises Refusal where they are in it, where it is archived, and for some time after they have declined.
     """
     user, inviter, room = locks.take(user, inviter, room)
     name = {"name": user.username}
     if room.is_archived:
-        raise services.RoomError(_("This room is archived, so nobody can join it. Open it again first."))
+        raise Refusal(_("This room is archived, so nobody can join it. Open it again first."))
     if room.memberships.filter(user=user).exists():
-        raise services.RoomError(_("%(name)s is in this room already.") % name)
+        raise Refusal(_("%(name)s is in this room already.") % name)
     earlier = room.named_invitations.filter(user=user).first()
     now = timezone.now()
     if earlier and earlier.declined_at and now - earlier.declined_at < DECLINED_FOR:
         days = (earlier.declined_at + DECLINED_FOR - now).days + 1
-        raise services.RoomError(
+        raise Refusal(
             ngettext(
                 "%(name)s has declined an invitation to this room. You can ask again in %(days)d day.",
                 "%(name)s has declined an invitation to this room. You can ask again in %(days)d days.",
@@ -66,9 +67,7 @@ def invite(*, room: Room, user: User, inviter: User) -> None:
     if pending_for(user).filter(room=room).exists():
         return
     if RoomInvitation.objects.pending().filter(inviter=inviter).count() >= MAX_ROOM_INVITATIONS:
-        raise services.RoomError(
-            _("You have invited many people who have not answered yet. Withdraw some of them first.")
-        )
+        raise Refusal(_("You have invited many people who have not answered yet. Withdraw some of them first."))
     RoomInvitation.objects.update_or_create(
         room=room, user=user, defaults={"inviter": inviter, "created_at": now, "declined_at": None}
     )
@@ -76,10 +75,10 @@ def invite(*, room: Room, user: User, inviter: User) -> None:
 
 @whole(at=lambda *, invitation: place_of(invitation.room_id))
 def accept(*, invitation: RoomInvitation) -> Room:
-    """Come into the room that one is invited to. Raises RoomError where that is over meanwhile."""
+    """Come into the room that one is invited to. Raises Refusal where that is over meanwhile."""
     user, room = locks.take(invitation.user, invitation.room)
     if not RoomInvitation.objects.pending().filter(pk=invitation.pk).exists():
-        raise services.RoomError(_("This invitation was withdrawn. Ask whoever invited you for a new one."))
+        raise Refusal(_("This invitation was withdrawn. Ask whoever invited you for a new one."))
     services.put_in(room, user)
     return room
 

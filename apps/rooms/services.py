@@ -18,16 +18,13 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import User
 from apps.core import limits, locks
 from apps.core.database import whole
+from apps.core.errors import Refusal
 from apps.live import broadcast
 from apps.rooms import fragments
 from apps.rooms.models import FormerSlug, Membership, Room, place_of, unused_slug
 
 # One transaction, for which one takes a turn at the room.
 on_room = whole(at=lambda *, room, **others: place_of(room.pk))
-
-
-class RoomError(Exception):
-    """What was asked cannot be done; the text tells the person why and what to do."""
 
 
 @whole()
@@ -45,11 +42,11 @@ def change_details(*, room: Room, name: str, topic: str, access: str) -> Room:
     """
     Rename a room, change its topic or access. The addresses it had go on leading to it, the last 20 of them.
 
-    Raises RoomError for making a room private that nobody is in.
+    Raises Refusal for making a room private that nobody is in.
     """
     (room,) = locks.take(room)
     if access == Room.Access.PRIVATE and room.member_count == 0 and not room.is_lobby:
-        raise RoomError(_("Nobody is in this room, so nobody could find it as a private one. Join it first."))
+        raise Refusal(_("Nobody is in this room, so nobody could find it as a private one. Join it first."))
     if name != room.name:
         slug = unused_slug(name, room=room)
         if slug != room.slug:
@@ -126,16 +123,16 @@ def put_in(room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
 
 @on_room
 def join_room(*, room: Room, user: User) -> None:
-    """Let a person who may see the room come in by themselves. Raises RoomError for somebody who was removed."""
+    """Let a person who may see the room come in by themselves. Raises Refusal for somebody who was removed."""
     user, room = locks.take(user, room)
     refuse_banned(room, user)
     put_in(room, user)
 
 
 def refuse_banned(room: Room, user: User) -> None:
-    """Raise RoomError for somebody who was removed from the room."""
+    """Raise Refusal for somebody who was removed from the room."""
     if room.bans.filter(user=user).exists():
-        raise RoomError(_("You were removed from this room. Its owners and moderators can invite you again."))
+        raise Refusal(_("You were removed from this room. Its owners and moderators can invite you again."))
 
 
 @on_room
@@ -145,7 +142,7 @@ def remove_member(*, room: Room, user: User, reason: str | Promise, by: User | N
 
     Whoever is removed `by` somebody else does not come back by themselves.
 
-    Raises RoomError for the last owner of a room that others are in, and for the last member of a private one.
+    Raises Refusal for the last owner of a room that others are in, and for the last member of a private one.
     """
     # Who is banned by whom is kept, so both accounts are locked then.
     user, by, room = locks.take(user, by, room) if by else (user, None, *locks.take(room))
@@ -177,11 +174,11 @@ def take_out(room: Room, membership: Membership, reason: str | Promise) -> None:
 
 @on_room
 def set_role(*, room: Room, user: User, role: int) -> None:
-    """Give a member another role. Raises RoomError where that would leave the room without an owner."""
+    """Give a member another role. Raises Refusal where that would leave the room without an owner."""
     (room,) = locks.take(room)
     membership = room.memberships.filter(user=user).first()
     if membership is None:
-        raise RoomError(gettext("%(name)s is not a member of this room any more.") % {"name": user.username})
+        raise Refusal(gettext("%(name)s is not a member of this room any more.") % {"name": user.username})
     if membership.role == Membership.Role.OWNER and role != Membership.Role.OWNER:
         refuse_to_lose_last_owner(room, user)
     membership.role = role
@@ -196,10 +193,10 @@ def hand_over(*, room: Room, owner: User, heir: User) -> None:
     """
     Make another member the owner in one's own place; the old owner becomes a moderator.
 
-    Raises RoomError for somebody who has left, or is switched off and could not run it.
+    Raises Refusal for somebody who has left, or is switched off and could not run it.
     """
     if not User.objects.filter(pk=heir.pk, is_active=True).exists():
-        raise RoomError(gettext("%(name)s cannot sign in at present. Choose another member.") % {"name": heir.username})
+        raise Refusal(gettext("%(name)s cannot sign in at present. Choose another member.") % {"name": heir.username})
     set_role(room=room, user=heir, role=Membership.Role.OWNER)
     set_role(room=room, user=owner, role=Membership.Role.MODERATOR)
 
@@ -267,9 +264,9 @@ def is_lost_without_members(room: Room) -> bool:
 
 
 def refuse_to_lose_sight(room: Room) -> None:
-    """Raise RoomError for a room that nobody could find without a member."""
+    """Raise Refusal for a room that nobody could find without a member."""
     if is_lost_without_members(room):
-        raise RoomError(
+        raise Refusal(
             _("Nobody could find this private room without you. Delete it in its settings, or make it open first.")
         )
 
@@ -281,9 +278,9 @@ def withdraw_invitations_by(room: Room, inviter: User) -> None:
 
 
 def refuse_to_lose_last_owner(room: Room, owner: User) -> None:
-    """Raise RoomError unless the room has another owner than this one."""
+    """Raise Refusal unless the room has another owner than this one."""
     if is_last_owner(room, owner):
-        raise RoomError(_("A room needs an owner. Hand it over to another member first."))
+        raise Refusal(_("A room needs an owner. Hand it over to another member first."))
 
 
 def store_members(room: Room) -> None:

@@ -4,14 +4,14 @@ from typing import Any
 
 from django.db.models.signals import post_save
 from django.dispatch import receiver
-from django.http import Http404
 from django.utils.translation import gettext as _
 
 from apps.accounts.closing import account_closing
-from apps.accounts.invitations import InvitationError, invitation_accepted
+from apps.accounts.invitations import invitation_accepted
 from apps.accounts.models import Invitation, User
+from apps.core.errors import Refusal
 from apps.rooms import services
-from apps.rooms.access import room_for
+from apps.rooms.access import NoSuchRoom, room_for
 from apps.rooms.models import Room
 
 
@@ -30,19 +30,16 @@ def join_room(invitation: Invitation, user: User, **kwargs: Any) -> None:
     if invitation.room is None:
         return
     if not may_let_people_in(invitation.made_by, invitation.room):
-        raise InvitationError(_("Who invited you may no longer let people into this room. Ask one of its owners."))
-    try:
-        # A link goes from hand to hand: it does not lift a removal, which takes an invitation by name.
-        services.join_room(room=invitation.room, user=user)
-    except services.RoomError as error:
-        raise InvitationError(str(error)) from None
+        raise Refusal(_("Who invited you may no longer let people into this room. Ask one of its owners."))
+    # A link goes from hand to hand: it does not lift a removal, which takes an invitation by name.
+    services.join_room(room=invitation.room, user=user)
 
 
 def may_let_people_in(user: User, room: Room) -> bool:
     """Whether this person may put others into the room as it is now."""
     try:
         visit = room_for(user, room.slug)
-    except Http404:
+    except NoSuchRoom:
         return False
     return visit.may_moderate and not room.is_archived
 

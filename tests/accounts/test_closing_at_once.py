@@ -10,6 +10,7 @@ from django.test import Client
 from apps.accounts import closing, services
 from apps.accounts.closing_forms import DeleteAccountForm
 from apps.accounts.models import User
+from apps.core.errors import Refusal
 from tests.conftest import confirm_password, make_user, sign_up
 from tests.core.test_races import at_once, meet_after
 
@@ -97,5 +98,5 @@ def test_a_second_click_on_delete_finds_the_account_gone_and_says_goodbye(
 def test_a_role_for_somebody_who_has_gone_is_refused_in_words(ada: Client) -> None:
     bob = make_user("bob")
     User.objects.filter(pk=bob.pk).delete()
-    with pytest.raises(services.AccountError, match="deleted meanwhile"):
+    with pytest.raises(Refusal, match="deleted meanwhile"):
         services.change_role(user=bob, role="moderator")

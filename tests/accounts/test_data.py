@@ -15,6 +15,7 @@ from apps.accounts import closing, services
 from apps.accounts.models import User
 from apps.chat import services as chat
 from apps.chat.models import Message
+from apps.core.errors import Refusal
 from apps.live import broadcast
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
@@ -153,7 +154,7 @@ def test_one_of_two_owners_goes_without_naming_anybody(ada: tuple[User, Client])
 
 def test_the_service_refuses_too_to_leave_a_site_without_an_owner(ada: tuple[User, Client]) -> None:
     make_user("bob")
-    with pytest.raises(services.AccountError, match="needs an owner"):
+    with pytest.raises(Refusal, match="needs an owner"):
         closing.close_account(user=ada[0], delete_messages=False, heir=None)
 
 

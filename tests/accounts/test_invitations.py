@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from apps.accounts import invitations
 from apps.accounts.models import Invitation, User
+from apps.core.errors import Refusal
 from apps.core.hashing import digest
 from apps.rooms.models import Membership
 from tests.conftest import PASSWORD, Cast, client_of, make_user, sign_up
@@ -185,7 +186,7 @@ def test_the_last_use_is_looked_at_again_when_it_is_made(owner: User) -> None:
     make(owner)
     digest = Invitation.objects.get().digest
     invitations.accept(digest=digest, user=make_user("first"))
-    with pytest.raises(invitations.InvitationError, match="used up"):
+    with pytest.raises(Refusal, match="used up"):
         invitations.accept(digest=digest, user=make_user("second"))
     assert Invitation.objects.get().uses == 1
 

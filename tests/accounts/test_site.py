@@ -13,6 +13,7 @@ from apps.accounts import closing, invitations, services
 from apps.accounts.models import SiteRules, User
 from apps.chat import services as chat
 from apps.chat.models import Message
+from apps.core.errors import Refusal
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
 from tests.conftest import PASSWORD, Cast, client_of, confirm_password, make_user, say, sign_up
@@ -271,10 +272,10 @@ def test_owners_accounts_are_not_closed_by_others_or_here(owner: Client, bob: Us
 def test_who_becomes_an_owner_meanwhile_keeps_their_account(owner: Client, bob: User) -> None:
     User.objects.filter(pk=bob.pk).update(role="owner")
     ada = User.objects.get(username="ada")
-    with pytest.raises(services.AccountError, match="another role first"):
+    with pytest.raises(Refusal, match="another role first"):
         closing.close_account_of(user=bob, owner=ada, delete_messages=False)
     User.objects.filter(pk=bob.pk).delete()
-    with pytest.raises(services.AccountError, match="deleted meanwhile"):
+    with pytest.raises(Refusal, match="deleted meanwhile"):
         closing.close_account_of(user=bob, owner=ada, delete_messages=False)
 
 
@@ -293,7 +294,7 @@ def test_who_became_an_owner_meanwhile_keeps_their_messages(cast: Cast) -> None:
     boss = make_user("boss", role=User.Role.OWNER)
     say(cast.room, cast.member, "keep me")
     User.objects.filter(pk=cast.member.pk).update(role=User.Role.OWNER)
-    with pytest.raises(services.AccountError):
+    with pytest.raises(Refusal):
         closing.close_account_of(user=cast.member, owner=boss, delete_messages=True)
     assert cast.room.messages.get().deleted_at is None
 

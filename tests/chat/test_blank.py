@@ -7,6 +7,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.chat import services
 from apps.chat.models import Message
+from apps.core.errors import Refusal
 from tests.conftest import Cast, client_of, say
 from tests.letters import cases
 
@@ -50,7 +51,7 @@ def test_an_edit_cannot_make_a_message_blank(cast: Cast, body: str, reason: str)
 def test_what_cannot_be_seen_is_refused_before_the_room_is_locked(
     cast: Cast, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(1), pytest.raises(services.MessageError, match="Nothing"):
+    with django_assert_num_queries(1), pytest.raises(Refusal, match="Nothing"):
         # One query: whether it was posted before.
         services.post_message(room=cast.room, author=cast.member, body=">", html="<p></p>", client_id=uuid.uuid4())
 

@@ -9,6 +9,7 @@ from apps.chat import services
 from apps.chat.models import MAX_CHARACTERS
 from apps.chat.rendering import as_typed, pool, to_html_now
 from apps.core import limits
+from apps.core.errors import Refusal
 from tests.conftest import Cast
 
 HOSTILE = {
@@ -109,7 +110,7 @@ def test_what_is_shown_as_typed_is_text_and_keeps_its_lines() -> None:
 def test_nothing_is_rendered_for_someone_who_may_not_post(cast: Cast) -> None:
     to_html_now("The child is there.")
     jobs = pool.jobs
-    with pytest.raises(services.MessageError):
+    with pytest.raises(Refusal):
         services.post_message(room=cast.room, author=cast.outsider, body="**Hi**", client_id=uuid.uuid4())
     assert pool.jobs == jobs
 

@@ -11,6 +11,7 @@ from pytest_django import Settings
 from apps.chat import services
 from apps.chat.models import Message
 from apps.chat.sent import keep_digest
+from apps.core.errors import Refusal
 from tests.conftest import Cast, client_of, say
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +47,7 @@ def send_again(cast: Cast, message: Message, body: str) -> Message:
 @pytest.mark.parametrize("body", ["Another text", "Edited", "Sent."])
 def test_another_text_under_the_id_of_a_changed_message_is_refused(cast: Cast, change: Change, body: str) -> None:
     message = change(say(cast.room, cast.member, "Sent"))
-    with pytest.raises(services.MessageError, match="sent before"):
+    with pytest.raises(Refusal, match="sent before"):
         send_again(cast, message, body)
 
 
@@ -76,7 +77,7 @@ def test_a_message_that_was_changed_before_digests_were_kept_is_no_reason_to_cal
 ) -> None:
     message = change(say(cast.room, cast.member, "Sent"))
     Message.objects.filter(pk=message.pk).update(sent_digest=None)
-    with pytest.raises(services.MessageError, match="sent before"):
+    with pytest.raises(Refusal, match="sent before"):
         send_again(cast, message, "Another text")
 
 

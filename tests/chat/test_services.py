@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.chat import services
 from apps.chat.models import Message
+from apps.core.errors import Refusal
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
 from tests.conftest import Cast, make_user, say
@@ -36,7 +37,7 @@ def test_posting_again_with_the_same_id_returns_the_message_that_exists(cast: Ca
 def test_the_same_id_with_another_text_is_refused_and_stores_nothing(cast: Cast) -> None:
     client_id = uuid.uuid4()
     services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
-    with pytest.raises(services.MessageError, match="sent before"):
+    with pytest.raises(Refusal, match="sent before"):
         services.post_message(room=cast.room, author=cast.member, body="Something else", client_id=client_id)
     assert Message.objects.count() == 1
 
@@ -101,7 +102,7 @@ def test_the_same_id_in_two_rooms_at_once_stores_one_message() -> None:
     def post(number: int) -> str:
         try:
             services.post_message(room=two[number % 2], author=author, body="Once", client_id=client_id)
-        except services.MessageError:
+        except Refusal:
             return "refused"
         return "stored"
 
@@ -121,20 +122,20 @@ def test_posts_at_once_take_numbers_without_gap_or_double() -> None:
 
 def test_who_is_not_a_member_cannot_post(cast: Cast) -> None:
     cast.open()
-    with pytest.raises(services.MessageError, match="not a member"):
+    with pytest.raises(Refusal, match="not a member"):
         say(cast.room, cast.outsider)
 
 
 def test_nobody_posts_in_an_archived_room(cast: Cast) -> None:
     rooms.set_archived(room=cast.room, archived=True)
-    with pytest.raises(services.MessageError, match="archived"):
+    with pytest.raises(Refusal, match="archived"):
         say(cast.room, cast.owner)
 
 
 def test_nobody_posts_in_a_room_that_is_gone(cast: Cast) -> None:
     room = Room.objects.get(pk=cast.room.pk)
     rooms.delete_room(room=cast.room)
-    with pytest.raises(services.MessageError, match="deleted"):
+    with pytest.raises(Refusal, match="deleted"):
         say(room, cast.owner)
 
 
@@ -164,7 +165,7 @@ def test_a_deletion_leaves_a_tombstone_without_the_text(cast: Cast) -> None:
 def test_a_deleted_message_cannot_be_edited(cast: Cast) -> None:
     message = say(cast.room, cast.member)
     services.delete_message(message=message, deleter=cast.member)
-    with pytest.raises(services.MessageError, match="deleted"):
+    with pytest.raises(Refusal, match="deleted"):
         services.edit_message(message=message, body="Back")
 
 
@@ -190,7 +191,7 @@ def test_the_first_message_of_a_day_opens_it(cast: Cast) -> None:
 def test_a_member_who_left_may_not_post_with_a_page_from_before(cast: Cast) -> None:
     rooms.remove_member(room=cast.room, user=cast.member, reason="Out.")
     assert not Membership.objects.filter(user=cast.member, room=cast.room).exists()
-    with pytest.raises(services.MessageError, match="not a member"):
+    with pytest.raises(Refusal, match="not a member"):
         say(cast.room, cast.member)
 
 

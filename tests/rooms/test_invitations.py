@@ -12,6 +12,7 @@ from apps.accounts import closing
 from apps.accounts import invitations as links
 from apps.accounts.models import User
 from apps.core import limits
+from apps.core.errors import Refusal
 from apps.rooms import exports, invitations, services
 from apps.rooms.models import Ban, Membership, Room, RoomInvitation
 from tests.conftest import PASSWORD, Cast, client_of, make_user, say
@@ -290,7 +291,7 @@ def test_an_invitation_that_is_withdrawn_while_it_is_accepted_says_so(cast: Cast
     found = invitations.invitation_to(cast.outsider, "attic")
     assert found
     invitations.withdraw(room=cast.room, username="outsider")
-    with pytest.raises(services.RoomError, match="was withdrawn"):
+    with pytest.raises(Refusal, match="was withdrawn"):
         invitations.accept(invitation=found)
 
 

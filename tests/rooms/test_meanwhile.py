@@ -19,6 +19,7 @@ from apps.accounts.models import User
 from apps.chat import reading
 from apps.chat import services as chat
 from apps.core import locks
+from apps.core.errors import Refusal
 from apps.rooms import invitations, services
 from apps.rooms.models import Membership, Room, RoomInvitation
 from tests.conftest import PASSWORD, Cast, confirm_password, make_user, say
@@ -259,7 +260,7 @@ def test_a_message_that_is_deleted_meanwhile_is_refused_with_its_text(
 def test_a_message_whose_row_has_gone_is_refused(there: Cast) -> None:
     message = say(there.room, there.member)
     type(message).objects.all().delete()
-    with pytest.raises(chat.MessageError, match="deleted meanwhile"):
+    with pytest.raises(Refusal, match="deleted meanwhile"):
         chat.edit_message(message=message, body="x", html="<p>x</p>")
 
 

@@ -13,11 +13,12 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from apps.accounts import closing, exports, services
+from apps.accounts import closing, exports
 from apps.accounts.closing_forms import DeleteAccountForm
 from apps.accounts.guards import recently_authenticated
 from apps.accounts.models import User
 from apps.accounts.viewer import signed_in
+from apps.core.errors import Refusal
 from apps.core.limited import limited
 
 
@@ -63,7 +64,7 @@ def delete_account(request: HttpRequest) -> HttpResponse:
                 delete_messages=form.cleaned_data["messages"] == DeleteAccountForm.Messages.DELETE,
                 heir=form.cleaned_data.get("heir"),
             )
-        except services.AccountError as error:
+        except Refusal as error:
             # Who owns the site has changed since the form was made, and with it what the form asks.
             form = DeleteAccountForm(request.POST, user=user, needs_heir=closing.needs_heir(user))
             form.add_error(None, str(error))

@@ -18,6 +18,7 @@ from apps.accounts import invitations as services
 from apps.accounts.forms import InvitationForm
 from apps.accounts.models import Invitation, User
 from apps.accounts.viewer import signed_in
+from apps.core.errors import Refusal
 from apps.core.limited import is_admitted, limited
 from apps.core.views import problem
 
@@ -55,7 +56,7 @@ def make_and_list(
     if request.method == "POST" and form.is_valid() and is_admitted(request, form):
         try:
             token = services.make(made_by=signed_in(request), room_id=room_id, **form.cleaned_data)
-        except services.InvitationError as error:
+        except Refusal as error:
             form.add_error(None, str(error))
         else:
             link = settings.SITE_URL + reverse("invitation", args=[token])
@@ -114,6 +115,6 @@ def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
         return redirect(found.room)  # and the use is left for somebody else
     try:
         services.accept(digest=found.digest, user=request.user)
-    except services.InvitationError as error:
+    except Refusal as error:
         return no_such_invitation(request, str(error))
     return redirect(found.room)

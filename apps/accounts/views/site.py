@@ -19,6 +19,7 @@ from apps.accounts.forms import SiteRoleForm
 from apps.accounts.guards import View, recently_authenticated
 from apps.accounts.models import SiteRules, User
 from apps.accounts.viewer import signed_in
+from apps.core.errors import Refusal
 from apps.core.limited import limited
 
 PEOPLE_ON_A_PAGE = 50
@@ -66,7 +67,7 @@ def set_role(request: HttpRequest, username: str) -> HttpResponse:
         return redirect("site")
     try:
         services.change_role(user=user, role=form.cleaned_data["role"])
-    except services.AccountError as error:
+    except Refusal as error:
         messages.error(request, str(error))
     else:
         messages.success(
@@ -106,7 +107,7 @@ def close_account(request: HttpRequest, username: str) -> HttpResponse:
             closing.close_account_of(user=user, owner=signed_in(request), delete_messages=delete_messages)
             messages.success(request, _("The account of %(name)s is closed.") % {"name": username})
             return redirect("site")
-    except services.AccountError as error:
+    except Refusal as error:
         messages.error(request, str(error))
         return redirect("site")
     context = {"form": form, "person": user}

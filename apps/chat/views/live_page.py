@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from asgiref.sync import sync_to_async
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -30,7 +30,7 @@ from apps.live.response_lines import StreamLine, connection_of
 from apps.live.seats import give_seat_back, keep_seat, take_seat
 from apps.live.sources import in_language
 from apps.live.threads import in_thread
-from apps.rooms.access import Visit, room_for
+from apps.rooms.access import NoSuchRoom, Visit, room_for
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ async def live_view(request: HttpRequest, slug: str) -> HttpResponseBase:
     entry = await in_thread(enter, request.session.session_key, slug)
     visit = entry.visit
     if visit is None:
-        raise Http404
+        raise NoSuchRoom
     if visit.room.slug != slug:
         return redirect("live_view", slug=visit.room.slug, permanent=True)
     if request.method == "HEAD":
@@ -143,7 +143,7 @@ async def note_read(stream: Stream, read: int) -> int:
     try:
         async with turn_at(MARKS):
             await in_thread(mark_read, stream.visit, seq)
-    except Http404:
+    except NoSuchRoom:
         return read  # who may no longer read the room has no place in it
     except TooBusyError:
         return read  # and kept later
@@ -164,7 +164,7 @@ async def composer_frame(request: HttpRequest, slug: str) -> HttpResponse:
     """The composer by itself: posting in it leaves the page around it as it is."""
     visit = await sync_to_async(room_for)(request.user, slug)
     if not visit.may_post:
-        raise Http404
+        raise NoSuchRoom
     return await sync_to_async(render_composer_frame)(request, visit, Composer())
 
 

@@ -1,58 +1,26 @@
 """A message's own page, and what its viewer may do with it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from apps.accounts.viewer import Viewer
 from apps.chat import services
+from apps.chat.access import MessageVisit, message_for
 from apps.chat.forms import EditForm
-from apps.chat.models import Message
 from apps.chat.posting import busy, busy_without_text, html_by, text_of, too_fast
 from apps.chat.views.conversation import give_pages_connection_back, see_other, soon
 from apps.core.answers import fragments_for_htmx
+from apps.core.errors import Refusal
 from apps.core.requests import HtmxRequest
 from apps.core.turns import TooBusyError, refuse_where_held, turn_at
 from apps.live.limits import allowance_of
-from apps.rooms.access import Visit, room_for
 from apps.rooms.models import place_of
-
-
-@dataclass(frozen=True)
-class MessageVisit:
-    """A message as one viewer sees it."""
-
-    visit: Visit
-    message: Message
-
-    @property
-    def may_edit(self) -> bool:
-        is_author = self.visit.is_member and self.message.author_id == self.visit.viewer.pk
-        return is_author and not self.message.is_deleted and not self.visit.room.is_archived
-
-    @property
-    def may_delete(self) -> bool:
-        may_moderate = self.visit.may_moderate and not self.message.is_deleted and not self.visit.room.is_archived
-        return self.may_edit or may_moderate
-
-    @property
-    def place(self) -> str:
-        """The message's address in the conversation."""
-        return f"{self.visit.room.get_absolute_url()}?at={self.message.seq}#message-{self.message.pk}"
-
-
-def message_for(viewer: Viewer, slug: str, pk: int) -> MessageVisit:
-    """A message of a room that the viewer may see. Raises Http404."""
-    visit = room_for(viewer, slug)
-    message = get_object_or_404(Message.objects.select_related("author"), pk=pk, room=visit.room)
-    message.room = visit.room
-    return MessageVisit(visit, message)
 
 
 @require_safe
@@ -96,7 +64,7 @@ async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
                 await sync_to_async(services.edit_message)(message=visit.message, body=body, html=html, version=version)
         except services.NewerVersionError as error:
             return render_newer_version(request, visit, error, body)
-        except services.MessageError as error:
+        except Refusal as error:
             form.add_error("body", str(error))
         except TooBusyError:
             status = 503
@@ -129,7 +97,7 @@ async def delete(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
     try:
         async with turn_at(place_of(visit.visit.room.pk), give_pages_connection_back):
             await sync_to_async(services.delete_message)(message=visit.message, deleter=visit.visit.member)
-    except services.MessageError as error:
+    except Refusal as error:
         return render_refusal(request, visit, str(error), status=422)
     except TooBusyError:
         return soon(render_refusal(request, visit, busy_without_text(), status=503))

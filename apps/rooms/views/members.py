@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.models import User
 from apps.accounts.viewer import signed_in
+from apps.core.errors import Missing, Refusal
 from apps.core.limited import limited
-from apps.core.locks import Gone
 from apps.core.views import problem
 from apps.rooms import invitations, services
 from apps.rooms.access import Visit, room_for
@@ -38,13 +38,13 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
             if not (visit.may_join or visit.is_banned):
                 raise PermissionDenied
             services.join_room(room=visit.room, user=user)
-    except Http404:
+    except Missing:
         # The same for a room that there is not: nobody finds out by this which there are.
         advice = gettext(
             "If you were invited, the invitation is no longer open. Ask whoever invited you for a new one."
         )
         return problem(request, 404, gettext("There is no such room to join"), advice)
-    except services.RoomError as error:
+    except Refusal as error:
         return problem(request, 403, gettext("You may not do that"), str(error))
     return redirect(visit.room)
 
@@ -57,7 +57,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
     visit = room_for(request.user, slug)
     try:
         services.remove_member(room=visit.room, user=visit.member, reason=_("You left this room."))
-    except services.RoomError as error:
+    except Refusal as error:
         messages.error(request, str(error))
         return redirect("members", slug=visit.room.slug)
     messages.success(request, gettext("You left %(name)s.") % {"name": visit.room.name})
@@ -94,7 +94,7 @@ def invite(visit: Visit, form: InviteForm, user: User) -> bool:
     """Whether the person is invited now; else the form says why not."""
     try:
         invitations.invite(room=visit.room, user=user, inviter=visit.member)
-    except (services.RoomError, Gone) as error:
+    except (Refusal, Missing) as error:
         form.add_error("username", str(error))
         return False
     return True
@@ -121,7 +121,7 @@ def change_role(request: HttpRequest, slug: str, username: str) -> HttpResponse:
         try:
             services.set_role(room=visit.room, user=membership.user, role=form.cleaned_data["role"])
             messages.success(request, gettext("The role of %(name)s is changed.") % {"name": username})
-        except services.RoomError as error:
+        except Refusal as error:
             messages.error(request, str(error))
     else:
         messages.error(request, _("Choose one of the roles in the list."))
@@ -143,7 +143,7 @@ def remove_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
         reason = _("You are no longer a member of this room.")
         services.remove_member(room=visit.room, user=membership.user, reason=reason, by=visit.member)
         messages.success(request, gettext("%(name)s is no longer a member of this room.") % {"name": username})
-    except services.RoomError as error:
+    except Refusal as error:
         messages.error(request, str(error))
     return redirect("members", slug=visit.room.slug)
 
@@ -163,6 +163,6 @@ def hand_over(request: HttpRequest, slug: str, username: str) -> HttpResponse:
         try:
             services.hand_over(room=visit.room, owner=visit.member, heir=membership.user)
             messages.success(request, gettext("%(name)s owns this room now; you are a moderator.") % {"name": username})
-        except services.RoomError as error:
+        except Refusal as error:
             messages.error(request, str(error))
     return redirect("members", slug=visit.room.slug)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.models import User
 from apps.accounts.viewer import Viewer, signed_in
 from apps.core.answers import fragments_for_htmx
+from apps.core.errors import Refusal
 from apps.core.forms import save_unless_taken
 from apps.core.limited import is_admitted, limited
 from apps.core.limits import MAX_LISTED_INVITATIONS
@@ -89,7 +90,7 @@ def new_room(request: HttpRequest) -> HttpResponse:
 
 
 def manageable_room(request: HttpRequest, slug: str) -> Visit:
-    """The room, for those who may manage it. Raises Http404 or PermissionDenied."""
+    """The room, for those who may manage it. Raises NoSuchRoom or PermissionDenied."""
     visit = room_for(request.user, slug)
     if not visit.may_manage:
         raise PermissionDenied
@@ -106,7 +107,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and is_admitted(request, form):
         try:
             changed = save_unless_taken(form, lambda: services.change_details(room=visit.room, **form.cleaned_data))
-        except services.RoomError as error:
+        except Refusal as error:
             changed = None
             form.add_error("access", str(error))
         if changed:
