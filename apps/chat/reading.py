@@ -25,7 +25,7 @@ def mark_read(*, room: Room, user: User, seq: int) -> None:
 
 def first_unread(visit: Visit) -> Message | None:
     """The first message that the viewer has not seen and still can; None where there is none."""
-    if not visit.unread_count:
+    if not (visit.membership and visit.unread_count):
         return None
-    unread = Message.objects.filter(room=visit.room, seq__gt=visit.last_read_seq, deleted_at=None)
+    unread = Message.objects.filter(room=visit.room, seq__gt=visit.membership.last_read_seq, deleted_at=None)
     return unread.only("seq").order_by("seq").first()

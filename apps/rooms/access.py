@@ -10,7 +10,7 @@ from apps.accounts.models import User
 from apps.accounts.viewer import Viewer
 from apps.core import letters
 from apps.core.errors import Missing
-from apps.rooms.models import Ban, FormerSlug, Membership, Room, RoomInvitation, is_slug
+from apps.rooms.models import Ban, FormerSlug, Membership, Room, RoomInvitation, is_slug, own_membership
 
 
 class NoSuchRoom(Missing):
@@ -19,21 +19,29 @@ class NoSuchRoom(Missing):
 
 @dataclass(frozen=True)
 class Visit:
-    """A room as one viewer sees it. `role` is None for someone who is not a member."""
+    """A room as one viewer sees it."""
 
     room: Room
     viewer: Viewer
-    role: int | None
-    # Of a member: where they stopped reading, how much there is since, and what is spoken of what comes.
-    last_read_seq: int = 0
+    # None for somebody who is not a member.
+    membership: Membership | None = None
+    # How much there is that a member has not read.
     unread_count: int = 0
-    announces: str = Membership.Announces.ALL
     # Of somebody who was removed: they do not come back by themselves, unless they are invited anew.
     is_banned: bool = False
 
     @property
     def is_member(self) -> bool:
-        return self.role is not None
+        return self.membership is not None
+
+    @property
+    def role(self) -> int | None:
+        return self.membership.role if self.membership else None
+
+    @property
+    def announces(self) -> str:
+        """What is spoken of what comes: to who is not a member, everything."""
+        return self.membership.announces if self.membership else Membership.Announces.ALL
 
     @property
     def may_post(self) -> bool:
@@ -91,23 +99,17 @@ def room_for(viewer: Viewer, slug: str) -> Visit:
     if not is_slug(slug):
         return room_at_usual_address(viewer, slug)
     visible = Room.objects.visible_to(viewer)
+    if isinstance(viewer, User):
+        visible = visible.with_membership()
     room = visible.filter(slug=slug).first()
     if room is None:
         room = visible.filter(pk__in=FormerSlug.objects.filter(slug=slug).values("room")).first()
     if room is None:
         return room_at_usual_address(viewer, slug)
-    # Put there by `visible_to`.
-    role: int | None = room.viewer_role  # type: ignore[attr-defined]
-    if role is None:
-        return Visit(room=room, viewer=viewer, role=None, is_banned=is_banned(room, viewer))
-    return Visit(
-        room=room,
-        viewer=viewer,
-        role=role,
-        last_read_seq=room.last_read_seq,  # type: ignore[attr-defined]
-        unread_count=room.unread_count,  # type: ignore[attr-defined]
-        announces=room.viewer_announces,  # type: ignore[attr-defined]
-    )
+    membership = own_membership(room, viewer) if isinstance(viewer, User) else None
+    if membership is None:
+        return Visit(room, viewer, is_banned=is_banned(room, viewer))
+    return Visit(room, viewer, membership, unread_count=room.unread_count)  # type: ignore[attr-defined]
 
 
 def room_at_usual_address(viewer: Viewer, slug: str) -> Visit:

@@ -62,10 +62,12 @@ class RoomQuerySet(models.QuerySet["Room"]):
         return self.annotate(
             own=FilteredRelation("memberships", condition=Q(memberships__user=viewer)),
             viewer_role=F("own__role"),
-            viewer_announces=F("own__announces"),
-            last_read_seq=F("own__last_read_seq"),
-            unread_count=F("message_count") - F("own__read_count") - deleted_after("own__last_read_seq"),
         ).filter(Q(access__in=[Room.Access.PUBLIC, Room.Access.OPEN]) | Q(viewer_role__isnull=False))
+
+    def with_membership(self) -> "RoomQuerySet":
+        """Rooms that are visible to somebody, with their whole membership and what they have not read, in one query."""
+        unread = F("message_count") - F("own__read_count") - deleted_after("own__last_read_seq")
+        return self.annotate(**{f"own_{name}": F(f"own__{name}") for name in membership_columns()}, unread_count=unread)
 
 
 class Room(models.Model):
@@ -172,6 +174,22 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.room}"
+
+
+def membership_columns() -> list[str]:
+    """All of them, in their order."""
+    return [field.attname for field in Membership._meta.concrete_fields]
+
+
+def own_membership(room: Room, user: User) -> Membership | None:
+    """That of the user in a room that was found `with_membership` for them."""
+    names = membership_columns()
+    values = [getattr(room, f"own_{name}") for name in names]
+    if values[0] is None:
+        return None
+    membership = Membership.from_db(room._state.db, names, values)
+    membership.room, membership.user = room, user
+    return membership
 
 
 class RoomInvitationQuerySet(models.QuerySet["RoomInvitation"]):
