@@ -253,7 +253,8 @@ def test_older_messages_that_failed_to_load_are_asked_for_again_by_scrolling(
     site.shell(
         "from apps.chat import services; from apps.rooms.models import Room; import uuid;"
         "room, author = Room.objects.get(slug='room-005'), User.objects.get(username='user0002');"
-        "say = lambda n: services.post_message(room=room, author=author, body=f'Number {n}', client_id=uuid.uuid4());"
+        "say = lambda n: services.post_message("
+        "room_id=room.pk, author_id=author.pk, body=f'Number {n}', client_id=uuid.uuid4());"
         "list(map(say, range(70)))"
     )
     page = ada.open_room("room-005")

@@ -60,7 +60,7 @@ from apps.rooms.models import Room
 import uuid
 room, author = Room.objects.get(slug="room-001"), User.objects.get(username="user0011")
 for moment in {moments}:
-    message = services.post_message(room=room, author=author, body=moment, client_id=uuid.uuid4())
+    message = services.post_message(room_id=room.pk, author_id=author.pk, body=moment, client_id=uuid.uuid4())
     Message.objects.filter(pk=message.pk).update(created_at=moment)
 """
 

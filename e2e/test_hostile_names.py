@@ -44,8 +44,8 @@ rooms.add_member(room=room, user=two)
 for number in range(4):
     rooms.create_room(owner=two, name=(SHORT[number] + HOSTILE)[:80], topic=HOSTILE[:250], access="open")
 Room.objects.filter(pk=room.pk).update(name=HOSTILE[:80], topic=HOSTILE[:250])
-chat.post_message(room=room, author=two, body=HOSTILE, client_id=uuid.uuid4())
-message = chat.post_message(room=room, author=one, body=HOSTILE, client_id=uuid.uuid4())
+chat.post_message(room_id=room.pk, author_id=two.pk, body=HOSTILE, client_id=uuid.uuid4())
+message = chat.post_message(room_id=room.pk, author_id=one.pk, body=HOSTILE, client_id=uuid.uuid4())
 token = invitations.make(made_by=one, room_id=room.pk, note=HOSTILE[:80], days=7, most_uses=2)
 invitations.make(made_by=two, room_id=None, note=HOSTILE[:80], days=7, most_uses=2)
 for user in (one, two, three):

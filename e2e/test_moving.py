@@ -149,7 +149,7 @@ room = Room.objects.get(slug="room-003")
 bob = User.objects.get(username="user0002")
 own = []
 for number in range(20):
-    own.append(services.post_message(room=room, author=bob, body=f"New {number}", client_id=uuid.uuid4()))
+    own.append(services.post_message(room_id=room.pk, author_id=bob.pk, body=f"New {number}", client_id=uuid.uuid4()))
 for number in range(15):
     services.edit_message(message=own[number], body=f"Edited {number}")
 for number in range(10):

@@ -26,7 +26,7 @@ rooms.create_room(owner=one, name="Wide", topic="", access="public")
 room = rooms.create_room(owner=one, name="Attic", topic="", access="public")
 rooms.add_member(room=room, user=two)
 for number, body in enumerate(TEXTS):
-    chat.post_message(room=room, author=(one, two)[number % 2], body=body, client_id=uuid.uuid4())
+    chat.post_message(room_id=room.pk, author_id=(one, two)[number % 2].pk, body=body, client_id=uuid.uuid4())
 """
 TEXTS = [
     "Before",
@@ -131,7 +131,8 @@ def test_the_numbers_of_a_list_are_spoken(join: Join, site: Site) -> None:
     site.shell(
         "import uuid; from apps.chat import services; from apps.rooms.models import Room\n"
         "room, two = Room.objects.get(slug='room-001'), User.objects.get(username='user0002')\n"
-        "services.post_message(room=room, author=two, body='7. a\\n8. b\\n3. c\\n- d', client_id=uuid.uuid4())"
+        "listed = '7. a\\n8. b\\n3. c\\n- d'\n"
+        "services.post_message(room_id=room.pk, author_id=two.pk, body=listed, client_id=uuid.uuid4())"
     )
     page.reload()
     expect(page.locator("#messages .body").last).to_contain_text("d")

@@ -167,7 +167,7 @@ from apps.rooms import services as rooms
 ada, bob = (User.objects.get(username=name) for name in ("user0001", "user0002"))
 room = rooms.create_room(owner=ada, name="Library", topic="What we read", access="public")
 rooms.add_member(room=room, user=bob)
-say = lambda who, body: chat.post_message(room=room, author=who, body=body, client_id=uuid.uuid4())
+say = lambda who, body: chat.post_message(room_id=room.pk, author_id=who.pk, body=body, client_id=uuid.uuid4())
 say(ada, "Which one is **next**?")
 say(bob, "I can think of two:\\n\\n- Middlemarch\\n- Solaris")
 say(bob, "See https://example.org/list")

@@ -62,7 +62,7 @@ def confirm_password(client: Client) -> None:
 
 def say(room: Room, author: User, body: str = "Hello") -> Message:
     """A message, as the service posts it."""
-    return chat.post_message(room=room, author=author, body=body, client_id=uuid.uuid4())
+    return chat.post_message(room_id=room.pk, author_id=author.pk, body=body, client_id=uuid.uuid4())
 
 
 class Cast:

@@ -105,7 +105,9 @@ def new_room(people: int = 3) -> Room:
 
 
 def say(room: Room, author: User) -> Message:
-    return chat.post_message(room=room, author=author, body=name("m"), client_id=uuid.uuid4(), html="<p>m</p>")
+    return chat.post_message(
+        room_id=room.pk, author_id=author.pk, body=name("m"), client_id=uuid.uuid4(), html="<p>m</p>"
+    )
 
 
 def fill_up() -> None:

@@ -25,14 +25,16 @@ SESSION_KEY = "invitation"
 MAX_USABLE = 100  # invitations of one person at a time
 
 
-@whole(at=lambda *, room_id, **others: place_at(room_of(room_id)))
+@whole(at=lambda *, room_id, **others: place_at(room_id))
 def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses: int) -> str:
     """
     Make an invitation; gives the secret of its link, which nobody can find out again.
 
     Raises Refusal for somebody who has too many of them, and locks.Gone for a room that was deleted meanwhile.
     """
-    locks.take(made_by, room_of(room_id))
+    locks.take(made_by)
+    if room_id:
+        locks.take_one(rooms(), room_id)
     if usable().filter(made_by=made_by).count() >= MAX_USABLE:
         raise Refusal(
             _("You have %(count)d invitations that are still good. Revoke some of them first.") % {"count": MAX_USABLE}
@@ -49,14 +51,14 @@ def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses:
     return token
 
 
-def room_of(room_id: int | None) -> Any:
-    """The room to be locked, or None; by name, as in the model."""
-    return apps.get_model("rooms.Room")(pk=room_id) if room_id else None
+def rooms() -> Any:
+    """The model of what an invitation lets into; by name, as in the model of invitations."""
+    return apps.get_model("rooms.Room")
 
 
-def place_at(room: Any) -> Place:
+def place_at(room_id: int | None) -> Place:
     """Where turns are taken: else those who follow links to one room that is held keep all others waiting."""
-    place: Place = room.place if room else ANYTHING
+    place: Place = rooms().place_of(room_id) if room_id else ANYTHING
     return place
 
 
@@ -98,13 +100,15 @@ def accept_stashed(request: HttpRequest, user: User) -> None:
 def accept(*, digest: str, user: User) -> Invitation:
     """Use an invitation once. Raises Refusal where it lets nobody in any more."""
     to = usable().filter(digest=digest).values_list("room", flat=True).first()
-    return use(digest=digest, user=user, room=room_of(to))
+    return use(digest=digest, user=user, room_id=to)
 
 
-@whole(at=lambda *, room, **others: place_at(room))
-def use(*, digest: str, user: User, room: Any) -> Invitation:
+@whole(at=lambda *, room_id, **others: place_at(room_id))
+def use(*, digest: str, user: User, room_id: int | None) -> Invitation:
     """The transaction of `accept`."""
-    locks.find(user, room)
+    locks.find(user)
+    if room_id:
+        locks.find_one(rooms(), room_id)
     # The row lock makes the last use go to one of two people who come at once.
     invitation = usable().select_for_update(of=("self",), no_key=True).filter(digest=digest).first()
     if invitation is None:

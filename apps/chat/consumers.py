@@ -11,13 +11,11 @@ from channels.consumer import get_handler_name
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
 from django.http import parse_cookie
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from apps.accounts import second_factor
-from apps.accounts.models import User
 from apps.chat import fragments
 from apps.chat.entry import enter
 from apps.chat.forms import MessageForm
@@ -34,7 +32,6 @@ from apps.live.process import current_process
 from apps.live.sources import ANEW, in_language
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit
-from apps.rooms.models import Room
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +46,7 @@ MAX_FRAME_BYTES = 64 * 1024
 class Place:
     """A page among a room's listeners. Small: a process keeps thousands of them, mostly idle."""
 
-    room_pk: int
+    room_id: int
     topic: str
     listener: Listener
     allowance: Allowance
@@ -169,7 +166,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
                 while self.unanswered and not place.listener.is_ended:
                     text = self.unanswered.pop(0)
                     self.unanswered_characters -= len(text or "")
-                    place.listener.show(await post(place, text))
+                    place.listener.show(await answer_to(text, place))
         finally:
             self.answering = None
 
@@ -187,19 +184,21 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             self.place = None
 
 
-async def post(place: Place, text: str | None) -> str:
+async def answer_to(text: str | None, place: Place) -> str:
     """Post what the composer's form holds, when its sender may; gives the frame that tells them how that went."""
     form = MessageForm(read_fields(text))
-    # By their keys: the service reads both again, under the lock.
-    user_id = place.listener.sign_in.user_id
-    viewer = AnonymousUser() if user_id is None else User(pk=user_id)
     try:
         with translation.override(place.listener.language):
             if not await place.allowance.admits(text_of(form)):
                 form.add_error("body", too_fast())
                 return fragments.refused(form)
-            room = Room(pk=place.room_pk)
-            message = await submit(form, room=room, viewer=viewer, may_post=place.may_post, in_thread=in_thread)
+            message = await submit(
+                form,
+                room_id=place.room_id,
+                author_id=place.listener.sign_in.user_id,
+                may_post=place.may_post,
+                in_thread=in_thread,
+            )
             return fragments.sent(message) if message else fragments.refused(form)
     except TooBusyError:
         # The log says once that the room is held, and not for each message.

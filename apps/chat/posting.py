@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeVar
 
-from django.contrib.auth.models import AnonymousUser
 from django.utils.translation import gettext as _
 
-from apps.accounts.models import User
-from apps.accounts.viewer import Viewer
 from apps.chat import services
 from apps.chat.forms import EditForm, MessageForm
 from apps.chat.models import Message
@@ -18,7 +15,7 @@ from apps.chat.rendering import to_html
 from apps.core.errors import Refusal
 from apps.core.turns import refuse_where_held, turn_at
 from apps.live.limits import allowance_of
-from apps.rooms.models import Room, place_of
+from apps.rooms.models import place_of
 
 T = TypeVar("T")
 
@@ -48,8 +45,8 @@ class Composer:
 async def submit(
     form: MessageForm,
     *,
-    room: Room,
-    viewer: Viewer,
+    room_id: int,
+    author_id: int | None,
     may_post: bool,
     in_thread: InThread,
     give_back: Callable[[], Awaitable[None]] | None = None,
@@ -57,24 +54,27 @@ async def submit(
     """
     The message that the form asks for, stored; or None, and the form says in its errors why not.
 
-    `may_post` is what was last known of the viewer's rights; whether someone may after all who might not then is
-    asked before any work is done on their text. That is done while no thread waits for it.
+    `author_id` is None for who has not signed in. `may_post` is what was last known of their rights; whether someone
+    may after all who might not then is asked before any work is done on their text. That is done while no thread waits
+    for it.
     `in_thread`: a page has a thread of its own, sockets share some; `give_back` gives its connection back where the
     text waits for others in the room. Raises TooBusyError where it cannot be stored now.
     """
     if not form.is_valid():
         return None
-    if isinstance(viewer, AnonymousUser):
+    if author_id is None:
         form.add_error("body", _("Sign in to write here."))
         return None
     body, client_id = form.cleaned_data["body"], form.cleaned_data["client_id"]
-    place = place_of(room.pk)
+    place = place_of(room_id)
     refuse_where_held(place)
     try:
         if not may_post:
-            may_post = await in_thread(partial(services.may_post, room, viewer))
-        html = await html_by(viewer, body) if may_post else None
-        post = partial(services.post_message, room=room, author=viewer, body=body, html=html, client_id=client_id)
+            may_post = await in_thread(partial(services.may_post, room_id, author_id))
+        html = await html_by(author_id, body) if may_post else None
+        post = partial(
+            services.post_message, room_id=room_id, author_id=author_id, body=body, client_id=client_id, html=html
+        )
         async with turn_at(place, give_back):
             return await in_thread(post)
     except Refusal as error:
@@ -82,9 +82,9 @@ async def submit(
         return None
 
 
-async def html_by(author: User, body: str) -> str:
+async def html_by(author_id: int, body: str) -> str:
     """A text of the author's as HTML: one at a time, so that nobody's texts keep all children from the others'."""
-    async with allowance_of(author.pk).turn():
+    async with allowance_of(author_id).turn():
         return await to_html(body)
 
 

@@ -3,14 +3,9 @@
 import re
 from datetime import date, datetime, timedelta
 from functools import partial
-from itertools import groupby
-from operator import itemgetter
-from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -29,8 +24,6 @@ from apps.rooms.models import Room, place_of
 GROUP_PAUSE = timedelta(minutes=5)
 # A clock that was further ahead than this is not followed, or all that is said until then would have its time.
 MAX_CLOCK_AHEAD = timedelta(days=1)
-# Of one person's messages, in one transaction.
-DELETED_AT_ONCE = 500
 
 # One transaction, for which one takes a turn at the message's room.
 on_messages_room = whole(at=lambda *, message, **others: place_of(message.room_id))
@@ -49,9 +42,9 @@ class NewerVersionError(Refusal):
         self.message = message
 
 
-def post_message(*, room: Room, author: User, body: str, client_id: UUID, html: str | None = None) -> Message:
+def post_message(*, room_id: int, author_id: int, body: str, client_id: UUID, html: str | None = None) -> Message:
     """
-    Say something in a room. Of `room` and `author` only the primary keys count; the rest is read again.
+    Say something in a room.
 
     `html` is the body as rendering.py makes it; without it that is done here, for someone who may post, before the
     lock is taken. Called again with the same `client_id` it returns the message that exists. Raises Refusal for
@@ -60,24 +53,24 @@ def post_message(*, room: Room, author: User, body: str, client_id: UUID, html: 
     """
     try:
         if html is None:
-            refuse_outsiders(room, author)
+            refuse_outsiders(room_id, author_id)
             html = to_html_now(body)
         refuse_blank(html)
-        return store_message(room=room, author=author, body=body, html=html, client_id=client_id)
+        return store_message(room_id=room_id, author_id=author_id, body=body, html=html, client_id=client_id)
     except (IntegrityError, Refusal):
         # Mostly the id is new, so whether it is not is asked only where something is wrong.
-        earlier = find_earlier(author, client_id)
+        earlier = find_earlier(author_id, client_id)
         if earlier is None:
             raise
-        return the_same_message(earlier, room, body)
+        return the_same_message(earlier, room_id, body)
 
 
-@whole(at=lambda *, room, **others: place_of(room.pk))
-def store_message(*, room: Room, author: User, body: str, html: str, client_id: UUID) -> Message:
+@whole(at=lambda *, room_id, **others: place_of(room_id))
+def store_message(*, room_id: int, author_id: int, body: str, html: str, client_id: UUID) -> Message:
     """The transaction of `post_message`."""
-    room = locked_room(room.pk)
+    room = locked_room(room_id)
     # Asked again under the lock: membership may have ended since the page was loaded.
-    membership = room.memberships.select_related("user").filter(user=author).first()
+    membership = room.memberships.select_related("user").filter(user=author_id).first()
     if membership is None or room.is_archived:
         raise refusal(room, is_member=membership is not None)
     room.last_seq += 1
@@ -95,7 +88,7 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
         html=html,
         renderer_version=RENDERER_VERSION,
         opens_day=opens_day,
-        continues=not opens_day and previous is not None and follows(previous, author, now - GROUP_PAUSE),
+        continues=not opens_day and previous is not None and follows(previous, author_id, now - GROUP_PAUSE),
         created_at=now,
     )
     room.message_count += 1
@@ -109,14 +102,14 @@ def store_message(*, room: Room, author: User, body: str, html: str, client_id: 
     return message
 
 
-def refuse_outsiders(room: Room, author: User) -> None:
+def refuse_outsiders(room_id: int, author_id: int) -> None:
     """Raise Refusal for someone who may not post, before any work is done on their text."""
-    found = Room.objects.filter(pk=room.pk).first()
-    if found is None:
+    room = Room.objects.filter(pk=room_id).first()
+    if room is None:
         raise Refusal(_("This room was deleted meanwhile."))
-    is_member = found.memberships.filter(user=author).exists()
-    if not is_member or found.is_archived:
-        raise refusal(found, is_member=is_member)
+    is_member = room.memberships.filter(user=author_id).exists()
+    if not is_member or room.is_archived:
+        raise refusal(room, is_member=is_member)
 
 
 # What stands between two tags.
@@ -130,10 +123,10 @@ def refuse_blank(html: str) -> None:
         raise Refusal(_("Nothing of this message would be seen. Write something behind the marks."))
 
 
-def may_post(room: Room, author: User) -> bool:
+def may_post(room_id: int, author_id: int) -> bool:
     """Whether someone may post."""
     try:
-        refuse_outsiders(room, author)
+        refuse_outsiders(room_id, author_id)
     except Refusal:
         return False
     return True
@@ -149,7 +142,7 @@ def refusal(room: Room, *, is_member: bool) -> Refusal:
 def locked_room(pk: int) -> Room:
     """The room's row as it is now, locked until the transaction ends. Raises Refusal where it is gone."""
     try:
-        return locks.take(Room(pk=pk))[0]
+        return locks.take_one(Room, pk)
     except locks.Gone as gone:
         raise Refusal(str(gone)) from None
 
@@ -166,24 +159,24 @@ def day_of(message: Message) -> date:
     return timezone.localdate(message.created_at)
 
 
-def follows(previous: Message, author: User, since: datetime) -> bool:
-    """Whether a message by `author` goes on in the group of `previous`."""
-    return previous.author_id == author.pk and previous.created_at >= since
+def follows(previous: Message, author_id: int, since: datetime) -> bool:
+    """Whether a message by this author goes on in the group of `previous`."""
+    return previous.author_id == author_id and previous.created_at >= since
 
 
-def find_earlier(author: User, client_id: UUID) -> Message | None:
+def find_earlier(author_id: int, client_id: UUID) -> Message | None:
     """The message that the author posted under this id, if any."""
-    return Message.objects.select_related("author", "room").filter(author=author, client_id=client_id).first()
+    return Message.objects.select_related("author", "room").filter(author=author_id, client_id=client_id).first()
 
 
-def the_same_message(earlier: Message, room: Room, body: str) -> Message:
+def the_same_message(earlier: Message, room_id: int, body: str) -> Message:
     """
     `earlier`, where posting again means the same message.
 
     A browser without JavaScript that goes back restores a form with the id it had. What is typed into it then is
     a new message, and returning the old one would lose it.
     """
-    if earlier.room_id != room.pk or not was_sent_as(earlier, body):
+    if earlier.room_id != room_id or not was_sent_as(earlier, body):
         raise Refusal(_("This form was sent before with another text. Send it again to post this one."))
     return earlier
 
@@ -224,58 +217,6 @@ def delete_message(*, message: Message, deleter: User) -> Message:
     message.body = message.html = ""
     message.deleted_at, message.deleted_by = timezone.now(), found
     return store_change(room, message)
-
-
-def delete_all_by(*, author: User, deleter: User) -> None:
-    """
-    Delete all that somebody said, and take their name off it.
-
-    As if one by one, but some hundred in a transaction, so that no room waits for more.
-    """
-    said = Message.objects.filter(author=author).order_by("room_id", "seq")
-    # The keys once: to look for the next ones each time would be to sort the rest each time.
-    for room_id, rows in groupby(list(said.values_list("room_id", "pk")), key=itemgetter(0)):
-        pks = [pk for _, pk in rows]
-        for start in range(0, len(pks), DELETED_AT_ONCE):
-            delete_some(pks[start : start + DELETED_AT_ONCE], room_id, deleter)
-
-
-@whole(at=lambda pks, room_id, deleter: place_of(room_id))
-def delete_some(pks: list[int], room_id: int, deleter: User) -> None:
-    """Delete some of what one person said in a room, which they leave without their name."""
-    found, room = locks.find(deleter, Room(pk=room_id))
-    if room is None:
-        return
-    some = Message.objects.filter(pk__in=pks)
-    some.filter(deleted_at=None).update(deleted_at=timezone.now(), deleted_by=found)
-    change_all(room, some, {"author": None, "body": "", "html": ""})
-
-
-@whole()
-def part_with(*, author: User, delete_messages: bool) -> None:
-    """All that somebody said loses its author, who goes, and its text too if they want it so."""
-    changes: dict[str, Any] = {"author": None}
-    if delete_messages:
-        changes |= {"body": "", "html": "", "deleted_at": Coalesce("deleted_at", timezone.now())}
-    said = Message.objects.filter(author=author)
-    for room in locks.rows(Room.objects.filter(pk__in=said.values("room"))):
-        change_all(room, said.filter(room=room), changes)
-
-
-def change_all(room: Room, some: QuerySet[Message], changes: dict[str, Any]) -> None:
-    """
-    Change messages of a locked room in one statement, however many.
-
-    Each one's new number is its place, moved behind the room's last number. Of the last one pages are told; that they
-    missed the others they see by its number.
-    """
-    first, last = some.order_by("seq").first(), some.order_by("seq").last()
-    if first is None or last is None:
-        return
-    some.update(**changes, changed_seq=F("seq") + room.last_seq + 1 - first.seq)
-    last.refresh_from_db()
-    room.last_seq = last.changed_seq
-    tell_change(room, last)
 
 
 def locked(message: Message) -> tuple[Room, Message]:

@@ -6,16 +6,16 @@ from django.dispatch import receiver
 
 from apps.accounts.closing import account_closing, messages_going
 from apps.accounts.models import User
-from apps.chat import services
+from apps.chat import parting
 
 
 @receiver(account_closing)
 def let_messages_go(user: User, delete_messages: bool, **kwargs: Any) -> None:
     """Who goes takes their name off what they said, and the words along if they like."""
-    services.part_with(author=user, delete_messages=delete_messages)
+    parting.part_with(author=user, delete_messages=delete_messages)
 
 
 @receiver(messages_going)
 def delete_messages(user: User, deleter: User, **kwargs: Any) -> None:
     """What somebody said goes before their account does."""
-    services.delete_all_by(author=user, deleter=deleter)
+    parting.delete_all_by(author=user, deleter=deleter)

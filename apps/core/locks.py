@@ -39,13 +39,13 @@ Ts = TypeVarTuple("Ts")
 class Gone(Missing):
     """What was to be changed was deleted meanwhile, as the text says."""
 
-    def __init__(self, row: Model) -> None:
+    def __init__(self, model: type[Model]) -> None:
         # Where the viewer is spoken to in their language, and not when this module is loaded.
         texts = {
             "accounts.user": _("This account was deleted meanwhile."),
             "rooms.room": _("This room was deleted meanwhile."),
         }
-        super().__init__(texts[row._meta.label_lower])
+        super().__init__(texts[model._meta.label_lower])
 
 
 def who_is_here() -> None:
@@ -64,7 +64,7 @@ def take(*wanted: *Ts, to_delete: bool = False) -> tuple[*Ts]:
     found = find(*given, to_delete=to_delete)
     for row, locked in zip(given, found, strict=True):
         if row is not None and locked is None:
-            raise Gone(row)
+            raise Gone(row._meta.model)
     return tuple(found)
 
 
@@ -78,12 +78,25 @@ def find(*wanted: M | None, to_delete: bool = False) -> list[Any]:
     for model in sorted(keys, key=place_of):
         all_of, pks = model._default_manager.all(), list(keys[model])
         if len(pks) == 1:
-            # As in each post; without an order it is asked for faster.
-            locked: list[Any] = list(all_of.filter(pk=pks[0]).select_for_update(no_key=not to_delete))
+            only = find_one(model, pks[0], to_delete=to_delete)
+            locked: list[Any] = [only] if only else []
         else:
             locked = rows(all_of.filter(pk__in=pks), to_delete=to_delete)
         found |= {(model, row.pk): row for row in locked}
     return [row and found.get((row._meta.model, row.pk)) for row in wanted]
+
+
+def take_one(model: type[M], pk: object) -> M:
+    """The row with this key as it is now, locked until the transaction ends. Raises Gone."""
+    if (row := find_one(model, pk)) is None:
+        raise Gone(model)
+    return row
+
+
+def find_one(model: type[M], pk: object, *, to_delete: bool = False) -> M | None:
+    """The same as `take_one`, but with None for what is gone."""
+    # As in each post; without an order it is asked for faster.
+    return next(iter(model._default_manager.filter(pk=pk).select_for_update(no_key=not to_delete)), None)
 
 
 def place_of(model: type[Model]) -> int:

@@ -124,10 +124,10 @@ class Room(models.Model):
     def is_archived(self) -> bool:
         return self.archived_at is not None
 
-    @property
-    def place(self) -> Place:
-        """As `place_of`; for apps that rooms build on."""
-        return place_of(self.pk)
+    @staticmethod
+    def place_of(pk: int) -> Place:
+        """As the function; for apps that rooms build on, which know this model by its name."""
+        return place_of(pk)
 
 
 class FormerSlug(models.Model):

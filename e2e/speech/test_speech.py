@@ -32,7 +32,7 @@ room = rooms.create_room(owner=ada, name="Workshop", topic="Wood and tools", acc
 rooms.add_member(room=room, user=bob)
 for number in range(1, 181):
     author = ada if number % 3 == 0 else bob
-    services.post_message(room=room, author=author, body=f"Number {number}", client_id=uuid.uuid4())
+    services.post_message(room_id=room.pk, author_id=author.pk, body=f"Number {number}", client_id=uuid.uuid4())
 room.memberships.update(last_read_seq=10**9, read_count=180)
 """
 

@@ -13,6 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts import closing, services
 from apps.accounts.models import User
+from apps.chat import parting
 from apps.chat import services as chat
 from apps.chat.models import Message
 from apps.core.errors import Refusal
@@ -183,7 +184,7 @@ def test_parting_with_messages_costs_a_few_queries_a_room_however_many_they_are(
         for _ in range(20):
             say(room, cast.member)
     with django_assert_num_queries(3 + 5 * rooms_said_in):  # a savepoint and the rooms; each room's five
-        chat.part_with(author=cast.member, delete_messages=True)
+        parting.part_with(author=cast.member, delete_messages=True)
 
 
 def test_a_room_passes_to_a_moderator_before_anybody_else(cast: Cast) -> None:

@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts import closing, invitations, services
 from apps.accounts.models import SiteRules, User
+from apps.chat import parting
 from apps.chat import services as chat
 from apps.chat.models import Message
 from apps.core.errors import Refusal
@@ -215,7 +216,7 @@ def test_the_name_of_a_closed_account_stays_taken(owner: Client, bob: User) -> N
 def test_the_messages_of_a_closed_account_are_deleted_some_at_a_time(
     owner: Client, bob: User, lobby: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat, "DELETED_AT_ONCE", 2)
+    monkeypatch.setattr(parting, "MESSAGES_AT_ONCE", 2)
     own = [say(lobby, bob, f"mine {number}") for number in range(5)]
     early = chat.delete_message(message=own[1], deleter=bob)
     other = say(lobby, make_user("carol"), "not mine")

@@ -53,12 +53,14 @@ def test_what_cannot_be_seen_is_refused_before_the_room_is_locked(
 ) -> None:
     with django_assert_num_queries(1), pytest.raises(Refusal, match="Nothing"):
         # One query: whether it was posted before.
-        services.post_message(room=cast.room, author=cast.member, body=">", html="<p></p>", client_id=uuid.uuid4())
+        services.post_message(
+            room_id=cast.room.pk, author_id=cast.member.pk, body=">", html="<p></p>", client_id=uuid.uuid4()
+        )
 
 
 def test_an_old_blank_message_can_be_sent_again_by_a_page_that_heard_nothing(cast: Cast) -> None:
     """It is stored already, under older rules: its page is told so, and lets go of it."""
     message = say(cast.room, cast.member, "x")
     Message.objects.filter(pk=message.pk).update(body=">", html="<blockquote></blockquote>")
-    again = services.post_message(room=cast.room, author=cast.member, body=">", client_id=message.client_id)
+    again = services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body=">", client_id=message.client_id)
     assert again == message

@@ -111,7 +111,7 @@ def test_nothing_is_rendered_for_someone_who_may_not_post(cast: Cast) -> None:
     to_html_now("The child is there.")
     jobs = pool.jobs
     with pytest.raises(Refusal):
-        services.post_message(room=cast.room, author=cast.outsider, body="**Hi**", client_id=uuid.uuid4())
+        services.post_message(room_id=cast.room.pk, author_id=cast.outsider.pk, body="**Hi**", client_id=uuid.uuid4())
     assert pool.jobs == jobs
 
 

@@ -121,7 +121,7 @@ def test_a_replay_takes_a_fixed_number_of_queries(
 ) -> None:
     since = cast.room.last_seq
     for _ in range(count):
-        services.post_message(room=cast.room, author=cast.member, body="Hello", client_id=uuid.uuid4())
+        services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body="Hello", client_id=uuid.uuid4())
     with django_assert_num_queries(2):  # the room; its changed messages with their authors
         changes_since(cast.room.pk, since)
 

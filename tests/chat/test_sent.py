@@ -40,7 +40,7 @@ CHANGES = [edited, edited_back, deleted, edited_and_deleted]
 
 
 def send_again(cast: Cast, message: Message, body: str) -> Message:
-    return services.post_message(room=cast.room, author=cast.member, body=body, client_id=message.client_id)
+    return services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body=body, client_id=message.client_id)
 
 
 @pytest.mark.parametrize("change", CHANGES)

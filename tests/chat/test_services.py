@@ -28,7 +28,8 @@ def test_a_post_takes_the_rooms_next_number(cast: Cast) -> None:
 def test_posting_again_with_the_same_id_returns_the_message_that_exists(cast: Cast) -> None:
     client_id = uuid.uuid4()
     posted = [
-        services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id) for _ in range(3)
+        services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body="Once", client_id=client_id)
+        for _ in range(3)
     ]
     assert len({message.pk for message in posted}) == 1
     assert Message.objects.count() == 1
@@ -36,32 +37,34 @@ def test_posting_again_with_the_same_id_returns_the_message_that_exists(cast: Ca
 
 def test_the_same_id_with_another_text_is_refused_and_stores_nothing(cast: Cast) -> None:
     client_id = uuid.uuid4()
-    services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
+    services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body="Once", client_id=client_id)
     with pytest.raises(Refusal, match="sent before"):
-        services.post_message(room=cast.room, author=cast.member, body="Something else", client_id=client_id)
+        services.post_message(
+            room_id=cast.room.pk, author_id=cast.member.pk, body="Something else", client_id=client_id
+        )
     assert Message.objects.count() == 1
 
 
 def test_the_same_id_again_after_an_edit_is_still_the_same_message(cast: Cast) -> None:
     client_id = uuid.uuid4()
-    message = services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
+    message = services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body="Once", client_id=client_id)
     services.edit_message(message=message, body="Twice")
-    again = services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
+    again = services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body="Once", client_id=client_id)
     assert again.pk == message.pk
 
 
 def test_a_message_that_was_stored_is_acknowledged_again_though_one_could_not_post_it_now(cast: Cast) -> None:
     client_id = uuid.uuid4()
-    message = services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
+    message = services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body="Once", client_id=client_id)
     rooms.set_archived(room=cast.room, archived=True)
-    again = services.post_message(room=cast.room, author=cast.member, body="Once", client_id=client_id)
+    again = services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body="Once", client_id=client_id)
     assert again.pk == message.pk
 
 
 def test_two_people_may_use_the_same_id(cast: Cast) -> None:
     client_id = uuid.uuid4()
     for author in (cast.member, cast.owner):
-        services.post_message(room=cast.room, author=author, body="Mine", client_id=client_id)
+        services.post_message(room_id=cast.room.pk, author_id=author.pk, body="Mine", client_id=client_id)
     assert Message.objects.count() == 2
 
 
@@ -85,7 +88,7 @@ def test_posting_the_same_id_ten_times_at_once_stores_one_message() -> None:
     client_id = uuid.uuid4()
     posted = at_once(
         10,
-        lambda _: services.post_message(room=room, author=author, body="Once", client_id=client_id).pk,
+        lambda _: services.post_message(room_id=room.pk, author_id=author.pk, body="Once", client_id=client_id).pk,
     )
     assert len(set(posted)) == 1
     assert Message.objects.count() == 1
@@ -101,7 +104,7 @@ def test_the_same_id_in_two_rooms_at_once_stores_one_message() -> None:
 
     def post(number: int) -> str:
         try:
-            services.post_message(room=two[number % 2], author=author, body="Once", client_id=client_id)
+            services.post_message(room_id=two[number % 2].pk, author_id=author.pk, body="Once", client_id=client_id)
         except Refusal:
             return "refused"
         return "stored"

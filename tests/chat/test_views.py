@@ -504,7 +504,9 @@ def test_who_may_post_only_by_now_is_rendered_in_turn(cast: Cast) -> None:
         patch.setattr(posting, "to_html", to_html)
         for viewer in (cast.member, cast.outsider):
             form = MessageForm(fields())
-            async_to_sync(posting.submit)(form, room=cast.room, viewer=viewer, may_post=False, in_thread=in_thread)
+            async_to_sync(posting.submit)(
+                form, room_id=cast.room.pk, author_id=viewer.pk, may_post=False, in_thread=in_thread
+            )
     assert turns == [True]
 
 

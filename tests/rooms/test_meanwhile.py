@@ -16,7 +16,7 @@ from apps.accounts import closing, pictures
 from apps.accounts import invitations as links
 from apps.accounts import services as accounts
 from apps.accounts.models import User
-from apps.chat import reading
+from apps.chat import parting, reading
 from apps.chat import services as chat
 from apps.core import locks
 from apps.core.errors import Refusal
@@ -355,7 +355,7 @@ def test_to_close_an_account_whose_room_is_deleted_meanwhile_closes_it(
     there: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(there.room, there.member)
-    meanwhile(monkeypatch, chat, "delete_some", delete(there.room))
+    meanwhile(monkeypatch, parting, "delete_some", delete(there.room))
     boss = make_user("boss", role=User.Role.OWNER)
     closing.close_account_of(user=there.member, owner=boss, delete_messages=True)
     assert not User.objects.filter(username="member").exists()

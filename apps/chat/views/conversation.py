@@ -149,8 +149,8 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
         try:
             message = await submit(
                 form,
-                room=visit.room,
-                viewer=request.user,
+                room_id=visit.room.pk,
+                author_id=request.user.pk,
                 may_post=visit.may_post,
                 in_thread=on_this_pages_thread,
                 give_back=give_pages_connection_back,

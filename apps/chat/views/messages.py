@@ -58,7 +58,7 @@ async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
         try:
             body = form.cleaned_data["body"]
             refuse_where_held(place)
-            html = visit.message.html if body == visit.message.body else await html_by(visit.visit.member, body)
+            html = visit.message.html if body == visit.message.body else await html_by(visit.visit.member.pk, body)
             async with turn_at(place, give_pages_connection_back):
                 version = form.cleaned_data["version"]
                 await sync_to_async(services.edit_message)(message=visit.message, body=body, html=html, version=version)
