@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts import closing, mail, names, pictures, proof, services
 from apps.accounts.address_forms import NewAddressMixin
 from apps.accounts.models import User
+from apps.accounts.preferences import PREFERENCES
 from apps.core import letters, limits
 from apps.core.forms import OneLineField, PlainTextField, VisibleTextField, save_unless_taken
 
@@ -214,32 +215,20 @@ class PictureForm(forms.Form):
         return upload
 
 
+def has_choices(name: str) -> bool:
+    """Whether a column of User is one of several, and not a switch."""
+    return bool(User._meta.get_field(name).choices)  # type: ignore[union-attr]
+
+
 class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
     """How the site looks and behaves for one."""
 
     class Meta:
         model = User
-        choices = ["theme", "text_size", "density", "motion", "clock", "enter_key", "reading_order"]
-        fields = [*choices, "says_sent", "says_changes", "letter_keys", "sounds"]
-        widgets = dict.fromkeys(choices, forms.RadioSelect)
-        labels = {
-            "theme": _("Colours"),
-            "text_size": _("Text"),
-            "density": _("Messages"),
-            "motion": _("Movement"),
-            "clock": _("Clock"),
-            "enter_key": _("The Enter key"),
-            "reading_order": _("Order in which a message is read out"),
-            "says_sent": _("Say “Sent” when my own message is stored"),
-            "says_changes": _("Say when messages are edited or deleted"),
-            "letter_keys": _("Letters move in a room: J, K, U, R and ?"),
-            "sounds": _("Play a sound for a new message"),
-        }
-        help_texts = {
-            "reading_order": _("By a screen reader, also when a new message is announced."),
-            "letter_keys": _("Switch this off if you speak to your computer, or press letters by accident."),
-            "sounds": _("In a room that is open in another tab or window."),
-        }
+        fields = [one.name for one in PREFERENCES]
+        labels = {one.name: one.label for one in PREFERENCES}
+        help_texts = {one.name: one.hint for one in PREFERENCES if one.hint}
+        widgets = {one.name: forms.RadioSelect for one in PREFERENCES if has_choices(one.name)}
 
 
 class InvitationForm(forms.Form):

@@ -8,6 +8,7 @@ from pytest_django import Settings
 
 from apps.accounts.forms import time_zones
 from apps.accounts.models import User
+from apps.accounts.preferences import PREFERENCES, Preference, attributes_of
 from apps.accounts.templatetags.people import initials
 from apps.rooms.models import Room
 from tests.conftest import Cast, client_of, make_user, say
@@ -120,7 +121,7 @@ def test_every_time_zone_on_the_list_is_one() -> None:
         ZoneInfo(name)
 
 
-PREFERENCES = {
+CHOSEN = {
     "theme": "dark",
     "text_size": "large",
     "density": "compact",
@@ -133,11 +134,34 @@ PREFERENCES = {
 
 def test_preferences_are_stored_and_stand_on_every_page(ada: User) -> None:
     client = client_of(ada)
-    assert client.post("/accounts/preferences/", PREFERENCES).status_code == 302
+    assert client.post("/accounts/preferences/", CHOSEN).status_code == 302
     for path in ("/", "/rooms/lobby/", "/accounts/email/"):
         page = client.get(path).content.decode()
         for attribute in ('theme="dark', 'text="large', 'density="compact', 'motion="reduced', 'enter="line', "sounds"):
             assert f" data-{attribute}" in page.partition("<head>")[0]
+
+
+def the_other_value(name: str) -> str:
+    """What the form sends for another value of a preference than the one that everybody has at first."""
+    choices = User._meta.get_field(name).choices  # type: ignore[union-attr]
+    if choices:
+        return str([value for value, _ in choices if value][-1])
+    return "" if getattr(User(), name) else "on"
+
+
+@pytest.mark.parametrize("preference", PREFERENCES, ids=lambda one: one.name)
+def test_each_preference_is_asked_for_kept_and_shown_where_it_says(ada: User, preference: Preference) -> None:
+    client = client_of(ada)
+    form = {"letter_keys": "on", preference.name: the_other_value(preference.name)}
+    assert (
+        client.post("/accounts/preferences/", {name: value for name, value in form.items() if value}).status_code == 302
+    )
+    ada.refresh_from_db()
+    assert getattr(ada, preference.name) != getattr(User(), preference.name)
+    shown = attributes_of(ada)
+    assert set(shown) == {preference.attribute} - {""}
+    tag = client.get("/").content.decode().partition("<head>")[0]
+    assert all(f' data-{attribute}="{value}"' in tag for attribute, value in shown.items())
 
 
 def test_who_prefers_nothing_has_a_page_without_attributes(ada: User) -> None:
@@ -147,10 +171,10 @@ def test_who_prefers_nothing_has_a_page_without_attributes(ada: User) -> None:
 
 def test_preferences_can_all_be_taken_back(ada: User) -> None:
     client = client_of(ada)
-    client.post("/accounts/preferences/", PREFERENCES)
+    client.post("/accounts/preferences/", CHOSEN)
     assert client.post("/accounts/preferences/", {}).status_code == 302
     ada.refresh_from_db()
-    assert [getattr(ada, name) for name in PREFERENCES] == [""] * 6 + [False]
+    assert [getattr(ada, name) for name in CHOSEN] == [""] * 6 + [False]
 
 
 @pytest.mark.parametrize("name", ["theme", "text_size", "density", "motion", "clock", "enter_key"])

@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.accounts.models import User
+from apps.accounts.preferences import attributes_of
 from apps.core import letters
 from apps.core.middleware import FORM_TARGETS
 
@@ -61,20 +62,8 @@ def preference_attributes(context: Context) -> SafeString:
     user = context.get("user")
     if not isinstance(user, User):
         return SafeString("")
-    preferences = {
-        "viewer": str(user.pk),
-        "theme": user.theme,
-        "text": user.text_size,
-        "density": user.density,
-        "motion": user.motion,
-        "enter": user.enter_key,
-        "sounds": "on" if user.sounds else "",
-        "order": user.reading_order,
-        "says-sent": "on" if user.says_sent else "",
-        "says-changes": "on" if user.says_changes else "",
-        "letters": "" if user.letter_keys else "off",
-    }
-    return format_html_join("", ' data-{}="{}"', ((name, value) for name, value in preferences.items() if value))
+    attributes = {"viewer": str(user.pk)} | attributes_of(user)
+    return format_html_join("", ' data-{}="{}"', attributes.items())
 
 
 @register.simple_tag
