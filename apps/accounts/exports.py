@@ -11,12 +11,44 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Model
 
-from apps.accounts.models import Picture, User
+from apps.accounts.models import Invitation, Picture, User
 
 Rows = Callable[[User], Iterator[dict[str, Any]]]
 # What other apps keep of a person, by the name of its file.
 sections: dict[str, Rows] = {}
+
+# Tables that stand in the account's file, and their columns for whose a row is.
+TABLES: dict[str, tuple[type[Model], str]] = {
+    "email_addresses": (EmailAddress, "user"),
+    "accounts_elsewhere": (SocialAccount, "user"),
+    "second_factors": (Authenticator, "user"),
+    "devices": (UserSession, "user"),
+    "invitations": (Invitation, "made_by"),
+}
+KEYS = {"id", "user"}
+# The columns that stay here; every other is in the archive.
+WITHHELD: dict[type[Model], set[str]] = {
+    User: {
+        *("id", "password"),
+        # They follow from the names.
+        *("name_digest", "name_key", "display_key", "display_digest", "shows_username"),
+        # They follow from the role.
+        *("is_superuser", "is_staff"),
+        # The picture itself is in the archive.
+        "picture_key",
+        # Always so for who asks for an archive, or not used at all.
+        *("is_active", "is_demonstration", "first_name", "last_name"),
+    },
+    EmailAddress: KEYS,
+    SocialAccount: KEYS,
+    # What it is made of would be a second factor for whoever finds the archive.
+    Authenticator: {*KEYS, "data"},
+    UserSession: {*KEYS, "session_key", "data"},
+    # Its link opens a way in. What it leads to stands in the files of that app.
+    Invitation: {"id", "made_by", "digest", "room"},
+}
 
 ABOUT = """All that this site keeps of you, in JSON.
 
@@ -85,16 +117,15 @@ def as_json(value: Any) -> str:
 
 def account_of(user: User) -> dict[str, Any]:
     """What is kept of the person in this app and in django-allauth's."""
-    own = ["username", "email", "display_name", "pronouns", "about", "time_zone", "language", "role", "date_joined"]
-    own += ["last_login", "theme", "text_size", "density", "motion", "clock", "enter_key", "sounds"]
-    own += ["reading_order", "says_sent", "says_changes", "letter_keys"]
-    tables: dict[str, Any] = {
-        "email_addresses": EmailAddress.objects.filter(user=user).values("email", "verified", "primary"),
-        "accounts_elsewhere": SocialAccount.objects.filter(user=user).values(
-            "provider", "uid", "date_joined", "last_login", "extra_data"
-        ),
-        "second_factors": Authenticator.objects.filter(user=user).values("type", "created_at", "last_used_at"),
-        "devices": UserSession.objects.filter(user=user).values("ip", "user_agent", "created_at", "last_seen_at"),
-        "invitations": user.invitations.values("note", "most_uses", "uses", "created_at", "expires_at", "revoked_at"),
-    }
-    return {field: getattr(user, field) for field in own} | {name: list(rows) for name, rows in tables.items()}
+    own = {name: getattr(user, name) for name in columns_of(User)}
+    return own | {name: rows_of(model, person, user) for name, (model, person) in TABLES.items()}
+
+
+def rows_of(model: type[Model], person: str, user: User) -> list[dict[str, Any]]:
+    """What a table has about somebody, by the name of its column for that."""
+    return list(model._default_manager.filter(**{person: user}).values(*columns_of(model)))
+
+
+def columns_of(model: type[Model]) -> list[str]:
+    """The columns of a table that the archive has: all that are not withheld."""
+    return [field.name for field in model._meta.concrete_fields if field.name not in WITHHELD[model]]

@@ -6,12 +6,15 @@ import zipfile
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from asgiref.sync import async_to_sync
+from django.db.models import ForeignObjectRel, Model
 from django.http import StreamingHttpResponse
 from django.test import Client, TestCase
 from pytest_django import DjangoAssertNumQueries
 
-from apps.accounts import closing, services
+from apps.accounts import closing, exports, services
+from apps.accounts.exports import TABLES, WITHHELD
 from apps.accounts.models import User
 from apps.chat import parting
 from apps.chat import services as chat
@@ -69,6 +72,54 @@ def test_the_archive_has_no_secrets(ada: tuple[User, Client]) -> None:
     everything = b"".join(archive.read(name) for name in archive.namelist()).decode()
     for secret in (user.password, client.cookies["sessionid"].value, PASSWORD):
         assert secret not in everything
+
+
+def test_the_account_in_the_archive_is_its_row_without_what_is_withheld(ada: tuple[User, Client]) -> None:
+    account = json.loads(archive_of(ada[1]).read("account.json"))
+    columns = {field.name for field in User._meta.concrete_fields}
+    assert set(account) == columns - WITHHELD[User] | set(TABLES)
+    assert account["letter_keys"] is True
+    assert "data" not in exports.columns_of(Authenticator)
+
+
+@pytest.mark.parametrize("model", WITHHELD)
+def test_what_is_withheld_are_columns_that_there_are(model: type[Model]) -> None:
+    assert {field.name for field in model._meta.concrete_fields} >= WITHHELD[model]
+
+
+# Tables that refer to people and stand in other files of the archive, or not at all, with the columns that somebody
+# has thought about.
+KNOWN = {
+    "rooms.Membership": {"id", "room", "user", "role", "joined_at", "last_read_seq", "read_count", "announces"},
+    "rooms.RoomInvitation": {"id", "room", "user", "inviter", "created_at", "declined_at"},
+    "rooms.Ban": {"id", "room", "user", "by", "created_at"},
+    "chat.Message": {
+        *("id", "room", "seq", "changed_seq", "author", "client_id", "body", "html", "renderer_version"),
+        *("opens_day", "continues", "created_at", "edited_at", "deleted_at", "deleted_by", "sent_digest"),
+    },
+    # The archive has the picture as a file.
+    "accounts.Picture": {"id", "user", "key", "small", "large"},
+    # Hashes, which keep the names from others.
+    "accounts.FormerUsername": {"id", "digest", "user"},
+    # Django's own, of which only its admin makes use.
+    "admin.LogEntry": {
+        *("id", "action_time", "user", "content_type", "object_id"),
+        *("object_repr", "action_flag", "change_message"),
+    },
+    "accounts.User_groups": {"id", "user", "group"},
+    "accounts.User_user_permissions": {"id", "user", "permission"},
+}
+
+
+def test_each_table_about_people_is_in_the_archive_or_was_thought_about() -> None:
+    relations = [field for field in User._meta.get_fields(include_hidden=True) if isinstance(field, ForeignObjectRel)]
+    tables = {relation.related_model for relation in relations}
+    found = {
+        model._meta.label: {field.name for field in model._meta.concrete_fields}
+        for model in tables - {model for model, _ in TABLES.values()}
+        if isinstance(model, type)
+    }
+    assert found == KNOWN
 
 
 def test_an_archive_of_many_messages_comes_in_pieces_and_by_pages(ada: tuple[User, Client], lobby: Room) -> None:
