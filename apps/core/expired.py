@@ -12,6 +12,6 @@ def sweep() -> int:
     with transaction.atomic():
         expired = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
         keys = list(
-            expired.select_for_update(skip_locked=True).values_list("pk", flat=True)[: limits.MOST_SWEPT_SESSIONS]
+            expired.select_for_update(skip_locked=True).values_list("pk", flat=True)[: limits.MAX_SWEPT_SESSIONS]
         )
         return Session.objects.filter(pk__in=keys).delete()[0] if keys else 0

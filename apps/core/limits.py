@@ -261,7 +261,7 @@ BEAT_SECONDS = 15.0
 SOON_SECONDS = 2.0
 SILENCE_SECONDS = 45.0
 # Expired sessions that each of them deletes at a beat: 2.9 million a day, in transactions that nobody notices.
-MOST_SWEPT_SESSIONS = 500
+MAX_SWEPT_SESSIONS = 500
 # How far a process's clock may be from the database's. Machines that keep time are within a tenth of a second.
 MAX_CLOCK_DIFFERENCE_SECONDS = 10.0
 # How long a `migrate` waits for another one.

@@ -28,7 +28,7 @@ def test_expired_sessions_are_deleted_and_no_others() -> None:
 
 
 def test_many_are_deleted_bit_by_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MOST_SWEPT_SESSIONS", 4)
+    monkeypatch.setattr(limits, "MAX_SWEPT_SESSIONS", 4)
     sessions("old", 10, timedelta(days=-1))
     assert [expired.sweep() for _ in range(4)] == [4, 4, 2, 0]
 
