@@ -248,6 +248,16 @@ def test_an_edit_whose_dialog_was_closed_before_it_was_refused_is_given_back(ada
     bar = page.locator("#refusal")
     expect(bar.get_by_role("alert")).to_contain_text("in place of this site (502)")
     expect(bar.get_by_label("What you typed")).to_have_value("Half an edit")
+    # It stands nowhere else: what is asked for next, or refused, does not take its place.
+    answer_with(page, r"/messages/\d+/$", BAD_GATEWAY)
+    page.locator("#messages .message", has_text="Closed too early").locator(".meta a").click()
+    expect(bar.get_by_role("alert")).to_have_count(2)
+    page.unroute(re.compile(r"/messages/\d+/$"))
+    bar.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("dialog").get_by_label("Message")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(bar.get_by_role("alert")).to_have_count(1)
+    expect(bar.get_by_label("What you typed")).to_have_value("Half an edit")
     bar.get_by_role("button", name="Close").click()
     expect(bar).to_be_empty()
 

@@ -61,7 +61,7 @@ function tell(ctx, text, kind) {
   if (note) return tellQuietly(note, text);
   const box = document.createElement("div");
   box.className = "refusal";
-  const typed = Array.from(form?.querySelectorAll("textarea") ?? []).filter(({ value }) => value.trim());
+  const typed = Array.from(form?.querySelectorAll("textarea:not([readonly])") ?? []).filter(({ value }) => value.trim());
   box.append(alertOf(typed.length ? `${text} ${KEPT}` : text));
   if (kind === "signed-out") box.append(signInLink());
   if (form?.isConnected) {
@@ -70,8 +70,9 @@ function tell(ctx, text, kind) {
   }
   box.append(...typed.map(copyOf));
   if (!form && ctx.sourceElement.isConnected) box.append(button(gettext("Try again"), () => ctx.sourceElement.click()));
-  box.append(button(gettext("Close"), () => bar.replaceChildren()));
-  bar.replaceChildren(box);
+  box.append(button(gettext("Close"), () => box.remove()));
+  forgetWords();
+  bar.append(box);
 }
 
 // What the page asks for by itself, again and again: said once for as long as it fails.
@@ -82,7 +83,12 @@ function tellQuietly(note, text) {
 
 function clear(ctx) {
   formOf(ctx)?.querySelector(".refusal")?.remove();
-  if (!ctx.sourceElement.dataset.note) bar.replaceChildren();
+  if (!ctx.sourceElement.dataset.note) forgetWords();
+}
+
+// A text that is given back stays until its writer closes it: it stands nowhere else.
+function forgetWords() {
+  for (const box of Array.from(bar.children)) if (!box.querySelector("textarea")) box.remove();
 }
 
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
