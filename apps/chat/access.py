@@ -20,9 +20,12 @@ class MessageVisit:
     message: Message
 
     @property
+    def is_author(self) -> bool:
+        return self.visit.is_member and self.message.author_id == self.visit.viewer.pk
+
+    @property
     def may_edit(self) -> bool:
-        is_author = self.visit.is_member and self.message.author_id == self.visit.viewer.pk
-        return is_author and not self.message.is_deleted and not self.visit.room.is_archived
+        return self.is_author and not self.message.is_deleted and not self.visit.room.is_archived
 
     @property
     def may_delete(self) -> bool:

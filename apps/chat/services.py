@@ -224,7 +224,7 @@ def locked(message: Message) -> tuple[Room, Message]:
     room = locked_room(message.room_id)
     found = Message.objects.select_related("author").filter(pk=message.pk).first()
     if found is None or found.is_deleted:
-        raise Refusal(_("This message was deleted meanwhile."))
+        raise Refusal(str(locks.Gone(Message)))
     found.room = room
     if room.is_archived:
         raise Refusal(_("This room is archived, so its messages cannot change any more."))

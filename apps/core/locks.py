@@ -44,6 +44,7 @@ class Gone(Missing):
         texts = {
             "accounts.user": _("This account was deleted meanwhile."),
             "rooms.room": _("This room was deleted meanwhile."),
+            "chat.message": _("This message was deleted meanwhile."),
         }
         super().__init__(texts[model._meta.label_lower])
 

@@ -510,9 +510,15 @@ def test_who_may_post_only_by_now_is_rendered_in_turn(cast: Cast) -> None:
     assert turns == [True]
 
 
-def test_an_edit_of_what_was_deleted_meanwhile_is_refused(cast: Cast, message: Message) -> None:
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_an_edit_of_what_was_deleted_meanwhile_is_told_so(
+    cast: Cast, message: Message, headers: dict[str, str]
+) -> None:
     services.delete_message(message=message, deleter=cast.owner)
-    assert client_of(cast.member).post(at(message, "edit/"), {"body": "New"}).status_code == 403
+    response = client_of(cast.member).post(at(message, "edit/"), {"body": "New"}, headers=headers)
+    assert response.status_code == 404
+    assert "This message was deleted meanwhile." in response.content.decode()
+    assert client_of(cast.moderator).post(at(message, "edit/"), {"body": "New"}).status_code == 403
 
 
 def test_deleting_twice_is_deleting_once(cast: Cast, message: Message) -> None:

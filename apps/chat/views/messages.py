@@ -13,10 +13,12 @@ from django_htmx.http import trigger_client_event
 from apps.chat import services
 from apps.chat.access import MessageVisit, message_for
 from apps.chat.forms import EditForm
+from apps.chat.models import Message
 from apps.chat.posting import busy, busy_without_text, html_by, text_of, too_fast
 from apps.chat.views.conversation import give_pages_connection_back, see_other, soon
 from apps.core.answers import fragments_for_htmx
 from apps.core.errors import Refusal
+from apps.core.locks import Gone
 from apps.core.requests import HtmxRequest
 from apps.core.turns import TooBusyError, refuse_where_held, turn_at
 from apps.live.limits import allowance_of
@@ -47,6 +49,8 @@ def render_message(
 async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
     """Change the text of one's own message."""
     visit = await sync_to_async(message_for)(request.user, slug, pk)
+    if visit.is_author and visit.message.is_deleted:
+        raise Gone(Message)
     if not visit.may_edit:
         raise PermissionDenied
     form = EditForm(request.POST)
