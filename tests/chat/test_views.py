@@ -481,11 +481,16 @@ def test_edits_draw_on_the_allowance_of_posts_and_keep_the_text(cast: Cast, mess
     assert message.body == "x" * 100
 
 
-def test_deletions_draw_on_the_allowance_of_posts(cast: Cast, message: Message) -> None:
+@pytest.mark.parametrize(("headers", "kind"), [({}, None), ({"HX-Request": "true"}, "refusal")])
+def test_deletions_draw_on_the_allowance_of_posts(
+    cast: Cast, message: Message, headers: dict[str, str], kind: str | None
+) -> None:
     allowance_of(cast.member.pk).posts.left = -1000
-    response = client_of(cast.member).post(at(message, "delete/"))
+    response = client_of(cast.member).post(at(message, "delete/"), headers=headers)
     assert response.status_code == 429
     assert "faster than anybody can read" in response.content.decode()
+    # Words alone: the dialog may hold half an edit, which a part of the page would take the place of.
+    assert response.headers.get("Parley-Answer") == kind
     message.refresh_from_db()
     assert not message.is_deleted
 

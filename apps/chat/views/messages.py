@@ -16,7 +16,7 @@ from apps.chat.forms import EditForm
 from apps.chat.models import Message
 from apps.chat.posting import busy, busy_without_text, html_by, text_of, too_fast
 from apps.chat.views.conversation import give_pages_connection_back, see_other, soon
-from apps.core.answers import fragments_for_htmx
+from apps.core.answers import fragments_for_htmx, refusal
 from apps.core.errors import Refusal
 from apps.core.locks import Gone
 from apps.core.requests import HtmxRequest
@@ -109,7 +109,9 @@ async def delete(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
 
 
 def render_refusal(request: HtmxRequest, visit: MessageVisit, reason: str, status: int) -> HttpResponse:
-    """The page, which says why the message was not deleted."""
+    """Why the message was not deleted: the page; for htmx words, since its dialog may hold half an edit."""
+    if request.htmx:
+        return refusal(status, reason)
     form = EditForm({"body": visit.message.body})
     form.is_valid()  # only what was checked takes an error
     form.add_error(None, reason)
