@@ -86,6 +86,11 @@ class Kept:
         return bool(self.fields or self.files)
 
     @property
+    def is_message(self) -> bool:
+        """Whether it was a message, which its id makes safe to repeat; of other forms one does not know."""
+        return {"body", "client_id"} <= {one.name for one in self.fields if one.value}
+
+    @property
     def has_text(self) -> bool:
         """Whether there is something that somebody wrote."""
         return any(one.value.strip() and one.is_seen for one in self.fields)

@@ -186,9 +186,7 @@ def no_database(request: HttpRequest) -> HttpResponse:
     if is_for_htmx(request):
         advice = _("It should be back soon. Please send this again in a moment.")
         return refusal(503, _("Our database does not answer"), advice)
-    # Which an id makes safe to repeat; with other forms one does not know.
-    is_message = bool(request.POST.get("body") and request.POST.get("client_id"))
-    response = refusal_page(request, "core/no_database.html", 503, user=None, is_message=is_message)
+    response = refusal_page(request, "core/no_database.html", 503, user=None)
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 

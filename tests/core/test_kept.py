@@ -22,7 +22,7 @@ from pytest_django import Settings
 
 from apps.core import limits
 from apps.core.kept import LABELS, kept_of
-from apps.core.views import problem
+from apps.core.views import no_database, problem
 from apps.rooms.models import Room
 from tests.conftest import Cast, client_of
 from tests.core.test_hostile_names import World, provider
@@ -311,3 +311,21 @@ def test_what_no_page_can_hold_is_left_out_of_it(rf: RequestFactory, body: str, 
     assert kept
     assert [one.value for one in kept.fields] == [held]
     assert problem(request, 403, "No", "Why").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"body": "Kept", "client_id": "x"}, "It will be stored once, however often you send it."),
+        ({"body": "Kept", "client_id": ""}, "Please send this again in a moment."),
+        ({"name": "Kept"}, "Please send this again in a moment."),
+        ({f"body-{number}": "Too many to be read" for number in range(200)}, "Please try again in a moment."),
+    ],
+    ids=["message", "no id", "another form", "unreadable"],
+)
+def test_without_a_database_only_a_message_that_is_given_back_is_called_safe_to_repeat(
+    rf: RequestFactory, fields: dict[str, str], sentence: str
+) -> None:
+    answer = no_database(rf.post("/", fields))
+    assert answer.status_code == 503
+    assert sentence in answer.content.decode()
