@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from unicodedata import category
 
 from apps.chat.writing import LATIN, OTHERS, is_latin, is_unspaced
+from apps.core.letters import is_word_letter
 
 DIGITS = "0-9"
 
@@ -96,7 +97,7 @@ def is_letter(text: str, position: int) -> bool:
         # "・" also stands between two addresses, as a comma does.
         is_within = before.isalnum() or category(before)[0] == "M"
         return is_within and following.isalpha() and (character != "\u30fb" or not before.isascii())
-    return not character.isascii() and category(character)[0] in "LMN"
+    return not character.isascii() and is_word_letter(character)
 
 
 def is_behind(text: str, position: int) -> bool:

@@ -4,15 +4,16 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from django.utils.translation import gettext as _
 
 from apps.chat import services
 from apps.chat.forms import EditForm, MessageForm
-from apps.chat.models import Message
+from apps.chat.models import MAX_CHARACTERS, Message
 from apps.chat.rendering import to_html
 from apps.core.errors import Refusal
+from apps.core.kept import clean
 from apps.core.turns import refuse_where_held, turn_at
 from apps.live.limits import allowance_of
 from apps.rooms.models import place_of
@@ -33,12 +34,12 @@ class Composer:
     body: str = ""
     errors: list[str] = field(default_factory=list)
     client_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    most_characters: ClassVar[int] = MAX_CHARACTERS
 
     @classmethod
     def refusing(cls, form: MessageForm) -> "Composer":
         """The composer after a refusal: it keeps the text, under a new id."""
-        # Half a character cannot be written into a page either.
-        body = str(form.data.get("body", "")).encode(errors="ignore").decode().replace("\x00", "")
+        body = clean(str(form.data.get("body", "")))
         return cls(body=body, errors=[str(message) for messages in form.errors.values() for message in messages])
 
 

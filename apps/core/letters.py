@@ -148,7 +148,7 @@ def is_of(some: re.Pattern[str], letter: str) -> bool:
 
 def address_of(name: str) -> str:
     """A name as a part of an address: small letters, digits and the marks that belong to them, with - between words."""
-    text = unicodedata.normalize("NFKC", INVISIBLE.sub("", name)).lower().replace("i\u0307", "i")
+    text = same_address(name)
     kept = "".join(letter if is_word_letter(letter) or letter in "-_" else " " * letter.isspace() for letter in text)
     return re.sub(r"[-\s]+", "-", kept).strip("-_")
 

@@ -33,7 +33,7 @@ from apps.rooms.views.rooms import rooms_of
 
 T = TypeVar("T")
 
-# The cookie that a page sets for an hour where its scripts run.
+# The cookie that pages set where their scripts run (session.js).
 SCRIPTS_RUN = "scripts"
 
 
