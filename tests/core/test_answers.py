@@ -8,24 +8,16 @@ from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import Http404
 from django.test import Client
-from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.core import limits
 from tests.conftest import Cast, client_of, say
-from tests.core.test_hostile_names import VIEWERS, World, provider
+from tests.core.test_hostile_names import VIEWERS, World
 from tests.core.test_kept import failing
 
 pytestmark = pytest.mark.django_db
 
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr("allauth.mfa.webauthn.internal.auth.get_credentials", lambda user: [])
-    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [provider("x")]}}
-    return World()
 
 
 def mark(answer: Any) -> tuple[str | None, str | None]:

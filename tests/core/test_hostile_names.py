@@ -293,14 +293,6 @@ def named_patterns(
             yield f"{namespace}{one.name}", set(parameters)
 
 
-@pytest.fixture
-def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> World:
-    # The passkey here is a name without a key.
-    monkeypatch.setattr("allauth.mfa.webauthn.internal.auth.get_credentials", lambda user: [])
-    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [provider("x")]}}
-    return World()
-
-
 def provider(name: str) -> dict[str, object]:
     server = {"server_url": "http://127.0.0.1:1"}
     return {"provider_id": "school", "name": name, "client_id": "x", "secret": "x", "settings": server}
