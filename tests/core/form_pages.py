@@ -95,7 +95,7 @@ def losses(fields: dict[str, set[str]], page: str) -> list[str]:
     held, lost = Values(page).held, []
     for name, value in typed_into(fields).items():
         value = value.replace("\r\n", "\n")
-        found = [is_seen for one, text, is_seen in held if one == name and text == value]
+        found = [is_seen for one, text, is_seen in held if one == name and text.replace("\r\n", "\n") == value]
         if "password" in name:
             lost += [f"{name} is shown"] if f"typed in {name} " in page else []
         elif not found:
