@@ -14,6 +14,7 @@ from itertools import islice
 
 from django.db.models import Q
 
+from apps.chat import writing
 from apps.core import letters, limits
 
 # In any width; the key of a text has the usual one.
@@ -30,11 +31,7 @@ IN_ADDRESSES = "@_+%=&#~"
 
 # Scripts that put no space between words, or join endings to names, as Korean does: there a name may be followed, or
 # an @ preceded, by any of their letters.
-UNSPACED = letters.letters(
-    *((0xE01, 0xE5B), (0xE81, 0xEDF), (0xF00, 0xFFF), (0x1000, 0x109F), (0x1100, 0x11FF), (0x1780, 0x17DD)),
-    *((0x3005, 0x3007), (0x3041, 0x3096), (0x309D, 0x30FF), (0x3105, 0x318E), (0x31A0, 0x31FF), (0x3400, 0x4DBF)),
-    *((0x4E00, 0x9FFF), (0xAC00, 0xD7FF), (0xFA0E, 0xFA29), (0x20000, 0x323AF)),
-)
+UNSPACED = letters.in_ascii(f"{writing.UNSPACED}{writing.TIBETAN}")
 # Their marks: they belong to the letter before.
 MARKS = letters.letters(
     *(0xE31, (0xE34, 0xE3A), (0xE47, 0xE4E), 0xEB1, (0xEB4, 0xEBC), (0xEC8, 0xECE), 0xF35, 0xF37, 0xF39),

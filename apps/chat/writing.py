@@ -4,14 +4,16 @@ import re
 
 LATIN = "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u0300-\u036f\u1e00-\u1eff"
 CHINESE_AND_JAPANESE = (
-    "\u3005-\u3007\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uff9f\U00020000-\U0003ffff"
+    "\u3005-\u3007\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uff9f\U00020000-\U0003fffd"
 )
 KOREAN = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7fb\uffa0-\uffdc"
 SOUTH_EAST_ASIAN = (
-    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e50-\u0e59\u0e81-\u0ede\u1000-\u1049\u1050-\u109d\u1780-\u17d3\u17d7-\u17e9"
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e50-\u0e59\u0e81-\u0edf\u1000-\u1049\u1050-\u109d\u1780-\u17d3\u17d7-\u17e9"
 )
-# Those that put no space between words, or (Korean) none before what stands behind a word.
+TIBETAN = "\u0f00-\u0fff"
+# Those that put no space between words, or (Korean) none before what stands behind a word. Not Tibetan, as far as
+# addresses are concerned: it has a sign between syllables.
 UNSPACED = f"{CHINESE_AND_JAPANESE}{KOREAN}{SOUTH_EAST_ASIAN}"
 # Punctuation of East Asia, which stands beside letters without a space.
 EAST_ASIAN_PUNCTUATION = (

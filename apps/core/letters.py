@@ -20,6 +20,11 @@ def escaped(code_point: int) -> str:
     return f"\\u{code_point:04x}" if code_point < 0x10000 else chr(code_point)
 
 
+def in_ascii(inside: str) -> str:
+    """The inside of a regular expression's [], to be sent along in a page whatever the page's normal form."""
+    return "".join(one if one.isascii() else escaped(ord(one)) for one in inside)
+
+
 # Nothing is to be seen of these. Python's unicodedata takes many of them for letters or marks.
 # Default_Ignorable_Code_Point, from DerivedCoreProperties.txt; the same from Unicode 12 to 17.
 IGNORABLE = letters(
