@@ -13,6 +13,7 @@ from apps.chat import fragments, posting, services
 from apps.chat.forms import MessageForm
 from apps.chat.history import MESSAGES_ON_A_PAGE
 from apps.chat.models import MAX_CHARACTERS, Message
+from apps.core import limits
 from apps.live.limits import allowance_of
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
@@ -321,6 +322,7 @@ def test_who_sends_too_much_text_is_told_and_keeps_it(cast: Cast) -> None:
     allowance_of(cast.member.pk).text.left = -1000
     response = client_of(cast.member).post("/rooms/attic/messages/", fields("x" * 9999 * 4))
     assert response.status_code == 422  # what is too long anyway costs nothing
+    allowance_of(cast.member.pk).text.left = -limits.TEXT_BYTES_PER_SECOND * 60
     response = client_of(cast.member).post("/rooms/attic/messages/", fields("\N{GRINNING FACE}" * 9999))
     assert response.status_code == 429
     assert "\N{GRINNING FACE}" * 9999 in response.content.decode()
