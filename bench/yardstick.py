@@ -23,7 +23,7 @@ MESSAGE = Template(
 )
 
 
-class Consumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class Consumer(AsyncWebsocketConsumer):
     """Stores nothing."""
 
     async def connect(self) -> None:

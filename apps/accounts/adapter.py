@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 RESET_LETTER = "account/email/password_reset_key"
 
 
-class MailNotSentError(ImmediateHttpResponse):  # type: ignore[misc]  # allauth has no types
+class MailNotSentError(ImmediateHttpResponse):
     """A mail could not be sent; with the page that says so, where no form does."""
 
 
@@ -44,7 +44,7 @@ class SiteName:
     domain = settings.SITE_URL.partition("://")[2]
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+class AccountAdapter(DefaultAccountAdapter):
     """The site's rules for accounts."""
 
     is_notice = False

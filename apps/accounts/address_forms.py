@@ -44,7 +44,7 @@ class NewAddressMixin:
         return value
 
 
-class RequestLoginCodeForm(AllauthRequestLoginCodeForm):  # type: ignore[misc]  # allauth has no types
+class RequestLoginCodeForm(AllauthRequestLoginCodeForm):
     """Ask for a code to sign in with."""
 
     def clean_email(self) -> str:
@@ -57,7 +57,7 @@ class RequestLoginCodeForm(AllauthRequestLoginCodeForm):  # type: ignore[misc]  
         return email
 
 
-class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # allauth has no types
+class ResetPasswordForm(AllauthResetPasswordForm):
     """Ask for a way to a new password."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -80,15 +80,15 @@ class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # alla
         return email
 
 
-class AddEmailForm(MailedForm, AllauthAddEmailForm):  # type: ignore[misc]  # allauth has no types
+class AddEmailForm(MailedForm, AllauthAddEmailForm):
     """Add an address to one's account."""
 
 
-class ChangeEmailForm(MailedForm, AllauthChangeEmailForm):  # type: ignore[misc]  # allauth has no types
+class ChangeEmailForm(MailedForm, AllauthChangeEmailForm):
     """Give another address while one signs up."""
 
 
-class ConfirmEmailVerificationCodeForm(AllauthConfirmEmailVerificationCodeForm):  # type: ignore[misc]
+class ConfirmEmailVerificationCodeForm(AllauthConfirmEmailVerificationCodeForm):
     """Prove an address by the code that was mailed to it."""
 
     def clean_code(self) -> str:

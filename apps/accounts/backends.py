@@ -10,7 +10,7 @@ from apps.accounts.models import User
 from apps.accounts.services import person_named
 
 
-class AuthenticationBackend(AllauthBackend):  # type: ignore[misc]  # allauth has no types
+class AuthenticationBackend(AllauthBackend):
     """
     One password is hashed for each try, whoever is meant and whether or not there is such an account.
 

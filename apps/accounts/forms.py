@@ -31,7 +31,7 @@ USERNAME_HINT = _("Letters and digits, with . _ + - between them. Others see it,
 NAME_BOX = {"autocapitalize": "none", "spellcheck": "false"}
 
 
-class LoginForm(AllauthLoginForm):  # type: ignore[misc]  # allauth has no types
+class LoginForm(AllauthLoginForm):
     """Sign in."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,7 +46,7 @@ class NameTakenError(Exception):
     """Somebody else was faster; the form that was sent says so now."""
 
 
-class SignupForm(NewAddressMixin, AllauthSignupForm):  # type: ignore[misc]  # allauth has no types
+class SignupForm(NewAddressMixin, AllauthSignupForm):
     """Make an account. Saving raises NameTakenError for who comes second."""
 
     def clean_email(self) -> str:
@@ -72,7 +72,7 @@ class SignupForm(NewAddressMixin, AllauthSignupForm):  # type: ignore[misc]  # a
         describe_sign_up(self)
 
 
-class SocialSignupForm(NewAddressMixin, AllauthSocialSignupForm):  # type: ignore[misc]  # allauth has no types
+class SocialSignupForm(NewAddressMixin, AllauthSocialSignupForm):
     """Make an account for somebody who comes from elsewhere. Saving raises NameTakenError for who comes second."""
 
     def save(self, request: HttpRequest) -> User:

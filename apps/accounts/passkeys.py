@@ -181,22 +181,22 @@ def count_use(authenticator: Authenticator, count: int) -> None:
         stored.save(update_fields=["data"])
 
 
-class PasskeySignInForm(UseForm, allauth_forms.LoginWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+class PasskeySignInForm(UseForm, allauth_forms.LoginWebAuthnForm):
     """Sign in with a passkey alone."""
 
 
-class PasskeyAgainForm(UseForm, allauth_forms.ReauthenticateWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+class PasskeyAgainForm(UseForm, allauth_forms.ReauthenticateWebAuthnForm):
     """Say again who one is."""
 
 
-class PasskeySecondForm(UseForm, allauth_forms.AuthenticateWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+class PasskeySecondForm(UseForm, allauth_forms.AuthenticateWebAuthnForm):
     """The second step, after a password."""
 
     def add_error(self, field: str | None, error: Any) -> None:
         super().add_error(field_to_show(self, field), error)
 
 
-class AddPasskeyForm(allauth_forms.AddWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+class AddPasskeyForm(allauth_forms.AddWebAuthnForm):
     """Add a passkey."""
 
     name = OneLineField(max_length=limits.MAX_PASSKEY_NAME_CHARACTERS, required=False, label=_("Name"))
@@ -228,7 +228,7 @@ def is_usable(key: CoseKey) -> bool:
     return False
 
 
-class RenamePasskeyForm(allauth_forms.EditWebAuthnForm):  # type: ignore[misc]  # allauth has no types
+class RenamePasskeyForm(allauth_forms.EditWebAuthnForm):
     """Give a passkey another name."""
 
     name = OneLineField(max_length=limits.MAX_PASSKEY_NAME_CHARACTERS, label=_("Name"))

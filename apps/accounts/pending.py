@@ -50,7 +50,7 @@ class SignUp:
     password: str  # hashed
 
 
-class SignUpProcess(EmailVerificationProcess):  # type: ignore[misc]  # allauth has no types
+class SignUpProcess(EmailVerificationProcess):
     """django-allauth's code for an address, without an account that it would belong to."""
 
     @cached_property

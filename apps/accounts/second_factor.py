@@ -15,7 +15,7 @@ from apps.accounts.models import SiteRules, User
 NEEDED = gettext_lazy("Owners and moderators of this site need a second factor. Set one up to go on.")
 
 
-class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
+class MFAAdapter(DefaultMFAAdapter):
     """The site's rules for second factors."""
 
     def get_totp_issuer(self) -> str:

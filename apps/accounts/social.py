@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 MAX_LOGGED_CHARACTERS = 200
 
 
-class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
+class SocialAccountAdapter(DefaultSocialAccountAdapter):
     """The site's rules for signing in from elsewhere."""
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:

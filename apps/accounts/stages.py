@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from apps.accounts import proof
 
 
-class ConfirmAddressStage(EmailVerificationStage):  # type: ignore[misc]  # allauth has no types
+class ConfirmAddressStage(EmailVerificationStage):
     """
     Only who has just made an account must confirm an address before they are in.
 

@@ -54,7 +54,7 @@ class Place:
     may_post: bool
 
 
-class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
+class RoomConsumer(AsyncWebsocketConsumer):
     """
     A listener of its room's topic.
 

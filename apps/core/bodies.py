@@ -29,7 +29,7 @@ TEXT = b"""<!doctype html>
 REFUSAL = raw_answer(b"413 Content Too Large", b"text/html", TEXT)
 
 
-class BoundedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types
+class BoundedRequest(WebRequest):
     """A request whose body is refused by its length, counted when it has none, and parsed by Django only."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

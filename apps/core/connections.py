@@ -90,7 +90,7 @@ class Crowd:
 crowd = Crowd()
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]  # Twisted's has half of its types
+class Channel(HTTPChannel):
     """A connection over which requests come, each of which has to be whole in time."""
 
     # What it waits for: nothing, the next request, the end of the headers, or that of the body.
@@ -186,7 +186,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # Twisted's has half of its t
         super().connectionLost(reason)
 
 
-class Socket(WebSocketProtocol):  # type: ignore[misc]  # Daphne has no types
+class Socket(WebSocketProtocol):
     """A socket that is closed when it sends frames without end, of a kind that no page sends in such numbers."""
 
     def connectionMade(self) -> None:  # noqa: N802

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 
-class SiteOriginValidator(OriginValidator):  # type: ignore[misc]  # Channels has no types
+class SiteOriginValidator(OriginValidator):
     """
     Refuse (403) a handshake that no page of this site can have sent.
 

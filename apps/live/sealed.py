@@ -42,7 +42,7 @@ SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
 }
 
 
-class SealedLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # Channels has no types
+class SealedLayer(RedisPubSubChannelLayer):
     """
     Each process seals with a key of its own, made from the site's (AES-GCM, a tenth of Fernet's time, which
     must not use a number twice with one key), and what comes is read with care.

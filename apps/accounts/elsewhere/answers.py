@@ -40,7 +40,7 @@ PERSON = {
 }
 
 
-class BadAnswerError(OAuth2Error):  # type: ignore[misc]  # allauth has no types
+class BadAnswerError(OAuth2Error):
     """What a provider says cannot be used. The text is for the log, and says nothing secret."""
 
 

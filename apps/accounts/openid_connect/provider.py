@@ -14,7 +14,7 @@ from apps.accounts.openid_connect import discovery
 from apps.accounts.openid_connect.views import Adapter, nonce_for
 
 
-class CheckedOpenIDConnectProvider(OpenIDConnectProvider):  # type: ignore[misc]  # allauth has no types
+class CheckedOpenIDConnectProvider(OpenIDConnectProvider):
     """
     OpenID Connect with a nonce (OpenID Connect Core 1.0, 3.1.2.1 and 3.1.3.7), and accounts of an issuer.
 

@@ -20,7 +20,7 @@ def nonce_for(state_id: str) -> str:
     return salted_hmac("openid-connect-nonce", state_id, algorithm="sha256").hexdigest()
 
 
-class Client(OAuth2Client):  # type: ignore[misc]  # allauth has no types
+class Client(OAuth2Client):
     """Asks for tokens; django-allauth's takes an answer of any shape."""
 
     def get_access_token(self, code: str, pkce_code_verifier: str | None = None, extra_data: Any = None) -> Any:
@@ -39,7 +39,7 @@ class Client(OAuth2Client):  # type: ignore[misc]  # allauth has no types
             return answers.token(discovery.json_of(answer))
 
 
-class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # allauth has no types
+class Adapter(OpenIDConnectOAuth2Adapter):
     """OpenID Connect, of which nothing is believed that `answers` has not looked at."""
 
     client_class = Client

@@ -15,7 +15,7 @@ from apps.accounts import again
 
 
 @method_decorator(login_required, name="dispatch")
-class CodeAgainView(BaseReauthenticateView):  # type: ignore[misc]  # allauth has no types
+class CodeAgainView(BaseReauthenticateView):
     """By a code that is mailed; not before one asks for it, since a page may be loaded for other reasons."""
 
     form_class = ConfirmLoginCodeForm

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 
-class ConfirmLoginCodeView(AllauthConfirmLoginCodeView):  # type: ignore[misc]  # allauth has no types
+class ConfirmLoginCodeView(AllauthConfirmLoginCodeView):
     """django-allauth's, which leads back without a word where the code is too old."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -34,7 +34,7 @@ from apps.accounts.views.codes import say_code_is_over
 from apps.core.database import is_taken
 
 
-class SignupView(AllauthSignupView):  # type: ignore[misc]  # allauth has no types
+class SignupView(AllauthSignupView):
     """Make an account; where the site sends mail, ask for a code first."""
 
     def form_valid(self, form: SignupForm) -> HttpResponse:
@@ -93,7 +93,7 @@ class SignupView(AllauthSignupView):  # type: ignore[misc]  # allauth has no typ
         return cast(HttpResponseBase | None, super()._redirect_to_pending_stage(request, stage))
 
 
-class ConfirmEmailView(ConfirmEmailVerificationCodeView):  # type: ignore[misc]  # allauth has no types
+class ConfirmEmailView(ConfirmEmailVerificationCodeView):
     """Enter the code that was mailed. For who signs up it makes the account."""
 
     _process: EmailVerificationProcess
@@ -162,7 +162,7 @@ def sign_up_confirmed(request: HttpRequest, typed: pending.SignUp, redirect_url:
     return response
 
 
-class SocialSignupView(AllauthSocialSignupView):  # type: ignore[misc]  # allauth has no types
+class SocialSignupView(AllauthSocialSignupView):
     """Make an account for somebody who comes from elsewhere."""
 
     def form_valid(self, form: SocialSignupForm) -> HttpResponse:
