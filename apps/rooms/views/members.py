@@ -1,5 +1,8 @@
 """Come, go, and say who else may."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -22,6 +25,15 @@ from apps.rooms.models import Membership
 
 MEMBERS_ON_A_PAGE = 100
 MAX_LISTED_INVITED = 200
+
+
+@contextmanager
+def refusals_shown(request: HttpRequest) -> Iterator[None]:
+    """The next page says why, where what is done here is refused."""
+    try:
+        yield
+    except Refusal as error:
+        messages.error(request, str(error))
 
 
 @login_required
@@ -55,13 +67,11 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
 def leave(request: HttpRequest, slug: str) -> HttpResponse:
     """Stop being a member."""
     visit = room_for(request.user, slug)
-    try:
+    with refusals_shown(request):
         services.remove_member(room=visit.room, user=visit.member, reason=_("You left this room."))
-    except Refusal as error:
-        messages.error(request, str(error))
-        return redirect("members", slug=visit.room.slug)
-    messages.success(request, gettext("You left %(name)s.") % {"name": visit.room.name})
-    return redirect("home")
+        messages.success(request, gettext("You left %(name)s.") % {"name": visit.room.name})
+        return redirect("home")
+    return redirect("members", slug=visit.room.slug)
 
 
 @login_required
@@ -118,11 +128,9 @@ def change_role(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     membership = other_member(visit, username)
     form = RoleForm(request.POST)
     if form.is_valid():
-        try:
+        with refusals_shown(request):
             services.set_role(room=visit.room, user=membership.user, role=form.cleaned_data["role"])
             messages.success(request, gettext("The role of %(name)s is changed.") % {"name": username})
-        except Refusal as error:
-            messages.error(request, str(error))
     else:
         messages.error(request, _("Choose one of the roles in the list."))
     return redirect("members", slug=visit.room.slug)
@@ -139,12 +147,10 @@ def remove_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
     membership = other_member(visit, username)
     if membership.role != Membership.Role.MEMBER and not visit.may_manage:
         raise PermissionDenied
-    try:
+    with refusals_shown(request):
         reason = _("You are no longer a member of this room.")
         services.remove_member(room=visit.room, user=membership.user, reason=reason, by=visit.member)
         messages.success(request, gettext("%(name)s is no longer a member of this room.") % {"name": username})
-    except Refusal as error:
-        messages.error(request, str(error))
     return redirect("members", slug=visit.room.slug)
 
 
@@ -160,9 +166,7 @@ def hand_over(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     if membership.user == visit.member:
         messages.error(request, _("You own this room already. Choose somebody else."))
     else:
-        try:
+        with refusals_shown(request):
             services.hand_over(room=visit.room, owner=visit.member, heir=membership.user)
             messages.success(request, gettext("%(name)s owns this room now; you are a moderator.") % {"name": username})
-        except Refusal as error:
-            messages.error(request, str(error))
     return redirect("members", slug=visit.room.slug)
