@@ -1,4 +1,4 @@
-"""All settings, read from the environment; docs/operating.md lists the variables."""
+"""All settings, read from the environment; docs/operating.md lists the variables. An app with many has its own file."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,8 @@ from django.contrib.messages import constants as message_levels
 
 from apps.core import limits
 from config import environment
+from config.accounts import *  # noqa: F403
+from config.accounts import SOCIALACCOUNT_PROVIDERS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.writable_folder("DATA_DIR", BASE_DIR / "var")
@@ -27,12 +29,6 @@ SECRET_KEY = environment.secret_key("SECRET_KEY", DATA_DIR, required=SITE.is_htt
 SECRET_KEY_IS_GIVEN = bool(environment.text("SECRET_KEY"))
 # The secrets that the site makes for itself; they go along in a backup.
 KEY_FILES = [DATA_DIR / "secret_key"]
-SIGNUP = environment.choice("SIGNUP", "open", ("open", "invite", "closed"))
-# Where people sign in with an account they have elsewhere, by django-allauth's names.
-SOCIALACCOUNT_PROVIDERS = environment.social_providers(
-    ["google", "github", *environment.provider_names("SOCIAL_PROVIDERS")]
-)
-
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 
@@ -151,92 +147,23 @@ STORAGES = {
 }
 MEDIA_ROOT = DATA_DIR / "media"
 
-# Accounts
-
-AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["apps.accounts.backends.AuthenticationBackend"]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
-]
-
 # Mail
 
 EMAIL_CONFIG = environment.email("EMAIL_URL")
-globals().update(EMAIL_CONFIG)
-SENDS_MAIL = bool(environment.text("EMAIL_URL"))
+EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
+EMAIL_FILE_PATH = EMAIL_CONFIG["EMAIL_FILE_PATH"]
+EMAIL_HOST, EMAIL_PORT = EMAIL_CONFIG["EMAIL_HOST"], EMAIL_CONFIG["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL_CONFIG["EMAIL_HOST_USER"], EMAIL_CONFIG["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
 DEFAULT_FROM_EMAIL = environment.sender("DEFAULT_FROM_EMAIL", "Parley <parley@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 EMAIL_TIMEOUT = 10  # seconds; somebody waits for the page
 
-# Signing in
-
-LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "home"
-ALLAUTH_RATE_LIMIT_IPV6_PREFIX = limits.IPV6_PREFIX_BITS
-ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {
-    "login": "apps.accounts.forms.LoginForm",
-    "signup": "apps.accounts.forms.SignupForm",
-    "reset_password": "apps.accounts.address_forms.ResetPasswordForm",
-    "request_login_code": "apps.accounts.address_forms.RequestLoginCodeForm",
-    "confirm_email_verification_code": "apps.accounts.address_forms.ConfirmEmailVerificationCodeForm",
-    "add_email": "apps.accounts.address_forms.AddEmailForm",
-    "change_email": "apps.accounts.address_forms.ChangeEmailForm",
-}
-ACCOUNT_LOGIN_METHODS = {"username", "email"}
-ACCOUNT_USERNAME_MIN_LENGTH = 2
-ACCOUNT_LOGOUT_REDIRECT_URL = "home"
-ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-ACCOUNT_MAX_EMAIL_ADDRESSES = 5
-ACCOUNT_REAUTHENTICATION_REQUIRED = True
-ACCOUNT_RATE_LIMITS = limits.ACCOUNT_RATES
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.accounts.tokens.ResetTokens"  # noqa: S105  # a class
-# All of this hangs on whether the site can send mail.
-if SENDS_MAIL:
-    ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
-    ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-    ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
-    ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
-    ACCOUNT_LOGIN_BY_CODE_ENABLED = True
-    ACCOUNT_EMAIL_NOTIFICATIONS = True
-else:
-    ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
-    ACCOUNT_EMAIL_VERIFICATION = "none"
-# An address that nobody has confirmed says nothing about whose it is: two people may give the same one, and neither
-# learns of the other.
-ACCOUNT_PREVENT_ENUMERATION = "strict"
-
-SOCIALACCOUNT_ADAPTER = "apps.accounts.social.SocialAccountAdapter"
-SOCIALACCOUNT_FORMS = {"signup": "apps.accounts.forms.SocialSignupForm"}
-# A first visit from elsewhere ends in a form, so that nobody has a second account by surprise.
-SOCIALACCOUNT_AUTO_SIGNUP = False
-# Never by an address alone: whoever runs the provider could take over any account.
-SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
-SOCIALACCOUNT_LOGIN_ON_GET = False
-
-MFA_ADAPTER = "apps.accounts.second_factor.MFAAdapter"
-MFA_FORMS = {
-    "login_webauthn": "apps.accounts.passkeys.PasskeySignInForm",
-    "authenticate_webauthn": "apps.accounts.passkeys.PasskeySecondForm",
-    "reauthenticate_webauthn": "apps.accounts.passkeys.PasskeyAgainForm",
-    "add_webauthn": "apps.accounts.passkeys.AddPasskeyForm",
-    "edit_webauthn": "apps.accounts.passkeys.RenamePasskeyForm",
-}
-MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-MFA_PASSKEY_LOGIN_ENABLED = True
-# A clock that is half a minute off is the most common trouble with these codes.
-MFA_TOTP_TOLERANCE = 1
-# Browsers make passkeys for https and for localhost only; the library knows https only.
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SITE.is_https
-# Without mail an address cannot be confirmed, and would bar the second factor for ever.
-MFA_ALLOW_UNVERIFIED_EMAIL = not SENDS_MAIL
-
 # Cookies and transport
 
+# Browsers make passkeys for https and for localhost only; the library knows https only.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SITE.is_https
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE.is_https
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SITE.is_https else 0

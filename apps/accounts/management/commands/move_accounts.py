@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from apps.accounts.elsewhere import issuers
-from config.environment import is_issuer
+from config.providers import is_issuer
 
 
 class Command(BaseCommand):
