@@ -1,5 +1,5 @@
 """
-What htmx is answered, with our own mark: without it no page takes an answer in (static/js/answers.js).
+What a request is answered; htmx with our own mark: without it no page takes an answer in (static/js/answers.js).
 
 Others answer in our place: a proxy whose server is away, the sign-in page of a network, our own sign-in page behind a
 redirect. htmx would put any of that into the page, over what somebody has typed.
@@ -12,10 +12,12 @@ from typing import Any, TypeVar, cast
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.utils.cache import patch_vary_headers
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+RETRY_AFTER_SECONDS = 5
 # What an answer is: "fragment", which goes into the page; or "refusal" and "signed-out", words for the person.
 MARK = "Parley-Answer"
 # Whom it was made for: another tab may have signed in somebody else.
@@ -54,3 +56,16 @@ def refusal(status: int, *sentences: str, kind: str = "refusal") -> HttpResponse
     """Words for the person, which a script shows beside what they typed."""
     text = " ".join(one if one.endswith((".", "!", "?", "؟", "。")) else f"{one}." for one in sentences)
     return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8", headers={MARK: kind})
+
+
+def see_other(url: str) -> HttpResponse:
+    """303: what was posted is done, and the result is to be seen at `url`."""
+    response = redirect(url)
+    response.status_code = 303
+    return response
+
+
+def retried_soon(response: HttpResponse) -> HttpResponse:
+    """The same response, which says when to come again."""
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response

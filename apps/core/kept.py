@@ -86,14 +86,14 @@ class Kept:
         return bool(self.fields or self.files)
 
     @property
-    def is_message(self) -> bool:
-        """Whether it was a message, which its id makes safe to repeat; of other forms one does not know."""
-        return {"body", "client_id"} <= {one.name for one in self.fields if one.value}
-
-    @property
     def has_text(self) -> bool:
         """Whether there is something that somebody wrote."""
         return any(one.value.strip() and one.is_seen for one in self.fields)
+
+    @property
+    def is_stored_once(self) -> bool:
+        """Whether it has an id of its own, by which it is stored once, however often it is sent."""
+        return self.has_text and any(one.name == "client_id" and one.value for one in self.fields)
 
 
 def kept_of(request: HttpRequest) -> Kept | None:

@@ -24,7 +24,7 @@ from markdown_it import MarkdownIt
 
 from apps.core import cache as shared_cache
 from apps.core import cluster, shutdown
-from apps.core.answers import FRAMED_BY_OURSELVES, fragments_for_htmx, is_for_htmx, refusal
+from apps.core.answers import FRAMED_BY_OURSELVES, fragments_for_htmx, is_for_htmx, refusal, retried_soon
 from apps.core.database import NO_DATABASE, forget_connections, is_busy, is_taken
 from apps.core.errors import Missing
 from apps.core.kept import kept_of
@@ -33,7 +33,6 @@ from apps.core.requests import HtmxRequest
 from apps.core.trouble import all_troubles
 
 NOT_ANSWERING = "the database does not answer"
-RETRY_AFTER_SECONDS = 5
 logger = logging.getLogger(__name__)
 
 
@@ -186,9 +185,7 @@ def no_database(request: HttpRequest) -> HttpResponse:
     if is_for_htmx(request):
         advice = _("It should be back soon. Please send this again in a moment.")
         return refusal(503, _("Our database does not answer"), advice)
-    response = refusal_page(request, "core/no_database.html", 503, user=None)
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
+    return retried_soon(refusal_page(request, "core/no_database.html", 503, user=None))
 
 
 def busy(request: HttpRequest) -> HttpResponse:
@@ -198,8 +195,7 @@ def busy(request: HttpRequest) -> HttpResponse:
         response = refusal(503, _("This is busy at the moment"), why, _("Please try again in a moment."))
     else:
         response = refusal_page(request, "core/busy.html", 503, user=None)
-    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
+    return retried_soon(response)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -21,10 +21,10 @@ from apps.chat.models import Message
 from apps.chat.posting import Composer, busy, busy_without_text, submit, text_of, too_fast
 from apps.chat.views.live_page import render_composer_frame
 from apps.core import epoch
-from apps.core.answers import fragments_for_htmx
+from apps.core.answers import fragments_for_htmx, retried_soon, see_other
 from apps.core.requests import HtmxRequest, is_ahead
 from apps.core.turns import MARKS, TooBusyError, give_connection_back, turn_at
-from apps.core.views import RETRY_AFTER_SECONDS, signed_out
+from apps.core.views import signed_out
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
 from apps.rooms.fragments import MAX_LISTED_MEMBERS, ListedMember, listed_members
@@ -142,31 +142,13 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
         return signed_out(request)
     visit = await sync_to_async(room_for)(request.user, slug)
     form = MessageForm(request.POST)
-    status, message = 422, None
-    if not is_ours:
-        form.add_error("body", somebody_else(request.user))
-    elif await allowance_of(request.user.pk).admits(text_of(form)):
-        try:
-            message = await submit(
-                form,
-                room_id=visit.room.pk,
-                author_id=request.user.pk,
-                may_post=visit.may_post,
-                in_thread=on_this_pages_thread,
-                give_back=give_pages_connection_back,
-            )
-        except TooBusyError:
-            status = 503
-            form.add_error("body", busy())
+    if is_ours:
+        message, status = await stored(visit, form)
     else:
-        status = 429
-        form.add_error("body", too_fast())
+        form.add_error("body", somebody_else(request.user))
+        message, status = None, 422
     if request.htmx:
-        if message:
-            return HttpResponse(await sync_to_async(fragments.stored)(message))
-        if status == 503:
-            return soon(HttpResponse(fragments.delayed(form), status=status))
-        return HttpResponse(fragments.refused(form), status=status)
+        return await frame_after_posting(form, message, status)
     if "frame" in request.POST:
         if message:
             return see_other(f"{reverse('composer_frame', args=[visit.room.slug])}?sent")
@@ -175,6 +157,35 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
         return see_other(f"{visit.room.get_absolute_url()}#message-{message.pk}")
     page = await sync_to_async(load_room_page)(request.user, slug, QueryDict())
     return soon(await sync_to_async(render_room_page)(request, page, Composer.refusing(form), status))
+
+
+async def stored(visit: Visit, form: MessageForm) -> tuple[Message | None, int]:
+    """What the form asks for; or None, and the status of an answer that says why not."""
+    if not await allowance_of(visit.member.pk).admits(text_of(form)):
+        form.add_error("body", too_fast())
+        return None, 429
+    try:
+        message = await submit(
+            form,
+            room_id=visit.room.pk,
+            author_id=visit.member.pk,
+            may_post=visit.may_post,
+            in_thread=on_this_pages_thread,
+            give_back=give_pages_connection_back,
+        )
+    except TooBusyError:
+        form.add_error("body", busy())
+        return None, 503
+    return message, 422
+
+
+async def frame_after_posting(form: MessageForm, message: Message | None, status: int) -> HttpResponse:
+    """What a socket would say."""
+    if message:
+        return HttpResponse(await sync_to_async(fragments.stored)(message))
+    if status == 503:
+        return soon(HttpResponse(fragments.delayed(form), status=status))
+    return HttpResponse(fragments.refused(form), status=status)
 
 
 def is_for_viewer(request: HttpRequest) -> bool:
@@ -201,14 +212,7 @@ async def give_pages_connection_back() -> None:
 def soon(response: HttpResponse) -> HttpResponse:
     """The same response; where it says that the room is busy, it says when to come again."""
     if response.status_code == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        retried_soon(response)
         # The log says once that the room is held; Django would say so for each request.
         response._has_been_logged = True  # type: ignore[attr-defined]
-    return response
-
-
-def see_other(url: str) -> HttpResponse:
-    """303: what was posted is done, and the result is to be seen at `url`."""
-    response = redirect(url)
-    response.status_code = 303
     return response

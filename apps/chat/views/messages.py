@@ -15,8 +15,8 @@ from apps.chat.access import MessageVisit, message_for
 from apps.chat.forms import EditForm
 from apps.chat.models import Message
 from apps.chat.posting import busy, busy_without_text, html_by, text_of, too_fast
-from apps.chat.views.conversation import give_pages_connection_back, see_other, soon
-from apps.core.answers import fragments_for_htmx, refusal
+from apps.chat.views.conversation import give_pages_connection_back, soon
+from apps.core.answers import fragments_for_htmx, refusal, see_other
 from apps.core.errors import Refusal
 from apps.core.locks import Gone
 from apps.core.requests import HtmxRequest
