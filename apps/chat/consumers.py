@@ -43,7 +43,7 @@ MAX_FRAME_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OpenPage:
     """A page among a room's listeners. Small: a process keeps thousands of them, mostly idle."""
 
     room_id: int
@@ -64,7 +64,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
     scope: dict[str, Any]
     # No layer has this name, so none is opened for each socket.
     channel_layer_alias = "none"
-    place: Place | None = None
+    page: OpenPage | None = None
     answering: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -113,7 +113,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             # The page was made for somebody else, who signed out in another tab.
             await self.close(SIGNED_OUT)
         else:
-            await self.join(visit, listener, place_in(query, visit.room.last_seq))
+            await self.join(visit, listener, since_in(query, visit.room.last_seq))
 
     def session_key(self) -> str | None:
         """The session that the browser names."""
@@ -131,7 +131,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             return
         allowance.sockets += 1
         topic = in_language(visit.room.live_topic, listener.language)
-        self.place = Place(visit.room.pk, topic, listener, allowance, visit.may_post)
+        self.page = OpenPage(visit.room.pk, topic, listener, allowance, visit.may_post)
         # What came with the handshake would be kept for as long as the page is open.
         self.scope = {"type": "websocket"}
         head = visit.room.last_seq
@@ -143,30 +143,30 @@ class RoomConsumer(AsyncWebsocketConsumer):
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         """Keep what came until the person may post it; close a page that does not wait for answers."""
-        place, text = self.place, message.get("text")
-        if place is None or place.listener.is_ended:
+        page, text = self.page, message.get("text")
+        if page is None or page.listener.is_ended:
             return
         self.unanswered.append(text)
         self.unanswered_characters += len(text or "")
         too_many = len(self.unanswered) > limits.MAX_UNANSWERED
         if too_many or self.unanswered_characters > limits.MAX_UNANSWERED_CHARACTERS:
             self.unanswered.clear()
-            with translation.override(place.listener.language):
+            with translation.override(page.listener.language):
                 reason = _("This page sent too much at once and was closed. Wait a moment, then reload it.")
                 html = fragments.told_off(reason)
             self.leave()
-            place.listener.end(TOO_MUCH, html)
+            page.listener.end(TOO_MUCH, html)
         elif self.answering is None:
-            self.answering = asyncio.create_task(self.answer(place))
+            self.answering = asyncio.create_task(self.answer(page))
 
-    async def answer(self, place: Place) -> None:
+    async def answer(self, page: OpenPage) -> None:
         """Post what has come, in order."""
         try:
             with shutdown.work():
-                while self.unanswered and not place.listener.is_ended:
+                while self.unanswered and not page.listener.is_ended:
                     text = self.unanswered.pop(0)
                     self.unanswered_characters -= len(text or "")
-                    place.listener.show(await answer_to(text, place))
+                    page.listener.show(await answer_to(text, page))
         finally:
             self.answering = None
 
@@ -178,25 +178,25 @@ class RoomConsumer(AsyncWebsocketConsumer):
 
     def leave(self) -> None:
         """Listen no more."""
-        if self.place:
-            current_process().hub.leave(self.place.listener, self.place.topic)
-            self.place.allowance.sockets -= 1
-            self.place = None
+        if self.page:
+            current_process().hub.leave(self.page.listener, self.page.topic)
+            self.page.allowance.sockets -= 1
+            self.page = None
 
 
-async def answer_to(text: str | None, place: Place) -> str:
+async def answer_to(text: str | None, page: OpenPage) -> str:
     """Post what the composer's form holds, when its sender may; gives the frame that tells them how that went."""
     form = MessageForm(read_fields(text))
     try:
-        with translation.override(place.listener.language):
-            if not await place.allowance.admits(text_of(form)):
+        with translation.override(page.listener.language):
+            if not await page.allowance.admits(text_of(form)):
                 form.add_error("body", too_fast())
                 return fragments.refused(form)
             message = await submit(
                 form,
-                room_id=place.room_id,
-                author_id=place.listener.sign_in.user_id,
-                may_post=place.may_post,
+                room_id=page.room_id,
+                author_id=page.listener.sign_in.user_id,
+                may_post=page.may_post,
                 in_thread=in_thread,
             )
             return fragments.sent(message) if message else fragments.refused(form)
@@ -221,7 +221,7 @@ def too_many_pages(user_id: int | None) -> str:
     return _("You have too many pages open. Close some and reload this one.")
 
 
-def place_in(query: dict[str, list[str]], head: int) -> int:
+def since_in(query: dict[str, list[str]], head: int) -> int:
     """
     The number that the page says it stands at; what makes no sense counts as knowing nothing.
 

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -36,52 +37,64 @@ def limited(action: str, *, counts_refusals: bool = False, in_form: bool = False
     """
     if action not in limits.RATES:
         raise KeyError(action)
+    return Limit(action, counts_refusals, in_form).guard
 
-    def before(request: HttpRequest) -> HttpResponseBase | None:
-        taken = take(request, action)
+
+@dataclass(frozen=True)
+class Limit:
+    """What `limited` says of a view."""
+
+    action: str
+    counts_refusals: bool
+    in_form: bool
+
+    def before(self, request: HttpRequest) -> HttpResponseBase | None:
+        """Count the request; the answer in the view's place where it is one too many."""
+        taken = take(request, self.action)
         if taken is not None:
             setattr(request, TAKEN, taken)
             return None
-        wait = seconds_to_wait(request, action)
-        if not in_form:
+        wait = seconds_to_wait(request, self.action)
+        if not self.in_form:
             return too_many_requests(request, wait=wait)
         setattr(request, WAIT, wait)
         return None
 
-    def after(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """The view's answer; what it refused is not counted."""
         if wait := getattr(request, WAIT, 0):
             return refused(response, wait)
-        if response.status_code >= 400 and not counts_refusals:
+        if response.status_code >= 400 and not self.counts_refusals:
             give_back(getattr(request, TAKEN))
         return response
 
-    def decorate(view: View) -> View:
+    def guard(self, view: View) -> View:
+        """The view, with its POSTs counted."""
+
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method != "POST":
                 return cast(HttpResponseBase, view(request, *args, **kwargs))
-            if refusal := before(request):
+            if refusal := self.before(request):
                 return refusal
             with free_where_busy(request):
                 response = view(request, *args, **kwargs)
-            return after(request, response)
+            return self.after(request, response)
 
         @wraps(view)
         async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method != "POST":
                 return cast(HttpResponseBase, await view(request, *args, **kwargs))
-            if refusal := await sync_to_async(before)(request):
+            if refusal := await sync_to_async(self.before)(request):
                 return refusal
             with free_where_busy(request):
                 response = await view(request, *args, **kwargs)
-            return await sync_to_async(after)(request, response)
+            return await sync_to_async(self.after)(request, response)
 
         chosen = guarded_async if iscoroutinefunction(view) else guarded
         # For the test that each view that takes a POST has decided (tests/core/test_limited.py).
-        chosen.limited_by = action  # type: ignore[union-attr]
+        chosen.limited_by = self.action  # type: ignore[union-attr]
         return cast(View, chosen)
-
-    return decorate
 
 
 @contextmanager
