@@ -42,11 +42,11 @@ def flag(name: str, *, default: bool = False) -> bool:
     refuse(name, f"is {value!r}; it must be 1 or 0.")
 
 
-def number(name: str, default: int, *, least: int, most: int) -> int:
-    """A whole number between `least` and `most`."""
+def number(name: str, default: int, *, minimum: int, maximum: int) -> int:
+    """A whole number between `minimum` and `maximum`."""
     value = text(name, str(default))
-    if not value.isdecimal() or not least <= int(value) <= most:
-        refuse(name, f"is {value!r}; it must be a whole number from {least} to {most}.")
+    if not value.isdecimal() or not minimum <= int(value) <= maximum:
+        refuse(name, f"is {value!r}; it must be a whole number from {minimum} to {maximum}.")
     return int(value)
 
 

@@ -14,7 +14,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.writable_folder("DATA_DIR", BASE_DIR / "var")
 
 DEBUG = environment.flag("DEBUG")
-PORT = environment.number("PORT", 8000, least=1, most=65535)
+PORT = environment.number("PORT", 8000, minimum=1, maximum=65535)
 SITE = environment.site(
     "SITE_URL",
     port=PORT,
@@ -24,7 +24,7 @@ SITE_URL = SITE.url
 ALLOWED_HOSTS = SITE.hosts
 CSRF_TRUSTED_ORIGINS = SITE.origins
 CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
-TRUSTED_PROXY_COUNT = environment.number("TRUSTED_PROXY_COUNT", 0, least=0, most=10)
+TRUSTED_PROXY_COUNT = environment.number("TRUSTED_PROXY_COUNT", 0, minimum=0, maximum=10)
 SECRET_KEY = environment.secret_key("SECRET_KEY", DATA_DIR, required=SITE.is_https)
 SECRET_KEY_IS_GIVEN = bool(environment.text("SECRET_KEY"))
 # The secrets that the site makes for itself; they go along in a backup.

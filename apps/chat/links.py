@@ -157,7 +157,7 @@ def rest_of(opening: Token, *, is_link: bool) -> str:
     return f"{rest} “{title}”" if title else rest
 
 
-def with_mail(token: Token, markdown: MarkdownIt, most: int) -> list[Token]:
+def with_mail(token: Token, markdown: MarkdownIt, limit: int) -> list[Token]:
     """A text's pieces: at most so many mail addresses as links, and what stands between them."""
     content = token.content
     if "@" not in content:
@@ -167,9 +167,9 @@ def with_mail(token: Token, markdown: MarkdownIt, most: int) -> list[Token]:
     for start, stop in mail_addresses(content):
         shown = content[start:stop]
         address = markdown.normalizeLink(shown if shown.lower().startswith("mailto:") else f"mailto:{shown}")
-        if not most or not leads_elsewhere(address):
+        if not limit or not leads_elsewhere(address):
             continue
-        most -= 1
+        limit -= 1
         opening = Token("link_open", "a", 1, attrs={"href": address}, info="auto", level=token.level)
         closing = Token("link_close", "a", -1, info="auto", level=token.level)
         found += [text(content[end:start], token.level), opening, text(shown, token.level + 1), closing]

@@ -100,24 +100,24 @@ def fresh(room: Room) -> str:
     return fragments.fresh_conversation(room, window)
 
 
-def runs(messages: list[Message], most: int) -> list[list[Message]]:
+def runs(messages: list[Message], max_characters: int) -> list[list[Message]]:
     """The messages in order, in runs of about as many characters."""
     found: list[list[Message]] = []
     left = 0
     for message in messages:
         if not found or left < len(message.html):
             found.append([])
-            left = most
+            left = max_characters
         found[-1].append(message)
         left -= len(message.html) + MARKUP_CHARACTERS
     return found
 
 
-def joined(parts: list[str], most: int) -> tuple[str, ...]:
+def joined(parts: list[str], max_characters: int) -> tuple[str, ...]:
     """The parts in order, put together while they stay under a number of characters."""
     pieces = [""]
     for part in parts:
-        if pieces[-1] and len(pieces[-1]) + len(part) > most:
+        if pieces[-1] and len(pieces[-1]) + len(part) > max_characters:
             pieces.append("")
         pieces[-1] += part
     return tuple(pieces)

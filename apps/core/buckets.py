@@ -4,19 +4,19 @@ import time
 
 
 class Bucket:
-    """A token bucket: it holds `most`, and fills again by `rate` a second."""
+    """A token bucket: it holds `capacity`, and fills again by `rate` a second."""
 
-    __slots__ = ("counted_at", "left", "most", "rate")
+    __slots__ = ("capacity", "counted_at", "left", "rate")
 
-    def __init__(self, *, rate: float, most: float) -> None:
+    def __init__(self, *, rate: float, capacity: float) -> None:
         self.rate = rate
-        self.most = self.left = most
+        self.capacity = self.left = capacity
         self.counted_at = time.monotonic()
 
     def take(self, amount: float = 1) -> float:
         """Take so much; gives the seconds to wait before using it, mostly 0."""
         now = time.monotonic()
-        self.left = min(self.most, self.left + (now - self.counted_at) * self.rate) - amount
+        self.left = min(self.capacity, self.left + (now - self.counted_at) * self.rate) - amount
         self.counted_at = now
         return max(0.0, -self.left / self.rate)
 

@@ -44,7 +44,7 @@ class Crowd:
     """All connections of this process, and those among them that wait for the rest of a request, oldest first."""
 
     def __init__(self) -> None:
-        self.most = 1
+        self.capacity = 1
         self.open = 0
         self.sockets = 0
         self.waiting: dict[Channel, None] = {}
@@ -53,9 +53,9 @@ class Crowd:
 
     def has_room(self, *, kept: int = 0) -> bool:
         """Whether the newest connection may stay; perhaps another goes for it. Some places are kept for others."""
-        if kept and self.sockets > self.most - kept:
+        if kept and self.sockets > self.capacity - kept:
             return False
-        if self.open <= self.most - kept:
+        if self.open <= self.capacity - kept:
             return True
         oldest = next(iter(self.waiting), None)
         if oldest:
@@ -191,8 +191,8 @@ class Socket(WebSocketProtocol):
 
     def connectionMade(self) -> None:  # noqa: N802
         super().connectionMade()
-        self.messages = Bucket(rate=limits.MESSAGES_PER_SECOND, most=limits.MAX_MESSAGES_AT_ONCE)
-        self.others = Bucket(rate=limits.CONTROLS_PER_SECOND, most=limits.MAX_CONTROLS_AT_ONCE)
+        self.messages = Bucket(rate=limits.MESSAGES_PER_SECOND, capacity=limits.MAX_MESSAGES_AT_ONCE)
+        self.others = Bucket(rate=limits.CONTROLS_PER_SECOND, capacity=limits.MAX_CONTROLS_AT_ONCE)
         self.is_ignored = False
         crowd.sockets += 1
         if not crowd.has_room(kept=limits.KEPT_FOR_PAGES):
@@ -256,7 +256,7 @@ def bound_connections() -> None:
     """Have Daphne take connections like this. Call it before the server runs."""
     descriptors = raise_limit_of_descriptors()
     # The rest is for files, the database and Redis.
-    crowd.most = descriptors - min(limits.KEPT_DESCRIPTORS, descriptors // 4)
+    crowd.capacity = descriptors - min(limits.KEPT_DESCRIPTORS, descriptors // 4)
     # Its factories look these up for each connection, and offer no other way.
     http_protocol.HTTPFactory.protocol = channel_of
     ws_protocol.WebSocketFactory.protocol = Socket

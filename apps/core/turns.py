@@ -48,7 +48,7 @@ class Place:
 
     name: str
     # Of one process at once: one at work, and others who wait for the same lock, so that it is never idle.
-    most: int = limits.MAX_AT_ONE_ROOM
+    capacity: int = limits.MAX_AT_ONE_ROOM
     # Whether all want the same lock, so that one who waited in vain did so for all of them.
     is_one_lock: bool = True
     # Of which table that is a row. Who has it may still wait in vain for a row of another one.
@@ -59,9 +59,9 @@ class Place:
         return THE_FILE if connection.vendor == "sqlite" else self
 
 
-THE_FILE = Place("the database's file", most=1)
+THE_FILE = Place("the database's file", capacity=1)
 # How far people have read: a row of each person in each room, asked for by every page.
-MARKS = Place("the marks of how far was read", most=limits.MAX_MARKING, is_one_lock=False)
+MARKS = Place("the marks of how far was read", capacity=limits.MAX_MARKING, is_one_lock=False)
 
 
 # What locks now this, now that: several rooms, the roles of the site.
@@ -190,7 +190,7 @@ def step_up(place: Place) -> Future[None] | None:
             trying = sum(other.is_held and other.at_work > 0 for other in _lines.values())
             if line.at_work or trying >= limits.MAX_TRYING:
                 raise too_busy(place)
-        elif line.at_work >= place.most:
+        elif line.at_work >= place.capacity:
             if len(line.waiting) >= limits.MAX_WAITING_FOR_A_ROOM:
                 raise too_busy(place)
             ticket: Future[None] = Future()
@@ -207,7 +207,7 @@ def step_back(place: Place, outcome: Outcome) -> None:
         line.at_work -= 1
         if place.is_one_lock and outcome != Outcome.UNKNOWN:
             note(place, line, is_held=outcome == Outcome.IS_HELD)
-        while line.waiting and (line.is_held or line.at_work < place.most):
+        while line.waiting and (line.is_held or line.at_work < place.capacity):
             ticket = line.waiting.popleft()
             if not ticket.set_running_or_notify_cancel():
                 continue

@@ -11,9 +11,9 @@ class Allowance:
     """One person's, for all their pages in this process: what they may send, and a count of sockets."""
 
     def __init__(self) -> None:
-        self.posts = Bucket(rate=limits.POSTS_PER_SECOND, most=limits.MAX_POSTS_AT_ONCE)
-        self.text = Bucket(rate=limits.TEXT_BYTES_PER_SECOND, most=limits.MAX_TEXT_BYTES_AT_ONCE)
-        self.marks = Bucket(rate=limits.MARKS_PER_SECOND, most=limits.MAX_MARKS_AT_ONCE)
+        self.posts = Bucket(rate=limits.POSTS_PER_SECOND, capacity=limits.MAX_POSTS_AT_ONCE)
+        self.text = Bucket(rate=limits.TEXT_BYTES_PER_SECOND, capacity=limits.MAX_TEXT_BYTES_AT_ONCE)
+        self.marks = Bucket(rate=limits.MARKS_PER_SECOND, capacity=limits.MAX_MARKS_AT_ONCE)
         self.sockets = 0
         self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 

@@ -60,14 +60,14 @@ class StreamLine:
     """
     What the hub writes goes to the connection at once, as `show` turns it into a part of the page.
 
-    Without a connection it waits here until the response takes it. After `most` characters the page is full: nobody
+    Without a connection it waits here until the response takes it. After `max_characters` the page is full: nobody
     knows how much of a page a browser can hold.
     """
 
-    def __init__(self, show: Callable[[str], str], connection: Connection | None, most: int) -> None:
+    def __init__(self, show: Callable[[str], str], connection: Connection | None, max_characters: int) -> None:
         self.show = show
         self.connection = connection
-        self.left = most
+        self.left = max_characters
         self.waiting: list[str] = []
         self.waiting_size = 0
         self.code: int | None = None

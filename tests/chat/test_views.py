@@ -472,8 +472,8 @@ def test_edits_draw_on_the_allowance_of_posts_and_keep_the_text(cast: Cast, mess
     client = client_of(cast.member)
     allowance = allowance_of(cast.member.pk)
     client.post(at(message, "edit/"), {"body": "x" * 100})
-    assert allowance.posts.left < allowance.posts.most - 0.5
-    assert allowance.text.left <= allowance.text.most - 50
+    assert allowance.posts.left < allowance.posts.capacity - 0.5
+    assert allowance.text.left <= allowance.text.capacity - 50
     getattr(allowance, bucket).left = -100_000
     response = client.post(at(message, "edit/"), {"body": "Too fast"})
     assert response.status_code == 429

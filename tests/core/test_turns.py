@@ -10,7 +10,7 @@ from django.db import OperationalError
 from apps.core import limits, turns
 from apps.core.turns import MARKS, Place, TooBusyError, own_turn, refuse_where_held, turn_at
 
-ROOM = Place("room 5", most=2)
+ROOM = Place("room 5", capacity=2)
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_no_more_than_a_few_are_at_work_and_the_others_follow_in_order() -> None
         await asyncio.gather(*(work(number) for number in range(20)))
 
     asyncio.run(all_of_them())
-    assert most == ROOM.most
+    assert most == ROOM.capacity
     assert order == list(range(20))
     assert not turns._lines
 
@@ -124,7 +124,7 @@ def test_all_who_wait_are_told_when_one_has_waited_in_vain() -> None:
             return "told"
 
     async def scene() -> list[str]:
-        for _ in range(ROOM.most):
+        for _ in range(ROOM.capacity):
             assert turns.step_up(ROOM) is None
         waiting = [asyncio.create_task(wait()) for _ in range(5)]
         while len(turns._lines[ROOM].waiting) < 5:
@@ -157,7 +157,7 @@ def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
         async with turn_at(ROOM):
             pass
 
-    for _ in range(ROOM.most):
+    for _ in range(ROOM.capacity):
         assert turns.step_up(ROOM) is None
     with pytest.raises(TooBusyError):
         asyncio.run(wait())
@@ -168,7 +168,7 @@ def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_more_than_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_WAITING_FOR_A_ROOM", 1)
-    for _ in range(ROOM.most):
+    for _ in range(ROOM.capacity):
         assert turns.step_up(ROOM) is None
     assert turns.step_up(ROOM)
     with pytest.raises(TooBusyError):
@@ -181,7 +181,7 @@ def test_who_stops_waiting_leaves_the_line() -> None:
             async with turn_at(ROOM):
                 pass
 
-        for _ in range(ROOM.most):
+        for _ in range(ROOM.capacity):
             assert turns.step_up(ROOM) is None
         task = asyncio.create_task(wait())
         while not turns._lines[ROOM].waiting:
@@ -190,6 +190,6 @@ def test_who_stops_waiting_leaves_the_line() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(scene())
-    for _ in range(ROOM.most):
+    for _ in range(ROOM.capacity):
         turns.step_back(ROOM, turns.Outcome.GOT_IT)
     assert not turns._lines

@@ -68,7 +68,7 @@ def test_the_limits_are_not_lower_than_what_is_promised(clock: list[float]) -> N
 
 
 def test_a_bucket_gives_back_what_was_refused(clock: list[float]) -> None:
-    bucket = Bucket(rate=1, most=10)
+    bucket = Bucket(rate=1, capacity=10)
     bucket.take(4)
     bucket.give_back(4)
     assert bucket.left == 10
