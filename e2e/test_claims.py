@@ -174,6 +174,26 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
     assert 50 <= len(tries) <= 70
 
 
+def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    ada = person(site, "user0002", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[1])
+    ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
+    ada.page.route(re.compile("/(messages/|livez)$"), lambda route: route.abort())
+    ada.page.clock.install()
+    page = ada.go("/rooms/room-002/")
+    ada.write("Into the void")
+    expect(page.locator("#pending .meta")).to_contain_text("Not stored yet")
+    for _ in range(65):
+        with page.expect_event("requestfailed", lambda request: request.url.endswith("/messages/")):
+            page.evaluate(COME_BACK)
+    page.clock.run_for(1000)
+    tries = page.evaluate("Object.values(localStorage).map(JSON.parse).find(({ body }) => body)?.tries")
+    assert tries > 60
+    expect(page.locator("#composer-body")).to_have_value("")
+    expect(page.locator("#pending > li")).to_have_count(1)
+
+
 # Read
 
 
