@@ -194,6 +194,25 @@ def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
     expect(page.locator("#pending > li")).to_have_count(1)
 
 
+def test_the_texts_of_an_account_are_not_taken_for_those_of_one_with_that_name(
+    site: Site, person: type_of_join
+) -> None:
+    ada = person(site, "4711").sign_up("/rooms/lobby/")
+    ada.wait_until_live()
+    entry = {"body": "Somebody else's", "client_id": "x", "at": 1}
+    page = ada.page
+    room = page.evaluate("document.forms.composer.dataset.room")
+    page.evaluate(
+        "([key, entry]) => localStorage.setItem(key, JSON.stringify(entry))", [f"outbox:4711:{room}:x", entry]
+    )
+    page.reload()
+    ada.wait_until_live()
+    ada.expect_nothing_pending()
+    ada.write("My own")
+    ada.expect_message("My own")
+    assert "Somebody else's" not in page.locator("#scroller").inner_text()
+
+
 # Read
 
 

@@ -29,9 +29,11 @@ function keep(composer, live) {
   const box = composer.elements.body;
   const list = document.getElementById("pending");
   const template = document.getElementById("pending-message");
-  // By the account and not by its name, which may change; texts of an earlier release are found by that.
+  // By the account and not by its name, which may change; texts of an earlier release are found by that, but for a name
+  // of digits, which is another one's account.
   const viewer = composer.elements.viewer.value;
-  const [prefix, formerly] = [viewer, composer.dataset.author].map((one) => `outbox:${one}:${composer.dataset.room}:`);
+  const { author, room } = composer.dataset;
+  const [prefix, formerly] = [viewer, /\D/.test(author) ? author : viewer].map((one) => `outbox:${one}:${room}:`);
   const entries = stored();
   // A browser that restores a form when it reloads would restore the id of what was sent from it.
   composer.elements.client_id.value = newId();
