@@ -376,6 +376,26 @@ def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
     assert left == (["outbox:0:1:y"] if is_shared else ["outbox:0:1:y", f"outbox:{pk}:1:x"])
 
 
+def test_what_was_taken_away_at_signing_out_is_not_kept_again_by_another_tab(site: Site, person: type_of_join) -> None:
+    ada = person(site, "tabs", expected=f"{SERVER_AWAY}|502|403").sign_up()
+    ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
+    ada.page.route("**/messages/", lambda route: route.fulfill(status=502))
+    page = ada.go("/rooms/lobby/")
+    ada.write("For me alone")
+    expect(page.locator("#pending .meta")).to_contain_text("Not stored yet")
+    other = ada.context.new_page()
+    other.goto(f"{site.url}/accounts/logout/")
+    other.get_by_label("Others use this computer too: delete them from it").check()
+    # Written in the meantime, and about to be tried again.
+    ada.write("For me alone, too")
+    expect(page.locator("#pending > li")).to_have_count(2)
+    other.get_by_role("main").get_by_role("button", name="Sign Out").click()
+    expect(other).to_have_url(f"{site.url}/")
+    ada.expect_nothing_pending()
+    page.evaluate(COME_BACK)
+    assert other.evaluate("Object.keys(localStorage).filter(key => key.startsWith('outbox:'))") == []
+
+
 # Edited
 
 

@@ -136,6 +136,13 @@ function keep(composer, live) {
     },
   });
 
+  // Another tab has heard that it is stored, or its writer has taken it away from this computer (waiting.js).
+  addEventListener("storage", ({ key, newValue }) => {
+    if (newValue !== null || !key?.startsWith(prefix)) return;
+    const clientId = key.slice(prefix.length);
+    if (settle(clientId)) document.getElementById(`pending-${clientId}`)?.remove();
+  });
+
   // The message itself may come before or after its acknowledgement; the pending one goes when it is there.
   document.addEventListener("htmx:after:swap", () => {
     for (const pending of list.querySelectorAll("[data-message]")) {

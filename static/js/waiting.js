@@ -3,18 +3,19 @@
 
 const { viewer } = document.documentElement.dataset;
 const choice = document.getElementById("waiting");
-const keys = kept();
+const count = kept().length;
 
-if (choice && keys.length) {
+if (choice && count) {
   const text = ngettext(
     "%s message that you wrote here is not sent yet. It is kept in this browser, and sent when you sign in again and open its room.",
     "%s messages that you wrote here are not sent yet. They are kept in this browser, and sent when you sign in again and open their rooms.",
-    keys.length,
+    count,
   );
-  choice.querySelector("p").textContent = interpolate(text, [keys.length]);
+  choice.querySelector("p").textContent = interpolate(text, [count]);
   choice.hidden = false;
   choice.closest("form").addEventListener("submit", () => {
-    if (choice.querySelector("input").checked) keys.forEach((key) => localStorage.removeItem(key));
+    // What waits by then: another tab may have written more meanwhile.
+    if (choice.querySelector("input").checked) kept().forEach((key) => localStorage.removeItem(key));
   });
 }
 
