@@ -355,6 +355,21 @@ def test_a_page_that_was_kept_for_somebody_else_is_loaded_anew(site: Site, perso
     expect(ada.page.locator("html")).not_to_have_attribute("data-viewer", re.compile("."))
 
 
+def test_who_is_signed_out_is_asked_for_when_the_page_is_looked_at_and_not_by_each_key(
+    site: Site, person: type_of_join
+) -> None:
+    page = person(site, "mover", expected=SERVER_AWAY).sign_up("/rooms/lobby/").page
+    sign_out(page.context.new_page(), site)
+    expect(page.locator("#connection-status")).to_contain_text("You are signed out")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/viewer/" in request.url else None)
+    for selector in ("#scroller", "#composer-body", "#scroller"):
+        page.locator(selector).focus()
+    with page.expect_response("**/accounts/viewer/"):
+        page.evaluate(COME_BACK)
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("is_shared", [True, False])
 def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
     site: Site, keys: list[str], person: Join, *, is_shared: bool

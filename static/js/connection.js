@@ -79,7 +79,8 @@ function follow(head) {
   addEventListener("pageshow", ({ persisted }) => persisted && connectNow(0));
   document.addEventListener("visibilitychange", () => document.hidden || connectNow(SILENCE));
   // Who was signed out may have signed in again, in another tab.
-  for (const name of ["visibilitychange", "focus"]) addEventListener(name, askWhoIsSignedIn, { capture: true });
+  document.addEventListener("visibilitychange", askWhoIsSignedIn);
+  addEventListener("focus", askWhoIsSignedIn);
   setInterval(() => connection && Date.now() - heardAt > SILENCE && giveUp(), SILENCE / 10);
 
   function connectNow(silence) {
