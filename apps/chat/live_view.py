@@ -37,14 +37,14 @@ PATCHING_CHROMIUM = 156
 MESSAGE = re.compile(
     r"""
     (?P<head>
-    <li\ id="message-(?P<pk>\d+)"\ class="(?P<kind>[^"]*)"\ data-seq="(?P<seq>\d+)"[^>]*?
-    (?:\ data-mentions="(?P<mentions>[^"]*)")?\ data-author="(?P<author>[^"]*)">
+    <li\ id="message-(?P<pk>\d+)"\s+class="(?P<kind>[^"]*)"\s+data-seq="(?P<seq>\d+)"[^>]*?
+    (?:\s+data-mentions="(?P<mentions>[^"]*)")?\s+data-author="(?P<author>[^"]*)">
     .*?(?P<avatar><(?:img|span)\ class="avatar[^>]*>(?:</span>)?)
-    \s*<h3\ [^>]*>(?P<name>.*?)</h3>
+    \s*<h3\ [^>]*>\s*(?P<name>.*?)\s*</h3>
     \s*<div\ [^>]*>)
     (?P<body>.*?)
     (?P<tail></div>\s*(?P<fold><details\ .*?</details>)?
-    \s*<p\ class="meta"><a\ href="(?P<address>[^"]*)".*?</article>\s*</li>)
+    \s*<p\ class="meta">\s*<a\ href="(?P<address>[^"]*)".*?</article>\s*</li>)
     """,
     re.DOTALL | re.VERBOSE,
 )
