@@ -6,6 +6,9 @@ export PORT
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
+# A formatter that breaks lines would put spaces where people see and hear them; this one indents, and that is all.
+INDENT = $(VENV)/bin/djhtml --tabwidth 2
+
 # Installs quietly, and again only when the list of requirements has changed. A step that fails says why.
 install = @test -x $(PYTHON) || python3 -m venv $(VENV) || { echo "Install Python 3.11 or newer with its venv module (Debian: apt install python3-venv)."; exit 1; }; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Parley needs Python 3.11 or newer; this is `$(PYTHON) --version`."; exit 1; }; \
@@ -37,6 +40,7 @@ NEED_SERVERS := tests/live tests/faults
 checks:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(INDENT) --check templates
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync types migrations sqlite postgres
 	$(PYTHON) -m pytest $(NEED_SERVERS) $(SEVERAL) 3
 	$(PYTHON) -m pytest e2e $(BY_THEMSELVES:%=--ignore=%) $(LOOK_AT_THE_CLOCK:%=--ignore=%) $(SEVERAL) 4
@@ -82,12 +86,14 @@ lint:
 	$(PYTHON) -m tests.commits
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(INDENT) --check templates
 	$(VENV)/bin/mypy .
 
 format:
 	$(call install,test)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+	$(INDENT) templates
 
 bench:
 	$(call install,test)
