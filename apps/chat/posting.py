@@ -34,7 +34,7 @@ class Composer:
     body: str = ""
     errors: list[str] = field(default_factory=list)
     client_id: uuid.UUID = field(default_factory=uuid.uuid4)
-    most_characters: ClassVar[int] = MAX_CHARACTERS
+    max_characters: ClassVar[int] = MAX_CHARACTERS
 
     @classmethod
     def refusing(cls, form: MessageForm) -> "Composer":

@@ -64,6 +64,18 @@ class Visit:
         return self.role == Membership.Role.OWNER or self.is_site_owner
 
     @property
+    def may_hand_over(self) -> bool:
+        """Give one's own ownership to somebody else."""
+        return self.role == Membership.Role.OWNER
+
+    @property
+    def removable_roles(self) -> set[int]:
+        """The roles of those whom the viewer may put out of the room."""
+        if self.may_manage:
+            return set(Membership.Role)
+        return {Membership.Role.MEMBER} if self.may_moderate else set()
+
+    @property
     def is_site_owner(self) -> bool:
         return isinstance(self.viewer, User) and self.viewer.is_site_owner
 

@@ -32,9 +32,14 @@ def listed_members(room: Room) -> list[ListedMember]:
     ]
 
 
+def unlisted_count(room: Room) -> int:
+    """How many members the room page does not list."""
+    return max(0, room.member_count - MAX_LISTED_MEMBERS)
+
+
 def members_context(room: Room) -> dict[str, Any]:
     """What rooms/members_panel.html needs."""
-    return {"room": room, "members": listed_members(room), "most_listed": MAX_LISTED_MEMBERS}
+    return {"room": room, "members": listed_members(room), "unlisted_count": unlisted_count(room)}
 
 
 def details(room: Room) -> str:

@@ -1,5 +1,6 @@
 """Who one is and how one likes things: stored, shown, refused."""
 
+import re
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -71,9 +72,23 @@ def test_bad_input_is_refused_and_kept_in_the_form(ada: User, bad: dict[str, str
     assert ada.display_name == ""
 
 
+def current_pages(client: Client, path: str) -> list[str]:
+    """What the navigation of the account marks as the page that one is on."""
+    return re.findall(r'<a href="([^"]*)" aria-current="page">', client.get(path).content.decode())
+
+
+@pytest.mark.parametrize("path", ["/accounts/profile/", "/accounts/email/", "/accounts/data/", "/accounts/2fa/"])
+def test_the_navigation_of_the_account_marks_the_page_that_one_is_on(ada: User, path: str) -> None:
+    assert current_pages(client_of(ada), path) == [path]
+
+
+def test_each_page_of_a_second_factor_is_marked_as_the_second_factor(ada: User) -> None:
+    assert current_pages(client_of(ada), "/accounts/2fa/webauthn/") == ["/accounts/2fa/"]
+
+
 def test_what_is_refused_is_not_shown_as_ones_own(ada: User) -> None:
     page = client_of(ada).post("/accounts/username/", {"username": "x y"}, follow=True).content.decode()
-    assert 'Account<span class="who"> (<bdi>ada</bdi>)' in page
+    assert "> (<bdi>ada</bdi>)</span>" in page
 
 
 def test_hostile_text_is_only_text(ada: User) -> None:

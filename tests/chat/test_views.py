@@ -223,6 +223,11 @@ def test_who_sends_what_another_wrote_in_this_browser_is_asked_and_keeps_it(cast
     assert client.post("/rooms/attic/messages/", fields("Mine?") | {"viewer": str(cast.owner.pk)}).status_code == 303
 
 
+def test_the_composer_tells_scripts_how_much_a_message_may_hold(cast: Cast) -> None:
+    page = client_of(cast.member).get("/rooms/attic/").content.decode()
+    assert f'data-most="{MOST_CHARACTERS}"' in page
+
+
 BAD = {
     "empty": ("", "Write something first."),
     "blank": (" \n\t ", "Write something first."),

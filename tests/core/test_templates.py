@@ -25,6 +25,7 @@ FILTERS = {
     # They escape.
     *("json_script", "linebreaks"),
 }
+COLUMNS = 120
 # Django's own, of which templates/core/ has ours.
 NEVER_RENDERED = {f"django/forms/{name}.html: safe" for name in ("field", "p", "table", "ul")}
 # Where Python says that text is HTML, and why it is no person's.
@@ -106,6 +107,18 @@ def test_templates_mark_nothing_safe() -> None:
 def test_no_template_renders_a_form_by_djangos_own() -> None:
     sources = [file.read_text() for file in (settings.BASE_DIR / "templates").rglob("*.html")]
     assert not [found for source in sources if (found := re.search(r"\.as_(p|ul|table)\b", source))]
+
+
+def test_no_line_of_a_template_is_too_long() -> None:
+    folder = settings.BASE_DIR / "templates"
+    lines = ((file, line) for file in folder.rglob("*.html") for line in file.read_text().splitlines())
+    assert [f"{file.relative_to(folder)}: {line.strip()}" for file, line in lines if len(line) > COLUMNS] == []
+
+
+@pytest.mark.django_db
+def test_a_page_of_django_allauth_says_in_its_title_that_something_is_wrong() -> None:
+    answer = client_of(None).post("/accounts/password/reset/", {"email": "nobody"})
+    assert "<title>Error: Password Reset – Parley</title>" in answer.content.decode()
 
 
 @pytest.mark.parametrize(

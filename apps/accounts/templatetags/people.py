@@ -1,7 +1,7 @@
 """People as pages show them, and the ways in from elsewhere."""
 
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
 
 from allauth.socialaccount.adapter import get_adapter
 from django import template
@@ -10,6 +10,7 @@ from django.template import Context
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from apps.accounts.models import User
 from apps.accounts.preferences import attributes_of
@@ -66,6 +67,15 @@ def preference_attributes(context: Context) -> SafeString:
     return format_html_join("", ' data-{}="{}"', attributes.items())
 
 
+@register.simple_tag(takes_context=True)
+def way_back(context: Context) -> str:
+    """What is added to an address that leads to signing in, so that one comes back to this page."""
+    request = context.get("request")
+    if request is None or request.path == "/" or "/accounts/" in request.path:
+        return ""
+    return f"?next={quote(request.get_full_path())}"
+
+
 @register.simple_tag
 def signup() -> str:
     """Who may make an account: SIGNUP."""
@@ -78,10 +88,34 @@ def sends_mail() -> bool:
     return bool(settings.SENDS_MAIL)
 
 
-@register.simple_tag
-def has_providers() -> bool:
-    """Whether there is any site that one can sign in with."""
-    return bool(settings.SOCIALACCOUNT_PROVIDERS)
+class AccountPage(NamedTuple):
+    """A link in the navigation of one's account."""
+
+    url: str
+    label: str
+    is_current: bool
+
+
+@register.simple_tag(takes_context=True)
+def account_pages(context: Context) -> list[AccountPage]:
+    """The pages of the viewer's account, in the order of its navigation."""
+    viewer, path = context["user"], context["request"].path
+    pages = [
+        ("profile", gettext("Profile"), True),
+        ("preferences", gettext("Preferences"), True),
+        ("account_email", gettext("E-mail addresses"), True),
+        ("account_change_password", gettext("Password"), True),
+        ("socialaccount_connections", gettext("Accounts elsewhere"), bool(settings.SOCIALACCOUNT_PROVIDERS)),
+        ("mfa_index", gettext("Second factor and passkeys"), True),
+        ("sessions", gettext("Devices"), True),
+        ("data", gettext("Your data"), True),
+        ("invitations", gettext("Invitations"), viewer.is_site_moderator),
+        ("site", gettext("The site"), viewer.is_site_owner),
+    ]
+    urls = [(reverse(name), label) for name, label, is_shown in pages if is_shown]
+    # Those of the second factor are several.
+    factors = reverse("mfa_index")
+    return [AccountPage(url, label, url == path or (url == factors and factors in path)) for url, label in urls]
 
 
 def origin_of(provider: Any) -> str:

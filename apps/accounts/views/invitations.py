@@ -62,8 +62,27 @@ def make_and_list(
             link = settings.SITE_URL + reverse("invitation", args=[token])
             form = InvitationForm()
     found = listed.select_related("made_by").order_by("-created_at", "-pk")[:MAX_LISTED]
-    context |= {"form": form, "link": link, "invitations": found}
+    advice = what_a_link_does(signed_in(request), leads_into_room=room_id is not None)
+    context |= {"form": form, "link": link, "invitations": found, "advice": advice}
     return render(request, template, context, status=422 if form.errors else 200)
+
+
+def what_a_link_does(user: User, *, leads_into_room: bool) -> str:
+    """What becomes of those who follow a link that the user makes, in sentences."""
+    if settings.SIGNUP == "closed":
+        advice, into_room = _("No new accounts can be made on this site."), _("Those who have one join the room.")
+    elif settings.SIGNUP == "invite" and not user.is_site_moderator:
+        # They make links into their rooms only, and this says so.
+        return _(
+            "Those who have an account here join the room by the link. To let others make one, ask an owner or "
+            "moderator of the site."
+        )
+    elif settings.SIGNUP == "invite":
+        advice, into_room = _("Who follows the link can make an account."), _("Then they join the room.")
+    else:
+        advice = _("Anybody can make an account on this site; the link makes it easy to find.")
+        into_room = _("It leads into the room.")
+    return f"{advice} {into_room}" if leads_into_room else advice
 
 
 @login_required

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import quote, urlencode
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -27,7 +29,7 @@ from apps.core.turns import MARKS, TooBusyError, give_connection_back, turn_at
 from apps.core.views import signed_out
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
-from apps.rooms.fragments import MAX_LISTED_MEMBERS, ListedMember, listed_members
+from apps.rooms.fragments import ListedMember, listed_members, unlisted_count
 from apps.rooms.models import Room
 from apps.rooms.views.rooms import rooms_of
 
@@ -51,6 +53,25 @@ class RoomPage:
     def shows_first_unread(self) -> bool:
         """Whether the line above the first unread message stands in this page."""
         return self.first_unread in self.window.messages
+
+    @property
+    def first_unread_address(self) -> str:
+        """Where the first unread message is to be seen: on this page, or on another."""
+        if self.first_unread is None or self.shows_first_unread:
+            return "#first-unread"
+        return f"{self.visit.room.get_absolute_url()}?at={self.first_unread.seq}#message-{self.first_unread.pk}"
+
+    @property
+    def socket_address(self) -> str:
+        """Where the page's socket connects: what it has, for whom, and in which language."""
+        room, viewer = self.visit.room, self.visit.viewer
+        query: dict[str, object] = {"since": room.last_seq}
+        if viewer.is_authenticated:
+            query["viewer"] = viewer.pk
+        query["language"] = get_language()
+        if epoch.State.epoch:
+            query["epoch"] = epoch.State.epoch
+        return f"/ws/rooms/{quote(room.slug)}/?{urlencode(query)}"
 
 
 def load_room_page(viewer: Viewer, slug: str, query: QueryDict, *, is_read: bool = False) -> RoomPage:
@@ -79,10 +100,10 @@ def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer, s
         "room": page.visit.room,
         "window": page.window,
         "members": page.members,
-        "most_listed": MAX_LISTED_MEMBERS,
+        "unlisted_count": unlisted_count(page.visit.room),
         "navigation_rooms": page.navigation_rooms,
         "composer": composer,
-        "epoch": epoch.State.epoch,
+        "unread_in_title": 0 if composer.errors else page.visit.unread_count,
     }
     return render(request, "chat/room.html", context, status=status)
 

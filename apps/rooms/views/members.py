@@ -145,7 +145,7 @@ def remove_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
     if not visit.may_moderate:
         raise PermissionDenied
     membership = other_member(visit, username)
-    if membership.role != Membership.Role.MEMBER and not visit.may_manage:
+    if membership.role not in visit.removable_roles:
         raise PermissionDenied
     with refusals_shown(request):
         reason = _("You are no longer a member of this room.")
@@ -160,7 +160,7 @@ def remove_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
 def hand_over(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     """Give one's own ownership of the room to another member."""
     visit = room_for(request.user, slug)
-    if visit.role != Membership.Role.OWNER:
+    if not visit.may_hand_over:
         raise PermissionDenied
     membership = other_member(visit, username)
     if membership.user == visit.member:
