@@ -13,7 +13,9 @@ from django.conf import settings
 from django.template import Engine, Node
 from django.template.base import FilterExpression, Template, Variable
 from django.template.defaulttags import AutoEscapeControlNode
+from django.template.loader import render_to_string
 
+from apps.chat.models import Message
 from apps.rooms import services
 from apps.rooms.models import Room
 from tests.conftest import client_of, make_user
@@ -113,6 +115,19 @@ def test_no_line_of_a_template_is_too_long() -> None:
     folder = settings.BASE_DIR / "templates"
     lines = ((file, line) for file in folder.rglob("*.html") for line in file.read_text().splitlines())
     assert [f"{file.relative_to(folder)}: {line.strip()}" for file, line in lines if len(line) > COLUMNS] == []
+
+
+def test_a_message_goes_out_without_the_indentation_of_its_template() -> None:
+    html = render_to_string("chat/message.html", {"message": Message(html="<pre><code>if a:\n    b</code></pre>")})
+    assert [line for line in html.splitlines() if line.startswith(" ")] == ["    b</code></pre></div>"]
+
+
+def test_a_mail_keeps_its_spaces(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("  Dear {{ name }},\n")
+    (tmp_path / "page.html").write_text("<p>\n  Dear {{ name }},\n</p>")
+    engine = Engine(dirs=[tmp_path], loaders=["apps.core.loaders.Loader"])
+    letter, page = (engine.render_to_string(name, {"name": "Ada"}) for name in ("letter.txt", "page.html"))
+    assert (letter, page) == ("  Dear Ada,\n", "<p>\nDear Ada,\n</p>")
 
 
 @pytest.mark.django_db
