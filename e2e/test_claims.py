@@ -175,7 +175,7 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
 
 
 def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
-    site: Site, keys: list[str], person: type_of_join
+    site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0002", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[1])
     ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
@@ -194,9 +194,7 @@ def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
     expect(page.locator("#pending > li")).to_have_count(1)
 
 
-def test_the_texts_of_an_account_are_not_taken_for_those_of_one_with_that_name(
-    site: Site, person: type_of_join
-) -> None:
+def test_the_texts_of_an_account_are_not_taken_for_those_of_one_with_that_name(site: Site, person: Join) -> None:
     ada = person(site, "4711").sign_up("/rooms/lobby/")
     ada.wait_until_live()
     entry = {"body": "Somebody else's", "client_id": "x", "at": 1}
@@ -356,7 +354,7 @@ def test_a_page_that_was_kept_for_somebody_else_is_loaded_anew(site: Site, perso
 
 
 def test_who_is_signed_out_is_asked_for_when_the_page_is_looked_at_and_not_by_each_key(
-    site: Site, person: type_of_join
+    site: Site, person: Join
 ) -> None:
     page = person(site, "mover", expected=SERVER_AWAY).sign_up("/rooms/lobby/").page
     sign_out(page.context.new_page(), site)
@@ -391,7 +389,7 @@ def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
     assert left == (["outbox:0:1:y"] if is_shared else ["outbox:0:1:y", f"outbox:{pk}:1:x"])
 
 
-def test_what_was_taken_away_at_signing_out_is_not_kept_again_by_another_tab(site: Site, person: type_of_join) -> None:
+def test_what_was_taken_away_at_signing_out_is_not_kept_again_by_another_tab(site: Site, person: Join) -> None:
     ada = person(site, "tabs", expected=f"{SERVER_AWAY}|502|403").sign_up()
     ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
     ada.page.route("**/messages/", lambda route: route.fulfill(status=502))

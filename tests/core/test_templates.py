@@ -125,7 +125,7 @@ def test_a_message_goes_out_without_the_indentation_of_its_template() -> None:
 def test_a_mail_keeps_its_spaces(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("  Dear {{ name }},\n")
     (tmp_path / "page.html").write_text("<p>\n  Dear {{ name }},\n</p>")
-    engine = Engine(dirs=[tmp_path], loaders=["apps.core.loaders.Loader"])
+    engine = Engine(dirs=[str(tmp_path)], loaders=["apps.core.loaders.Loader"])
     letter, page = (engine.render_to_string(name, {"name": "Ada"}) for name in ("letter.txt", "page.html"))
     assert (letter, page) == ("  Dear Ada,\n", "<p>\nDear Ada,\n</p>")
 
