@@ -3,6 +3,7 @@
 import re
 import socket
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -174,6 +175,60 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
     assert 50 <= len(tries) <= 70
 
 
+@pytest.mark.parametrize("is_live", [True, False])
+def test_what_turns_out_to_be_stored_above_the_page_waits_no_longer(
+    site: Site, keys: list[str], person: Join, *, is_live: bool
+) -> None:
+    ada = person(site, "user0003", expected=SERVER_AWAY).use_session(keys[2])
+    slug = "room-007" if is_live else "room-008"
+    known = str(uuid.uuid4())
+    site.shell(
+        "from apps.chat import services; from apps.rooms.models import Room; import uuid;"
+        f"room, author = Room.objects.get(slug='{slug}'), User.objects.get(username='user0003');"
+        "say = lambda body, one: services.post_message(room_id=room.pk, author_id=author.pk, body=body, client_id=one);"
+        f"say('Stored long ago', uuid.UUID('{known}'));"
+        "[say(f'Number {n}', uuid.uuid4()) for n in range(70)]"
+    )
+    if is_live:
+        ada.page.route("**/messages/", lambda route: route.abort())
+    else:
+        ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
+    page = ada.go(f"/rooms/{slug}/")
+    prefix = page.evaluate(
+        "(({ elements, dataset }) => `outbox:${elements.viewer.value}:${dataset.room}:`)(document.forms.composer)"
+    )
+    entry = {"body": "Stored long ago", "client_id": known, "at": 1}
+    page.evaluate("([key, entry]) => localStorage.setItem(key, JSON.stringify(entry))", [prefix + known, entry])
+    page.reload()
+    if is_live:
+        ada.wait_until_live()
+    ada.write("And now")
+    ada.expect_message("And now")
+    ada.expect_nothing_pending()
+    # Where older messages come it is among them, once and in its place.
+    page.locator("#older-link").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#messages > .message")).to_have_count(72)
+    assert ada.bodies() == ["Stored long ago", *(f"Number {number}" for number in range(70)), "And now"]
+
+
+def test_the_texts_of_an_account_are_not_taken_for_those_of_one_with_that_name(site: Site, person: Join) -> None:
+    ada = person(site, "4711").sign_up("/rooms/lobby/")
+    ada.wait_until_live()
+    entry = {"body": "Somebody else's", "client_id": "x", "at": 1}
+    page = ada.page
+    room = page.evaluate("document.forms.composer.dataset.room")
+    page.evaluate(
+        "([key, entry]) => localStorage.setItem(key, JSON.stringify(entry))", [f"outbox:4711:{room}:x", entry]
+    )
+    page.reload()
+    ada.wait_until_live()
+    ada.expect_nothing_pending()
+    ada.write("My own")
+    ada.expect_message("My own")
+    assert "Somebody else's" not in page.locator("#scroller").inner_text()
+
+
 def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
     site: Site, keys: list[str], person: Join
 ) -> None:
@@ -192,23 +247,6 @@ def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
     assert tries > 60
     expect(page.locator("#composer-body")).to_have_value("")
     expect(page.locator("#pending > li")).to_have_count(1)
-
-
-def test_the_texts_of_an_account_are_not_taken_for_those_of_one_with_that_name(site: Site, person: Join) -> None:
-    ada = person(site, "4711").sign_up("/rooms/lobby/")
-    ada.wait_until_live()
-    entry = {"body": "Somebody else's", "client_id": "x", "at": 1}
-    page = ada.page
-    room = page.evaluate("document.forms.composer.dataset.room")
-    page.evaluate(
-        "([key, entry]) => localStorage.setItem(key, JSON.stringify(entry))", [f"outbox:4711:{room}:x", entry]
-    )
-    page.reload()
-    ada.wait_until_live()
-    ada.expect_nothing_pending()
-    ada.write("My own")
-    ada.expect_message("My own")
-    assert "Somebody else's" not in page.locator("#scroller").inner_text()
 
 
 # Read

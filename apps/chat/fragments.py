@@ -33,7 +33,7 @@ def fresh_conversation(room: Room, window: Window) -> str:
 
 def sent(one: Message) -> str:
     """A frame for the sender alone: the message with this id is stored."""
-    return f'<hx-sent client="{one.client_id}" message="{one.pk}"></hx-sent>'
+    return f'<hx-sent client="{one.client_id}" message="{one.pk}" seq="{one.seq}"></hx-sent>'
 
 
 def stored(one: Message) -> str:

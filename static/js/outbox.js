@@ -107,11 +107,14 @@ function keep(composer, live) {
     flush();
   });
 
-  // Fragments that only the sender gets: <hx-sent client message>, <hx-refused client> and <hx-delayed client>.
+  // Fragments that only the sender gets: <hx-sent client message seq>, <hx-refused client> and <hx-delayed client>.
   htmx.registerExtension("outbox", {
     htmx_process_sent: (fragment) => {
       const pending = document.getElementById(`pending-${fragment.getAttribute("client")}`);
-      if (pending) pending.dataset.message = fragment.getAttribute("message");
+      const oldest = document.querySelector("#messages > .message");
+      // Stored long ago, it stands above what this page shows, and does not come.
+      if (Number(fragment.getAttribute("seq")) < Number(oldest?.dataset.seq)) pending?.remove();
+      else if (pending) pending.dataset.message = fragment.getAttribute("message");
       const isNews = settle(fragment.getAttribute("client"));
       if (isNews && document.documentElement.dataset.saysSent) say(gettext("Sent"));
     },

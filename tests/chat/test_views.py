@@ -126,7 +126,7 @@ def test_htmx_gets_older_messages_as_a_fragment(cast: Cast) -> None:
     message = say(cast.room, cast.member)
     response = client_of(cast.member).get(f"/rooms/attic/?before={message.seq + 1}", headers={"HX-Request": "true"})
     html = response.content.decode()
-    assert html.startswith('<hx-partial hx-target="#messages" hx-swap="afterbegin">')
+    assert html.startswith('<hx-upsert hx-target="#messages" key="data-seq" sort>')
     assert f'id="message-{message.pk}"' in html
     assert "<html" not in html
     assert "HX-Request" in response.headers["Vary"]
@@ -189,7 +189,7 @@ def test_htmx_gets_the_acknowledgement_that_a_socket_would_get_and_the_message(c
     sent = fields()
     response = client_of(cast.member).post("/rooms/attic/messages/", sent, headers={"HX-Request": "true"})
     stored = Message.objects.select_related("author", "room").get()
-    expected = f'<hx-sent client="{sent["client_id"]}" message="{stored.pk}"></hx-sent>'
+    expected = f'<hx-sent client="{sent["client_id"]}" message="{stored.pk}" seq="{stored.seq}"></hx-sent>'
     expected += fragments.new_messages([stored])
     assert (response.status_code, response.content.decode()) == (200, expected)
 
