@@ -158,6 +158,20 @@ def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, pe
     ada.expect_nothing_pending()
 
 
+def test_who_writes_on_does_not_put_off_what_waits_for_an_answer(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    ada = person(site, "user0002", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|500").use_session(keys[1])
+    Swallower(ada.page)
+    page = ada.open_room("room-002")
+    page.clock.install()
+    ada.write(MARKER)
+    page.clock.run_for(5000)
+    ada.write("Wholesome")
+    with page.expect_request(POSTS, timeout=10_000):
+        page.clock.run_for(4000)
+
+
 def keep_trying(page: Page, times: int = 30) -> None:
     """Let minutes go by, with what the network needs to answer in between."""
     for _ in range(times):

@@ -126,8 +126,9 @@ function keep(composer, live) {
   });
 
   function flush() {
-    clearTimeout(timer);
+    // Whose time is running goes on with it.
     if (underWay || isSignedOut || !entries.length) return;
+    clearTimeout(timer);
     underWay = entries[0];
     sentAt = 0;
     if (socket?.readyState === WebSocket.OPEN) {
