@@ -16,7 +16,8 @@ from django.utils.cache import patch_vary_headers
 
 type_of_view = TypeVar("type_of_view", bound=Callable[..., Any])
 
-# What an answer is: "fragment", which goes into the page; or "refusal" and "signed-out", words for the person.
+# What an answer is: "fragment", which goes into the page; "done", which shows nothing; or "refusal" and "signed-out",
+# words for the person.
 MARK = "Parley-Answer"
 # Whom it was made for: another tab may have signed in somebody else.
 VIEWER = "Parley-Viewer"
