@@ -96,7 +96,8 @@ function markRefused() {
 
 // From the outbox; or from the server, which sends the reason along.
 box?.addEventListener("returned", ({ detail: { body, reason } }) => {
-  box.value = box.value.trim() ? `${body}\n\n${box.value}` : body;
+  // A draft may have it already.
+  if (!box.value.includes(body)) box.value = box.value.trim() ? `${body}\n\n${box.value}` : body;
   if (reason) refuse(reason);
   else markRefused();
 });

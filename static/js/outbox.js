@@ -205,7 +205,7 @@ function keep(composer, live) {
     if (underWay === entry) underWay = null;
     pause = PAUSE;
     // Under the same id it is stored once, should it be stored after all; with something else it is another message.
-    if (!box.value.trim()) composer.elements.client_id.value = entry.client_id;
+    if (["", entry.body.trim()].includes(box.value.trim())) composer.elements.client_id.value = entry.client_id;
     returnToBox(entry, reason);
     queueMicrotask(flush);
   }

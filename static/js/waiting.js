@@ -14,7 +14,10 @@ if (choice && keys.length) {
   choice.querySelector("p").textContent = interpolate(text, [keys.length]);
   choice.hidden = false;
   choice.closest("form").addEventListener("submit", () => {
-    if (choice.querySelector("input").checked) keys.forEach((key) => localStorage.removeItem(key));
+    if (!choice.querySelector("input").checked) return;
+    keys.forEach((key) => localStorage.removeItem(key));
+    // Drafts as well (draft.js), which others would not be shown.
+    sessionStorage.clear();
   });
 }
 
