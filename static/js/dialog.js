@@ -55,7 +55,9 @@ if (dialog) {
     const hint = document.createElement("p");
     hint.className = "hint";
     hint.textContent = gettext("What you typed is still here.");
+    hint.id = "kept-edit";
     elements.body.before(hint);
+    elements.body.setAttribute("aria-describedby", hint.id);
   }
 
   function giveBack() {
