@@ -55,6 +55,14 @@ fuzz:
 	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed, for $(MINUTES) minutes"; \
 	FUZZ_SEED=$$seed FUZZ_SECONDS=$$(( $(MINUTES) * 60 )) $(PYTHON) -m pytest tests/fuzz -s
 
+# A person's random walk through a site that breaks; fails where a text is lost, doubled or shown to somebody else.
+.PHONY: walk
+STEPS ?= 500
+walk:
+	$(call install,test)
+	@seed=$${WALK_SEED:-$$(date +%s)}; echo "WALK_SEED=$$seed, $(STEPS) steps"; \
+	WALK_SEED=$$seed WALK_STEPS=$(STEPS) $(PYTHON) -m pytest e2e/test_walk.py -s
+
 types:
 	$(VENV)/bin/mypy .
 

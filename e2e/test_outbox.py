@@ -13,6 +13,10 @@ from tests.servers import Site
 
 MARKER = "Poison"
 MAX_UNANSWERED = 5
+# As many as the page makes for one try, so that the clock does not run away from what is answered.
+ROUND_TRIPS = """async () => {
+  for (let count = 0; count < 3; count++) await fetch("/livez").then((answer) => answer.text()).catch(() => {});
+}"""
 POSTS = re.compile("/messages/$")
 
 
@@ -63,7 +67,7 @@ class Swallower:
             if is_done():
                 return
             self.page.clock.run_for(4000)
-            self.page.evaluate("() => fetch('/livez')")
+            self.page.evaluate(ROUND_TRIPS)
         raise AssertionError(f"It was sent {self.swallowed} times")
 
 
@@ -152,3 +156,84 @@ def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, pe
     site.start()
     ada.expect_message(MARKER)
     ada.expect_nothing_pending()
+
+
+def test_who_writes_on_does_not_put_off_what_waits_for_an_answer(site: Site, keys: list[str], person: Join) -> None:
+    ada = person(site, "user0002", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|500").use_session(keys[1])
+    Swallower(ada.page)
+    page = ada.open_room("room-002")
+    page.clock.install()
+    ada.write(MARKER)
+    page.clock.run_for(5000)
+    ada.write("Wholesome")
+    with page.expect_request(POSTS, timeout=10_000):
+        page.clock.run_for(4000)
+
+
+def keep_trying(page: Page, times: int = 30) -> None:
+    """Let minutes go by, with what the network needs to answer in between."""
+    for _ in range(times):
+        page.clock.run_for(4000)
+        page.evaluate(ROUND_TRIPS)
+
+
+NOT_YET = "Not stored yet. It is kept here and sent again by itself."
+
+
+def test_all_that_wait_say_so_and_not_only_the_first(site: Site, keys: list[str], person: Join) -> None:
+    ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
+    page = ada.open_room("room-003")
+    page.route(POSTS, lambda route: route.abort())
+    page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=1011, reason="Away"))
+    page.reload()
+    page.evaluate("window.said = []; document.addEventListener('say', ({ detail }) => said.push(detail))")
+    for text in ("One", "Two", "Three"):
+        ada.write(text)
+    notes = page.locator("#pending .meta")
+    expect(notes).to_have_text([NOT_YET] * 3)
+    # Who writes one more is told at once, and of that one.
+    said = len(page.evaluate("window.said"))
+    ada.write("Four")
+    expect(notes).to_have_text([NOT_YET] * 4)
+    assert page.evaluate("window.said")[said:] == [
+        "Your message is not stored yet. It is kept and sent again by itself."
+    ]
+    page.unroute(POSTS)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    for text in ("One", "Two", "Three", "Four"):
+        ada.expect_message(text)
+    ada.expect_nothing_pending()
+
+
+def test_a_text_is_not_given_up_while_something_else_answers(site: Site, keys: list[str], person: Join) -> None:
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}").use_session(keys[0])
+    page = ada.open_room("room-001")
+    page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=1011, reason="Away"))
+    portal = re.compile("/messages/$|/livez$")
+    page.route(portal, lambda route: route.fulfill(status=200, content_type="text/html", body="<hx-portal>Welcome"))
+    page.reload()
+    page.clock.install()
+    ada.write("Behind a portal")
+    keep_trying(page)
+    assert counts(page) == [0]
+    expect(page.locator("#pending .meta")).to_have_text(NOT_YET)
+    page.unroute(portal)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    ada.expect_message("Behind a portal")
+
+
+def test_a_text_that_the_site_refuses_comes_back_with_the_sites_words(
+    site: Site, keys: list[str], person: Join
+) -> None:
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|404").use_session(keys[0])
+    page = ada.open_room("room-002")
+    page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=1011, reason="Away"))
+    # As where the room is gone.
+    page.route(POSTS, lambda route: route.continue_(url=f"{site.url}/rooms/no-such-room/messages/"))
+    page.reload()
+    page.clock.install()
+    ada.write("To nobody")
+    keep_trying(page)
+    expect(page.locator("#composer-body")).to_have_value("To nobody")
+    expect(page.locator("#composer-errors")).to_contain_text("There is nothing here")
+    expect(page.locator("#composer-errors")).not_to_contain_text("did not answer")

@@ -18,7 +18,8 @@ from django.utils.cache import patch_vary_headers
 View = TypeVar("View", bound=Callable[..., Any])
 
 RETRY_AFTER_SECONDS = 5
-# What an answer is: "fragment", which goes into the page; or "refusal" and "signed-out", words for the person.
+# What an answer is: "fragment", which goes into the page; "done", which shows nothing; or "refusal" and "signed-out",
+# words for the person.
 MARK = "Parley-Answer"
 # Whom it was made for: another tab may have signed in somebody else.
 VIEWER = "Parley-Viewer"

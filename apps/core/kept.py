@@ -116,6 +116,11 @@ def is_large(request: HttpRequest) -> bool:
         return True
 
 
+def is_too_long(request: HttpRequest) -> bool:
+    """Whether somebody sent a form here that no page gives back, since it holds more than anybody types."""
+    return request.method == "POST" and is_large(request) and came_from_here(request)
+
+
 def came_from_here(request: HttpRequest) -> bool:
     """
     Whether a page of this site sent the form, as far as the browser says.

@@ -27,7 +27,7 @@ from apps.core import cluster, shutdown
 from apps.core.answers import FRAMED_BY_OURSELVES, fragments_for_htmx, is_for_htmx, refusal, retried_soon
 from apps.core.database import NO_DATABASE, forget_connections, is_busy, is_taken
 from apps.core.errors import Missing
-from apps.core.kept import kept_of
+from apps.core.kept import is_too_long, kept_of
 from apps.core.locks import is_gone
 from apps.core.requests import HtmxRequest
 from apps.core.trouble import all_troubles
@@ -122,7 +122,8 @@ def problem(request: HttpRequest, status: int, heading: str, advice: str, **cont
 def refusal_page(request: HttpRequest, template: str, status: int, **context: object) -> HttpResponse:
     """A page that says why something was not done, with what was typed; in a frame where the form stood in one."""
     kept = kept_of(request)
-    response = render(request, template, {"kept": kept} | context, status=status)
+    kept_here = {"kept": kept, "is_too_long": kept is None and is_too_long(request)}
+    response = render(request, template, kept_here | context, status=status)
     if kept and kept.is_in_frame:
         setattr(response, FRAMED_BY_OURSELVES, True)
     return response

@@ -54,6 +54,8 @@ let taken = null;
 
 box?.addEventListener("taken", ({ detail }) => {
   taken = isComposing && { body: detail.trimEnd(), at: performance.now() };
+  document.getElementById("composer-errors").replaceChildren();
+  box.removeAttribute("aria-invalid");
 });
 box?.addEventListener("input", () => {
   const isBack = taken && performance.now() - taken.at < GRACE && taken.body.endsWith(box.value.trim());
@@ -78,17 +80,27 @@ document.addEventListener(
   { capture: true },
 );
 
-// The reason is spoken as an alert. Described by it as well, the box that has the focus would say it again.
 function refuse(reason) {
   const error = document.createElement("p");
   error.className = "error";
   error.textContent = reason;
-  box.setAttribute("aria-invalid", "true");
-  box.setAttribute("aria-describedby", "composer-hint");
+  markRefused();
   document.getElementById("composer-errors").replaceChildren(error);
 }
 
-box?.addEventListener("refused", ({ detail }) => refuse(detail));
+// The reason is spoken as an alert. Described by it as well, the box that has the focus would say it again.
+function markRefused() {
+  box.setAttribute("aria-invalid", "true");
+  box.setAttribute("aria-describedby", "composer-hint");
+}
+
+// From the outbox; or from the server, which sends the reason along.
+box?.addEventListener("returned", ({ detail: { body, reason } }) => {
+  // A draft may have it already.
+  if (!box.value.includes(body)) box.value = box.value.trim() ? `${body}\n\n${box.value}` : body;
+  if (reason) refuse(reason);
+  else markRefused();
+});
 box?.addEventListener("blur", () => box.setAttribute("aria-describedby", "composer-errors composer-hint"));
 
 function sends(event) {

@@ -5,7 +5,7 @@
 
 const composer = document.getElementById("composer");
 const live = document.querySelector("[hx-ws\\:connect]");
-const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
+const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
 
 const PATIENCE = 8000; // milliseconds until an unanswered message is sent again by form
 const PAUSE = 5000; // milliseconds between tries while neither way works; twice as long each time, up to the longest
@@ -27,13 +27,11 @@ if (composer && live) keep(composer, live);
 
 function keep(composer, live) {
   const box = composer.elements.body;
-  const list = document.getElementById("pending");
-  const template = document.getElementById("pending-message");
-  // By the account and not by its name, which may change; texts of an earlier release are found by that, but for a name
-  // of digits, which is another one's account.
+  // By the account and not by its name, which may change; texts of an earlier release are found by that. No name has a
+  // "#": somebody called "5" must not get what the fifth account wrote.
   const viewer = composer.elements.viewer.value;
   const { author, room } = composer.dataset;
-  const [prefix, formerly] = [viewer, /\D/.test(author) ? author : viewer].map((one) => `outbox:${one}:${room}:`);
+  const [prefix, formerly] = [`#${viewer}`, author].map((one) => `outbox:${one}:${room}:`);
   const entries = stored();
   // A browser that restores a form when it reloads would restore the id of what was sent from it.
   composer.elements.client_id.value = newId();
@@ -43,11 +41,16 @@ function keep(composer, live) {
   let timer = null;
   let pause = PAUSE;
   let isSignedOut = false;
+  // What is said beside all that wait, while none gets through; none overtakes another.
+  let words = null;
   // Given back, and kept in the storage until something is sent from the composer.
   const returned = [];
+  // What the storage did not take: the browser asks before it goes with the page.
+  const unkept = new Set();
+  addEventListener("beforeunload", (event) => unkept.size && event.preventDefault());
 
-  entries.filter(isHopeless).forEach(giveBack);
-  entries.forEach(show);
+  entries.filter(isHopeless).forEach((entry) => giveBack(entry));
+  entries.forEach((entry) => tell("message-waits", entry));
   if (entries.length) timer = setTimeout(flush, PATIENCE);
 
   live.addEventListener("htmx:ws:before:message:outgoing", (event) => {
@@ -66,13 +69,12 @@ function keep(composer, live) {
     returned.splice(0).forEach(forget);
     entries.push(entry);
     store(entry);
-    show(entry);
+    tell("message-waits", entry);
+    if (words) explain(words);
     // First: to empty the box may end what an input method is composing.
     box.dispatchEvent(new CustomEvent("taken", { detail: body }));
     box.value = "";
     composer.elements.client_id.value = newId();
-    document.getElementById("composer-errors").replaceChildren();
-    box.removeAttribute("aria-invalid");
     flush();
   }
 
@@ -93,7 +95,7 @@ function keep(composer, live) {
         isSignedOut = false;
         flush();
       };
-      if (isSignedOut) document.dispatchEvent(new CustomEvent("who-is-signed-in", { detail: goOn }));
+      if (isSignedOut) tell("who-is-signed-in", goOn);
       else flush();
     });
   }
@@ -110,29 +112,19 @@ function keep(composer, live) {
   // Fragments that only the sender gets: <hx-sent client message seq>, <hx-refused client> and <hx-delayed client>.
   htmx.registerExtension("outbox", {
     htmx_process_sent: (fragment) => {
-      const pending = document.getElementById(`pending-${fragment.getAttribute("client")}`);
-      const oldest = document.querySelector("#messages > .message");
-      // Stored long ago, it stands above what this page shows, and does not come.
-      if (Number(fragment.getAttribute("seq")) < Number(oldest?.dataset.seq)) pending?.remove();
-      else if (pending) pending.dataset.message = fragment.getAttribute("message");
-      const isNews = settle(fragment.getAttribute("client"));
-      if (isNews && document.documentElement.dataset.saysSent) say(gettext("Sent"));
+      const [client_id, message, seq] = ["client", "message", "seq"].map((name) => fragment.getAttribute(name));
+      if (settle(client_id)) tell("message-stored", { client_id, message, seq: Number(seq) });
     },
     htmx_process_refused: (fragment) => {
       const entry = settle(fragment.getAttribute("client"));
-      if (!entry) return;
-      putIntoComposer(entry);
+      if (entry) returnToBox(entry);
     },
     // To the form's address only: nobody is signed in there, or somebody else.
     htmx_process_stranger: () => {
       if (!underWay) return;
-      note(
-        underWay,
-        gettext("Not sent: you are signed out. It is kept here. Sign in again, then come back to this page: it is sent then."),
-        gettext("Your message is not sent, because you are signed out. It is kept here. Sign in again to send it."),
-      );
       underWay = null;
       isSignedOut = true;
+      explain("signed-out");
     },
     htmx_process_delayed: (fragment) => {
       if (underWay?.client_id === fragment.getAttribute("client")) tryLater(underWay);
@@ -142,20 +134,14 @@ function keep(composer, live) {
   // Another tab has heard that it is stored, or its writer has taken it away from this computer (waiting.js).
   addEventListener("storage", ({ key, newValue }) => {
     if (newValue !== null || !key?.startsWith(prefix)) return;
-    const clientId = key.slice(prefix.length);
-    if (settle(clientId)) document.getElementById(`pending-${clientId}`)?.remove();
-  });
-
-  // The message itself may come before or after its acknowledgement; the pending one goes when it is there.
-  document.addEventListener("htmx:after:swap", () => {
-    for (const pending of list.querySelectorAll("[data-message]")) {
-      if (document.getElementById(`message-${pending.dataset.message}`)) pending.remove();
-    }
+    const entry = settle(key.slice(prefix.length));
+    if (entry) tell("message-returned", entry);
   });
 
   function flush() {
-    clearTimeout(timer);
+    // Whose time is running goes on with it.
     if (underWay || isSignedOut || !entries.length) return;
+    clearTimeout(timer);
     underWay = entries[0];
     sentAt = 0;
     if (socket?.readyState === WebSocket.OPEN) {
@@ -176,6 +162,7 @@ function keep(composer, live) {
   async function sendByForm(entry) {
     sentAt = 0;
     let status = 0;
+    let kind = null;
     // Where it was there just now, what gets no answer is not for want of a network.
     const wasThere = "unanswered" in entry && (await isThere());
     if (underWay !== entry) return;
@@ -190,13 +177,16 @@ function keep(composer, live) {
       });
       status = response.status;
       const text = await response.text();
-      if (!text.startsWith("<hx-")) throw new Error(`The message was answered with ${response.status}`);
+      kind = response.headers.get("Parley-Answer");
+      if (kind) entry.reason = kind === "refusal" && status < 500 ? text : undefined;
+      if (kind !== "fragment") throw new Error(`The message was answered with ${response.status}`);
       await htmx.swap({ sourceElement: live, target: live, swap: "none", text });
     } catch {
       if (underWay !== entry) return;
-      // From 502 on it is a proxy that answers.
-      const isFromSite = status > 0 && status < 502;
-      if (isFromSite || (wasThere && status !== UNAVAILABLE)) countUnanswered(entry);
+      // What has not our mark is a proxy's, or the page of a network (answers.js), unless the site is there all the same.
+      const isFromSite = kind || wasThere || (status > 0 && status < 502 && (await isThere()));
+      if (underWay !== entry) return;
+      if (isFromSite && status !== UNAVAILABLE) countUnanswered(entry);
       else entry.unanswered ??= 0;
       tryLater(entry);
     }
@@ -204,7 +194,8 @@ function keep(composer, live) {
 
   async function isThere() {
     try {
-      return (await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(PAUSE) })).ok;
+      const response = await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(PAUSE) });
+      return response.ok && (await response.text()) === "ok\n";
     } catch {
       return false;
     }
@@ -218,27 +209,29 @@ function keep(composer, live) {
   }
 
   function isHopeless(entry) {
-    return entry.unanswered >= MOST_UNANSWERED;
+    return entry.unanswered >= MOST_UNANSWERED || isTooLate(entry);
   }
 
-  function giveBack(entry, reason = NO_ANSWER) {
+  // A tab that is looked at often tries often; a computer that slept all night has tried once.
+  function isTooLate(entry) {
+    return entry.tries > MOST_TRIES && Date.now() - entry.at > HOUR;
+  }
+
+  function giveBack(entry) {
+    const reason = entry.reason ?? (entry.unanswered >= MOST_UNANSWERED ? NO_ANSWER : NO_WAY);
     entries.splice(entries.indexOf(entry), 1);
     returned.push(entry);
     if (underWay === entry) underWay = null;
     pause = PAUSE;
     // Under the same id it is stored once, should it be stored after all; with something else it is another message.
-    if (!box.value.trim()) composer.elements.client_id.value = entry.client_id;
-    putIntoComposer(entry);
-    box.dispatchEvent(new CustomEvent("refused", { detail: reason }));
+    if (["", entry.body.trim()].includes(box.value.trim())) composer.elements.client_id.value = entry.client_id;
+    returnToBox(entry, reason);
     queueMicrotask(flush);
   }
 
-  function putIntoComposer(entry) {
-    document.getElementById(`pending-${entry.client_id}`)?.remove();
-    box.value = box.value.trim() ? `${entry.body}\n\n${box.value}` : entry.body;
-    box.setAttribute("aria-invalid", "true");
-    // The reason is spoken as an alert. Described by it as well, the box that has the focus would say it again.
-    box.setAttribute("aria-describedby", "composer-hint");
+  function returnToBox(entry, reason) {
+    tell("message-returned", entry);
+    box.dispatchEvent(new CustomEvent("returned", { detail: { body: entry.body, reason } }));
   }
 
   // Neither the socket nor the form's address takes it now. It stays in the outbox and goes when one of them does.
@@ -247,27 +240,19 @@ function keep(composer, live) {
     underWay = null;
     clearTimeout(timer);
     entry.tries = (entry.tries ?? 0) + 1;
-    // A tab that is looked at often tries often; a computer that slept all night has tried once.
-    if (entry.tries > MOST_TRIES && Date.now() - entry.at > HOUR) {
-      giveBack(entry, NO_WAY);
+    store(entry);
+    if (isHopeless(entry)) {
+      giveBack(entry);
       return;
     }
-    store(entry);
-    note(
-      entry,
-      gettext("Not stored yet. It is kept here and sent again by itself."),
-      gettext("Your message is not stored yet. It is kept and sent again by itself."),
-    );
+    explain("later");
     timer = setTimeout(flush, pause);
     pause = Math.min(2 * pause, LONGEST_PAUSE);
   }
 
-  // Says beside a message how it stands with it, and speaks that once.
-  function note(entry, text, spoken) {
-    const place = document.querySelector(`#pending-${entry.client_id} .meta`);
-    if (!place || place.textContent === text) return;
-    place.textContent = text;
-    say(spoken);
+  function explain(why) {
+    words = why;
+    tell("messages-explained", why);
   }
 
   // Who signs in anew, perhaps in another tab, gets another one; the cookie has it.
@@ -282,26 +267,23 @@ function keep(composer, live) {
     forget(entry);
     if (underWay === entry) underWay = null;
     pause = PAUSE;
+    words = null;
     queueMicrotask(flush);
     return entry;
   }
 
-  function show(entry) {
-    const item = template.content.firstElementChild.cloneNode(true);
-    item.id = `pending-${entry.client_id}`;
-    item.querySelector("bdi").textContent = composer.dataset.name;
-    item.querySelector(".body p").textContent = entry.body;
-    list.append(item);
-  }
-
-  // Storage may be switched off; then an unsent message lives as long as the page.
+  // Storage may be full or switched off; then an unsent message lives as long as the page.
   function store(entry) {
     try {
       localStorage.setItem(prefix + entry.client_id, JSON.stringify(entry));
-    } catch {}
+      unkept.delete(entry);
+    } catch {
+      unkept.add(entry);
+    }
   }
 
   function forget(entry) {
+    unkept.delete(entry);
     try {
       for (const one of [prefix, formerly]) localStorage.removeItem(one + entry.client_id);
     } catch {}
@@ -310,10 +292,20 @@ function keep(composer, live) {
   function stored() {
     try {
       const keys = Object.keys(localStorage).filter((key) => key.startsWith(prefix) || key.startsWith(formerly));
-      return keys.map((key) => JSON.parse(localStorage.getItem(key))).sort((a, b) => a.at - b.at);
+      return keys.flatMap((key) => entryOf(localStorage.getItem(key))).sort((a, b) => a.at - b.at);
     } catch {
       return [];
     }
+  }
+}
+
+// Nothing where it is none: one that cannot be read must not take the others with it.
+function entryOf(json) {
+  try {
+    const entry = JSON.parse(json);
+    return typeof entry.body === "string" && /^[\da-f-]{36}$/.test(entry.client_id) ? [entry] : [];
+  } catch {
+    return [];
   }
 }
 

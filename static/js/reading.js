@@ -10,14 +10,13 @@ const self = document.getElementById("composer")?.dataset.author;
 
 const PAUSE = 1000; // milliseconds until the server is told, at first; then twice as long each time, up to the longest
 const LONGEST_PAUSE = 15000;
+const LONGEST_UNHEARD = 300000; // the longest while the server does not answer
 const LONGEST = 10000; // milliseconds that it may take
-const MOST_FAILURES = 20; // in a row, some five minutes; then it is told when the tab, the network or the connection is back
 const ROOMS_PAUSE = 60000; // milliseconds between two looks at the other rooms
 
 let seen = Number(seenAtFirst ?? 0); // the highest number that was in view
 let told = seen; // and the one that the server has said it knows of
 let isTelling = false;
-let failures = 0;
 let pause = PAUSE;
 let timer = null;
 const inView = new Set();
@@ -72,12 +71,15 @@ function look() {
 }
 
 function tryAgain() {
-  failures = 0;
+  clearTimeout(timer);
+  timer = null;
+  pause = Math.min(pause, LONGEST_PAUSE);
   look();
+  tellSoon();
 }
 
 function tellSoon() {
-  if (seen > told && !isTelling && failures < MOST_FAILURES) timer ??= setTimeout(tell, pause);
+  if (seen > told && !isTelling) timer ??= setTimeout(tell, pause);
 }
 
 async function tell() {
@@ -86,10 +88,9 @@ async function tell() {
   if (seen <= told || isTelling) return;
   const seq = seen;
   isTelling = true;
-  pause = Math.min(pause * 2, LONGEST_PAUSE);
   const isKnown = await isTaken(seq);
   isTelling = false;
-  failures = isKnown ? 0 : failures + 1;
+  pause = Math.min(pause * 2, isKnown ? LONGEST_PAUSE : LONGEST_UNHEARD);
   if (isKnown) told = Math.max(told, seq);
   tellSoon();
 }
@@ -101,7 +102,7 @@ async function isTaken(seq) {
   try {
     const response = await fetch(address, { method: "POST", body, keepalive: true, signal: AbortSignal.timeout(LONGEST) });
     // Anything else comes from somebody else, or is a refusal.
-    return response.status === 204;
+    return response.headers.get("Parley-Answer") === "done";
   } catch {
     return false;
   }

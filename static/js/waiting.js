@@ -14,14 +14,17 @@ if (choice && count) {
   choice.querySelector("p").textContent = interpolate(text, [count]);
   choice.hidden = false;
   choice.closest("form").addEventListener("submit", () => {
+    if (!choice.querySelector("input").checked) return;
     // What waits by then: another tab may have written more meanwhile.
-    if (choice.querySelector("input").checked) kept().forEach((key) => localStorage.removeItem(key));
+    kept().forEach((key) => localStorage.removeItem(key));
+    // Drafts as well (draft.js), which others would not be shown.
+    sessionStorage.clear();
   });
 }
 
 function kept() {
   try {
-    return Object.keys(localStorage).filter((key) => key.startsWith(`outbox:${viewer}:`));
+    return Object.keys(localStorage).filter((key) => key.startsWith(`outbox:#${viewer}:`));
   } catch {
     return [];
   }

@@ -5,7 +5,7 @@ The forms are found on the pages, so that a new one is looked at by itself.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -222,3 +222,36 @@ def test_without_a_database_only_a_message_that_is_given_back_is_called_safe_to_
     answer = no_database(rf.post("/", fields))
     assert answer.status_code == 503
     assert sentence in answer.content.decode()
+
+
+LONG_ENOUGH = {"body": "Too long to be given back. " * 10_000, "client_id": "x"}
+NOT_GIVEN_BACK = "What you sent is too long to be given back on this page. Go back"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, 403), (PermissionDenied(), 403), (OperationalError(), 503), (OperationalError("database is locked"), 503)],
+    ids=["stale token", "not allowed", "no database", "busy"],
+)
+def test_what_is_too_long_to_be_given_back_is_called_so(cast: Cast, error: Exception | None, status: int) -> None:
+    client = Client(enforce_csrf_checks=error is None, raise_request_exception=False)
+    client.force_login(cast.member)
+    with failing(error) if error else nullcontext():
+        answer = client.post("/rooms/attic/messages/", LONG_ENOUGH)
+    page = answer.content.decode()
+    assert answer.status_code == status
+    assert NOT_GIVEN_BACK in page
+    assert "Nothing that was sent is lost" not in page
+
+
+def test_who_is_signed_out_is_not_told_to_send_what_the_page_does_not_have(cast: Cast) -> None:
+    page = Client().post("/rooms/attic/messages/", LONG_ENOUGH).content.decode()
+    assert NOT_GIVEN_BACK in page
+    assert "from here" not in page
+
+
+def test_of_a_long_form_of_another_site_nothing_is_said(cast: Cast) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(cast.member)
+    answer = client.post("/rooms/attic/messages/", LONG_ENOUGH, headers={"Sec-Fetch-Site": "cross-site"})
+    assert NOT_GIVEN_BACK not in answer.content.decode()

@@ -23,7 +23,7 @@ from apps.chat.models import Message
 from apps.chat.posting import Composer, busy, busy_without_text, submit, text_of, too_fast
 from apps.chat.views.live_page import render_composer_frame
 from apps.core import epoch
-from apps.core.answers import fragments_for_htmx, retried_soon, see_other
+from apps.core.answers import MARK, fragments_for_htmx, retried_soon, see_other
 from apps.core.requests import HtmxRequest, is_ahead
 from apps.core.turns import MARKS, TooBusyError, give_connection_back, turn_at
 from apps.core.views import signed_out
@@ -149,7 +149,7 @@ async def read(request: HtmxRequest, slug: str) -> HttpResponse:
             await sync_to_async(reading.mark_read)(room=visit.room, user=visit.member, seq=form.cleaned_data["seq"])
     except TooBusyError:
         return soon(HttpResponse(busy_without_text(), status=503, content_type="text/plain"))
-    return HttpResponse(status=204)
+    return HttpResponse(status=204, headers={MARK: "done"})
 
 
 @require_POST

@@ -1,0 +1,59 @@
+// Shows what waits in the outbox (outbox.js) beneath the conversation, and says beside each message how it stands with it.
+
+const list = document.getElementById("pending");
+const template = document.getElementById("pending-message");
+const composer = document.getElementById("composer");
+const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
+
+const WORDS = {
+  later: gettext("Not stored yet. It is kept here and sent again by itself."),
+  "signed-out": gettext(
+    "Not sent: you are signed out. It is kept here. Sign in again, then come back to this page: it is sent then.",
+  ),
+};
+const SPOKEN = {
+  later: gettext("Your message is not stored yet. It is kept and sent again by itself."),
+  "signed-out": gettext("Your message is not sent, because you are signed out. It is kept here. Sign in again to send it."),
+};
+
+document.addEventListener("message-waits", ({ detail: { client_id, body } }) => {
+  const item = template.content.firstElementChild.cloneNode(true);
+  item.id = `pending-${client_id}`;
+  item.querySelector("bdi").textContent = composer.dataset.name;
+  item.querySelector(".body p").textContent = body;
+  list.append(item);
+});
+
+// Beside all that wait, since none overtakes another; spoken once for each time that some of it is news.
+document.addEventListener("messages-explained", ({ detail: why }) => {
+  const places = Array.from(list.querySelectorAll(":scope > :not([data-message]) .meta"));
+  const news = places.filter((place) => place.textContent !== WORDS[why]);
+  for (const place of news) {
+    place.textContent = WORDS[why];
+    place.closest("#pending > *").dataset.told = "";
+  }
+  if (news.length) say(SPOKEN[why]);
+});
+
+document.addEventListener("message-stored", ({ detail: { client_id, message, seq } }) => {
+  const item = document.getElementById(`pending-${client_id}`);
+  const oldest = document.querySelector("#messages > .message");
+  const wasTold = item?.dataset.told !== undefined;
+  if (item) item.dataset.message = message;
+  // Stored long ago, it stands above what this page shows, and does not come.
+  if (seq < Number(oldest?.dataset.seq)) item?.remove();
+  // Who has heard that something waits hears too that nothing of it does any more.
+  const isOver = wasTold && !list.querySelector(":scope > [data-told]:not([data-message])");
+  if (isOver || document.documentElement.dataset.saysSent) say(gettext("Sent"));
+});
+
+document.addEventListener("message-returned", ({ detail: { client_id } }) => {
+  document.getElementById(`pending-${client_id}`)?.remove();
+});
+
+// The message itself may come before or after its acknowledgement; the pending one goes when it is there.
+document.addEventListener("htmx:after:swap", () => {
+  for (const item of list?.querySelectorAll("[data-message]") ?? []) {
+    if (document.getElementById(`message-${item.dataset.message}`)) item.remove();
+  }
+});
