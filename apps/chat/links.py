@@ -12,6 +12,7 @@ from markdown_it.token import Token
 from apps.chat.addresses import end_of_path, end_of_web_address, mail_addresses, scheme_before
 from apps.core import limits
 from apps.core.domains import ascii_domain, ascii_url
+from apps.core.letters import is_blank
 
 # A run of what marks bold, italic or struck text.
 MARKS = re.compile(r"\*+|_+|~~+")
@@ -107,7 +108,7 @@ def links(state: StateCore) -> None:
                 address = str(opening.attrs["href"])
                 if not address:
                     children[begins:] = [text("[", token.level), *children[begins:], text("]()", token.level)]
-                elif not any(child.content.strip() for child in children[begins:]):
+                elif is_blank("".join(child.content for child in children[begins:])):
                     children.append(text(address, token.level))
                 children += [token] if is_link else []
                 children.append(text(rest_of(opening, is_link=is_link), token.level))

@@ -39,5 +39,7 @@ def test_what_leads_nowhere_keeps_its_source(typed: str) -> None:
     assert to_html(typed) == f'<p dir="auto">{escape(typed, quote=False)}</p>'
 
 
-def test_a_link_without_a_text_shows_where_it_leads() -> None:
-    assert re.sub(r"<[^>]*>", "", to_html("a [](https://b.co) c")) == "a https://b.co c"
+@pytest.mark.parametrize("words", ["", "\u200b", "\u3164", "*\u200b*", "`\u200b`"])
+def test_a_link_without_a_text_that_can_be_seen_shows_where_it_leads(words: str) -> None:
+    shown = re.sub(r"<[^>]*>", "", to_html(f"a [{words}](https://b.co) c"))
+    assert shown == f"a {words.strip('*`')}https://b.co c"
