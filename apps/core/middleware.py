@@ -12,8 +12,8 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 
-from apps.core.answers import FRAMED_BY_OURSELVES, is_for_htmx
-from apps.core.kept import kept_of
+from apps.core.answers import FRAMED_BY_OURSELVES
+from apps.core.kept import would_lose
 from apps.core.views import livez, readyz, signed_out
 
 # The next middleware or the view, synchronous or not.
@@ -162,5 +162,4 @@ def would_lose_something(request: HttpRequest, response: HttpResponseBase) -> bo
     address = urlsplit(response.headers["Location"])
     if address.path != resolve_url(settings.LOGIN_URL) or "next" not in parse_qs(address.query):
         return False
-    kept = kept_of(request)
-    return is_for_htmx(request) or (kept is not None and (kept.has_text or bool(kept.files)))
+    return would_lose(request)
