@@ -172,6 +172,14 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
     expect(page.locator("#composer-errors")).to_contain_text("could not be sent for an hour")
     ada.expect_nothing_pending()
     assert 50 <= len(tries) <= 70
+    given_up_after = len(tries)
+    page.reload()
+    ada.wait_until_live()
+    page.clock.run_for(20_000)
+    expect(page.locator("#composer-body")).to_have_value("Into the void")
+    expect(page.locator("#composer-errors")).to_contain_text("could not be sent for an hour")
+    ada.expect_nothing_pending()
+    assert len(tries) == given_up_after
 
 
 # Read

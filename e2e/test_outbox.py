@@ -97,6 +97,7 @@ def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_
     ada.wait_until_live()
     page.clock.run_for(20_000)
     expect(box).to_have_value(MARKER)
+    expect(page.locator("#composer-errors")).to_contain_text("did not answer")
     assert way.swallowed == swallowed
     box.fill("Harmless")
     box.press("Enter")

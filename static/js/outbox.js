@@ -205,10 +205,10 @@ function keep(composer, live) {
   }
 
   function isHopeless(entry) {
-    return entry.unanswered >= MOST_UNANSWERED;
+    return entry.unanswered >= MOST_UNANSWERED || entry.tries > MOST_TRIES;
   }
 
-  function giveBack(entry, reason = NO_ANSWER) {
+  function giveBack(entry) {
     entries.splice(entries.indexOf(entry), 1);
     returned.push(entry);
     if (underWay === entry) underWay = null;
@@ -216,6 +216,7 @@ function keep(composer, live) {
     // Under the same id it is stored once, should it be stored after all; with something else it is another message.
     if (!box.value.trim()) composer.elements.client_id.value = entry.client_id;
     putIntoComposer(entry);
+    const reason = entry.unanswered >= MOST_UNANSWERED ? NO_ANSWER : NO_WAY;
     box.dispatchEvent(new CustomEvent("refused", { detail: reason }));
     queueMicrotask(flush);
   }
@@ -234,11 +235,11 @@ function keep(composer, live) {
     underWay = null;
     clearTimeout(timer);
     entry.tries = (entry.tries ?? 0) + 1;
-    if (entry.tries > MOST_TRIES) {
-      giveBack(entry, NO_WAY);
+    store(entry);
+    if (isHopeless(entry)) {
+      giveBack(entry);
       return;
     }
-    store(entry);
     note(
       entry,
       gettext("Not stored yet. It is kept here and sent again by itself."),
