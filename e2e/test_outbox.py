@@ -153,3 +153,33 @@ def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, pe
     site.start()
     ada.expect_message(MARKER)
     ada.expect_nothing_pending()
+
+
+class Hole:
+    """A way to the server in which nothing that is written comes through, until it is filled."""
+
+    def __init__(self, page: Page) -> None:
+        self.is_open = True
+        page.route(POSTS, lambda route: route.abort() if self.is_open else route.continue_())
+        page.route("**/livez", lambda route: route.abort() if self.is_open else route.continue_())
+        page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
+
+
+def test_what_somebody_wrote_is_not_sent_by_who_has_their_number_for_a_name(site: Site, person: type_of_join) -> None:
+    ada = person(site, "ada-at-the-library", expected=f"{SERVER_AWAY}|Failed to fetch").sign_up("/rooms/lobby/")
+    ada.wait_until_live()
+    Hole(ada.page)
+    ada.write("Between us")
+    expect(ada.page.locator("#pending > li")).to_have_count(1)
+    # As if hers were the account of number 42.
+    move = "([key, to]) => { localStorage.setItem(to, localStorage.getItem(key)); localStorage.removeItem(key); }"
+    (key,) = ada.page.evaluate("() => Object.keys(localStorage)")
+    ada.page.evaluate(move, [key, re.sub(r"\d+(?=:\d+:)", "42", key, count=1)])
+    ada.context.clear_cookies()
+    page = ada.context.new_page()
+    ada.page.close()
+    other = Person("42", site, ada.context, page).sign_up("/rooms/lobby/")
+    other.wait_until_live()
+    other.expect_nothing_pending()
+    expect(page.locator("#composer-body")).to_have_value("")
+    assert "Between us" not in other.bodies()

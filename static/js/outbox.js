@@ -28,9 +28,12 @@ function keep(composer, live) {
   const box = composer.elements.body;
   const list = document.getElementById("pending");
   const template = document.getElementById("pending-message");
-  // By the account and not by its name, which may change; texts of an earlier release are found by that.
+  // By the account and not by its name, which may change; texts of an earlier release are found by that. No name has a
+  // "#": somebody called "5" must not get what the fifth account wrote.
   const viewer = composer.elements.viewer.value;
-  const [prefix, formerly] = [viewer, composer.dataset.author].map((one) => `outbox:${one}:${composer.dataset.room}:`);
+  const [prefix, formerly] = [`#${viewer}`, composer.dataset.author].map(
+    (one) => `outbox:${one}:${composer.dataset.room}:`,
+  );
   const entries = stored();
   // A browser that restores a form when it reloads would restore the id of what was sent from it.
   composer.elements.client_id.value = newId();

@@ -20,7 +20,7 @@ if (choice && keys.length) {
 
 function kept() {
   try {
-    return Object.keys(localStorage).filter((key) => key.startsWith(`outbox:${viewer}:`));
+    return Object.keys(localStorage).filter((key) => key.startsWith(`outbox:#${viewer}:`));
   } catch {
     return [];
   }
