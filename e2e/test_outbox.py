@@ -183,3 +183,21 @@ def test_what_somebody_wrote_is_not_sent_by_who_has_their_number_for_a_name(site
     other.expect_nothing_pending()
     expect(page.locator("#composer-body")).to_have_value("")
     assert "Between us" not in other.bodies()
+
+
+def test_a_waiting_text_that_cannot_be_read_does_not_take_the_others_with_it(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
+    page = ada.open_room("room-003")
+    Hole(page)
+    ada.write("Still here")
+    expect(page.locator("#pending > li")).to_have_count(1)
+    (key,) = page.evaluate("() => Object.keys(localStorage)")
+    broken = ["{", "null", "[]", '{"body": 1, "at": 1}', '{"body": "x", "client_id": "] *, [x", "at": 0}', "{}"]
+    for number, json_text in enumerate(broken):
+        page.evaluate("([key, value]) => localStorage.setItem(key, value)", [f"{key[:-1]}{number}-broken", json_text])
+    page.unroute_all()
+    page.reload()
+    ada.expect_message("Still here")
+    ada.expect_nothing_pending()

@@ -300,10 +300,20 @@ function keep(composer, live) {
   function stored() {
     try {
       const keys = Object.keys(localStorage).filter((key) => key.startsWith(prefix) || key.startsWith(formerly));
-      return keys.map((key) => JSON.parse(localStorage.getItem(key))).sort((a, b) => a.at - b.at);
+      return keys.flatMap((key) => entryOf(localStorage.getItem(key))).sort((a, b) => a.at - b.at);
     } catch {
       return [];
     }
+  }
+}
+
+// Nothing where it is none: one that cannot be read must not take the others with it.
+function entryOf(json) {
+  try {
+    const entry = JSON.parse(json);
+    return typeof entry.body === "string" && /^[\da-f-]{36}$/.test(entry.client_id) ? [entry] : [];
+  } catch {
+    return [];
   }
 }
 
