@@ -201,3 +201,26 @@ def test_a_waiting_text_that_cannot_be_read_does_not_take_the_others_with_it(
     page.reload()
     ada.expect_message("Still here")
     ada.expect_nothing_pending()
+
+
+def test_the_browser_asks_before_a_text_goes_that_the_storage_did_not_take(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
+    full = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }"
+    ada.page.add_init_script(full)
+    page = ada.open_room("room-003")
+    hole = Hole(page)
+    ada.write("Nowhere else")
+    expect(page.locator("#pending > li")).to_have_count(1)
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    expect(page.locator("#pending > li")).to_have_count(1)
+    hole.is_open = False
+    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.close()")
+    ada.expect_message("Nowhere else")
+    ada.expect_nothing_pending()
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)

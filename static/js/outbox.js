@@ -45,6 +45,9 @@ function keep(composer, live) {
   let isSignedOut = false;
   // Given back, and kept in the storage until something is sent from the composer.
   const returned = [];
+  // What the storage did not take: the browser asks before it goes with the page.
+  const unkept = new Set();
+  addEventListener("beforeunload", (event) => unkept.size && event.preventDefault());
 
   entries.filter(isHopeless).forEach(giveBack);
   entries.forEach(show);
@@ -284,14 +287,18 @@ function keep(composer, live) {
     list.append(item);
   }
 
-  // Storage may be switched off; then an unsent message lives as long as the page.
+  // Storage may be full or switched off; then an unsent message lives as long as the page.
   function store(entry) {
     try {
       localStorage.setItem(prefix + entry.client_id, JSON.stringify(entry));
-    } catch {}
+      unkept.delete(entry);
+    } catch {
+      unkept.add(entry);
+    }
   }
 
   function forget(entry) {
+    unkept.delete(entry);
     try {
       for (const one of [prefix, formerly]) localStorage.removeItem(one + entry.client_id);
     } catch {}
