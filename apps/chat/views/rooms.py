@@ -32,7 +32,7 @@ from apps.rooms.views.rooms import rooms_of
 
 T = TypeVar("T")
 
-# The cookie that a page sets for an hour where its scripts run.
+# The cookie that a page sets for a week where its scripts run.
 SCRIPTS_RUN = "scripts"
 
 
