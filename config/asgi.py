@@ -20,11 +20,12 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 from apps.chat.routing import websocket_urlpatterns  # noqa: E402
 from apps.core import bodies, cache, cluster, connections, running, shutdown  # noqa: E402
+from apps.core.content_types import as_our_pages_write_it  # noqa: E402
 from apps.core.origins import SiteOriginValidator, as_the_site_is_reached  # noqa: E402
 from apps.live.lines import with_lines  # noqa: E402
 
 # Who opens a socket, the consumer finds out itself, from the session (apps/accounts/sign_ins.py).
-pages = as_the_site_is_reached(http)
+pages = as_our_pages_write_it(as_the_site_is_reached(http))
 sockets = SiteOriginValidator(URLRouter(websocket_urlpatterns))
 application = with_lines(shutdown.counted(ProtocolTypeRouter({"http": pages, "websocket": sockets})))
 

@@ -101,6 +101,7 @@ def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_
     ada.wait_until_live()
     page.clock.run_for(20_000)
     expect(box).to_have_value(MARKER)
+    expect(page.locator("#composer-errors")).to_contain_text("did not answer")
     assert way.swallowed == swallowed
     box.fill("Harmless")
     box.press("Enter")
@@ -237,3 +238,74 @@ def test_a_text_that_the_site_refuses_comes_back_with_the_sites_words(
     expect(page.locator("#composer-body")).to_have_value("To nobody")
     expect(page.locator("#composer-errors")).to_contain_text("There is nothing here")
     expect(page.locator("#composer-errors")).not_to_contain_text("did not answer")
+
+
+class Hole:
+    """A way to the server in which nothing that is written comes through, until it is filled."""
+
+    def __init__(self, page: Page) -> None:
+        self.is_open = True
+        page.route(POSTS, lambda route: route.abort() if self.is_open else route.continue_())
+        page.route("**/livez", lambda route: route.abort() if self.is_open else route.continue_())
+        page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
+
+
+def test_what_somebody_wrote_is_not_sent_by_who_has_their_number_for_a_name(site: Site, person: Join) -> None:
+    ada = person(site, "ada-at-the-library", expected=f"{SERVER_AWAY}|Failed to fetch").sign_up("/rooms/lobby/")
+    ada.wait_until_live()
+    Hole(ada.page)
+    ada.write("Between us")
+    expect(ada.page.locator("#pending > li")).to_have_count(1)
+    # As if hers were the account of number 42.
+    move = "([key, to]) => { localStorage.setItem(to, localStorage.getItem(key)); localStorage.removeItem(key); }"
+    (key,) = ada.page.evaluate("() => Object.keys(localStorage)")
+    ada.page.evaluate(move, [key, re.sub(r"\d+(?=:\d+:)", "42", key, count=1)])
+    ada.context.clear_cookies()
+    page = ada.context.new_page()
+    ada.page.close()
+    other = Person("42", site, ada.context, page).sign_up("/rooms/lobby/")
+    other.wait_until_live()
+    other.expect_nothing_pending()
+    expect(page.locator("#composer-body")).to_have_value("")
+    assert "Between us" not in other.bodies()
+
+
+def test_a_waiting_text_that_cannot_be_read_does_not_take_the_others_with_it(
+    site: Site, keys: list[str], person: Join
+) -> None:
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
+    page = ada.open_room("room-003")
+    Hole(page)
+    ada.write("Still here")
+    expect(page.locator("#pending > li")).to_have_count(1)
+    (key,) = page.evaluate("() => Object.keys(localStorage)")
+    broken = ["{", "null", "[]", '{"body": 1, "at": 1}', '{"body": "x", "client_id": "] *, [x", "at": 0}', "{}"]
+    for number, json_text in enumerate(broken):
+        page.evaluate("([key, value]) => localStorage.setItem(key, value)", [f"{key[:-1]}{number}-broken", json_text])
+    page.unroute_all()
+    page.reload()
+    ada.expect_message("Still here")
+    ada.expect_nothing_pending()
+
+
+def test_the_browser_asks_before_a_text_goes_that_the_storage_did_not_take(
+    site: Site, keys: list[str], person: Join
+) -> None:
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
+    full = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }"
+    ada.page.add_init_script(full)
+    page = ada.open_room("room-003")
+    hole = Hole(page)
+    ada.write("Nowhere else")
+    expect(page.locator("#pending > li")).to_have_count(1)
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    expect(page.locator("#pending > li")).to_have_count(1)
+    hole.is_open = False
+    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.close()")
+    ada.expect_message("Nowhere else")
+    ada.expect_nothing_pending()
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)

@@ -6,10 +6,13 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.accounts.second_factor import NEEDED, lacks_one
+from apps.core.kept import would_lose
 from apps.core.middleware import GetResponse
+from apps.core.views import problem
 
 # Where one sets up a second factor, signs out, or leaves; and what asks for no rights.
 OPEN_PATHS = ("/accounts/", "/people/pictures/", "/words/", "/language/", "/accessibility/", "/keys/")
@@ -30,7 +33,7 @@ def staff_second_factor(get_response: GetResponse) -> GetResponse:
 
     async def async_middleware(request: HttpRequest) -> HttpResponseBase:
         if (user := staff_elsewhere(request)) and await sync_to_async(lacks_one)(user):
-            return to_second_factor(request)
+            return await sync_to_async(to_second_factor)(request)
         response: HttpResponseBase = await get_response(request)
         return response
 
@@ -46,6 +49,8 @@ def staff_elsewhere(request: HttpRequest) -> User | None:
 
 
 def to_second_factor(request: HttpRequest) -> HttpResponseBase:
-    """The way there, with the reason."""
+    """The way there, with the reason; who has written something, or a script, gets the reason and keeps the text."""
+    if would_lose(request):
+        return problem(request, 403, _("You may not do that"), str(NEEDED))
     messages.warning(request, NEEDED)
     return redirect("mfa_index")

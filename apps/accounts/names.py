@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import cache
 
 from confusable_homoglyphs.confusables import confusables_data
@@ -23,6 +24,10 @@ def normalized(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip()
 
 
+# A dot above that the letter has already.
+DOTS = re.compile("([ij])\u0307")
+
+
 def look_alike_digest(name: str) -> str:
     """
     A key that two names share when people would take one for the other: "Ian" and "lan", "paypal" in two alphabets.
@@ -30,21 +35,44 @@ def look_alike_digest(name: str) -> str:
     The skeleton of Unicode's UTS #39, without regard to case, and hashed to a length that a column holds. What cannot
     be seen, or only as a space more, does not count.
     """
-    seen = letters.INVISIBLE.sub("", normalized(name))
-    decomposed = unicodedata.normalize("NFD", " ".join(seen.split()))
+    skeleton = "".join(prototype(letter) for letter in decomposed(name))
     # Casefolded last: a capital I looks like a small l, a small i does not.
-    skeleton = "".join(prototype(letter) for letter in decomposed).casefold()
-    return hashlib.sha256(skeleton.encode()).hexdigest()
+    return hashlib.sha256(DOTS.sub(r"\1", skeleton).casefold().encode()).hexdigest()
 
 
-def prototype(letter: str) -> str:
+def look_alike_digests(name: str) -> set[str]:
+    """
+    It, and as it was made while no letter of scripts from right to left looked like another: of a former name nothing
+    else is kept.
+    """
+    older = "".join(prototype(letter, older_look_alikes) for letter in decomposed(name))
+    return {look_alike_digest(name), hashlib.sha256(older.casefold().encode()).hexdigest()}
+
+
+def decomposed(name: str) -> str:
+    """What is seen of a name, each mark by itself."""
+    seen = letters.INVISIBLE.sub("", normalized(name))
+    return unicodedata.normalize("NFD", " ".join(seen.split()))
+
+
+def look_alikes(letter: str) -> list[str]:
+    """What looks like a letter. Around those from right to left the table has marks, which are no part of it."""
+    found = confusables_data.get(letter) or confusables_data.get(f"\u200e{letter}\u200e", [])
+    return [one["c"].replace("\u200e", "") for one in found]
+
+
+def older_look_alikes(letter: str) -> list[str]:
+    """The same with the marks."""
+    return [one["c"] for one in confusables_data.get(letter, [])]
+
+
+def prototype(letter: str, look_alikes: Callable[[str], list[str]] = look_alikes) -> str:
     """The one that stands for all letters that look like this one."""
-    others = confusables_data.get(letter, [])
+    others = look_alikes(letter)
     if len(others) != 1:
         return letter  # nothing looks like it, or it is the prototype of many
-    other: str = others[0]["c"]
     # Of just two that look alike the data does not say which stands for the other.
-    return min(letter, other) if len(confusables_data.get(other, [])) == 1 else other
+    return min(letter, others[0]) if len(look_alikes(others[0])) == 1 else others[0]
 
 
 def check_characters(name: str) -> None:

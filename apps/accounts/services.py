@@ -135,7 +135,7 @@ def name_is_taken(name: str, user: User | None) -> bool:
     """Whether another than `user` has or had a name that looks like this one."""
     digest = names.look_alike_digest(name)
     others = User.objects.filter(name_digest=digest) | User.objects.filter(name_key=letters.key(name))
-    former = FormerUsername.objects.filter(digest=digest)
+    former = FormerUsername.objects.filter(digest__in=names.look_alike_digests(name))
     if user:
         others, former = others.exclude(pk=user.pk), former.exclude(user=user)
     return others.exists() or former.exists()

@@ -2,6 +2,7 @@
 
 import re
 from html import escape
+from urllib.parse import urlsplit
 
 import nh3
 from markdown_it import MarkdownIt
@@ -9,12 +10,14 @@ from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from apps.chat.addresses import end_of_path, end_of_web_address, mail_addresses, scheme_before
+from apps.chat.addresses import AUTHORITY, end_of_path, end_of_web_address, mail_addresses, scheme_before
 from apps.core import limits
 from apps.core.domains import ascii_domain, ascii_url
+from apps.core.letters import is_blank
 
 # A run of what marks bold, italic or struck text.
 MARKS = re.compile(r"\*+|_+|~~+")
+WEB_ADDRESS = re.compile(rf"https?://{AUTHORITY.pattern}", re.ASCII | re.IGNORECASE)
 # How many marks before an address are looked at.
 MAX_MARKS = 100
 
@@ -107,8 +110,10 @@ def links(state: StateCore) -> None:
                 address = str(opening.attrs["href"])
                 if not address:
                     children[begins:] = [text("[", token.level), *children[begins:], text("]()", token.level)]
-                elif not any(child.content.strip() for child in children[begins:]):
+                elif is_blank(words := "".join(child.content for child in children[begins:])):
                     children.append(text(address, token.level))
+                elif is_link and opening.info != "auto" and names_another_host(words, address):
+                    children.append(text(f" ({address})", token.level))
                 children += [token] if is_link else []
                 children.append(text(rest_of(opening, is_link=is_link), token.level))
                 opening = None
@@ -147,6 +152,20 @@ def leads_elsewhere(address: str) -> bool:
     if not address.lower().startswith(("http://", "https://", "mailto:")):
         return False
     return "href" in nh3.clean(f'<a href="{escape(address)}">', tags={"a"}, attributes={"a": {"href"}}, link_rel=None)
+
+
+def names_another_host(words: str, address: str) -> bool:
+    """Whether the words of a link are an address of another host than the one that it leads to."""
+    own = host_of(address)
+    return any(host_of(named) != own for named in {found[0] for found in WEB_ADDRESS.finditer(words)})
+
+
+def host_of(address: str) -> str:
+    """The host of a web address, as a browser would ask for it; of any other address nothing."""
+    try:
+        return urlsplit(with_ascii_host(address)).hostname or ""
+    except ValueError:
+        return ""
 
 
 def rest_of(opening: Token, *, is_link: bool) -> str:

@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.core import limits
+from apps.core.answers import is_for_htmx
 
 # Fields that people write in, with what they are called. What other fields hold goes along unseen, unless it is words.
 LABELS: dict[str, str | Promise] = {
@@ -106,6 +107,12 @@ def kept_of(request: HttpRequest) -> Kept | None:
         return None
     values = [(name, value) for name, values in lists if name != OURS for value in values if isinstance(value, str)]
     return Kept([Field(clean(name), "" if "password" in name else clean(value)) for name, value in values], files)
+
+
+def would_lose(request: HttpRequest) -> bool:
+    """Whether to lead elsewhere would lose something: what was written, or what a script asked for."""
+    kept = kept_of(request)
+    return is_for_htmx(request) or is_too_long(request) or (kept is not None and (kept.has_text or bool(kept.files)))
 
 
 def is_large(request: HttpRequest) -> bool:

@@ -13,9 +13,9 @@ from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 
-from apps.core.answers import FRAMED_BY_OURSELVES, is_for_htmx
+from apps.core.answers import FRAMED_BY_OURSELVES
 from apps.core.errors import Missing
-from apps.core.kept import kept_of
+from apps.core.kept import would_lose
 from apps.core.views import livez, readyz, signed_out
 
 # The next middleware or the view, synchronous or not.
@@ -172,5 +172,4 @@ def would_lose_something(request: HttpRequest, response: HttpResponseBase) -> bo
     address = urlsplit(response.headers["Location"])
     if address.path != resolve_url(settings.LOGIN_URL) or "next" not in parse_qs(address.query):
         return False
-    kept = kept_of(request)
-    return is_for_htmx(request) or (kept is not None and (kept.has_text or bool(kept.files)))
+    return would_lose(request)

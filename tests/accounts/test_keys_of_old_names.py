@@ -6,16 +6,19 @@ from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
+from apps.accounts import services
 from apps.accounts.backends import find
-from apps.accounts.models import User
-from apps.accounts.names import look_alike_digest
+from apps.accounts.models import FormerUsername, User
+from apps.accounts.names import look_alike_digest, look_alike_digests
 from apps.rooms.models import Room
-from tests.conftest import make_user
+from tests.conftest import Cast, client_of, make_user
 
 keys = import_module("apps.accounts.migrations.0007_names_as_keys")
+look_alikes = import_module("apps.accounts.migrations.0008_look_alikes_from_right_to_left")
 room_keys = import_module("apps.rooms.migrations.0006_keys_of_what_is_seen")
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +85,38 @@ def test_many_take_no_more_queries_than_one(people: int, django_assert_num_queri
     # The digests, the names, the rows; and all rows are written by one statement.
     with django_assert_num_queries(4):
         upgrade()
+
+
+def test_nobody_new_gets_a_name_that_looks_like_an_old_one_from_right_to_left() -> None:
+    old_user("علی")
+    look_alikes.give_digests(apps, SimpleNamespace(connection=connection))
+    with pytest.raises(ValidationError, match="looks like it"):
+        services.clean_username("علي")
+
+
+def test_of_two_old_names_from_right_to_left_that_look_alike_each_keeps_its_own() -> None:
+    people = [old_user(name) for name in ("علی", "علي", "ada")]
+    before = {user.pk: user.name_digest for user in people}
+    look_alikes.give_digests(apps, SimpleNamespace(connection=connection))
+    after = dict(User.objects.values_list("pk", "name_digest"))
+    assert after == before | {people[0].pk: look_alike_digest("علی")}
+
+
+def test_those_of_one_display_name_from_right_to_left_are_told_apart() -> None:
+    first, second = old_user("a", display_name="علی"), old_user("b", display_name="علي")
+    alone = old_user("c", display_name="یوسف")
+    look_alikes.give_digests(apps, SimpleNamespace(connection=connection))
+    assert set(User.objects.filter(shows_username=True)) == {first, second}
+    alone.refresh_from_db()
+    assert alone.display_digest == look_alike_digest("يوسف")
+
+
+def test_a_former_name_from_right_to_left_stays_its_bearers(cast: Cast) -> None:
+    (older,) = look_alike_digests("علي") - {look_alike_digest("علي")}
+    FormerUsername.objects.create(digest=older, user=cast.member)
+    assert client_of(cast.owner).get("/people/علي/").headers["Location"] == cast.member.get_absolute_url()
+    with pytest.raises(ValidationError, match="looks like it"):
+        services.clean_username("علي")
 
 
 def test_rooms_of_one_key_keep_the_one_they_have() -> None:

@@ -51,6 +51,12 @@ LOOK_ALIKES = [
     ("o0o", "oOo"),
     ("strasse", "STRASSE"),
     ("scope", "ѕсоре"),
+    ("علی", "علي"),
+    ("يوسف", "یوسف"),
+    ("كريم", "کریم"),
+    ("sol", "so\u0661"),  # a digit of Arabic's
+    ("bill", "bi\u0307ll"),
+    ("jim", "j\u0307im"),
 ]
 
 

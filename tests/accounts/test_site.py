@@ -1,6 +1,8 @@
 """What the site's owner decides: roles, who must have a second factor, and whose account is closed."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -134,6 +136,30 @@ def test_recovery_codes_alone_are_no_second_factor(owner: Client) -> None:
     mod = make_user("mod", role="moderator")
     Authenticator.objects.create(user=mod, type=Authenticator.Type.RECOVERY_CODES, data={"seed": "x"})
     assert client_of(mod).get("/rooms/lobby/").status_code == 302
+
+
+NEEDED = "Owners and moderators of this site need a second factor."
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_staff_without_a_required_second_factor_wrote_is_given_back(owner: Client, is_async: bool) -> None:
+    require_second_factor(owner)
+    form = {"body": "Long thought about", "client_id": "x"}
+    client = AsyncClient()
+    client.cookies = owner.cookies
+    post: Callable[..., Any] = async_to_sync(client.post) if is_async else owner.post
+    answer = post("/rooms/lobby/messages/", form)
+    page = answer.content.decode()
+    assert answer.status_code == 403
+    assert NEEDED in page
+    assert "Long thought about</textarea>" in page
+
+
+def test_a_script_of_staff_without_a_required_second_factor_is_told_why(owner: Client) -> None:
+    require_second_factor(owner)
+    answer = owner.get("/rooms/lobby/", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["Parley-Answer"]) == (403, "refusal")
+    assert NEEDED in answer.content.decode()
 
 
 def test_the_rule_can_be_taken_back(owner: Client) -> None:

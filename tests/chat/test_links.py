@@ -39,5 +39,39 @@ def test_what_leads_nowhere_keeps_its_source(typed: str) -> None:
     assert to_html(typed) == f'<p dir="auto">{escape(typed, quote=False)}</p>'
 
 
-def test_a_link_without_a_text_shows_where_it_leads() -> None:
-    assert re.sub(r"<[^>]*>", "", to_html("a [](https://b.co) c")) == "a https://b.co c"
+@pytest.mark.parametrize("words", ["", "\u200b", "\u3164", "*\u200b*", "`\u200b`"])
+def test_a_link_without_a_text_that_can_be_seen_shows_where_it_leads(words: str) -> None:
+    shown = re.sub(r"<[^>]*>", "", to_html(f"a [{words}](https://b.co) c"))
+    assert shown == f"a {words.strip('*`')}https://b.co c"
+
+
+@pytest.mark.parametrize(
+    ("words", "address"),
+    [
+        ("https://bank.example/", "https://evil.example/"),
+        ("sign in at HTTPS://BANK.example now", "https://evil.example/bank.example"),
+        ("https://bank.example", "https://bank.example@evil.example"),
+        ("https://bank.example", "https://bank.example.evil.example"),
+        ("**https://bank**.example", "https://evil.example"),
+        ("`https://bank.example`", "https://evil.example"),
+        ("https://日本語.jp", "https://evil.example"),
+        ("https://bank.example", "mailto:ann@evil.example"),
+    ],
+)
+def test_a_link_whose_words_are_an_address_elsewhere_shows_where_it_leads(words: str, address: str) -> None:
+    shown = re.sub(r"<[^>]*>", "", to_html(f"[{words}]({address})"))
+    assert shown == f"{re.sub('[*`]', '', words)} ({address})"
+
+
+@pytest.mark.parametrize(
+    ("words", "address"),
+    [
+        ("https://bank.example", "https://bank.example/sign-in?a=b"),
+        ("http://Bank.example:80/", "https://bank.example"),
+        ("https://über.example/a", "https://xn--ber-goa.example/a/b"),
+        ("bank.example", "https://bank.example.org"),
+        ("here", "https://evil.example"),
+    ],
+)
+def test_other_words_of_a_link_are_shown_as_they_are(words: str, address: str) -> None:
+    assert re.sub(r"<[^>]*>", "", to_html(f"[{words}]({address})")) == words

@@ -96,7 +96,7 @@ def test_links_lead_away_safely() -> None:
 def test_an_address_within_a_link_is_text_of_that_link() -> None:
     rel = 'rel="nofollow noopener noreferrer ugc"'
     assert without_directions(to_html("[a <http://b.org> c](http://d.org 'e')")) == (
-        f'<p><a href="http://d.org" {rel}>a http://b.org c</a> “e”</p>'
+        f'<p><a href="http://d.org" {rel}>a http://b.org c (http://d.org)</a> “e”</p>'
     )
     assert (
         without_directions(to_html("[<a@b.org>[]](http://c.org)"))

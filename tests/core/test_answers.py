@@ -123,11 +123,11 @@ def test_the_rooms_of_nobody_say_that_they_are_nobodys(cast: Cast) -> None:
     assert mark(Client().get("/", headers=HTMX)) == ("fragment", "")
 
 
-def test_the_way_to_a_second_factor_is_no_part_of_a_page(cast: Cast) -> None:
+def test_that_a_second_factor_is_needed_is_no_part_of_a_page(cast: Cast) -> None:
     User.objects.filter(pk=cast.owner.pk).update(role="owner")
     with patch("apps.accounts.middleware.lacks_one", return_value=True):
         answer = client_of(cast.owner).get("/", headers=HTMX)
-    assert (answer.status_code, mark(answer)) == (302, (None, None))
+    assert (answer.status_code, mark(answer)) == (403, ("refusal", None))
 
 
 def test_a_room_that_has_moved_leads_on(cast: Cast) -> None:

@@ -35,7 +35,7 @@ from apps.rooms.views.rooms import rooms_of
 
 T = TypeVar("T")
 
-# The cookie that pages set where their scripts run (session.js).
+# The cookie that a page sets for a week where its scripts run.
 SCRIPTS_RUN = "scripts"
 
 

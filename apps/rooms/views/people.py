@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from apps.accounts.models import FormerUsername, User
-from apps.accounts.names import look_alike_digest
+from apps.accounts.names import look_alike_digests
 from apps.accounts.services import person_named
 from apps.accounts.viewer import signed_in
 from apps.rooms.models import Room
@@ -33,7 +33,7 @@ def find_person(username: str) -> User:
     active = User.objects.filter(is_active=True)
     found = person_named(username, active)
     if found is None:
-        former = FormerUsername.objects.filter(digest=look_alike_digest(username)).values("user")
+        former = FormerUsername.objects.filter(digest__in=look_alike_digests(username)).values("user")
         found = active.filter(pk__in=former).first()
     if found is None:
         raise Http404

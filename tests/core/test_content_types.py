@@ -1,0 +1,70 @@
+"""What a request calls its body decides nothing but where a form's parts begin."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from config.asgi import pages
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FORM = b'--X\r\nContent-Disposition: form-data; name="body"\r\n\r\nZwei W\xc3\xb6rter \\ud800\r\n--X--\r\n'
+
+
+def posted(content_type: str) -> tuple[int, str]:
+    """The status and the page that a stranger's form gets, sent to an address that there is not."""
+    headers = [(b"host", b"testserver"), (b"content-length", str(len(FORM)).encode())]
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": "POST",
+        "path": "/nothing/",
+        "query_string": b"",
+        "headers": [*headers, (b"content-type", content_type.encode("latin-1"))],
+        "client": ["127.0.0.1", 1],
+        "server": ["testserver", 80],
+    }
+    sent: list[dict[str, Any]] = []
+    bodies = [{"type": "http.request", "body": FORM, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if not bodies:
+            await asyncio.Event().wait()
+        return bodies.pop()
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(pages(scope, receive, send))
+    return sent[0]["status"], b"".join(one.get("body", b"") for one in sent).decode()
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "charset=zlib",
+        "charset=undefined",
+        "charset=raw_unicode_escape",
+        "charset=utf-16",
+        "CharSet=zlib",
+        "charset*=zlib''x",
+        'charset="zlib"',
+        "charset=x; charset=zlib",
+        "charset=\x00",
+        "x*=nope''x",
+    ],
+)
+def test_no_codec_that_a_form_names_reads_it(parameter: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        status, page = posted(f"multipart/form-data; {parameter}; boundary=X")
+    assert status == 404
+    assert "Zwei Wörter \\ud800</textarea>" in page
+    assert not caplog.records
+
+
+def test_a_form_may_say_that_it_is_in_utf_8() -> None:
+    status, page = posted('multipart/form-data; charset="UTF-8"; boundary="X"')
+    assert (status, "Zwei Wörter" in page) == (404, True)
