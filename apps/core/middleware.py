@@ -5,12 +5,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from apps.core.answers import FRAMED_BY_OURSELVES, is_for_htmx
 from apps.core.kept import kept_of
@@ -144,23 +146,36 @@ def say_who_is_signed_out(get_response: type_of_get_response) -> type_of_get_res
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = get_response(request)
-        return signed_out(request) if would_lose_something(request, response) else response
+        return to_somebody_signed_out(request, get_response(request))
 
     async def async_middleware(request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = await get_response(request)
         # Rendering it asks no database: nobody is signed in.
-        return signed_out(request) if would_lose_something(request, response) else response
+        return to_somebody_signed_out(request, await get_response(request))
 
     return async_middleware if iscoroutinefunction(get_response) else middleware
 
 
-def would_lose_something(request: HttpRequest, response: HttpResponseBase) -> bool:
-    """Whether an answer sends somebody to sign in first, who has asked for a part of a page or written something."""
+def to_somebody_signed_out(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The response, unless it sends somebody to sign in first, who has asked for a part of a page or sent a form."""
     if response.status_code != 302 or request.user.is_authenticated:
-        return False
+        return response
     address = urlsplit(response.headers["Location"])
-    if address.path != resolve_url(settings.LOGIN_URL) or "next" not in parse_qs(address.query):
-        return False
+    place = parse_qs(address.query).get("next", [])
+    if address.path != resolve_url(settings.LOGIN_URL) or not place:
+        return response
     kept = kept_of(request)
-    return is_for_htmx(request) or (kept is not None and (kept.has_text or bool(kept.files)))
+    if is_for_htmx(request) or (kept is not None and (kept.has_text or bool(kept.files))):
+        return signed_out(request)
+    if request.method in ("GET", "HEAD") or place[0] != request.get_full_path():
+        return response
+    # Where a form is sent to there may be no page: back to the one that it stood on.
+    return redirect_to_login(page_before(request))
+
+
+def page_before(request: HttpRequest) -> str:
+    """The page of this site that a request came from, as far as the browser says; else the first one."""
+    referer = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(referer, {request.get_host()}, require_https=request.is_secure()):
+        return "/"
+    page = urlsplit(referer)
+    return f"{page.path}?{page.query}" if page.query else page.path or "/"

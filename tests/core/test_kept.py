@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import urljoin
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 from django.core.cache import cache
@@ -179,6 +179,37 @@ def test_a_session_that_has_ended_loses_nothing_of_any_form(world: World) -> Non
         if "next=" in location or (answer.status_code >= 400 and losses(fields, answer.content.decode())):
             found[address] = location or losses(fields, answer.content.decode())
     assert found == {}
+
+
+def test_who_signs_in_after_any_form_comes_to_a_page(world: World) -> None:
+    owner, found = world.clients["owner"], {}
+    for (viewer, address), fields in forms_of(world).items():
+        if viewer == "anonymous" or address.startswith(ADMIN):
+            continue
+        for headers in (
+            {"Referer": "http://testserver/rooms/?q=attic"},
+            {"Referer": "https://evil.example/rooms/"},
+            {},
+        ):
+            answer = Client().post(address, typed_into(fields), headers=headers)
+            place = parse_qs(urlsplit(answer.headers.get("Location", "")).query).get("next", [])
+            if place and (status := owner.get(place[0]).status_code) == 405:
+                found[address] = status
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("referer", "place"),
+    [
+        ("http://testserver/rooms/?q=attic", "/rooms/?q=attic"),
+        ("http://testserver/rooms/attic/", "/rooms/attic/"),
+        ("https://evil.example/rooms/", "/"),
+        ("", "/"),
+    ],
+)
+def test_who_signs_in_after_pressing_a_button_is_back_where_it_stood(cast: Cast, referer: str, place: str) -> None:
+    answer = Client().post("/rooms/attic/join/", headers={"Referer": referer})
+    assert parse_qs(urlsplit(answer.headers["Location"]).query)["next"] == [place]
 
 
 @contextmanager
