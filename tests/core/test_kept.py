@@ -212,6 +212,24 @@ def test_who_signs_in_after_pressing_a_button_is_back_where_it_stood(cast: Cast,
     assert parse_qs(urlsplit(answer.headers["Location"]).query)["next"] == [place]
 
 
+def test_the_title_of_a_page_says_that_its_form_was_refused(world: World) -> None:
+    found, refused = {}, 0
+    for (viewer, address), fields in forms_of(world).items():
+        if address.startswith(ADMIN):
+            continue
+        with transaction.atomic():
+            answer = same_browser(world, viewer).post(address, typed_into(fields))
+            transaction.set_rollback(True)
+        cache.clear()
+        page = "" if answer.streaming else answer.content.decode()
+        title = page.partition("<title>")[2].partition("</title>")[0].strip()
+        refused += (is_refused := 'aria-invalid="true"' in page)
+        if is_refused and not title.startswith("Error: "):
+            found[f"{viewer} {address}"] = title
+    assert found == {}
+    assert refused > 8
+
+
 @contextmanager
 def failing(error: Exception) -> Iterator[None]:
     """Every view raises this, instead of what it does."""
