@@ -69,9 +69,20 @@ function tell(ctx, text, kind) {
     return;
   }
   box.append(...typed.map(copyOf));
-  if (!form && ctx.sourceElement.isConnected) box.append(button(gettext("Try again"), () => ctx.sourceElement.click()));
-  box.append(button(gettext("Close"), () => bar.replaceChildren()));
+  if (!form && ctx.sourceElement.isConnected) box.append(button(gettext("Try again"), () => tryAgain(ctx.sourceElement)));
+  box.append(button(gettext("Close"), () => close(ctx.sourceElement)));
   bar.replaceChildren(box);
+}
+
+// The bar goes, with the button that was pressed: the focus goes back to where one was before.
+function tryAgain(link) {
+  link.focus();
+  link.click();
+}
+
+function close(source) {
+  (source.isConnected ? source : document.getElementById("composer-body"))?.focus();
+  bar.replaceChildren();
 }
 
 // What the page asks for by itself, again and again: said once for as long as it fails.
