@@ -357,7 +357,12 @@ def test_an_edit_in_a_dialog_that_was_open_for_too_long_keeps_both_texts(
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_contain_text("This message was changed meanwhile")
     expect(dialog.get_by_label("The text as it is now")).to_have_value("From the phone")
-    expect(dialog.get_by_label("Message", exact=True)).to_have_value("From the desk")
+    box = dialog.get_by_label("Message", exact=True)
+    expect(box).to_have_value("From the desk")
+    # Who cannot see it hears why with the box, and is not left outside of the dialog.
+    expect(box).to_be_focused()
+    expect(box).to_have_accessible_description(re.compile("This message was changed meanwhile"))
+    expect(box).to_be_in_viewport()
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()
     desk.expect_message("From the desk")
