@@ -109,8 +109,10 @@ function keep(composer, live) {
     htmx_process_sent: (fragment) => {
       const pending = document.getElementById(`pending-${fragment.getAttribute("client")}`);
       if (pending) pending.dataset.message = fragment.getAttribute("message");
-      const isNews = settle(fragment.getAttribute("client"));
-      if (isNews && document.documentElement.dataset.saysSent) say(gettext("Sent"));
+      const entry = settle(fragment.getAttribute("client"));
+      // Who has heard that something waits hears too that nothing of it does any more.
+      const isOver = entry?.isTold && !entries.some(({ isTold }) => isTold);
+      if (entry && (isOver || document.documentElement.dataset.saysSent)) say(gettext("Sent"));
     },
     htmx_process_refused: (fragment) => {
       const entry = settle(fragment.getAttribute("client"));
@@ -120,13 +122,9 @@ function keep(composer, live) {
     // To the form's address only: nobody is signed in there, or somebody else.
     htmx_process_stranger: () => {
       if (!underWay) return;
-      note(
-        underWay,
-        gettext("Not sent: you are signed out. It is kept here. Sign in again, then come back to this page: it is sent then."),
-        gettext("Your message is not sent, because you are signed out. It is kept here. Sign in again to send it."),
-      );
       underWay = null;
       isSignedOut = true;
+      noteSignedOut();
     },
     htmx_process_delayed: (fragment) => {
       if (underWay?.client_id === fragment.getAttribute("client")) tryLater(underWay);
@@ -142,6 +140,7 @@ function keep(composer, live) {
 
   function flush() {
     clearTimeout(timer);
+    if (isSignedOut) noteSignedOut();
     if (underWay || isSignedOut || !entries.length) return;
     underWay = entries[0];
     sentAt = 0;
@@ -240,7 +239,6 @@ function keep(composer, live) {
     }
     store(entry);
     note(
-      entry,
       gettext("Not stored yet. It is kept here and sent again by itself."),
       gettext("Your message is not stored yet. It is kept and sent again by itself."),
     );
@@ -248,12 +246,23 @@ function keep(composer, live) {
     pause = Math.min(2 * pause, LONGEST_PAUSE);
   }
 
-  // Says beside a message how it stands with it, and speaks that once.
-  function note(entry, text, spoken) {
-    const place = document.querySelector(`#pending-${entry.client_id} .meta`);
-    if (!place || place.textContent === text) return;
-    place.textContent = text;
-    say(spoken);
+  function noteSignedOut() {
+    note(
+      gettext("Not sent: you are signed out. It is kept here. Sign in again, then come back to this page: it is sent then."),
+      gettext("Your message is not sent, because you are signed out. It is kept here. Sign in again to send it."),
+    );
+  }
+
+  // Says beside all that waits, one behind the other, how it stands with it, and speaks that once.
+  function note(text, spoken) {
+    let isNews = false;
+    for (const entry of entries) {
+      const place = document.querySelector(`#pending-${entry.client_id} .meta`);
+      if (!place || place.textContent === text) continue;
+      place.textContent = text;
+      entry.isTold = isNews = true;
+    }
+    if (isNews) say(spoken);
   }
 
   // Who signs in anew, perhaps in another tab, gets another one; the cookie has it.
