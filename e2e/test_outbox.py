@@ -153,6 +153,24 @@ def test_all_that_waits_says_so_and_one_hears_when_nothing_does_any_more(
     assert page.evaluate("window.said").count("Sent") == 1
 
 
+def test_who_comes_back_to_the_page_often_is_not_told_that_an_hour_went_by(
+    site: Site, keys: list[str], person: type_of_join
+) -> None:
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
+    page = ada.open_room("room-003")
+    page.context.set_offline(True)
+    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.close()")
+    ada.write("Only minutes old")
+    expect(page.locator("#pending .meta")).to_contain_text("Not stored yet")
+    for _ in range(70):
+        with page.expect_event("requestfailed", lambda request: request.url.endswith("/messages/")):
+            page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(page.locator("#pending .meta")).to_contain_text("Not stored yet")
+    expect(page.locator("#composer-body")).to_have_value("")
+    page.context.set_offline(False)
+    ada.expect_message("Only minutes old")
+
+
 def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, person: type_of_join) -> None:
     site = fragile_site
     ada: Person = person(site, "user0001", expected=SERVER_AWAY).use_session(site.populate(users=1, rooms=1)[0])

@@ -10,7 +10,8 @@ const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: te
 const PATIENCE = 8000; // milliseconds until an unanswered message is sent again by form
 const PAUSE = 5000; // milliseconds between tries while neither way works; twice as long each time, up to the longest
 const LONGEST_PAUSE = 60000;
-const MOST_TRIES = 60; // after which, in about an hour, a message goes back to its writer
+const MOST_TRIES = 60; // after which, and after an hour, a message goes back to its writer
+const HOUR = 3600000; // who comes back to the page, or writes on, makes tries come sooner
 const LONGEST = 30000; // milliseconds that the form's address may take
 const MOST_UNANSWERED = 5; // times that the server got a message and said nothing to it, over reloads too
 const NO_ANSWER = gettext(
@@ -233,7 +234,7 @@ function keep(composer, live) {
     underWay = null;
     clearTimeout(timer);
     entry.tries = (entry.tries ?? 0) + 1;
-    if (entry.tries > MOST_TRIES) {
+    if (entry.tries > MOST_TRIES && Date.now() - entry.at > HOUR) {
       giveBack(entry, NO_WAY);
       return;
     }
