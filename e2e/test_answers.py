@@ -107,11 +107,23 @@ def test_a_dialog_that_cannot_be_loaded_is_words_and_a_way_to_try_again(ada: Per
     words = page.locator("#refusal").get_by_role("alert")
     expect(words).to_contain_text("in place of this site")
     expect(page.locator("dialog")).to_be_hidden()
+    again = page.locator("#refusal").get_by_role("button", name="Try again")
+    link = page.locator("#messages .message", has_text=text).locator(".meta a")
+    # By the keyboard one is back at the message, whether it fails again, is closed, or works.
+    with page.expect_response(re.compile(r"/messages/\d+/$")):
+        again.press("Enter")
+    expect(words).to_contain_text("in place of this site")
+    expect(link).to_be_focused()
+    page.locator("#refusal").get_by_role("button", name="Close").press("Enter")
+    expect(link).to_be_focused()
+    link.press("Enter")
     page.unroute(re.compile(r"/messages/\d+/$"))
-    page.locator("#refusal").get_by_role("button", name="Try again").click()
+    again.press("Enter")
     expect(page.get_by_role("dialog").get_by_label("Message")).to_have_value(text)
     expect(page.locator("#refusal")).to_be_empty()
     expect(page.locator("#composer-body")).to_have_value("Half a message")
+    page.keyboard.press("Escape")
+    expect(link).to_be_focused()
 
 
 @pytest.mark.parametrize("verb", ["edit", "delete"])
@@ -260,6 +272,7 @@ def test_an_edit_whose_dialog_was_closed_before_it_was_refused_is_given_back(ada
     expect(bar.get_by_label("What you typed")).to_have_value("Half an edit")
     bar.get_by_role("button", name="Close").click()
     expect(bar).to_be_empty()
+    expect(page.locator("#composer-body")).to_be_focused()
 
 
 def test_an_edit_that_comes_back_late_neither_closes_nor_fills_another_dialog(ada: Person) -> None:

@@ -130,18 +130,23 @@ def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_ar
     expect(note).to_have_text(SIGNED_OUT)
     ada.page.clock.run_for(120_000)
     assert len(posts) == 1
+    # What is written behind it is not being sent either.
+    ada.write("Nor this")
+    expect(note).to_have_text([SIGNED_OUT] * 2)
+    assert len(posts) == 1
     # Somebody else does not say it in their name.
     sign_in(other, site, "waiter2")
     with ada.page.expect_response("**/accounts/viewer/"):
         ada.page.evaluate(COME_BACK)
     ada.page.clock.run_for(20_000)
-    expect(note).to_have_text(SIGNED_OUT)
+    expect(note).to_have_text([SIGNED_OUT] * 2)
     assert len(posts) == 1
     sign_out(other, site)
     sign_in(other, site, "waiter1")
     ada.page.evaluate(COME_BACK)
     ada.page.clock.run_for(1000)
     ada.expect_message("Not lost")
+    ada.expect_message("Nor this")
     ada.expect_nothing_pending()
     ada.wait_until_live()
     expect(ada.page.locator("#connection-status")).to_be_hidden()
@@ -495,7 +500,12 @@ def test_an_edit_in_a_dialog_that_was_open_for_too_long_keeps_both_texts(
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_contain_text("This message was changed meanwhile")
     expect(dialog.get_by_label("The text as it is now")).to_have_value("From the phone")
-    expect(dialog.get_by_label("Message", exact=True)).to_have_value("From the desk")
+    box = dialog.get_by_label("Message", exact=True)
+    expect(box).to_have_value("From the desk")
+    # Who cannot see it hears why with the box, and is not left outside of the dialog.
+    expect(box).to_be_focused()
+    expect(box).to_have_accessible_description(re.compile("This message was changed meanwhile"))
+    expect(box).to_be_in_viewport()
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()
     desk.expect_message("From the desk")

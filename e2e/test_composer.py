@@ -154,6 +154,32 @@ def test_a_click_with_a_key_is_the_browsers(ada: Person, key: str) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
+def test_the_marks_of_each_sample_stand_around_its_word_from_right_to_left_too(
+    person: Join, site: Site, keys: list[str]
+) -> None:
+    ada = person(site, "user0001", locale="ar").use_session(keys[0])
+    page = ada.open_room("room-001")
+    # How far the two stars before the first word are from it.
+    gap = page.evaluate(
+        """() => {
+          const texts = [];
+          const walker = document.createTreeWalker(document.getElementById("composer-hint"), NodeFilter.SHOW_TEXT);
+          while (walker.nextNode()) texts.push(walker.currentNode);
+          const box = (node, start, end) => {
+            const range = new Range();
+            range.setStart(node, start);
+            range.setEnd(node, end);
+            return range.getBoundingClientRect();
+          };
+          const node = texts.find(({ data }) => data.startsWith("**"));
+          const word = /[^*]+/.exec(node.data)[0].length;
+          const [before, within] = [box(node, 0, 2), box(node, 2, 2 + word)];
+          return Math.max(before.left - within.right, within.left - before.right);
+        }"""
+    )
+    assert gap < 2
+
+
 def test_what_is_pasted_is_never_cut_and_the_page_says_that_it_is_too_long(ada: Person) -> None:
     page = ada.open_room("room-003")
     box = page.locator("#composer-body")

@@ -131,6 +131,33 @@ def test_a_text_is_not_given_up_while_the_network_is_away(site: Site, keys: list
     ada.expect_nothing_pending()
 
 
+def test_all_that_waits_says_so_and_one_hears_when_nothing_does_any_more(
+    site: Site, keys: list[str], person: Join
+) -> None:
+    ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
+    page = ada.open_room("room-003")
+    page.evaluate("window.said = []; document.addEventListener('say', ({ detail }) => said.push(detail))")
+    page.context.set_offline(True)
+    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.close()")
+    texts = ["First in the tunnel", "Second in the tunnel"]
+    for number, text in enumerate(texts, start=1):
+        ada.write(text)
+        waiting = "Not stored yet. It is kept here and sent again by itself."
+        expect(page.locator("#pending .meta")).to_have_text([waiting] * number)
+    told = "Your message is not stored yet. It is kept and sent again by itself."
+    assert page.evaluate("window.said").count(told) == 2
+    page.context.set_offline(False)
+    for text in texts:
+        ada.expect_message(text)
+    ada.expect_nothing_pending()
+    page.wait_for_function("() => window.said.includes('Sent')")
+    # Who did not ask to hear it of each message hears it of those that waited, once.
+    ada.write("Outside")
+    ada.expect_message("Outside")
+    ada.expect_nothing_pending()
+    assert page.evaluate("window.said").count("Sent") == 1
+
+
 def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, person: Join) -> None:
     site = fragile_site
     ada: Person = person(site, "user0001", expected=SERVER_AWAY).use_session(site.populate(users=1, rooms=1)[0])

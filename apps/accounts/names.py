@@ -81,8 +81,9 @@ def check_characters(name: str) -> None:
         raise ValidationError(
             _("A user name has at most %(count)d characters."), code="too_long", params={"count": MAX_CHARACTERS}
         )
-    is_made_of_letters = all(letters.is_word_letter(letter) or letter in ".+-_" for letter in name)
-    if not is_made_of_letters or letters.INVISIBLE.search(name) or not letters.has_letter(name[:1]):
+    seen = letters.INVISIBLE.sub("", name)
+    is_made_of_letters = all(letters.is_word_letter(letter) or letter in ".+-_" for letter in seen)
+    if not is_made_of_letters or not letters.has_letter(seen[:1]):
         raise ValidationError(
             _(
                 "A user name has letters and digits and may have . _ + - between them;"
@@ -90,6 +91,8 @@ def check_characters(name: str) -> None:
             ),
             code="characters",
         )
+    if hidden := letters.INVISIBLE.search(name):
+        raise not_seen_behind(name[: hidden.start()])
     check_marks(name)
 
 
@@ -103,14 +106,17 @@ def check_marks(name: str) -> None:
 def check_strays(name: str) -> None:
     """Raises ValidationError for a name with something in it that cannot be seen and does nothing."""
     places = letters.strays(name)
-    if not places:
-        return
-    before = letters.without_strays(name[: places[0]]).strip()
+    if places:
+        raise not_seen_behind(letters.without_strays(name[: places[0]]).strip())
+
+
+def not_seen_behind(before: str) -> ValidationError:
+    """What to say of something in a name that cannot be seen, by the letters before it."""
     if before:
         reason = _("There is something after “%(letters)s” in this name that cannot be seen. Type the name anew.")
     else:
         reason = _("This name begins with something that cannot be seen. Type the name anew.")
-    raise ValidationError(reason, code="invisible", params={"letters": before[-20:]})
+    return ValidationError(reason, code="invisible", params={"letters": before[-20:]})
 
 
 def clean_display_name(name: str) -> str:

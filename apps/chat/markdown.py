@@ -20,7 +20,7 @@ from pygments.token import STANDARD_TYPES
 
 from apps.chat.languages import LEXERS, NAMES
 from apps.chat.links import links, web_addresses, with_ascii_host
-from apps.chat.marks import Markdown, directions, escape, numbered_or_not, numbers, quote
+from apps.chat.marks import Markdown, directions, end_of_numbers, escape, numbered_or_not, numbers, quote
 from apps.core import limits
 from apps.core.bounded import Exceeded
 
@@ -69,6 +69,7 @@ def parser(block: Callable[[str, str, str], str] = plain_block) -> MarkdownIt:
     markdown.configure("commonmark", {"html": False, "breaks": True, "highlight": block})
     markdown.inline.ruler.at("linkify", web_addresses)
     markdown.inline.ruler.at("escape", escape)
+    markdown.block.ruler.before("list", "end_of_numbers", end_of_numbers, {"alt": ["list"]})
     markdown.block.ruler.at("list", numbered_or_not, {"alt": ["paragraph", "reference", "blockquote"]})
     markdown.block.ruler.at("blockquote", quote, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     markdown.core.ruler.at("linkify", links)

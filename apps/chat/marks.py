@@ -113,10 +113,18 @@ def escape(state: StateInline, silent: bool) -> bool:
 
 def numbered_or_not(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """A list. Of those with numbers only what counts: other numbers are part of the text."""
-    line = line_at(state, start)
-    if line[:1].isdigit() and not COUNTED.match(line):
-        return False
-    return list_block(state, start, end, silent)
+    return not is_uncounted(state, start) and list_block(state, start, end, silent)
+
+
+def end_of_numbers(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Other numbers do not go on with a list either: asked within one, silently, whether it ends before this line."""
+    return silent and is_uncounted(state, start)
+
+
+def is_uncounted(state: StateBlock, line: int) -> bool:
+    """Whether a line begins with a number that makes no item of a list."""
+    text = line_at(state, line)
+    return text[:1].isdigit() and not COUNTED.match(text)
 
 
 def quote(state: StateBlock, start: int, end: int, silent: bool) -> bool:

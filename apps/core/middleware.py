@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
@@ -12,6 +13,7 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from apps.core.answers import FRAMED_BY_OURSELVES
 from apps.core.errors import Missing
@@ -146,13 +148,11 @@ def say_who_is_signed_out(get_response: GetResponse) -> GetResponse:
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = get_response(request)
-        return signed_out(request) if would_lose_something(request, response) else response
+        return to_somebody_signed_out(request, get_response(request))
 
     async def async_middleware(request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = await get_response(request)
         # Rendering it asks no database: nobody is signed in.
-        return signed_out(request) if would_lose_something(request, response) else response
+        return to_somebody_signed_out(request, await get_response(request))
 
     return async_middleware if iscoroutinefunction(get_response) else middleware
 
@@ -165,11 +165,26 @@ class MissingIsNotFound(MiddlewareMixin):
             raise Http404 from exception
 
 
-def would_lose_something(request: HttpRequest, response: HttpResponseBase) -> bool:
-    """Whether an answer sends somebody to sign in first, who has asked for a part of a page or written something."""
+def to_somebody_signed_out(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The response, unless it sends somebody to sign in first, who has asked for a part of a page or sent a form."""
     if response.status_code != 302 or request.user.is_authenticated:
-        return False
+        return response
     address = urlsplit(response.headers["Location"])
-    if address.path != resolve_url(settings.LOGIN_URL) or "next" not in parse_qs(address.query):
-        return False
-    return would_lose(request)
+    place = parse_qs(address.query).get("next", [])
+    if address.path != resolve_url(settings.LOGIN_URL) or not place:
+        return response
+    if would_lose(request):
+        return signed_out(request)
+    if request.method in ("GET", "HEAD") or place[0] != request.get_full_path():
+        return response
+    # Where a form is sent to there may be no page: back to the one that it stood on.
+    return redirect_to_login(page_before(request))
+
+
+def page_before(request: HttpRequest) -> str:
+    """The page of this site that a request came from, as far as the browser says; else the first one."""
+    referer = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(referer, {request.get_host()}, require_https=request.is_secure()):
+        return "/"
+    page = urlsplit(referer)
+    return f"{page.path}?{page.query}" if page.query else page.path or "/"

@@ -69,10 +69,21 @@ function tell(ctx, text, kind) {
     return;
   }
   box.append(...typed.map(copyOf));
-  if (!form && ctx.sourceElement.isConnected) box.append(button(gettext("Try again"), () => ctx.sourceElement.click()));
-  box.append(button(gettext("Close"), () => box.remove()));
+  if (!form && ctx.sourceElement.isConnected) box.append(button(gettext("Try again"), () => tryAgain(ctx.sourceElement)));
+  box.append(button(gettext("Close"), () => close(box, ctx.sourceElement)));
   forgetWords();
   bar.append(box);
+}
+
+// The bar goes, with the button that was pressed: the focus goes back to where one was before.
+function tryAgain(link) {
+  link.focus();
+  link.click();
+}
+
+function close(box, source) {
+  (source.isConnected ? source : document.getElementById("composer-body"))?.focus();
+  box.remove();
 }
 
 // What the page asks for by itself, again and again: said once for as long as it fails.

@@ -4,16 +4,15 @@ let last = null;
 
 document.addEventListener("focusin", ({ target }) => {
   const message = target.closest("[data-seq]");
-  const region = target.closest("#composer-region, #members-panel, .rooms-navigation");
+  const region = target.closest("#composer-region, #members-panel, .rooms-navigation, dialog");
   last = { target, id: target.id, seq: Number(message?.dataset.seq ?? 0), region };
 });
 
 new MutationObserver(() => {
   const isLost = !document.activeElement || document.activeElement === document.body;
   if (!last || !isLost || last.target.isConnected) return;
-  (document.getElementById(last.id) ?? neighbour(last.seq) ?? inRegion(last.region) ?? document.getElementById("main")).focus({
-    preventScroll: true,
-  });
+  const place = document.getElementById(last.id) ?? neighbour(last.seq) ?? inRegion(last.region) ?? document.getElementById("main");
+  place.focus({ preventScroll: !place.closest("dialog") });
 }).observe(document.body, { childList: true, subtree: true });
 
 // The message that is nearest to where the number was.
@@ -26,5 +25,6 @@ function neighbour(seq) {
 
 function inRegion(region) {
   if (!region?.isConnected) return null;
-  return region.querySelector("textarea, a[href], button, [tabindex]") ?? region;
+  // What a form was refused for is read out with its field.
+  return region.querySelector("[aria-invalid=true]") ?? region.querySelector("textarea, a[href], button, [tabindex]") ?? region;
 }

@@ -120,6 +120,22 @@ def test_what_cannot_be_seen_is_told_with_what_stands_before_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("an\u200bn", "something after “an” in this name that cannot be seen"),
+        ("ann\ufe0f", "something after “ann” in this name that cannot be seen"),
+        ("\u200bann", "begins with something that cannot be seen"),
+        # Here it is not what cannot be seen that keeps it from being a name.
+        ("ann\u200b!", "has letters and digits"),
+        ("\u1160\u1160", "has letters and digits"),
+    ],
+)
+def test_what_cannot_be_seen_in_a_user_name_is_told_too(name: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        services.clean_username(name)
+
+
 @pytest.mark.parametrize("count", [1, 3, 4, 60])
 def test_a_display_name_fits_after_normalising(count: int) -> None:
     form = ProfileForm({"display_name": "\ufdfa" * count}, instance=make_user("somebody"))

@@ -29,6 +29,8 @@ from apps.chat.rendering import to_html_now as to_html
         ("http\\://a.co", "<p>http://a.co</p>"),
         # Numbers are shown as they were typed.
         ("2026. A great year", "<p>2026. A great year</p>"),
+        ("1. one\n\n2026. A great year", "<ol>\n<li>one</li>\n</ol>\n<p>2026. A great year</p>"),
+        ("1. one\n\n007. Bond", "<ol>\n<li>one</li>\n</ol>\n<p>007. Bond</p>"),
         ("3) a\n4) b", "<p>3) a<br>\n4) b</p>"),
         ("007. a", "<p>007. a</p>"),
         ("1. a\n1. b", "<ol>\n<li>a</li>\n<li>b</li>\n</ol>"),

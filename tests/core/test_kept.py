@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core.cache import cache
@@ -72,6 +73,55 @@ def test_a_session_that_has_ended_loses_nothing_of_any_form(world: World) -> Non
         if lost:
             found[address] = lost
     assert found == {}
+
+
+def test_who_signs_in_after_any_form_comes_to_a_page(world: World) -> None:
+    owner, found = world.clients["owner"], {}
+    for (viewer, address), fields in forms_of(world).items():
+        if viewer == "anonymous" or address.startswith(ADMIN):
+            continue
+        for headers in (
+            {"Referer": "http://testserver/rooms/?q=attic"},
+            {"Referer": "https://evil.example/rooms/"},
+            {},
+        ):
+            answer = Client().post(address, typed_into(fields), headers=headers)
+            place = parse_qs(urlsplit(answer.headers.get("Location", "")).query).get("next", [])
+            if place and (status := owner.get(place[0]).status_code) == 405:
+                found[address] = status
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("referer", "place"),
+    [
+        ("http://testserver/rooms/?q=attic", "/rooms/?q=attic"),
+        ("http://testserver/rooms/attic/", "/rooms/attic/"),
+        ("https://evil.example/rooms/", "/"),
+        ("", "/"),
+    ],
+)
+def test_who_signs_in_after_pressing_a_button_is_back_where_it_stood(cast: Cast, referer: str, place: str) -> None:
+    answer = Client().post("/rooms/attic/join/", headers={"Referer": referer})
+    assert parse_qs(urlsplit(answer.headers["Location"]).query)["next"] == [place]
+
+
+def test_the_title_of_a_page_says_that_its_form_was_refused(world: World) -> None:
+    found, refused = {}, 0
+    for (viewer, address), fields in forms_of(world).items():
+        if address.startswith(ADMIN):
+            continue
+        with transaction.atomic():
+            answer = same_browser(world, viewer).post(address, typed_into(fields))
+            transaction.set_rollback(True)
+        cache.clear()
+        page = "" if answer.streaming else answer.content.decode()
+        title = page.partition("<title>")[2].partition("</title>")[0].strip()
+        refused += (is_refused := 'aria-invalid="true"' in page)
+        if is_refused and not title.startswith("Error: "):
+            found[f"{viewer} {address}"] = title
+    assert found == {}
+    assert refused > 8
 
 
 @contextmanager
