@@ -1,9 +1,11 @@
 """Rooms and members as pages."""
 
+import re
+
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from apps.rooms import services
+from apps.rooms import fragments, services
 from apps.rooms.models import Membership, Room
 from tests.conftest import Cast, client_of, make_user
 
@@ -349,3 +351,9 @@ def test_a_name_whose_letters_stand_for_sentences_is_refused(cast: Cast) -> None
     assert response.status_code == 422
     assert name in response.content.decode()
     assert not Room.objects.filter(name=name).exists()
+
+
+@pytest.mark.parametrize(("count", "said"), [(fragments.MOST_LISTED_MEMBERS, ""), (53, "and 3 more")])
+def test_the_list_of_members_says_how_many_it_leaves_out(cast: Cast, count: int, said: str) -> None:
+    cast.room.member_count = count
+    assert " ".join(re.findall(r"and \d+ more", fragments.members(cast.room))) == said
