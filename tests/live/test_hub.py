@@ -16,7 +16,7 @@ from apps.accounts.sign_ins import Ending, SignIn
 from apps.core import epoch
 from apps.core.hashing import digest
 from apps.core.signals import replaced
-from apps.live import broadcast, gaps, hub, layer, listeners, replays, sources, watch
+from apps.live import broadcast, gaps, hub, layer, listeners, replays, sealed, sources, watch
 from apps.live.lines import Burst
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT
 from apps.live.process import current_process
@@ -788,3 +788,17 @@ async def test_looking_before_the_first_page_has_joined_keeps_no_watch_from_star
     async with joined():
         # What it does now and then, and what it does for sessions whose time is up.
         assert len(current_process().watch.tasks) >= 2
+
+
+@in_a_loop
+async def test_there_is_a_handler_for_each_message_that_processes_send() -> None:
+    assert current_process().handlers.keys() == sealed.SHAPES.keys()
+
+
+@in_a_loop
+async def test_a_message_of_a_newer_version_is_understood_as_far_as_it_is_known(database: Database) -> None:
+    async with joined() as listener:
+        for more in ({"type": "live.whisper", "topic": TOPIC}, {"type": "live.change", "by": 1}):
+            current_process().handle({"topic": TOPIC, "seq": 1, "html": "[1]"} | more)
+        await until(lambda: listener.frames)
+    assert listener.shown == ["[1]"]
