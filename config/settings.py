@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from wsgiref.headers import Headers
 
 from django.contrib.messages import constants as message_levels
 
@@ -65,10 +66,11 @@ INSTALLED_APPS = [
 # Every one of these is async-capable (tests/core/test_middleware.py): one that is not would put each request
 # on a thread and back.
 MIDDLEWARE = [
+    # First: a static file needs none of the headers that say what a page may do.
+    "servestatic.middleware.ServeStaticMiddleware",
     "apps.core.middleware.security_headers",
     "apps.core.middleware.health",
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -133,6 +135,12 @@ else:
 # Static files: with hashed names, and cached for ever, where `collectstatic` has run; else straight from the
 # source, so that `runserver` works on a checkout as it is.
 
+
+def not_to_be_guessed(headers: Headers, path: str, url: str) -> None:
+    """All that a static file says beside its own type: browsers take it for that."""
+    headers["X-Content-Type-Options"] = "nosniff"
+
+
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
@@ -140,6 +148,7 @@ STATIC_IS_COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
 SERVESTATIC_USE_FINDERS = not STATIC_IS_COLLECTED
 SERVESTATIC_USE_MANIFEST = STATIC_IS_COLLECTED
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
+SERVESTATIC_ADD_HEADERS_FUNCTION = not_to_be_guessed
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
