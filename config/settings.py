@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "apps.core.middleware.security_headers",
     "apps.core.middleware.health",
     "django.middleware.security.SecurityMiddleware",
+    "apps.core.middleware.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
