@@ -137,7 +137,7 @@ else:
 # source, so that `runserver` works on a checkout as it is.
 
 
-def not_to_be_guessed(headers: Headers, path: str, url: str) -> None:
+def static_file_headers(headers: Headers, path: str, url: str) -> None:
     """All that a static file says beside its own type: browsers take it for that."""
     headers["X-Content-Type-Options"] = "nosniff"
 
@@ -149,11 +149,11 @@ STATIC_IS_COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
 SERVESTATIC_USE_FINDERS = not STATIC_IS_COLLECTED
 SERVESTATIC_USE_MANIFEST = STATIC_IS_COLLECTED
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
-SERVESTATIC_ADD_HEADERS_FUNCTION = not_to_be_guessed
+SERVESTATIC_ADD_HEADERS_FUNCTION = static_file_headers
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"
+        "BACKEND": "apps.core.static_files.StaticFilesStorage"
         if STATIC_IS_COLLECTED or "collectstatic" in sys.argv
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
