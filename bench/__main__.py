@@ -385,7 +385,9 @@ def cost_of_readers(kind: str, count: int = 500, messages: int = 40) -> tuple[fl
 def measure_bytes() -> None:
     """A room's page with nothing kept by the browser, the next room's, and what compressing takes."""
     with on_core(SERVER_CORE), weight.collected_site() as (site, key):
-        plain, packed = (weight.processor_time(site, key, encoding) for encoding in ("identity", "gzip"))
+        # In turn, since other work on the machine comes and goes.
+        times = [[weight.processor_time(site, key, encoding) for encoding in ("identity", "gzip")] for _ in range(5)]
+        plain, packed = (statistics.median(kind) for kind in zip(*times, strict=True))
         loads = [weight.room_pages(site, key) for _ in range(5)]
     cold, warm = loads[0]
     cold.first_paint, warm.first_paint = (
