@@ -27,6 +27,7 @@ from typing import Any
 import redis
 from websockets.sync.client import ClientConnection
 
+from bench import weight
 from bench.load import Plan
 from bench.streams import Readers, opened, processor_seconds
 from tests.servers import ROOT, Postgres, Redis, Site, free_port, stop, wait_for_port
@@ -384,6 +385,30 @@ def cost_of_readers(kind: str, count: int = 500, messages: int = 40) -> tuple[fl
     return each, spent / messages / count * 1e6
 
 
+def measure_bytes() -> None:
+    """A room's page with nothing kept by the browser, the next room's, and what compressing takes."""
+    with on_core(SERVER_CORE), weight.collected_site() as (site, key):
+        # In turn, since other work on the machine comes and goes.
+        times = [[weight.processor_time(site, key, encoding) for encoding in ("identity", "gzip")] for _ in range(5)]
+        plain, packed = (statistics.median(kind) for kind in zip(*times, strict=True))
+        loads = [weight.room_pages(site, key) for _ in range(5)]
+    cold, warm = loads[0]
+    cold.first_paint, warm.first_paint = (
+        statistics.median(load.first_paint for load in kind) for kind in zip(*loads, strict=True)
+    )
+    results["bytes"] = {"cold": vars(cold), "next": vars(warm), "compressing": packed / plain}
+    for name, load, most in (
+        ("a room's page of 50 messages, nothing kept", cold, weight.MAX_COLD_BYTES),
+        ("the next room's", warm, weight.MAX_NEXT_BYTES),
+    ):
+        show(name, f"{load.total / 1000:.1f} KB", f"{load.requests} requests (at most {most / 1000:.0f} KB)")
+        for kind, size in load.kinds.most_common():
+            show(f"  {kind.lower()}", f"{size / 1000:.1f} KB")
+        show("  first paint, 150 ms and 1.6 Mbit/s away", f"{load.first_paint:.0f} ms")
+    show("processor time of that page, not compressed", f"{plain:.1f} ms")
+    show("  compressed", f"{packed:.1f} ms", f"{packed / plain:.2f}")
+
+
 PARTS: dict[str, Callable[[], None]] = {
     "load": measure_load,
     "delivery": measure_delivery,
@@ -394,6 +419,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "size": measure_size,
     "return": measure_return,
     "streams": measure_streams,
+    "bytes": measure_bytes,
 }
 
 

@@ -58,6 +58,13 @@ def test_two_people_talk_live_and_a_third_without_javascript(site: Site, person:
     hold_conversation(person(site, "ada"), person(site, "bob"), person(site, "cleo", javascript=False))
 
 
+def test_they_talk_with_scripts_and_style_sheets_collected(person: Join) -> None:
+    site = Site()
+    site.manage("collectstatic", "--no-input", "--verbosity", "0")
+    with site:
+        hold_conversation(person(site, "ada"), person(site, "bob"), person(site, "cleo", javascript=False))
+
+
 def test_they_talk_across_two_processes_over_redis_and_postgresql(
     postgres_url: str, redis_url: str, person: Join
 ) -> None:

@@ -253,11 +253,12 @@ class Site:
         """Run Python with the site's models at hand; gives what it printed."""
         return self.manage("shell", "--verbosity", "0", "--command", code)
 
-    def populate(self, *, users: int = 5, rooms: int = 2, messages: int = 0) -> list[str]:
-        """Fill the site; gives the session keys of its users, in order."""
+    def populate(self, *, users: int = 5, rooms: int = 2, messages: int = 0, texts: Path | None = None) -> list[str]:
+        """Fill the site, with these texts in order or with any; gives the session keys of its users, in order."""
         file = self.folder / "sessions"
         numbers = ["--users", str(users), "--rooms", str(rooms), "--messages", str(messages)]
-        self.manage("populate", *numbers, "--sessions", str(file))
+        given = ["--texts", str(texts)] if texts else []
+        self.manage("populate", *numbers, *given, "--sessions", str(file))
         return file.read_text().splitlines()
 
     def start(self) -> "Site":

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import resolve_url
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
@@ -59,6 +60,27 @@ def with_security_headers(request: HttpRequest, response: HttpResponseBase) -> H
 
 # Accounts, with their recovery codes and keys, and links that let their bearer in.
 SECRETIVE = ("/accounts/", "/invitations/", "/site/")
+
+# What becomes smaller: pictures and archives do not.
+COMPRESSIBLE = ("text/", "application/json", "application/javascript")
+
+
+class CompressionMiddleware(GZipMiddleware):
+    """
+    Compress pages and fragments.
+
+    Django adds a random length, so that who counts the bytes and can choose a part of the page does not learn the rest
+    (BREACH). Pages with secrets are not compressed all the same. Neither is what comes piece by piece: a browser would
+    hold a piece back, and the live view writes past Django (apps/live/streams.py).
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        is_text = response.headers.get("Content-Type", "").startswith(COMPRESSIBLE)
+        if response.streaming or not is_text or request.path_info.startswith(SECRETIVE):
+            return response
+        compressed: HttpResponseBase = super().process_response(request, response)
+        return compressed
+
 
 HEALTH = {"/livez": livez, "/readyz": readyz}
 

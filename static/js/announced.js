@@ -1,5 +1,7 @@
 // A panel with what was announced on this page, newest first. Its link leads to the page that has the same.
 
+import { isFocusLost } from "./page.js";
+
 const link = document.getElementById("announced-link");
 const panel = document.getElementById("announced");
 const MOST = 50; // lines that are kept
@@ -24,7 +26,6 @@ if (link && panel && "popover" in HTMLElement.prototype) {
   });
 
   panel.addEventListener("toggle", ({ newState }) => {
-    const isLost = !document.activeElement || document.activeElement === document.body;
-    if (newState === "closed" && (isLost || panel.contains(document.activeElement))) link.focus();
+    if (newState === "closed" && (isFocusLost() || panel.contains(document.activeElement))) link.focus();
   });
 }

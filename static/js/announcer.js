@@ -1,11 +1,13 @@
 // Speaks in the page's polite live region: messages that arrive, as the room's level wants it, and what other scripts
 // have to say ("say" on the document). One line at a time, author first unless the viewer likes another order.
 
+import { composer, live, preferences } from "./page.js";
+
 const region = document.getElementById("announce");
-const { order, saysChanges } = document.documentElement.dataset;
-const level = document.querySelector(".live")?.dataset.announces;
+const { order, saysChanges } = preferences;
+const level = live?.dataset.announces;
 // Whom a message names the server says: in each message the words behind an @, and here which of them name the viewer.
-const pattern = document.getElementById("composer")?.dataset.named;
+const pattern = composer?.dataset.named;
 const named = pattern ? new RegExp(pattern, "u") : null;
 
 const PAUSE = 250; // milliseconds between lines: screen readers swallow faster ones

@@ -1,10 +1,9 @@
 // Notices each new message by somebody else once, and says so as "message-arrived" on the document; of one by others
 // that is edited or deleted it says "message-changed". History that is loaded, and what one did oneself, is neither.
 
-const conversation = document.getElementById("conversation");
-const self = document.getElementById("composer")?.dataset.author;
+import { author, conversation, hasSocket, live } from "./page.js";
 
-if (conversation && document.querySelector("[hx-ws\\:connect]")) watch();
+if (conversation && hasSocket) watch();
 
 function watch() {
   const versions = new Map();
@@ -13,7 +12,7 @@ function watch() {
   let newest = Math.max(0, ...items.map((item) => Number(item.dataset.seq)));
 
   // From there its numbers are given anew, to other messages.
-  document.querySelector(".live").addEventListener("went-back", ({ detail }) => {
+  live.addEventListener("went-back", ({ detail }) => {
     newest = detail.head;
     versions.clear();
   });
@@ -26,8 +25,8 @@ function watch() {
       const isChanged = versions.has(item.id) && versions.get(item.id) < Number(item.dataset.version);
       remember(item);
       // One's own may come before others' that stand above it.
-      if (item.dataset.author !== self) newest = Math.max(newest, Number(item.dataset.seq));
-      if (item.dataset.author !== self && (isNew || isChanged)) {
+      if (item.dataset.author !== author) newest = Math.max(newest, Number(item.dataset.seq));
+      if (item.dataset.author !== author && (isNew || isChanged)) {
         document.dispatchEvent(new CustomEvent(isNew ? "message-arrived" : "message-changed", { detail: item }));
       }
     }

@@ -1,9 +1,10 @@
 // Enter sends, Shift and Enter makes a new line; or, for who prefers it so, Enter makes a new line, Ctrl and Enter
 // sends. On a screen's own keyboard, which has no such keys, Enter makes a new line always.
 
-const box = document.getElementById("composer-body");
+import { box, preferences } from "./page.js";
+
 const isOnScreen = matchMedia("(hover: none)");
-const enterMakesLine = document.documentElement.dataset.enter === "line";
+const enterMakesLine = preferences.enter === "line";
 
 const COMPOSING = 229; // the key code of every key that an input method takes (UI Events, 7.3.1)
 const HANGUL = /^\p{Script=Hangul}+$/u;

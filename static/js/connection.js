@@ -1,9 +1,9 @@
 // Keeps the page live: connects again when the connection is lost, says where in the room's numbered changes it
 // stands, notices a number that is missing or a server that has fallen silent, and tells the reader while it is not live.
 
-const live = document.querySelector("[hx-ws\\:connect]");
+import { hasSocket, live, say } from "./page.js";
+
 const status = document.getElementById("connection-status");
-const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
 
 const SIGNED_OUT = 4401;
 const FINAL = {
@@ -18,7 +18,7 @@ const LONGEST_PAUSE = 15000;
 const STEADY = 5000; // milliseconds after which a connection counts as one that works
 const SILENCE = 45000; // milliseconds; the server says something every 30 seconds
 
-if (live) follow(Number(live.dataset.head));
+if (hasSocket) follow(Number(live.dataset.head));
 
 function follow(head) {
   // What the server calls this life of the database, where that is another than when the page was loaded.

@@ -1,10 +1,10 @@
 // When a page's person is removed, or its room deleted, the composer goes. What was typed in it stays, to be copied: the
 // box itself, so that what the outbox gives back comes into sight as well.
 
-const box = document.getElementById("composer-body");
+import { box, say } from "./page.js";
+
 const errors = document.getElementById("composer-errors");
 const region = document.getElementById("composer-region");
-const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
 
 let hadFocus = false;
 

@@ -1,5 +1,7 @@
 // Focus is never lost: where what had it is taken off the page or replaced, it goes to what has taken its place.
 
+import { isFocusLost } from "./page.js";
+
 let last = null;
 
 document.addEventListener("focusin", ({ target }) => {
@@ -9,8 +11,7 @@ document.addEventListener("focusin", ({ target }) => {
 });
 
 new MutationObserver(() => {
-  const isLost = !document.activeElement || document.activeElement === document.body;
-  if (!last || !isLost || last.target.isConnected) return;
+  if (!last || !isFocusLost() || last.target.isConnected) return;
   const place = document.getElementById(last.id) ?? neighbour(last.seq) ?? inRegion(last.region) ?? document.getElementById("main");
   place.focus({ preventScroll: !place.closest("dialog") });
 }).observe(document.body, { childList: true, subtree: true });

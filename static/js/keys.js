@@ -1,8 +1,9 @@
 // Moving by the keyboard. Every key does what a link or the Tab key can do as well; /keys/ lists them. Letters work
 // outside of fields only, and can be switched off in the preferences.
 
-const box = document.getElementById("composer-body");
-const hasLetters = document.documentElement.dataset.letters !== "off";
+import { box, preferences } from "./page.js";
+
+const hasLetters = preferences.letters !== "off";
 
 const always = {
   Home: () => focusOn(articles()[0]),

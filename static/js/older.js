@@ -2,7 +2,8 @@
 // looks at: while the link has the focus, and in a low window, where the page scrolls and not the conversation. There it is
 // a link: pressed, it loads them and leads to the nearest of them.
 
-const scroller = document.querySelector(".scroller");
+import { scroller } from "./page.js";
+
 let oldest = null;
 
 // Stopped before htmx hears of it, so that "intersect once" still stands for the next time.

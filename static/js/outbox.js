@@ -3,6 +3,8 @@
 // socket when that is open and by the form's own address when it is not. What the server gets again and again and
 // never answers, perhaps because it dies of it, goes back to the composer.
 
+import { entryOf, newId } from "./entries.js";
+
 const composer = document.getElementById("composer");
 const live = document.querySelector("[hx-ws\\:connect]");
 const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
@@ -297,23 +299,4 @@ function keep(composer, live) {
       return [];
     }
   }
-}
-
-// Nothing where it is none: one that cannot be read must not take the others with it.
-function entryOf(json) {
-  try {
-    const entry = JSON.parse(json);
-    return typeof entry.body === "string" && /^[\da-f-]{36}$/.test(entry.client_id) ? [entry] : [];
-  } catch {
-    return [];
-  }
-}
-
-// crypto.randomUUID is missing on plain http outside loopback.
-function newId() {
-  const random = crypto.getRandomValues(new Uint8Array(16));
-  random[6] = (random[6] & 0x0f) | 0x40;
-  random[8] = (random[8] & 0x3f) | 0x80;
-  const hex = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }

@@ -1,9 +1,11 @@
 // A short, quiet tone for a message that arrives in a page that is not in front, for who has asked for it.
 
+import { preferences } from "./page.js";
+
 const PAUSE = 3000; // milliseconds between tones: a burst makes one
 let last = 0;
 
-if (document.documentElement.dataset.sounds) {
+if (preferences.sounds) {
   document.addEventListener("message-arrived", () => {
     const isAway = document.hidden || !document.hasFocus();
     if (!isAway || Date.now() - last < PAUSE) return;

@@ -1,15 +1,15 @@
 // Keeps a page that is open for days from growing without end: while its reader is at the newest message, the oldest
 // ones go, and the link to older messages brings them back.
 
-const conversation = document.getElementById("conversation");
-const scroller = document.querySelector(".scroller");
+import { conversation, hasSocket, scroller } from "./page.js";
+
 const template = document.getElementById("older-template");
 
 const MOST = 400; // messages on the page
 const KEPT = 200; // after some have gone
 const AT_END = 80; // pixels from the end that count as being there
 
-if (conversation && template && document.querySelector("[hx-ws\\:connect]")) {
+if (conversation && template && hasSocket) {
   new MutationObserver(trim).observe(conversation, { childList: true, subtree: true });
 }
 

@@ -1,11 +1,12 @@
 // Frames are the same for all who read their language: they have the site's time and the usual order. Shows what they
 // bring by the viewer's own clock, and labels it in the viewer's own order, as the server does in a page.
 
-const { order } = document.documentElement.dataset;
+import { conversation, preferences } from "./page.js";
+
+const { order } = preferences;
 // When the clocks of the viewer's zone and of the site's are changed, and the words for days: the browser's own may be
 // others than the server's. Nothing for who sees the times as frames have them.
 const clock = JSON.parse(document.getElementById("clock")?.textContent ?? "null");
-const conversation = document.getElementById("conversation");
 const ORDERS = { text: ["body", "author", "time"], time: ["time", "author", "body"] };
 
 if (conversation && (clock || order)) {

@@ -49,6 +49,14 @@ def test_a_second_run_adds_nothing_and_a_larger_one_the_rest() -> None:
     assert set(before) <= set(talk())
 
 
+def test_given_texts_are_said_in_order_and_then_again(tmp_path: Path) -> None:
+    file = tmp_path / "talk.txt"
+    file.write_text("Good **morning**.\nTea?\nYes.\n")
+    populate(rooms=1, messages=5, texts=str(file))
+    texts = ["Good **morning**.", "Tea?", "Yes."]
+    assert list(Message.objects.order_by("seq").values_list("body", flat=True)) == texts + texts[:2]
+
+
 def test_a_room_of_an_earlier_run_that_lost_its_owner_has_one_again() -> None:
     populate()
     Membership.objects.update(role=Membership.Role.MEMBER)

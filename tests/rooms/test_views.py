@@ -353,7 +353,7 @@ def test_a_name_whose_letters_stand_for_sentences_is_refused(cast: Cast) -> None
     assert not Room.objects.filter(name=name).exists()
 
 
-@pytest.mark.parametrize(("count", "said"), [(fragments.MOST_LISTED_MEMBERS, ""), (53, "and 3 more")])
+@pytest.mark.parametrize(("count", "said"), [(fragments.MAX_LISTED_MEMBERS, ""), (53, "and 3 more")])
 def test_the_list_of_members_says_how_many_it_leaves_out(cast: Cast, count: int, said: str) -> None:
     cast.room.member_count = count
     assert " ".join(re.findall(r"and \d+ more", fragments.members(cast.room))) == said

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from importlib import import_module
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class Command(BaseCommand):
         parser.add_argument("--users", type=int, default=20)
         parser.add_argument("--rooms", type=int, default=5)
         parser.add_argument("--messages", type=int, default=500, help="in all rooms together")
+        parser.add_argument("--texts", metavar="FILE", help="say these, one a line and in order")
         parser.add_argument("--sessions", metavar="FILE", help="write one sessionid a line, user by user")
         parser.add_argument("--force", action="store_true", help="even where SITE_URL is https")
 
@@ -84,9 +86,10 @@ class Command(BaseCommand):
             for room in filled:
                 join(room, users)
             rooms = filled[: options["rooms"]]
+            texts = Path(options["texts"]).read_text(encoding="utf-8").splitlines() if options["texts"] else []
             for number, room in enumerate(rooms):
                 share = options["messages"] // len(rooms) + (number < options["messages"] % len(rooms))
-                fill(room, users, share)
+                fill(room, users, share, texts)
                 room.memberships.update(last_read_seq=room.last_seq, read_count=room.message_count)
         if options["sessions"]:
             write_sessions(users, Path(options["sessions"]))
@@ -144,15 +147,16 @@ def join(room: Room, users: list[User]) -> None:
     room.save(update_fields=["member_count", "last_seq", "members_seq"])
 
 
-def fill(room: Room, users: list[User], share: int) -> None:
-    """Bring the room to `share` messages."""
+def fill(room: Room, users: list[User], share: int, in_order: list[str]) -> None:
+    """Bring the room to `share` messages: of these texts in order, or where there are none of ours by chance."""
     there = room.messages.count()
     if there >= share:
         return
-    rendered = [(text, to_html_now(text)) for text in TEXTS]
+    rendered = [(text, to_html_now(text)) for text in in_order or TEXTS]
     chance = random.Random(f"{room.slug} {there}")  # noqa: S311  # must be the same in every run
+    texts = cycle(rendered) if in_order else iter(lambda: chance.choice(rendered), None)
     messages: list[Message] = []
-    for message in conversation(room, users, rendered, share - there, chance):
+    for message in conversation(room, users, texts, share - there, chance):
         messages.append(message)
         if len(messages) == BATCH:
             Message.objects.bulk_create(messages)
@@ -163,7 +167,7 @@ def fill(room: Room, users: list[User], share: int) -> None:
 
 
 def conversation(
-    room: Room, users: list[User], texts: list[tuple[str, str]], count: int, chance: random.Random
+    room: Room, users: list[User], texts: Iterator[tuple[str, str]], count: int, chance: random.Random
 ) -> Iterator[Message]:
     """`count` messages that follow on what the room has, the last of them said about now."""
     pauses = [chance.choice(PAUSES) for _ in range(count)]
@@ -178,7 +182,7 @@ def conversation(
         room.last_seq += 1
         opens_day = before is None or is_another_day(before, moment)
         continues = not opens_day and speaker == author and before is not None and moment - before <= GROUP_PAUSE
-        body, html = chance.choice(texts)
+        body, html = next(texts)
         yield Message(
             room=room,
             seq=room.last_seq,

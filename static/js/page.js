@@ -1,0 +1,22 @@
+// What several scripts of a room's page know of it, as the server wrote it there. Of the viewer, the root has it; of the
+// room, the part of the page that is live.
+
+export const preferences = document.documentElement.dataset;
+export const live = document.querySelector(".live");
+// Not where an older part of the conversation is shown.
+export const hasSocket = Boolean(live?.hasAttribute("hx-ws:connect"));
+export const conversation = document.getElementById("conversation");
+export const scroller = document.getElementById("scroller");
+// Nothing for who only reads along.
+export const composer = document.getElementById("composer");
+export const box = document.getElementById("composer-body");
+export const author = composer?.dataset.author;
+
+// To be spoken, one after another (announcer.js).
+export function say(text) {
+  document.dispatchEvent(new CustomEvent("say", { detail: text }));
+}
+
+export function isFocusLost() {
+  return !document.activeElement || document.activeElement === document.body;
+}
