@@ -52,6 +52,14 @@ class Browser(ABC):
         """The page as a PNG."""
 
     @abstractmethod
+    def open_tab(self) -> None:
+        """Open another tab, which hides the page before; from now on all is done there."""
+
+    @abstractmethod
+    def close_tab(self) -> None:
+        """Close it again, and be back at the page before."""
+
+    @abstractmethod
     def close(self) -> None:
         """End the browser."""
 
@@ -159,6 +167,17 @@ class Firefox(Browser):
     def perform(self, source: dict[str, Any]) -> None:
         self.command("input.performActions", {"context": self.context, "actions": [source]})
 
+    def open_tab(self) -> None:
+        self.before = self.context
+        parameters = {"type": "tab", "referenceContext": self.context}
+        self.context = self.command("browsingContext.create", parameters)["context"]
+        self.command("browsingContext.activate", {"context": self.context})
+
+    def close_tab(self) -> None:
+        self.command("browsingContext.close", {"context": self.context})
+        self.context = self.before
+        self.command("browsingContext.activate", {"context": self.context})
+
     def picture(self) -> bytes:
         answer = self.command("browsingContext.captureScreenshot", {"context": self.context})
         return base64.b64decode(answer["data"])
@@ -224,6 +243,14 @@ class WebKit(Browser):
 
     def perform(self, source: dict[str, Any]) -> None:
         self.command("POST", "/actions", {"actions": [source]})
+
+    def open_tab(self) -> None:
+        self.before = self.command("GET", "/window")
+        self.command("POST", "/window", {"handle": self.command("POST", "/window/new", {"type": "tab"})["handle"]})
+
+    def close_tab(self) -> None:
+        self.command("DELETE", "/window")
+        self.command("POST", "/window", {"handle": self.before})
 
     def picture(self) -> bytes:
         return base64.b64decode(self.command("GET", "/screenshot"))

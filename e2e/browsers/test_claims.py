@@ -1,0 +1,138 @@
+"""What Firefox and WebKitGTK do where an answer is not ours, or none comes; and what they keep for Back."""
+
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.browsers.drivers import ENTER, Browser, Firefox, WebKit
+from e2e.browsers.test_browsers import LAST, open_room, say, sign_in
+from tests import install
+from tests.servers import Site
+from tests.way import SiteBehind, Way
+
+NOT_YET = "Not stored yet. It is kept here and sent again by itself."
+ONLINE = "dispatchEvent(new Event('online'))"
+NOTE = "document.querySelector('#pending .meta')?.textContent"
+
+
+@pytest.fixture(scope="module")
+def way() -> Iterator[Way]:
+    with Way() as way:
+        yield way
+
+
+@pytest.fixture(scope="module")
+def site(way: Way) -> Iterator[Site]:
+    with SiteBehind(way) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def keys(site: Site) -> list[str]:
+    return site.populate(users=2, rooms=4, messages=0)
+
+
+@pytest.fixture(
+    scope="module", params=[(Firefox, install.firefox), (WebKit, install.webkit)], ids=["firefox", "webkit"]
+)
+def started(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    kind, find = request.param
+    if not find():
+        pytest.skip(f"{kind.__name__} is not installed")
+    browser: Browser = kind()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(started: Browser, site: Site, keys: list[str]) -> Browser:
+    """A browser whose person is signed in."""
+    started.go(f"{site.url}/")
+    if not started.evaluate("document.documentElement.dataset.viewer"):
+        sign_in(started, site)
+    return started
+
+
+def times_stored(site: Site, body: str) -> int:
+    return int(site.shell(f"print(Message.objects.filter(body='{body}').count())"))
+
+
+def test_an_edit_that_something_else_answers_stays_with_words(browser: Browser, site: Site, way: Way) -> None:
+    open_room(browser, site, "room-001")
+    body = f"Edited {uuid.uuid4()}"
+    browser.fill("#composer-body", body + ENTER)
+    browser.until(f"{LAST}.includes('{body}')")
+    browser.click("#messages .message:last-child .meta a")
+    browser.until("document.getElementById('dialog').open")
+    browser.fill("#dialog textarea", "More ")
+    typed = browser.evaluate("document.querySelector('#dialog textarea').value")
+    for state, words in (("portal", "in place of this site (200)"), ("lost", "No answer came from the server")):
+        way.become(state)  # type: ignore[arg-type]
+        browser.click("#dialog form .actions button")
+        browser.until(f"document.querySelector('#dialog [role=alert]')?.textContent.includes('{words}')")
+        assert browser.evaluate("document.querySelector('#dialog textarea').value") == typed
+    way.become("open")
+    browser.click("#dialog form .actions button")
+    browser.until("!document.getElementById('dialog').open")
+    assert times_stored(site, typed.strip()) == 1
+
+
+def test_a_text_that_no_network_takes_waits_with_words_and_is_stored_once(
+    browser: Browser, site: Site, way: Way
+) -> None:
+    open_room(browser, site, "room-002")
+    body = f"Lost {uuid.uuid4()}"
+    way.become("lost")
+    browser.fill("#composer-body", body + ENTER)
+    browser.until(f"{NOTE} === '{NOT_YET}'")
+    way.become("open")
+    browser.evaluate(ONLINE)
+    browser.until(f"{LAST}.includes('{body}') && document.querySelector('#pending > li') === null")
+    assert times_stored(site, body) == 1
+
+
+def test_a_text_of_who_is_signed_out_waits_until_they_are_back(browser: Browser, site: Site, way: Way) -> None:
+    open_room(browser, site, "room-003")
+    site.shell("from django.contrib.sessions.models import Session; Session.objects.all().delete()")
+    way.become("lost")
+    way.become("open")
+    browser.evaluate(ONLINE)
+    browser.until("document.getElementById('connection-status').textContent.includes('You are signed out')")
+    body = f"Signed out {uuid.uuid4()}"
+    browser.fill("#composer-body", body + ENTER)
+    browser.until(f"{NOTE}.includes('Not sent: you are signed out.')")
+    assert times_stored(site, body) == 0
+    sign_in(browser, site)
+    open_room(browser, site, "room-003")
+    browser.until(f"{LAST}.includes('{body}') && document.querySelector('#pending > li') === null")
+    assert times_stored(site, body) == 1
+
+
+def test_a_room_in_a_hidden_tab_reads_nothing(browser: Browser, site: Site, keys: list[str]) -> None:
+    open_room(browser, site, "room-004")
+    browser.open_tab()
+    with site.page(site.populate(users=2, rooms=4)[1], "room-004") as bob:
+        say(bob, "You are not looking")
+    browser.go(f"{site.url}/")
+    unread = browser.until("document.querySelector('#room-room-004 .unread')?.textContent")
+    browser.close_tab()
+    assert unread == "1 unread"
+    browser.until("document.visibilityState === 'visible' && document.title === 'Room 004 – Parley'")
+
+
+def test_back_after_signing_out_shows_nothing_private(browser: Browser, site: Site) -> None:
+    browser.go(f"{site.url}/rooms/room-001/members/")
+    noting = "addEventListener('pageshow', ({ persisted }) => sessionStorage.setItem('persisted', persisted))"
+    browser.evaluate(noting)
+    browser.go(f"{site.url}/accounts/logout/")
+    browser.click("main form button.button")
+    browser.until("location.pathname === '/' && document.readyState === 'complete'")
+    browser.evaluate("history.go(-2)")
+    browser.until("location.pathname.endsWith('/members/') && document.readyState === 'complete'")
+    browser.until(
+        "!document.documentElement.dataset.viewer && getComputedStyle(document.body).visibility === 'visible'"
+    )
+    assert not re.search("user000", browser.evaluate("document.body.innerText"))
+    print(type(browser).__name__, "kept the page for Back:", browser.evaluate("sessionStorage.getItem('persisted')"))
