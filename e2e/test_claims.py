@@ -121,7 +121,12 @@ def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_ar
     ada.wait_until_live()
     other = ada.context.new_page()
     sign_out(other, site)
-    expect(ada.page.locator("#connection-status")).to_contain_text("You are signed out")
+    status = ada.page.locator("#connection-status")
+    expect(status).to_contain_text("You are signed out")
+    with ada.context.expect_page() as opened:
+        status.get_by_role("link", name="Sign in (opens a new tab)").press("Enter")
+    expect(opened.value).to_have_url(f"{site.url}/accounts/login/")
+    opened.value.close()
     posts: list[str] = []
     ada.page.on("request", lambda request: posts.append(request.url) if request.url.endswith("/messages/") else None)
     ada.page.clock.install()

@@ -130,6 +130,15 @@ function follow(head) {
     if (!connection && !isOver) htmx.trigger(live, "reconnect");
   }
 
+  // Not in this tab: what was typed here would go.
+  function signInLink() {
+    const link = document.createElement("a");
+    link.href = live.dataset.signIn;
+    link.target = "_blank";
+    link.textContent = gettext("Sign in (opens a new tab)");
+    return link;
+  }
+
   function tellNotLive() {
     told = true;
     tell(gettext("Not live at the moment. Trying to connect again; you can go on writing."));
@@ -138,6 +147,7 @@ function follow(head) {
   function tell(text) {
     clearTimeout(telling);
     status.textContent = text;
+    if (ended === SIGNED_OUT) status.append(" ", signInLink());
     status.hidden = false;
     say(text);
   }
