@@ -11,7 +11,6 @@ from django.test import RequestFactory
 
 from apps.accounts.models import User
 from apps.core.middleware import CompressionMiddleware
-from apps.rooms.models import Room
 from tests.conftest import Cast, client_of, confirm_password, make_user, sign_up
 
 GZIP = {"Accept-Encoding": "gzip, deflate, br"}
@@ -84,7 +83,7 @@ def test_a_strong_etag_becomes_a_weak_one() -> None:
     assert answer.headers["ETag"] == 'W/"1"'
 
 
-def test_the_archive_of_ones_data_is_not_compressed_again(lobby: Room) -> None:
+def test_the_archive_of_ones_data_is_not_compressed_again(db: None) -> None:
     client, _ = sign_up("ada")
     confirm_password(client)
     answer = client.post("/accounts/data/download/", headers=GZIP)
