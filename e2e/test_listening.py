@@ -195,7 +195,7 @@ def test_the_panel_and_the_page_have_what_was_said_and_a_key_says_it_again(pair:
     ada.page.keyboard.press("Escape")
     expect(ada.page.get_by_role("link", name="Announcements")).to_be_focused()
     ada.go(f"/rooms/{slug}/announcements/")
-    expect(ada.page.locator(".announced-lines li")).to_have_text([re.compile("^user0002: Two"), re.compile("One")])
+    expect(ada.page.locator(".announced-lines li")).to_have_text([re.compile(r"^\s*user0002: Two"), re.compile("One")])
 
 
 def test_the_panel_keeps_the_last_fifty(pair: tuple[Person, Person]) -> None:

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Origin
 
 NUMBERS = re.compile(r'^<hx-seq after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?></hx-seq>')
-ITEM = re.compile(r'<li id="message-(\d+)"[^>]* data-seq="(\d+)" data-version="(\d+)".*?</li>\n', re.DOTALL)
+ITEM = re.compile(r'<li id="message-(\d+)"[^>]*\sdata-seq="(\d+)" data-version="(\d+)".*?</li>\n', re.DOTALL)
 # Seconds until an unanswered post is sent again over a new connection.
 ANSWER_PATIENCE = 4.0
 # Seconds of silence after which a page takes its connection for dead, as static/js/connection.js does.

@@ -44,7 +44,7 @@ LIMITS = {
     "ACCOUNT_RATES": dict.fromkeys(limits.ACCOUNT_RATES, MANY) | {"login_failed": limits.ACCOUNT_RATES["login_failed"]},
 }
 # How authors were called when a message was shown; that changes in no page that is open.
-NAMES = re.compile(r' data-initials="[^"]*"|(?<=<bdi>)[^<]*(?=</bdi></h3>)')
+NAMES = re.compile(r' data-initials="[^"]*"|(?<=<bdi>)[^<]*(?=</bdi>\s*</h3>)')
 MINE = re.compile(r'<li id="message-(\d+)"[^>]*data-author="([^"]*)"')
 
 # Every count, and whether it is what counting gives. Prints what is not.

@@ -14,4 +14,4 @@ FORMS = "form", "composer", "verify_form", "picture_form", "delete_form"
 def error_in_title(context: Context) -> str:
     """Says first that something is wrong in a form of the page: a screen reader speaks the title before the page."""
     has_errors = any(getattr(context.get(name), "errors", None) for name in FORMS)
-    return f"{gettext('Error:')} " if has_errors else ""
+    return gettext("Error:") + " " if has_errors else ""
