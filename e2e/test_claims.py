@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, Join
 from tests.servers import Site
@@ -162,7 +162,18 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
     site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
+    is_cut = False
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        if is_cut:
+            socket.close(code=1011)
+        else:
+            socket.connect_to_server()
+
+    ada.page.route_web_socket(re.compile("/ws/"), pass_on)
     page = ada.open_room("room-002")
+    # A page that hears nothing for a minute connects anew, and would find a way.
+    is_cut = True
     tries: list[str] = []
 
     def refuse(route: Route) -> None:
@@ -184,6 +195,7 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
     ada.expect_nothing_pending()
     assert 50 <= len(tries) <= 70
     given_up_after = len(tries)
+    is_cut = False
     page.reload()
     ada.wait_until_live()
     page.clock.run_for(20_000)
