@@ -103,7 +103,7 @@ def test_a_post_comes_back_to_everyone_and_is_acknowledged_to_its_sender(site: S
         frame = receive_until(two, "<strong>all</strong>")
         both = [receive_until(one, "<strong>all</strong>|<hx-sent") for _ in range(2)]
         [acknowledgement] = [text for text in both if "<hx-sent" in text]
-        message = re.search(r'id="message-(\d+)" class="message" data-seq="(\d+)"', frame)
+        message = re.search(r'id="message-(\d+)"\s+class="message"\s+data-seq="(\d+)"', frame)
         assert message
         assert acknowledgement == f'<hx-sent client="{client_id}" message="{message[1]}" seq="{message[2]}"></hx-sent>'
 

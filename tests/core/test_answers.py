@@ -143,4 +143,4 @@ def test_a_browser_that_shows_pages_is_led_to_sign_in_as_before(cast: Cast) -> N
     assert (answer.status_code, answer.headers["Location"]) == (302, "/accounts/login/?next=/rooms/new/")
     # A button alone has nothing to lose.
     answer = Client().post("/rooms/attic/join/", {})
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/accounts/login/?next=/rooms/attic/join/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/accounts/login/?next=/")

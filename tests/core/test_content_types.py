@@ -5,10 +5,15 @@ import logging
 from typing import Any
 
 import pytest
+from django.core.asgi import get_asgi_application
 
-from config.asgi import pages
+from apps.core.content_types import as_our_pages_write_it
+from apps.core.origins import as_the_site_is_reached
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+# As config/asgi.py has it, which would start what a server needs beside.
+pages = as_our_pages_write_it(as_the_site_is_reached(get_asgi_application()))
 
 FORM = b'--X\r\nContent-Disposition: form-data; name="body"\r\n\r\nZwei W\xc3\xb6rter \\ud800\r\n--X--\r\n'
 
