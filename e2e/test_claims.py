@@ -295,6 +295,26 @@ def test_what_was_read_is_told_until_the_server_has_heard_it(site: Site, keys: l
     expect(ada.page.locator("#room-room-003 .unread")).to_have_count(0)
 
 
+def test_what_was_read_last_is_told_while_an_earlier_note_is_under_way(
+    site: Site, keys: list[str], person: Join
+) -> None:
+    ada = person(site, "user0001", expected="ERR_FAILED").use_session(keys[0])
+    bob = person(site, "user0002").use_session(keys[1])
+    bob.open_room("room-004")
+    bob.write("The first")
+    bob.expect_message("The first")
+    # No note is answered, and none is given up within these seconds.
+    ada.page.route("**/read/", lambda route: None)
+    with ada.page.expect_request("**/read/"):
+        ada.open_room("room-004")
+    bob.write("The last")
+    ada.expect_message("The last")
+    last = ada.page.locator("#messages > .message").last.get_attribute("data-seq")
+    with ada.page.expect_request(lambda one: f"seq={last}&" in (one.post_data or ""), timeout=5000):
+        # As when it goes, once it has noticed that the message is in view.
+        ada.page.evaluate("() => { setInterval(() => dispatchEvent(new PageTransitionEvent('pagehide')), 100); }")
+
+
 def test_what_was_read_is_told_however_long_nobody_answered(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}").use_session(keys[0])
     bob = person(site, "user0002").use_session(keys[1])

@@ -2,9 +2,10 @@
 // and still wanted. A proxy's page, a sign-in page, a refusal and no answer at all become words beside what was asked;
 // what was typed stays, and may be sent again.
 
+import { say, token } from "./page.js";
+
 const { viewer, signIn } = document.querySelector(".live")?.dataset ?? {};
 const bar = document.getElementById("refusal");
-const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
 
 const NO_ANSWER = gettext("No answer came from the server. Try again in a moment.");
 const NOT_OURS = gettext("Something else answered in place of this site (%s), perhaps your network. Try again in a moment.");
@@ -16,10 +17,8 @@ const KEPT = gettext("What you typed is still here.");
 // What was asked for last to be shown in one place; an earlier answer that comes late is not wanted there any more.
 const latest = new WeakMap();
 
-// Who signs in anew in another tab gets another token, which the cookie has and this page's forms have not.
 document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
-  const [, token] = /(?:^|; )csrftoken=(\w+)/.exec(document.cookie) ?? [];
-  if (token && ctx.request.body.has("csrfmiddlewaretoken")) ctx.request.body.set("csrfmiddlewaretoken", token);
+  if (token() && ctx.request.body.has("csrfmiddlewaretoken")) ctx.request.body.set("csrfmiddlewaretoken", token());
 });
 
 document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {

@@ -4,6 +4,7 @@
 // never answers, perhaps because it dies of it, goes back to the composer.
 
 import { entryOf, newId } from "./entries.js";
+import { token } from "./page.js";
 
 const composer = document.getElementById("composer");
 const live = document.querySelector("[hx-ws\\:connect]");
@@ -170,7 +171,7 @@ function keep(composer, live) {
     if (underWay !== entry) return;
     try {
       const { body, client_id } = entry;
-      const fields = { body, client_id, viewer, csrfmiddlewaretoken: token() };
+      const fields = { body, client_id, viewer, csrfmiddlewaretoken: token() || composer.elements.csrfmiddlewaretoken.value };
       const response = await fetch(composer.action, {
         method: "POST",
         body: new URLSearchParams(fields),
@@ -255,11 +256,6 @@ function keep(composer, live) {
   function explain(why) {
     words = why;
     tell("messages-explained", why);
-  }
-
-  // Who signs in anew, perhaps in another tab, gets another one; the cookie has it.
-  function token() {
-    return /(?:^|; )csrftoken=(\w+)/.exec(document.cookie)?.[1] ?? composer.elements.csrfmiddlewaretoken.value;
   }
 
   function settle(clientId) {

@@ -1,12 +1,12 @@
 // What was in view in a visible tab counts as read. Tells the server how far that is until it has heard, says in the
 // title how much is not read, and keeps the numbers in the list of rooms fresh.
 
-const conversation = document.getElementById("conversation");
+import { author as self, conversation, token } from "./page.js";
+
 const live = document.querySelector(".live");
 const { read: address, unread: unreadAtFirst, seen: seenAtFirst } = live?.dataset ?? {};
 const rooms = document.getElementById("rooms");
 const { viewer } = document.documentElement.dataset;
-const self = document.getElementById("composer")?.dataset.author;
 
 const PAUSE = 1000; // milliseconds until the server is told, at first; then twice as long each time, up to the longest
 const LONGEST_PAUSE = 15000;
@@ -51,10 +51,10 @@ if (conversation && address) {
     told = Math.min(told, detail.head);
   });
 
-  document.addEventListener("visibilitychange", () => (document.hidden ? tell() : tryAgain()));
+  document.addEventListener("visibilitychange", () => (document.hidden ? tellAtOnce() : tryAgain()));
   addEventListener("online", tryAgain);
   live.addEventListener("htmx:ws:after:connection", tryAgain);
-  addEventListener("pagehide", tell);
+  addEventListener("pagehide", tellAtOnce);
   // A frame may bring the room's new name as the title.
   document.addEventListener("htmx:after:swap", showCount);
 }
@@ -95,10 +95,14 @@ async function tell() {
   tellSoon();
 }
 
+// The page may not be there any more when what is under way is answered.
+function tellAtOnce() {
+  if (isTelling) isTaken(seen);
+  else tell();
+}
+
 async function isTaken(seq) {
-  // Who signs in anew, perhaps in another tab, gets another one; the cookie has it.
-  const token = /(?:^|; )csrftoken=(\w+)/.exec(document.cookie)?.[1];
-  const body = new URLSearchParams({ seq, viewer, csrfmiddlewaretoken: token ?? "" });
+  const body = new URLSearchParams({ seq, viewer, csrfmiddlewaretoken: token() });
   try {
     const response = await fetch(address, { method: "POST", body, keepalive: true, signal: AbortSignal.timeout(LONGEST) });
     // Anything else comes from somebody else, or is a refusal.
