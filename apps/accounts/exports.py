@@ -117,15 +117,15 @@ def as_json(value: Any) -> str:
 
 def account_of(user: User) -> dict[str, Any]:
     """What is kept of the person in this app and in django-allauth's."""
-    own = {name: getattr(user, name) for name in columns_of(User)}
+    own = {name: getattr(user, name) for name in exported_columns(User)}
     return own | {name: rows_of(model, person, user) for name, (model, person) in TABLES.items()}
 
 
 def rows_of(model: type[Model], person: str, user: User) -> list[dict[str, Any]]:
     """What a table has about somebody, by the name of its column for that."""
-    return list(model._default_manager.filter(**{person: user}).values(*columns_of(model)))
+    return list(model._default_manager.filter(**{person: user}).values(*exported_columns(model)))
 
 
-def columns_of(model: type[Model]) -> list[str]:
+def exported_columns(model: type[Model]) -> list[str]:
     """The columns of a table that the archive has: all that are not withheld."""
     return [field.name for field in model._meta.concrete_fields if field.name not in WITHHELD[model]]

@@ -77,7 +77,7 @@ def store_message(*, room_id: int, author_id: int, body: str, html: str, client_
     now = timezone.now()
     previous = room.messages.only("room_id", "author_id", "created_at").order_by("-seq").first()
     now = not_before(previous, now)
-    opens_day = previous is None or day_of(previous) != timezone.localdate(now)
+    opens_day = previous is None or message_day(previous) != timezone.localdate(now)
     message = Message.objects.create(
         room=room,
         seq=room.last_seq,
@@ -154,7 +154,7 @@ def not_before(previous: Message | None, now: datetime) -> datetime:
     return max(now, previous.created_at)
 
 
-def day_of(message: Message) -> date:
+def message_day(message: Message) -> date:
     """The day a message was posted on, where the site is."""
     return timezone.localdate(message.created_at)
 

@@ -78,7 +78,7 @@ class Outcome(Enum):
 
 
 @dataclass(slots=True)
-class Line:
+class Queue:
     """Those at one place."""
 
     at_work: int = 0
@@ -101,15 +101,15 @@ class Turn:
 
 
 _lock = threading.Lock()
-_lines: dict[Place, Line] = {}
+_queues: dict[Place, Queue] = {}
 # The turn of whoever runs this, until it is used.
 _turn: ContextVar[Turn | None] = ContextVar("turn", default=None)
 
 
 def refuse_where_held(place: Place) -> None:
     """Raise TooBusyError where somebody waits in vain just now, so that no work is done for nothing."""
-    line = _lines.get(place.here())
-    if line and line.is_held and line.at_work:
+    queue = _queues.get(place.here())
+    if queue and queue.is_held and queue.at_work:
         raise too_busy(place.here())
 
 
@@ -121,7 +121,7 @@ async def turn_at(place: Place, give_back: Callable[[], Awaitable[None]] | None 
     Before it waits, `give_back` gives the connection back that the task's own thread has.
     """
     place = place.here()
-    if ticket := step_up(place):
+    if ticket := join_queue(place):
         try:
             if give_back:
                 await give_back()
@@ -135,7 +135,7 @@ async def turn_at(place: Place, give_back: Callable[[], Awaitable[None]] | None 
     finally:
         _turn.reset(token)
         if turn.take_over():
-            step_back(place, Outcome.UNKNOWN)
+            leave_queue(place, Outcome.UNKNOWN)
 
 
 @contextmanager
@@ -162,12 +162,12 @@ def own_turn(place: Place) -> Iterator[None]:
         outcome = Outcome.GOT_IT
         raise
     finally:
-        step_back(place, outcome)
+        leave_queue(place, outcome)
 
 
 def wait_on_thread(place: Place) -> None:
     """Wait for a turn, without the thread's connection. Raises TooBusyError where that takes too long."""
-    if ticket := step_up(place):
+    if ticket := join_queue(place):
         give_connection_back()
         try:
             ticket.result(limits.ROOM_SECONDS)
@@ -181,67 +181,67 @@ def give_connection_back() -> None:
         connection.close()
 
 
-def step_up(place: Place) -> Future[None] | None:
+def join_queue(place: Place) -> Future[None] | None:
     """None for a turn at once, else something to wait for. Raises TooBusyError where there is no use in waiting."""
     with _lock:
-        line = _lines.setdefault(place, Line())
-        if line.is_held:
+        queue = _queues.setdefault(place, Queue())
+        if queue.is_held:
             # However many things are held, few threads and connections are spent on trying them.
-            trying = sum(other.is_held and other.at_work > 0 for other in _lines.values())
-            if line.at_work or trying >= limits.MAX_TRYING:
+            trying = sum(other.is_held and other.at_work > 0 for other in _queues.values())
+            if queue.at_work or trying >= limits.MAX_TRYING:
                 raise too_busy(place)
-        elif line.at_work >= place.capacity:
-            if len(line.waiting) >= limits.MAX_WAITING_FOR_A_ROOM:
+        elif queue.at_work >= place.capacity:
+            if len(queue.waiting) >= limits.MAX_WAITING_FOR_A_ROOM:
                 raise too_busy(place)
             ticket: Future[None] = Future()
-            line.waiting.append(ticket)
+            queue.waiting.append(ticket)
             return ticket
-        line.at_work += 1
+        queue.at_work += 1
     return None
 
 
-def step_back(place: Place, outcome: Outcome) -> None:
+def leave_queue(place: Place, outcome: Outcome) -> None:
     """End a turn; the next has theirs."""
     with _lock:
-        line = _lines[place]
-        line.at_work -= 1
+        queue = _queues[place]
+        queue.at_work -= 1
         if place.is_one_lock and outcome != Outcome.UNKNOWN:
-            note(place, line, is_held=outcome == Outcome.IS_HELD)
-        while line.waiting and (line.is_held or line.at_work < place.capacity):
-            ticket = line.waiting.popleft()
+            note(place, queue, is_held=outcome == Outcome.IS_HELD)
+        while queue.waiting and (queue.is_held or queue.at_work < place.capacity):
+            ticket = queue.waiting.popleft()
             if not ticket.set_running_or_notify_cancel():
                 continue
-            if line.is_held:
+            if queue.is_held:
                 ticket.set_exception(too_busy(place))
             else:
-                line.at_work += 1
+                queue.at_work += 1
                 ticket.set_result(None)
-        if not (line.at_work or line.waiting or line.is_held):
-            del _lines[place]
+        if not (queue.at_work or queue.waiting or queue.is_held):
+            del _queues[place]
 
 
-def note(place: Place, line: Line, *, is_held: bool) -> None:
+def note(place: Place, queue: Queue, *, is_held: bool) -> None:
     """Keep whether the place is held, and say so in the log when that changes."""
-    if is_held and not line.is_held:
+    if is_held and not queue.is_held:
         logger.warning("Somebody holds %s in the database: who wants to change it is told to wait.", place.name)
-    elif line.is_held and not is_held:
+    elif queue.is_held and not is_held:
         logger.warning("Nobody holds %s in the database any more.", place.name)
-    line.is_held = is_held
+    queue.is_held = is_held
 
 
 def abandon(place: Place, ticket: Future[None], error: BaseException) -> None:
     """Wait no longer; returns where the turn came at the last moment, else raises what ended the waiting."""
     with _lock:
         was_given = not ticket.cancel() and ticket.exception() is None
-        line = _lines.get(place)
-        if line and ticket in line.waiting:
-            line.waiting.remove(ticket)
+        queue = _queues.get(place)
+        if queue and ticket in queue.waiting:
+            queue.waiting.remove(ticket)
     if isinstance(error, TimeoutError):
         if was_given:
             return
         raise too_busy(place) from None
     if was_given:
-        step_back(place, Outcome.UNKNOWN)
+        leave_queue(place, Outcome.UNKNOWN)
     raise error
 
 

@@ -112,7 +112,7 @@ def room_for(viewer: Viewer, slug: str) -> Visit:
         return room_at_usual_address(viewer, slug)
     visible = Room.objects.visible_to(viewer)
     if isinstance(viewer, User):
-        visible = visible.with_membership()
+        visible = visible.with_membership_and_unread()
     room = visible.filter(slug=slug).first()
     if room is None:
         room = visible.filter(pk__in=FormerSlug.objects.filter(slug=slug).values("room")).first()

@@ -134,7 +134,7 @@ function keep(composer, live) {
     },
   });
 
-  // Another tab has heard that it is stored, or its writer has taken it away from this computer (waiting.js).
+  // Another tab has heard that it is stored, or its writer has taken it away from this computer (sign_out_choice.js).
   addEventListener("storage", ({ key, newValue }) => {
     if (newValue !== null || !key?.startsWith(prefix)) return;
     const entry = settle(key.slice(prefix.length));

@@ -79,7 +79,7 @@ def test_the_account_in_the_archive_is_its_row_without_what_is_withheld(ada: tup
     columns = {field.name for field in User._meta.concrete_fields}
     assert set(account) == columns - WITHHELD[User] | set(TABLES)
     assert account["letter_keys"] is True
-    assert "data" not in exports.columns_of(Authenticator)
+    assert "data" not in exports.exported_columns(Authenticator)
 
 
 @pytest.mark.parametrize("model", WITHHELD)

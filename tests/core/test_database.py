@@ -172,7 +172,7 @@ def held(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[He
         connection.close()
     with somebody_else(f"UPDATE rooms_room SET topic = topic WHERE id = {cast.room.pk}"):
         yield Held(client, cast.room, message)
-    turns._lines.clear()
+    turns._queues.clear()
     connection.close()
 
 
@@ -254,7 +254,7 @@ def test_who_follows_links_to_a_room_that_is_held_keeps_nobody_else_waiting(held
             connections.close_all()
 
     def at_work() -> int:
-        return sum(line.at_work for line in turns._lines.values())
+        return sum(line.at_work for line in turns._queues.values())
 
     with ThreadPoolExecutor(len(people)) as threads:
         statuses = threads.map(follow, people)
@@ -283,7 +283,7 @@ def test_one_members_row_that_is_held_does_not_make_the_room_busy_to_others(tran
     with somebody_else(statement):
         form = {"body": "Text", "client_id": str(uuid.uuid4())}
         statuses = [client.post("/rooms/attic/messages/", form).status_code for client in clients]
-        assert not turns._lines
+        assert not turns._queues
     assert statuses == [503, 303]
 
 

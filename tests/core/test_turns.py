@@ -17,9 +17,9 @@ ROOM = Place("room 5", capacity=2)
 def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # Whatever the database: SQLite has one place for everything.
     monkeypatch.setattr(Place, "here", lambda self: self)
-    turns._lines.clear()
+    turns._queues.clear()
     yield
-    turns._lines.clear()
+    turns._queues.clear()
 
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,7 +49,7 @@ def test_no_more_than_a_few_are_at_work_and_the_others_follow_in_order() -> None
     asyncio.run(all_of_them())
     assert most == ROOM.capacity
     assert order == list(range(20))
-    assert not turns._lines
+    assert not turns._queues
 
 
 def test_a_thread_that_works_for_a_task_uses_its_turn() -> None:
@@ -59,10 +59,10 @@ def test_a_thread_that_works_for_a_task_uses_its_turn() -> None:
 
     def at_work_in_a_turn() -> int:
         with own_turn(ROOM):
-            return turns._lines[ROOM].at_work
+            return turns._queues[ROOM].at_work
 
     assert asyncio.run(work()) == 1
-    assert not turns._lines
+    assert not turns._queues
 
 
 def test_a_turn_lasts_as_long_as_its_thread_though_nobody_waits_for_that_any_more() -> None:
@@ -82,12 +82,12 @@ def test_a_turn_lasts_as_long_as_its_thread_though_nobody_waits_for_that_any_mor
         await asyncio.to_thread(begun.wait, 10)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        at_work = turns._lines[ROOM].at_work
+        at_work = turns._queues[ROOM].at_work
         may_end.set()
         return at_work
 
     assert asyncio.run(scene()) == 1
-    assert not turns._lines
+    assert not turns._queues
 
 
 def test_once_one_waited_in_vain_one_at_a_time_tries_and_others_are_told_at_once() -> None:
@@ -98,21 +98,21 @@ def test_once_one_waited_in_vain_one_at_a_time_tries_and_others_are_told_at_once
         with pytest.raises(TooBusyError), own_turn(ROOM):
             pass
         raise OperationalError  # which says nothing of the lock
-    assert turns._lines[ROOM].is_held
+    assert turns._queues[ROOM].is_held
 
 
 def test_who_gets_the_lock_opens_the_place_again() -> None:
     fail_to_lock(ROOM)
     with own_turn(ROOM):
         pass
-    assert not turns._lines
+    assert not turns._queues
 
 
 def test_who_gets_the_lock_and_is_refused_then_opens_it_too() -> None:
     fail_to_lock(ROOM)
     with pytest.raises(ValueError), own_turn(ROOM):  # any error that is not the database's
         raise ValueError
-    assert not turns._lines
+    assert not turns._queues
 
 
 def test_all_who_wait_are_told_when_one_has_waited_in_vain() -> None:
@@ -125,11 +125,11 @@ def test_all_who_wait_are_told_when_one_has_waited_in_vain() -> None:
 
     async def scene() -> list[str]:
         for _ in range(ROOM.capacity):
-            assert turns.step_up(ROOM) is None
+            assert turns.join_queue(ROOM) is None
         waiting = [asyncio.create_task(wait()) for _ in range(5)]
-        while len(turns._lines[ROOM].waiting) < 5:
+        while len(turns._queues[ROOM].waiting) < 5:
             await asyncio.sleep(0)
-        turns.step_back(ROOM, turns.Outcome.IS_HELD)
+        turns.leave_queue(ROOM, turns.Outcome.IS_HELD)
         return await asyncio.gather(*waiting)
 
     assert asyncio.run(scene()) == ["told"] * 5
@@ -140,14 +140,14 @@ def test_however_many_rooms_are_held_few_are_tried_at_once() -> None:
     for room in rooms:
         fail_to_lock(room)
     for room in rooms[:-1]:
-        assert turns.step_up(room) is None
+        assert turns.join_queue(room) is None
     with pytest.raises(TooBusyError):
-        turns.step_up(rooms[-1])
+        turns.join_queue(rooms[-1])
 
 
 def test_one_persons_mark_that_is_held_says_nothing_of_the_others() -> None:
     fail_to_lock(MARKS)
-    assert not turns._lines
+    assert not turns._queues
 
 
 def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,21 +158,21 @@ def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
     for _ in range(ROOM.capacity):
-        assert turns.step_up(ROOM) is None
+        assert turns.join_queue(ROOM) is None
     with pytest.raises(TooBusyError):
         asyncio.run(wait())
     with pytest.raises(TooBusyError), own_turn(ROOM):
         pass
-    assert not turns._lines[ROOM].waiting
+    assert not turns._queues[ROOM].waiting
 
 
 def test_no_more_than_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_WAITING_FOR_A_ROOM", 1)
     for _ in range(ROOM.capacity):
-        assert turns.step_up(ROOM) is None
-    assert turns.step_up(ROOM)
+        assert turns.join_queue(ROOM) is None
+    assert turns.join_queue(ROOM)
     with pytest.raises(TooBusyError):
-        turns.step_up(ROOM)
+        turns.join_queue(ROOM)
 
 
 def test_who_stops_waiting_leaves_the_line() -> None:
@@ -182,14 +182,14 @@ def test_who_stops_waiting_leaves_the_line() -> None:
                 pass
 
         for _ in range(ROOM.capacity):
-            assert turns.step_up(ROOM) is None
+            assert turns.join_queue(ROOM) is None
         task = asyncio.create_task(wait())
-        while not turns._lines[ROOM].waiting:
+        while not turns._queues[ROOM].waiting:
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(scene())
     for _ in range(ROOM.capacity):
-        turns.step_back(ROOM, turns.Outcome.GOT_IT)
-    assert not turns._lines
+        turns.leave_queue(ROOM, turns.Outcome.GOT_IT)
+    assert not turns._queues
