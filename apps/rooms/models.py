@@ -64,10 +64,14 @@ class RoomQuerySet(models.QuerySet["Room"]):
             viewer_role=F("own__role"),
         ).filter(Q(access__in=[Room.Access.PUBLIC, Room.Access.OPEN]) | Q(viewer_role__isnull=False))
 
-    def with_membership_and_unread(self) -> "RoomQuerySet":
-        """Rooms that are visible to somebody, with their whole membership and what they have not read, in one query."""
+    def with_membership(self) -> "RoomQuerySet":
+        """Rooms that are visible to somebody, with their whole membership, in one query."""
+        return self.annotate(**{f"own_{name}": F(f"own__{name}") for name in membership_columns()})
+
+    def with_unread_count(self) -> "RoomQuerySet":
+        """Rooms that are visible to somebody, with how many messages they have not read."""
         unread = F("message_count") - F("own__read_count") - deleted_after("own__last_read_seq")
-        return self.annotate(**{f"own_{name}": F(f"own__{name}") for name in membership_columns()}, unread_count=unread)
+        return self.annotate(unread_count=unread)
 
 
 class Room(models.Model):
@@ -182,7 +186,7 @@ def membership_columns() -> list[str]:
 
 
 def own_membership(room: Room, user: User) -> Membership | None:
-    """That of the user in a room that was found `with_membership_and_unread` for them."""
+    """That of the user in a room that was found `with_membership` for them."""
     names = membership_columns()
     values = [getattr(room, f"own_{name}") for name in names]
     if values[0] is None:

@@ -22,7 +22,7 @@ AHEAD = [
 
 def visit(cast: Cast, user: User) -> Visit:
     """The room as they see it now."""
-    return room_for(user, cast.room.slug)
+    return room_for(user, cast.room.slug, counts_unread=True)
 
 
 def with_scripts(user: User) -> Client:

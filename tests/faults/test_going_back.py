@@ -120,7 +120,7 @@ def test_numbers_that_went_back_under_living_processes(servers: tuple[Redis, Pos
         took = asyncio.run(scene_numbers_go_back((first, second), servers[1], name, keys))
         print(f"every page showed the truth after {took:.1f} s")
         visible = "Room.objects.visible_to(User.objects.get(username='user0001'))"
-        unread = f"print([room.unread_count for room in {visible}.with_membership_and_unread()])"
+        unread = f"print([room.unread_count for room in {visible}.with_unread_count()])"
         assert "-" not in first.shell(f"from apps.rooms.models import Room; {unread}")
 
 

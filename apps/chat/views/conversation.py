@@ -76,7 +76,7 @@ class RoomPage:
 
 def load_room_page(viewer: Viewer, slug: str, query: QueryDict, *, is_read: bool = False) -> RoomPage:
     """The page of a room that the viewer may see; `is_read`: what it shows counts as read then. Raises NoSuchRoom."""
-    visit = room_for(viewer, slug)
+    visit = room_for(viewer, slug, counts_unread=True)
     window = history.window(visit.room, history.WindowForm(query))
     page = RoomPage(
         visit=visit,
