@@ -24,6 +24,9 @@ from apps.core.content_types import as_our_pages_write_it  # noqa: E402
 from apps.core.origins import SiteOriginValidator, as_the_site_is_reached  # noqa: E402
 from apps.live.lines import with_lines  # noqa: E402
 
+# Else Django imports all views when it is asked for the first address, while everybody waits.
+from config import urls  # noqa: E402, F401
+
 # Who opens a socket, the consumer finds out itself, from the session (apps/accounts/sign_ins.py).
 pages = as_our_pages_write_it(as_the_site_is_reached(http))
 sockets = SiteOriginValidator(URLRouter(websocket_urlpatterns))

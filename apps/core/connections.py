@@ -12,6 +12,7 @@ import resource
 import time
 from typing import Any
 
+from autobahn.websocket import protocol as websocket_protocol
 from daphne import http_protocol, ws_protocol
 from daphne.ws_protocol import WebSocketProtocol
 from django.conf import settings
@@ -114,6 +115,8 @@ class Channel(HTTPChannel):
         """Wait for this, so long."""
         self.stage = stage
         self.began = time.monotonic()
+        # A timer that shall come sooner Twisted looks for among all; one that is given up it only marks.
+        self.setTimeout(None)
         self.setTimeout(seconds)
         crowd.wait(self, is_half_sent=stage == self.HEADERS)
 
@@ -260,3 +263,5 @@ def bound_connections() -> None:
     # Its factories look these up for each connection, and offer no other way.
     http_protocol.HTTPFactory.protocol = channel_of
     ws_protocol.WebSocketFactory.protocol = Socket
+    # It lays out all settings of each new socket for a log of debugging, and so took a twentieth of a page's return.
+    websocket_protocol.pformat = repr  # type: ignore[attr-defined, assignment]
