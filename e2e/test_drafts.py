@@ -51,6 +51,41 @@ def test_back_does_not_show_what_somebody_else_typed(site: Site, keys: list[str]
     expect(page.locator("#composer-body")).to_have_value("A secret of Ada's")
 
 
+def test_back_does_not_show_what_was_sent_since(site: Site, keys: list[str], person: Join) -> None:
+    ada = person(site, "user0001").use_session(keys[0])
+    page = ada.open_room("room-002")
+    box = page.locator("#composer-body")
+    box.fill("Begun here")
+    ada.open_room("room-004")
+    ada.open_room("room-002")
+    expect(box).to_have_value("Begun here")
+    box.press("Enter")
+    ada.expect_message("Begun here")
+    page.go_back()
+    page.go_back()
+    ada.wait_until_live()
+    expect(box).to_have_value("")
+
+
+def test_back_shows_what_a_form_took_and_something_else_answered(site: Site, keys: list[str], person: Join) -> None:
+    ada = person(site, "user0001", expected="502").use_session(keys[0])
+    site.populate(users=2, rooms=1, messages=120)
+    # A page of the past has no socket: there the form itself goes.
+    page = ada.go("/rooms/room-001/?after=1")
+    box = page.locator("#composer-body")
+    page.route("**/messages/", lambda route: route.fulfill(status=502, body="Bad gateway"))
+    for text in ("Into a proxy", "Into a proxy again"):
+        box.fill(text)
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.get_by_text("Bad gateway")).to_be_visible()
+        page.go_back()
+        expect(box).to_have_value(text)
+    page.unroute_all()
+    page.get_by_role("button", name="Send", exact=True).click()
+    ada.expect_message("Into a proxy again")
+    expect(box).to_have_value("")
+
+
 def test_an_edit_is_there_again_after_its_dialog_was_closed(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-005")

@@ -8,11 +8,18 @@ if (box) keep(composer.dataset.room, composer.elements.viewer.value);
 
 function keep(room, viewer) {
   const [own, last] = [`draft:${viewer}:${room}`, `draft-by:${room}`];
+  // That drafts are kept here, even if there is none; and that the form took the draft away, not the outbox.
+  const [known, submitted] = [`draft-known:${viewer}:${room}`, `draft-submitted:${viewer}:${room}`];
   // The server gives back what it refused.
   const isGivenBack = box.defaultValue.trim() !== "";
   const isForeign = (read(last) ?? viewer) !== viewer;
+  // Back, after a form that went, perhaps came to something else than this site: then its text is here again.
+  const [{ type } = {}] = performance.getEntriesByType("navigation");
+  if (read(submitted) && type !== "back_forward") write(own, "");
+  write(submitted, "");
   const draft = read(own);
-  let isTouched = isGivenBack || !(isForeign || draft);
+  // What is known here is right: by Back the browser also restores what the outbox has sent since.
+  let isTouched = isGivenBack || !(isForeign || read(known));
   putBack();
 
   // Chromium restores what it restores only after the scripts have run.
@@ -21,14 +28,13 @@ function keep(room, viewer) {
   box.addEventListener("input", save);
   box.addEventListener("returned", save);
   addEventListener("pagehide", save);
-  // The outbox has it now; without it the form does, and is restored by Back.
   box.addEventListener("taken", () => {
     isTouched = true;
     write(own, "");
+    write(known, "yes");
   });
-  let sent = null;
   document.addEventListener("submit", (event) => {
-    if (event.target === composer && !event.defaultPrevented) sent = box.value;
+    if (event.target === composer && !event.defaultPrevented) write(submitted, "yes");
   });
 
   function putBack() {
@@ -38,8 +44,9 @@ function keep(room, viewer) {
   function save() {
     if (box.readOnly) return;
     isTouched = true;
-    const isDraft = box.value.trim() && box.value !== sent;
+    const isDraft = box.value.trim();
     write(own, isDraft ? box.value : "");
+    write(known, "yes");
     if (isDraft) write(last, viewer);
   }
 }
