@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import ClientConnection
 
-from e2e.browsers.drivers import END, ENTER, ESCAPE, TAB, Browser, Firefox, WebKit
+from e2e.browsers.drivers import END, ENTER, ESCAPE, TAB, Browser, Firefox
 from tests import install
 from tests.servers import Site
 
@@ -30,20 +30,11 @@ def keys(site: Site) -> list[str]:
     return site.populate(users=3, rooms=6, messages=360)
 
 
-@pytest.fixture(
-    scope="module", params=[(Firefox, install.firefox), (WebKit, install.webkit)], ids=["firefox", "webkit"]
-)
-def browser(request: pytest.FixtureRequest, site: Site, keys: list[str]) -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def browser(started: Browser, site: Site, keys: list[str]) -> Browser:
     """A browser whose person has signed in by the form."""
-    kind, find = request.param
-    if not find():
-        pytest.skip(f"{kind.__name__} is not installed")
-    browser: Browser = kind()
-    try:
-        sign_in(browser, site)
-        yield browser
-    finally:
-        browser.close()
+    sign_in(started, site)
+    return started
 
 
 @pytest.fixture

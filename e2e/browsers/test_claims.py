@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.browsers.drivers import ENTER, Browser, Firefox, WebKit
+from e2e.browsers.drivers import ENTER, Browser
 from e2e.browsers.test_browsers import LAST, open_room, say, sign_in
-from tests import install
 from tests.servers import Site
 from tests.way import SiteBehind, Way
 
@@ -32,18 +31,6 @@ def site(way: Way) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
     return site.populate(users=2, rooms=4, messages=0)
-
-
-@pytest.fixture(
-    scope="module", params=[(Firefox, install.firefox), (WebKit, install.webkit)], ids=["firefox", "webkit"]
-)
-def started(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    kind, find = request.param
-    if not find():
-        pytest.skip(f"{kind.__name__} is not installed")
-    browser: Browser = kind()
-    yield browser
-    browser.close()
 
 
 @pytest.fixture
