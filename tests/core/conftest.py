@@ -3,7 +3,7 @@
 import pytest
 from pytest_django import Settings
 
-from tests.core.test_hostile_names import World, provider
+from tests.core.world import World, provider
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
-from tests.core.test_hostile_names import World
+from tests.core.world import World
 
 WRITTEN = {"text", "email", "number", "search", "url", "tel", "textarea"}
 

@@ -12,8 +12,8 @@ from django.test import Client
 from apps.accounts.models import User
 from apps.core import limits
 from tests.conftest import Cast, client_of, say
-from tests.core.test_hostile_names import VIEWERS, World
 from tests.core.test_kept import failing
+from tests.core.world import VIEWERS, World
 
 pytestmark = pytest.mark.django_db
 

@@ -24,7 +24,7 @@ from apps.core.views import no_database, problem
 from apps.rooms.models import Room
 from tests.conftest import Cast, client_of
 from tests.core.form_pages import WRITTEN, Values, forms_of, losses, typed_into
-from tests.core.test_hostile_names import World
+from tests.core.world import World
 
 pytestmark = pytest.mark.django_db
 
