@@ -1,4 +1,4 @@
-"""What becomes of all that somebody said, when they go or an owner of the site has it deleted."""
+"""Anonymise or delete all of a user's messages, when their account closes or a site owner removes it."""
 
 from itertools import groupby
 from operator import itemgetter
@@ -15,18 +15,18 @@ from apps.core import locks
 from apps.core.database import whole
 from apps.rooms.models import Room, place_of
 
-# Of one person's messages, in one transaction.
+# A user's messages that are deleted per transaction.
 MESSAGES_AT_ONCE = 500
 
 
 def delete_all_by(*, author: User, deleter: User) -> None:
     """
-    Delete all that somebody said, and take their name off it.
+    Delete all of a user's messages, and detach the author.
 
-    As if one by one, but some hundred in a transaction, so that no room waits for more.
+    In batches, each its own transaction, so that no room is locked for long.
     """
     said = Message.objects.filter(author=author).order_by("room_id", "seq")
-    # The keys once: to look for the next ones each time would be to sort the rest each time.
+    # Fetch the keys once: querying for each batch would sort the rest each time.
     for room_id, rows in groupby(list(said.values_list("room_id", "pk")), key=itemgetter(0)):
         pks = [pk for _, pk in rows]
         for start in range(0, len(pks), MESSAGES_AT_ONCE):
@@ -35,7 +35,7 @@ def delete_all_by(*, author: User, deleter: User) -> None:
 
 @whole(at=lambda pks, room_id, deleter: place_of(room_id))
 def delete_some(pks: list[int], room_id: int, deleter: User) -> None:
-    """Delete some of what one person said in a room, which they leave without their name."""
+    """Delete some of a user's messages in one room, and detach the author."""
     (found,) = locks.find(deleter)
     room = locks.find_one(Room, room_id)
     if room is None:
@@ -47,7 +47,7 @@ def delete_some(pks: list[int], room_id: int, deleter: User) -> None:
 
 @whole()
 def part_with(*, author: User, delete_messages: bool) -> None:
-    """All that somebody said loses its author, who goes, and its text too if they want it so."""
+    """Detach a departing author from all their messages, optionally deleting the text."""
     changes: dict[str, Any] = {"author": None}
     if delete_messages:
         changes |= {"body": "", "html": "", "deleted_at": Coalesce("deleted_at", timezone.now())}
@@ -58,10 +58,10 @@ def part_with(*, author: User, delete_messages: bool) -> None:
 
 def change_all(room: Room, some: QuerySet[Message], changes: dict[str, Any]) -> None:
     """
-    Change messages of a locked room in one statement, however many.
+    Change messages of a locked room in one statement.
 
-    Each one's new number is its place, moved behind the room's last number. Of the last one pages are told; that they
-    missed the others they see by its number.
+    Their new numbers keep the gaps between their places, after the room's last number. Pages are told only of the
+    last; its number reveals that they missed the others.
     """
     first, last = some.order_by("seq").first(), some.order_by("seq").last()
     if first is None or last is None:

@@ -1,4 +1,4 @@
-"""Verbs about messages. Each takes the room's next number in its own transaction and is broadcast on commit."""
+"""Operations on messages. Each takes the room's next number in its own transaction and is broadcast on commit."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -20,17 +20,17 @@ from apps.core.errors import Refusal
 from apps.live import broadcast
 from apps.rooms.models import Room, place_of
 
-# One author's messages form a group while no more than this lies between them.
+# An author's consecutive messages form a group if they are no further apart than this.
 GROUP_PAUSE = timedelta(minutes=5)
-# A clock that was further ahead than this is not followed, or all that is said until then would have its time.
+# A time further ahead than this came from a wrong clock: following it would give all messages until then its time.
 MAX_CLOCK_AHEAD = timedelta(days=1)
 
-# One transaction, for which one takes a turn at the message's room.
+# Runs in one transaction, after queueing for the message's room.
 on_messages_room = whole(at=lambda *, message, **others: place_of(message.room_id))
 
 
 class NewerVersionError(Refusal):
-    """What was edited is not the message as it is now, which is `message`."""
+    """The edit was made to an older version; `message` is the current one."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(
@@ -44,12 +44,11 @@ class NewerVersionError(Refusal):
 
 def post_message(*, room_id: int, author_id: int, body: str, client_id: UUID, html: str | None = None) -> Message:
     """
-    Say something in a room.
+    Post a message.
 
-    `html` is the body as rendering.py makes it; without it that is done here, for someone who may post, before the
-    lock is taken. Called again with the same `client_id` it returns the message that exists. Raises Refusal for
-    someone who is not a member, for an archived room, for a text of which nothing would be seen, and for a `client_id`
-    that was used for another text.
+    `html` is the rendered body; if missing, it is rendered here, after checking rights and before taking the lock. A
+    second call with the same `client_id` returns the existing message. Raises Refusal if the author is not a member,
+    the room is archived, the text would be invisible, or the `client_id` was used for another text.
     """
     try:
         if html is None:
@@ -58,7 +57,7 @@ def post_message(*, room_id: int, author_id: int, body: str, client_id: UUID, ht
         refuse_blank(html)
         return store_message(room_id=room_id, author_id=author_id, body=body, html=html, client_id=client_id)
     except (IntegrityError, Refusal):
-        # Mostly the id is new, so whether it is not is asked only where something is wrong.
+        # The id is nearly always new, so look for an earlier message only after a failure.
         earlier = find_earlier(author_id, client_id)
         if earlier is None:
             raise
@@ -67,9 +66,9 @@ def post_message(*, room_id: int, author_id: int, body: str, client_id: UUID, ht
 
 @whole(at=lambda *, room_id, **others: place_of(room_id))
 def store_message(*, room_id: int, author_id: int, body: str, html: str, client_id: UUID) -> Message:
-    """The transaction of `post_message`."""
+    """Run the transaction of `post_message`."""
     room = locked_room(room_id)
-    # Asked again under the lock: membership may have ended since the page was loaded.
+    # Check again under the lock: membership may have ended since the page was loaded.
     membership = room.memberships.select_related("user").filter(user=author_id).first()
     if membership is None or room.is_archived:
         raise refusal(room, is_member=membership is not None)
@@ -93,7 +92,7 @@ def store_message(*, room_id: int, author_id: int, body: str, html: str, client_
     )
     room.message_count += 1
     room.save(update_fields=["last_seq", "message_count"])
-    # Who writes has read what stands above, and needs not read their own words.
+    # Posting marks everything above, and the author's own message, as read.
     membership.last_read_seq, membership.read_count = room.last_seq, room.message_count
     membership.save(update_fields=["last_read_seq", "read_count"])
     transaction.on_commit(
@@ -103,7 +102,7 @@ def store_message(*, room_id: int, author_id: int, body: str, html: str, client_
 
 
 def refuse_outsiders(room_id: int, author_id: int) -> None:
-    """Raise Refusal for someone who may not post, before any work is done on their text."""
+    """Raise Refusal if the author may not post."""
     room = Room.objects.filter(pk=room_id).first()
     if room is None:
         raise Refusal(_("This room was deleted meanwhile."))
@@ -112,19 +111,19 @@ def refuse_outsiders(room_id: int, author_id: int) -> None:
         raise refusal(room, is_member=is_member)
 
 
-# What stands between two tags.
+# Text between two tags.
 BETWEEN_TAGS = re.compile(r">([^<]+)")
 
 
 def refuse_blank(html: str) -> None:
-    """Raise Refusal for a message of which nothing would be seen: marks alone, letters without a shape."""
-    # Of white space, the one that HTML has a name for.
+    """Raise Refusal for a message that would be invisible: only delimiters, or characters without a glyph."""
+    # The one white space character that the HTML contains as an entity.
     if all(letters.is_blank(found[1].replace("&nbsp;", " ")) for found in BETWEEN_TAGS.finditer(html)):
         raise Refusal(_("Nothing of this message would be seen. Write something behind the marks."))
 
 
 def may_post(room_id: int, author_id: int) -> bool:
-    """Whether someone may post."""
+    """Return whether the author may post."""
     try:
         refuse_outsiders(room_id, author_id)
     except Refusal:
@@ -133,14 +132,14 @@ def may_post(room_id: int, author_id: int) -> bool:
 
 
 def refusal(room: Room, *, is_member: bool) -> Refusal:
-    """Why someone may not post, who is no member or whose room is archived."""
+    """Return the Refusal for an author who is not a member, or for an archived room."""
     if not is_member:
         return Refusal(_("You are not a member of this room. Join it to write here."))
     return Refusal(_("This room is archived, so nobody can write in it any more."))
 
 
 def locked_room(pk: int) -> Room:
-    """The room's row as it is now, locked until the transaction ends. Raises Refusal where it is gone."""
+    """Return the room, re-read and locked until the transaction ends. Raises Refusal if it was deleted."""
     try:
         return locks.take_one(Room, pk)
     except locks.Gone as gone:
@@ -148,33 +147,33 @@ def locked_room(pk: int) -> Room:
 
 
 def not_before(previous: Message | None, now: datetime) -> datetime:
-    """The time of a message after `previous`: it does not go back, though two processes' clocks may differ."""
+    """Return the time of a message after `previous`. It never goes back, though the clocks of processes may differ."""
     if previous is None or previous.created_at - now > MAX_CLOCK_AHEAD:
         return now
     return max(now, previous.created_at)
 
 
 def message_day(message: Message) -> date:
-    """The day a message was posted on, where the site is."""
+    """Return the day a message was posted, in the site's time zone."""
     return timezone.localdate(message.created_at)
 
 
 def follows(previous: Message, author_id: int, since: datetime) -> bool:
-    """Whether a message by this author goes on in the group of `previous`."""
+    """Return whether a message by this author continues the group of `previous`."""
     return previous.author_id == author_id and previous.created_at >= since
 
 
 def find_earlier(author_id: int, client_id: UUID) -> Message | None:
-    """The message that the author posted under this id, if any."""
+    """Return the message that the author posted under this id, if any."""
     return Message.objects.select_related("author", "room").filter(author=author_id, client_id=client_id).first()
 
 
 def the_same_message(earlier: Message, room_id: int, body: str) -> Message:
     """
-    `earlier`, where posting again means the same message.
+    Return `earlier` if the same message was sent again; else raise Refusal.
 
-    A browser without JavaScript that goes back restores a form with the id it had. What is typed into it then is
-    a new message, and returning the old one would lose it.
+    Without JavaScript, a browser that goes back restores the form with its old id. Text typed into it then is a new
+    message, which would be lost if the old one were returned.
     """
     if earlier.room_id != room_id or not was_sent_as(earlier, body):
         raise Refusal(_("This form was sent before with another text. Send it again to post this one."))
@@ -183,10 +182,10 @@ def the_same_message(earlier: Message, room_id: int, body: str) -> Message:
 
 def edit_message(*, message: Message, body: str, html: str | None = None, version: int | None = None) -> Message:
     """
-    Change a message's text; `html` as for `post_message`, `version` is the `changed_seq` of what was edited, if known.
+    Change a message's text; `html` is as for `post_message`, `version` the `changed_seq` that was edited, if known.
 
-    Raises Refusal if the message was deleted in the meantime, or the room archived, or if nothing of the text
-    would be seen; NewerVersionError if it was changed to another text.
+    Raises Refusal if the message has since been deleted or the room archived, or if the text would be invisible;
+    NewerVersionError if the message has since been changed to another text.
     """
     html = to_html_now(body) if html is None else html
     refuse_blank(html)
@@ -195,7 +194,7 @@ def edit_message(*, message: Message, body: str, html: str | None = None, versio
 
 @on_messages_room
 def store_edit(*, message: Message, body: str, html: str, version: int | None) -> Message:
-    """The transaction of `edit_message`."""
+    """Run the transaction of `edit_message`."""
     room, message = locked(message)
     if message.body == body:
         return message
@@ -209,8 +208,8 @@ def store_edit(*, message: Message, body: str, html: str, version: int | None) -
 
 @on_messages_room
 def delete_message(*, message: Message, deleter: User) -> Message:
-    """Take a message's text away and leave a tombstone. Raises Refusal where that is done already."""
-    # First, by the order of locks. An owner of the site need be no member, and may be gone meanwhile.
+    """Delete a message's text and leave a tombstone. Raises Refusal if it was already deleted."""
+    # First, by the lock order. A site owner need not be a member, and their account may have been deleted since.
     (found,) = locks.find(deleter)
     room, message = locked(message)
     keep_digest(message)
@@ -220,7 +219,7 @@ def delete_message(*, message: Message, deleter: User) -> Message:
 
 
 def locked(message: Message) -> tuple[Room, Message]:
-    """The message and its room as they are now, locked. Raises Refusal where it cannot change any more."""
+    """Return the message and its room, re-read and locked. Raises Refusal if the message can no longer change."""
     room = locked_room(message.room_id)
     found = Message.objects.select_related("author").filter(pk=message.pk).first()
     if found is None or found.is_deleted:
@@ -232,7 +231,7 @@ def locked(message: Message) -> tuple[Room, Message]:
 
 
 def store_change(room: Room, message: Message) -> Message:
-    """Store a locked message under the room's next number, and tell its pages."""
+    """Save a locked message under the room's next number, and broadcast it."""
     room.last_seq += 1
     message.changed_seq = room.last_seq
     message.save()
@@ -240,7 +239,7 @@ def store_change(room: Room, message: Message) -> Message:
 
 
 def tell_change(room: Room, message: Message) -> Message:
-    """Store a locked room's new number, and tell its pages of the message that has it."""
+    """Save a locked room's new number, and broadcast the message that has it."""
     message.room = room
     room.save(update_fields=["last_seq"])
     transaction.on_commit(
