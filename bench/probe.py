@@ -1,4 +1,4 @@
-"""The product's own application, with a stopwatch around what the hub does for each frame; `/bench` reads it."""
+"""Parley's ASGI application, timing the hub's work for each frame; `/bench` returns the totals."""
 
 import json
 import time
@@ -15,7 +15,7 @@ fan_out = Hub.fan_out
 
 
 def timed_fan_out(self: Hub, topic: Topic, after: int, frames: list[tuple[int, str]]) -> None:
-    """As `Hub.fan_out`."""
+    """Run and time `Hub.fan_out`."""
     listeners = len(topic.subscriptions)
     began = time.thread_time()
     fan_out(self, topic, after, frames)
@@ -27,7 +27,7 @@ Hub.fan_out = timed_fan_out  # type: ignore[method-assign]
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """As config.asgi's, but for one address."""
+    """Serve `/bench`, and everything else as config.asgi does."""
     if scope["type"] == "http" and scope["path"] == "/bench":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": json.dumps(spent).encode()})
