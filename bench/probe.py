@@ -7,18 +7,19 @@ from typing import Any
 # First, since it loads the apps.
 from config.asgi import application as parley
 
+from apps.live.feeds import Feed  # isort: skip
+from apps.live.frames import Frame  # isort: skip
 from apps.live.hub import Hub  # isort: skip
-from apps.live.topics import Topic  # isort: skip
 
 spent = {"frames": 0, "seconds": 0.0}
 fan_out = Hub.fan_out
 
 
-def timed_fan_out(self: Hub, topic: Topic, after: int, frames: list[tuple[int, str]]) -> None:
+def timed_fan_out(self: Hub, feed: Feed, after: int, frames: list[tuple[int, Frame]]) -> None:
     """Run and time `Hub.fan_out`."""
-    listeners = len(topic.subscriptions)
+    listeners = len(feed.subscriptions)
     began = time.thread_time()
-    fan_out(self, topic, after, frames)
+    fan_out(self, feed, after, frames)
     spent["seconds"] += time.thread_time() - began
     spent["frames"] += listeners * len(frames)
 

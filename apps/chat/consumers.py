@@ -29,7 +29,7 @@ from apps.live.limits import Allowance, allowance_of
 from apps.live.lines import line_for
 from apps.live.listeners import NO_LONGER_ALLOWED, SIGNED_OUT, Listener, alert
 from apps.live.process import current_process
-from apps.live.sources import ANEW, in_language
+from apps.live.sources import ANEW
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit
 
@@ -47,7 +47,6 @@ class OpenPage:
     """A page listening to a room. Small: a process holds thousands of them, mostly idle."""
 
     room_id: int
-    topic: str
     listener: Listener
     allowance: Allowance
     # As of when the page connected.
@@ -130,13 +129,12 @@ class RoomConsumer(AsyncWebsocketConsumer):
                 listener.end(TOO_MUCH, fragments.told_off(too_many_pages(user_id)))
             return
         allowance.sockets += 1
-        topic = in_language(visit.room.live_topic, listener.language)
-        self.page = OpenPage(visit.room.pk, topic, listener, allowance, visit.may_post)
+        self.page = OpenPage(visit.room.pk, listener, allowance, visit.may_post)
         # Frees the handshake's data, which would otherwise live as long as the socket.
         self.scope = {"type": "websocket"}
         head = visit.room.last_seq
         try:
-            await current_process().hub.join(listener, topic, since=since, head=head)
+            await current_process().hub.join(listener, visit.room.live_topic, since=since, head=head)
         except NO_DATABASE as error:
             logger.warning("A page could not be told what it missed: %s", error)
             await self.close()
@@ -179,7 +177,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
     def leave(self) -> None:
         """Unsubscribe the page."""
         if self.page:
-            current_process().hub.leave(self.page.listener, self.page.topic)
+            current_process().hub.leave(self.page.listener)
             self.page.allowance.sockets -= 1
             self.page = None
 

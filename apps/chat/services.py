@@ -14,6 +14,7 @@ from apps.chat import fragments
 from apps.chat.models import Message
 from apps.chat.rendering import RENDERER_VERSION, to_html_now
 from apps.chat.sent import keep_digest, was_sent_as
+from apps.chat.shown import shown
 from apps.core import letters, locks
 from apps.core.database import whole
 from apps.core.errors import Refusal
@@ -96,7 +97,8 @@ def store_message(*, room_id: int, author_id: int, body: str, html: str, client_
     membership.last_read_seq, membership.read_count = room.last_seq, room.message_count
     membership.save(update_fields=["last_read_seq", "read_count"])
     transaction.on_commit(
-        lambda: broadcast.change(room.live_topic, message.seq, partial(fragments.new_messages, [message])), robust=True
+        lambda: broadcast.change(room.live_topic, message.seq, partial(fragments.new_messages, [shown(message)])),
+        robust=True,
     )
     return message
 
@@ -243,7 +245,7 @@ def tell_change(room: Room, message: Message) -> Message:
     message.room = room
     room.save(update_fields=["last_seq"])
     transaction.on_commit(
-        lambda: broadcast.change(room.live_topic, room.last_seq, partial(fragments.changed_message, message)),
+        lambda: broadcast.change(room.live_topic, room.last_seq, partial(fragments.changed_message, shown(message))),
         robust=True,
     )
     return message

@@ -23,6 +23,7 @@ class Process:
         # The handler for each type of message. Its arguments are the fields in SHAPES, in order.
         self.handlers: dict[str, Callable[..., object]] = {
             "live.change": self.hub.deliver,
+            "live.whisper": self.hub.whisper,
             "live.revoke": self.hub.revoke,
             "live.sign_out": self.hub.sign_out,
             "live.check": self.watch.check_topic_soon,

@@ -56,7 +56,7 @@ function follow(head) {
   live.addEventListener("htmx:ws:after:message:incoming", ({ detail }) => {
     if (detail.connection !== connection) return;
     heardAt = Date.now();
-    const found = /^<hx-seq after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?>/.exec(detail.message.data);
+    const found = /^<hx-seq topic="[^"]*" after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?>/.exec(detail.message.data);
     if (!found) return;
     const [after, value] = found.slice(1, 3).map(Number);
     if (found[3] !== undefined) {

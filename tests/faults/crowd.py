@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Origin
 
-NUMBERS = re.compile(r'^<hx-seq after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?></hx-seq>')
+NUMBERS = re.compile(r'^<hx-seq topic="room\.\d+" after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?></hx-seq>')
 ITEM = re.compile(r'<li id="message-(\d+)"[^>]*\sdata-seq="(\d+)" data-version="(\d+)".*?</li>\n', re.DOTALL)
 # Seconds until an unanswered post is sent again over a new connection.
 ANSWER_PATIENCE = 4.0
