@@ -30,7 +30,7 @@ from websockets.sync.client import ClientConnection
 from bench import weight
 from bench.load import Plan
 from bench.streams import Readers, opened, processor_seconds
-from tests.servers import ROOT, Postgres, Redis, Site, free_port, stop, wait_for_port
+from tests.servers import FRAMES, ROOT, Postgres, Redis, Site, free_port, stop, wait_for_port
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 SERVER_CORE, LOAD_CORE = (CORES[0], CORES[1]) if len(CORES) > 1 else (None, None)
@@ -117,7 +117,7 @@ def parley(environment: dict[str, str] | None = None, *, users: int, rooms: int)
 def sockets(keys: list[str], count: int, rooms: int, query: str = FAR) -> list[tuple[str, str]]:
     """Return paths and cookies of users' pages, spread over the rooms."""
     return [
-        (f"/ws/rooms/room-{number % rooms + 1:03}/?{query}", f"sessionid={keys[number % len(keys)]}")
+        (f"/ws/rooms/room-{number % rooms + 1:03}/?{FRAMES}&{query}", f"sessionid={keys[number % len(keys)]}")
         for number in range(count)
     ]
 
@@ -206,7 +206,7 @@ def delivering(site: Site) -> float:
 
 def measure_memory() -> None:
     """Measure 5,000 idle sockets, after warming up with others, so that only what a socket needs counts."""
-    path = f"/ws/rooms/room-001/?{FAR}"
+    path = f"/ws/rooms/room-001/?{FRAMES}&{FAR}"
     with server("bench.bare:application") as (port, process):
         bare = memory_of_each(port, [(path, "sessionid=" + "a" * 32)] * 5000, lambda: resident(process.pid))
     with parley(users=500, rooms=100) as (site, keys):

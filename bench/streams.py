@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.load import handshake
+from tests.servers import FRAMES
 
 CLOCK_TICKS = 100  # per second, on Linux
 
@@ -70,7 +71,7 @@ def opened(kind: str, keys: list[str], count: int, port: int) -> list[bytes]:
     cookies = [f"sessionid={keys[number // 2]}" for number in range(count)]
     if kind == "live views":
         return [live_view("/rooms/room-001/live/", cookie, port) for cookie in cookies]
-    return [handshake("/ws/rooms/room-001/?since=999999999", cookie, port) for cookie in cookies]
+    return [handshake(f"/ws/rooms/room-001/?{FRAMES}&since=999999999", cookie, port) for cookie in cookies]
 
 
 def processor_seconds(pid: int) -> float:

@@ -25,9 +25,11 @@ from apps.core.addresses import client_address, network_of
 from apps.core.connections import TOO_MUCH
 from apps.core.database import NO_DATABASE
 from apps.core.turns import TooBusyError
+from apps.live.frames import VERSION
 from apps.live.limits import Allowance, allowance_of
 from apps.live.lines import line_for
 from apps.live.listeners import NO_LONGER_ALLOWED, SIGNED_OUT, Listener, alert
+from apps.live.people import topic_of
 from apps.live.process import current_process
 from apps.live.sources import ANEW
 from apps.live.threads import in_thread
@@ -111,6 +113,8 @@ class RoomConsumer(AsyncWebsocketConsumer):
         elif query.get("viewer", [str(sign_in.user_id)])[-1] != str(sign_in.user_id):
             # The page was rendered for another user, who signed out in another tab.
             await self.close(SIGNED_OUT)
+        elif query.get("frames", [""])[-1] != str(VERSION):
+            listener.end(NO_LONGER_ALLOWED, fragments.outdated(visit.room, listener.language))
         else:
             await self.join(visit, listener, since_in(query, visit.room.last_seq))
 
@@ -134,7 +138,11 @@ class RoomConsumer(AsyncWebsocketConsumer):
         self.scope = {"type": "websocket"}
         head = visit.room.last_seq
         try:
-            await current_process().hub.join(listener, visit.room.live_topic, since=since, head=head)
+            process = current_process()
+            await process.hub.join(listener, visit.room.live_topic, since=since, head=head)
+            if user_id is not None and not listener.is_ended:
+                await process.hub.join(listener, topic_of(user_id), since=0, head=0)
+                process.hear_news([], [user_id])
         except NO_DATABASE as error:
             logger.warning("A page could not be told what it missed: %s", error)
             await self.close()

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 
 from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.html import escape
+from django.utils.translation import gettext
 
 from apps.chat.forms import MessageForm
 from apps.chat.history import Window
@@ -71,3 +74,19 @@ def delayed(form: MessageForm) -> str:
 def told_off(reason: str) -> Parts:
     """Return the final parts for a page that exceeded a limit."""
     return rooms.farewell(reason)
+
+
+def outdated(room: Room, language: str) -> Parts:
+    """
+    Return the part that asks a page of an older version of the site to reload.
+
+    What is written in the page stays, and is there again when it has reloaded (draft.js). Scripts of all versions leave
+    the way on to an element called `farewell`.
+    """
+    with translation.override(language):
+        reason = gettext("This site was updated. What you have written stays here when you reload the page.")
+        html = render_to_string("chat/outdated.html", {"room": room, "reason": reason})
+    return (
+        Part("refusal", Swap.INNER, html),
+        Part("alert", Swap.INNER, escape(reason), {"kind": "farewell", "reason": reason}),
+    )

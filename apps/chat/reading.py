@@ -2,10 +2,13 @@
 
 from functools import partial
 
+from django.db import transaction
+
 from apps.accounts.models import User
 from apps.chat.models import Message
 from apps.core.database import repeated
 from apps.core.turns import MARKS, own_turn
+from apps.live import broadcast
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership, Room
 
@@ -20,7 +23,9 @@ def mark_read(*, room: Room, user: User, seq: int) -> None:
     left = Message.objects.filter(room=room, seq__gt=seq, seq__lte=room.last_seq).count()
     own = Membership.objects.filter(room=room, user=user, last_read_seq__lt=seq)
     with own_turn(MARKS):
-        repeated(partial(own.update, last_read_seq=seq, read_count=room.message_count - left))
+        moved = repeated(partial(own.update, last_read_seq=seq, read_count=room.message_count - left))
+    if moved:
+        transaction.on_commit(partial(broadcast.moved, user.pk), robust=True)
 
 
 def first_unread(visit: Visit) -> Message | None:

@@ -96,6 +96,7 @@ def store_message(*, room_id: int, author_id: int, body: str, html: str, client_
     # Posting marks everything above, and the author's own message, as read.
     membership.last_read_seq, membership.read_count = room.last_seq, room.message_count
     membership.save(update_fields=["last_read_seq", "read_count"])
+    transaction.on_commit(partial(broadcast.moved, author_id), robust=True)
     transaction.on_commit(
         lambda: broadcast.change(room.live_topic, message.seq, partial(fragments.new_messages, [shown(message)])),
         robust=True,

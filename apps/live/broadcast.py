@@ -6,6 +6,7 @@ Delivery failures are logged, never raised. Rendering errors are raised, hence `
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -14,8 +15,9 @@ from django.utils import translation
 
 from apps.core.hashing import digest
 from apps.live.layer import send_to_layer
+from apps.live.news import news_of
 from apps.live.parts import Parts
-from apps.live.process import serving_process
+from apps.live.process import CHANGES, serving_process
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,17 @@ def check_user(user_id: int) -> None:
     _tell({"type": "live.check_user", "user_id": user_id})
 
 
+def moved(user_id: int) -> None:
+    """Tell that a user joined or left a room, or read on in one."""
+    try:
+        if process := serving_process():
+            process.loop.call_soon_threadsafe(partial(process.news.note, user_id=user_id))
+        else:
+            async_to_sync(send_to_layer)(news_of(set(), {user_id}))
+    except Exception:
+        logger.exception("Could not tell of a user's places")
+
+
 def _rendered(render: Render, language: str) -> Parts:
     with translation.override(language):
         return render()
@@ -93,6 +106,8 @@ def _tell(message: dict[str, Any]) -> None:
             process.tell_soon(message)
         else:
             async_to_sync(send_to_layer)(message)
+            if message["type"] in CHANGES:
+                async_to_sync(send_to_layer)(news_of({message["topic"]}, set()))
     except Exception:
         # The change is stored and pages will find it by its number: a failed broadcast only delays it.
         logger.exception("Could not broadcast %s", message["type"])

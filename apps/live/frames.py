@@ -8,6 +8,10 @@ from apps.live.parts import Parts, to_htmx
 
 T = TypeVar("T")
 
+# The version of what frames hold, in the address of each page's socket. Raise it with every change after which a page
+# that was loaded before would show something wrong: such a page is asked to reload.
+VERSION = 2
+
 
 class Frame(NamedTuple):
     """One message to a page: as text for a socket, and the parts in it for other readers."""

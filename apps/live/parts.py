@@ -16,6 +16,9 @@ class Swap(StrEnum):
 
     INNER = "innerHTML"
     OUTER = "outerHTML"
+    # The same, keeping the focus and what stays equal.
+    INNER_MORPH = "innerMorph"
+    OUTER_MORPH = "outerMorph"
     # Adds an entry to a list in the order of its number, or replaces the entry with that number.
     UPSERT = "upsert"
     # The document's title.

@@ -39,6 +39,7 @@ SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
     "live.check": {"topic": (str,), "parts": (dict,)},
     "live.sign_out": {"session": (str,)},
     "live.check_user": {"user_id": (int,)},
+    "live.news": {"topics": (list,), "people": (list,)},
     "live.look": {},
 }
 

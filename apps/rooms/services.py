@@ -33,6 +33,7 @@ def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
     room = Room(name=name, slug=unused_slug(name), topic=topic, access=access, member_count=1)
     room.save()
     Membership.objects.create(room=room, user=owner, role=Membership.Role.OWNER)
+    transaction.on_commit(partial(broadcast.moved, owner.pk), robust=True)
     return room
 
 
@@ -117,6 +118,7 @@ def put_in(room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
         room.named_invitations.filter(user=user).delete()
         room.bans.filter(user=user).delete()
         room.member_count += 1
+        transaction.on_commit(partial(broadcast.moved, user.pk), robust=True)
         store_members(room)
 
 

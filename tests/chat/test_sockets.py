@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.servers import Site
+from tests.servers import FRAMES, Site
 
 SIGNED_OUT, NO_LONGER_ALLOWED, NO_SUCH_ROOM = 4401, 4403, 4404
 
@@ -48,7 +48,7 @@ def opened(
 ) -> Iterator[ClientConnection]:
     """A socket of a room's page, as this user."""
     headers = {"Cookie": f"sessionid={session(site, user)}"} if user else {}
-    address = f"{site.socket_url}/ws/rooms/{slug}/?since={since}"
+    address = f"{site.socket_url}/ws/rooms/{slug}/?{FRAMES}&since={since}"
     with connect(
         address,
         additional_headers=headers,
@@ -176,13 +176,24 @@ def test_so_is_one_that_was_told_of_another_life_of_the_database(site: Site) -> 
     page = urllib.request.urlopen(
         urllib.request.Request(f"{site.url}/rooms/room-003/", headers={"Cookie": f"sessionid={session(site, 2)}"})
     )
-    found = re.search(r"\?since=(\d+)&amp;viewer=\d+&amp;language=en&amp;epoch=([0-9a-f]{16})\"", page.read().decode())
+    found = re.search(r"since=(\d+)&amp;viewer=\d+&amp;language=en&amp;epoch=([0-9a-f]{16})\"", page.read().decode())
     assert found
     with opened(site, "room-003", since=f"{found[1]}&epoch={'0' * 16}") as other:
         assert numbers_first(other.recv(timeout=5)).startswith('<hx-seq after="0"')
         assert f'value="{found[1]}" epoch="{found[2]}"' in str(other.recv(timeout=5))
     with opened(site, "room-003", since=f"{found[1]}&epoch={found[2]}") as same:
         assert posted(same, "Nothing else").startswith(f'<hx-seq after="{found[1]}"')
+
+
+def test_a_page_of_an_older_version_is_asked_to_reload_and_closed(site: Site) -> None:
+    headers = {"Cookie": f"sessionid={session(site, 2)}"}
+    for version in ("", "?frames=1&since=5", "?since=5"):
+        address = f"{site.socket_url}/ws/rooms/room-003/{version}"
+        with connect(address, additional_headers=headers, origin=Origin(site.url)) as old:
+            frame = str(old.recv(timeout=5))
+            assert 'id="farewell"' in frame
+            assert '<a href="/rooms/room-003/">Reload</a>' in frame
+            assert code_after(old) == 4403
 
 
 def test_a_room_whose_address_is_not_ascii_is_live(site: Site) -> None:

@@ -22,10 +22,9 @@ from apps.rooms import invitations, services
 from apps.rooms.access import Visit, is_kept_out, room_for
 from apps.rooms.forms import DeleteRoomForm, RoomForm
 from apps.rooms.models import Room, deleted_after, name_key
+from apps.rooms.navigation import MAX_NAVIGATION_ROOMS
 
 ROOMS_ON_A_PAGE = 50
-# How many rooms the navigation lists; all of them are on /rooms/.
-MAX_NAVIGATION_ROOMS = 200
 
 
 def rooms_of(viewer: Viewer) -> list[Room]:
