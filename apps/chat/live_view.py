@@ -26,7 +26,7 @@ from apps.accounts.templatetags.clocks import clock
 from apps.accounts.viewer import Viewer
 from apps.chat.mentions import is_named
 from apps.chat.spoken import text_of
-from apps.chat.templatetags.spoken import label_of, spoken
+from apps.chat.templatetags.spoken import ORDERS, label_of, spoken
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership
 
@@ -104,7 +104,7 @@ def piece_of(found: re.Match[str], style: Style) -> Piece:
     head, tail = for_viewer(found, style)
     item = head + found["body"] + tail
     announced = spoken(
-        style.reading_order, author=plain(found["name"]), text=text_of(found["body"]), time=time_in(tail)
+        ORDERS[style.reading_order], author=plain(found["name"]), text=text_of(found["body"]), time=time_in(tail)
     )
     if style.patches:
         place = f'<?start name="message-{found["pk"]}">{item}<?end>'

@@ -1,20 +1,19 @@
 // Frames are the same for all who read their language: they have the site's time and the usual order. Shows what they
 // bring by the viewer's own clock, and labels it in the viewer's own order, as the server does in a page.
 
-import { conversation, preferences } from "./page.js";
+import { conversation, filled, live } from "./page.js";
 
-const { order } = preferences;
+const labels = live?.dataset.labels;
 // When the clocks of the viewer's zone and of the site's are changed, and the words for days: the browser's own may be
 // others than the server's. Nothing for who sees the times as frames have them.
 const clock = JSON.parse(document.getElementById("clock")?.textContent ?? "null");
-const ORDERS = { text: ["body", "author", "time"], time: ["time", "author", "body"] };
 
-if (conversation && (clock || order)) {
+if (conversation && (clock || labels)) {
   new MutationObserver((records) => {
     for (const record of records) {
       for (const node of record.addedNodes) {
         if (!(node instanceof Element)) continue;
-        if (order) node.querySelectorAll("article[aria-labelledby]").forEach(label);
+        if (labels) node.querySelectorAll("article[aria-labelledby]").forEach(label);
         if (clock) node.querySelectorAll(".meta time").forEach(show);
       }
     }
@@ -22,9 +21,7 @@ if (conversation && (clock || order)) {
 }
 
 function label(article) {
-  const pk = article.id.replace("article-", "");
-  const labels = ORDERS[order].map((part) => `${part}-${pk}`).join(" ");
-  if (article.getAttribute("aria-labelledby") !== labels) article.setAttribute("aria-labelledby", labels);
+  write(article, "aria-labelledby", filled(labels, { pk: article.id.replace("article-", "") }));
 }
 
 function show(time) {
