@@ -1,5 +1,5 @@
 """
-A viewer's clock as data for viewer.js, so that what a frame brings is shown as the page would show it.
+A viewer's clock: the formats in which times are shown, and all that viewer.js needs to show times in frames alike.
 
 A browser's own zones may be older or newer than ours, or lack one, and its words for days are not Django's.
 """
@@ -15,6 +15,10 @@ from apps.accounts.models import User
 
 FIRST_YEAR = 2000
 YEARS_AHEAD = 2
+# As Django's date filter has them.
+HOURS_24, HOURS_12 = "H:i", "g:i"
+# Before the time, if the viewer's day is not the site's, which headings show.
+OTHER_DAY = "D "
 # No zone has changed its clocks twice in less.
 STEP = timedelta(days=4)
 MINUTE = timedelta(minutes=1)
@@ -28,6 +32,23 @@ class Change(NamedTuple):
     name: str
 
 
+def time_formats(viewer: object) -> list[str]:
+    """How the viewer's clock shows hour and minute, before noon and after."""
+    if not isinstance(viewer, User) or not viewer.clock:
+        return [HOURS_24, HOURS_24]
+    return [f"{HOURS_12} {literally(half)}" for half in (pgettext("clock", "a.m."), pgettext("clock", "p.m."))]
+
+
+def full_format() -> str:
+    """How a whole date is shown. The name of the zone follows; its letter gives nothing in an hour that repeats."""
+    return pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i")
+
+
+def literally(text: str) -> str:
+    """A text as part of a format."""
+    return "".join(f"\\{character}" for character in text)
+
+
 def clock_of(viewer: object) -> dict[str, Any] | None:
     """What viewer.js needs for a viewer; nothing for one who sees the times as frames bring them."""
     site = timezone.get_default_timezone()
@@ -35,11 +56,11 @@ def clock_of(viewer: object) -> dict[str, Any] | None:
         return None
     last = timezone.now().year + YEARS_AHEAD
     return {
-        "hours": viewer.clock,
-        "halves": [pgettext("clock", "a.m."), pgettext("clock", "p.m.")],
+        "times": time_formats(viewer),
+        "otherDay": OTHER_DAY,
+        "full": full_format(),
         "own": changes_of(viewer.zone, last),
         "site": changes_of(site, last),
-        "format": pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i"),
         "months": [str(dates.MONTHS[number]) for number in range(1, 13)],
         "shortMonths": [str(dates.MONTHS_3[number]) for number in range(1, 13)],
         "days": [str(dates.WEEKDAYS[number]) for number in range(7)],

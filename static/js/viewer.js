@@ -4,8 +4,9 @@
 import { conversation, filled, live } from "./page.js";
 
 const labels = live?.dataset.labels;
-// When the clocks of the viewer's zone and of the site's are changed, and the words for days: the browser's own may be
-// others than the server's. Nothing for who sees the times as frames have them.
+// The formats, words and changes of clocks by which the server shows times (clocks.py): those of browsers may differ. Null
+// if the viewer sees times as frames have them. What a clock shows at a moment is worked out on both sides, since a frame
+// goes to viewers in every zone; e2e/test_clocks.py compares them.
 const clock = JSON.parse(document.getElementById("clock")?.textContent ?? "null");
 
 if (conversation && (clock || labels)) {
@@ -27,10 +28,10 @@ function label(article) {
 function show(time) {
   const seconds = Date.parse(time.dateTime) / 1000;
   const [own, site] = [localTime(seconds, clock.own), localTime(seconds, clock.site)];
-  const day = own.date === site.date ? "" : `${clock.shortDays[own.D]} `;
+  const day = own.date === site.date ? "" : clock.otherDay;
   write(time, "datetime", own.date + own.rest);
-  write(time, "title", `${formatted(own, clock.format)} ${own.name}`);
-  const shown = day + (clock.hours ? `${own.g}:${own.i} ${clock.halves[own.G < 12 ? 0 : 1]}` : `${own.H}:${own.i}`);
+  write(time, "title", `${formatted(own, clock.full)} ${own.name}`);
+  const shown = formatted(own, day + clock.times[own.G < 12 ? 0 : 1]);
   if (time.textContent !== shown) time.textContent = shown;
 }
 
