@@ -17,6 +17,7 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 from bench.streams import processor_seconds
 from tests.install import headless_browser
 from tests.servers import Site
+from tests.sockets import IS_LIVE
 
 TALK = Path(__file__).with_name("talk.txt")
 MESSAGES = len(TALK.read_text(encoding="utf-8").splitlines())
@@ -24,7 +25,6 @@ MAX_COLD_BYTES = 58 * 1000
 MAX_NEXT_BYTES = 10 * 1000
 # A phone on a mediocre network.
 NETWORK = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}
-IS_LIVE = "() => document.querySelector('.live')?._htmx?.ws?.connection?.socket?.readyState === 1"
 FIRST_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 LOADED = 30  # timeout in seconds
 
@@ -87,7 +87,7 @@ def measured(page: Page, address: str) -> Load:
     session = page.context.new_cdp_session(page)
     wire = Wire(session)
     page.goto(address)
-    page.wait_for_function(IS_LIVE)
+    page.wait_for_function(f"() => {IS_LIVE}")
     deadline = time.monotonic() + LOADED
     while wire.under_way and time.monotonic() < deadline:
         page.wait_for_timeout(50)

@@ -1,5 +1,5 @@
 """
-A viewer's time zone and format as data for viewer.js, so that times in frames look the same as in pages.
+A viewer's clock: the formats in which times are shown, and all that viewer.js needs to show times in frames alike.
 
 The browser's own zones may be older or newer than ours, or incomplete, and its day names are not Django's.
 """
@@ -15,7 +15,11 @@ from apps.accounts.models import User
 
 FIRST_YEAR = 2000
 YEARS_AHEAD = 2
-# No zone has changed its offset twice in less time.
+# As Django's date filter has them.
+HOURS_24, HOURS_12 = "H:i", "g:i"
+# Before the time, if the viewer's day is not the site's, which headings show.
+OTHER_DAY = "D "
+# No zone has changed its clocks twice in less.
 STEP = timedelta(days=4)
 MINUTE = timedelta(minutes=1)
 
@@ -28,6 +32,23 @@ class Change(NamedTuple):
     name: str
 
 
+def time_formats(viewer: object) -> list[str]:
+    """How the viewer's clock shows hour and minute, before noon and after."""
+    if not isinstance(viewer, User) or not viewer.clock:
+        return [HOURS_24, HOURS_24]
+    return [f"{HOURS_12} {literally(half)}" for half in (pgettext("clock", "a.m."), pgettext("clock", "p.m."))]
+
+
+def full_format() -> str:
+    """How a whole date is shown. The name of the zone follows; its letter gives nothing in an hour that repeats."""
+    return pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i")
+
+
+def literally(text: str) -> str:
+    """A text as part of a format."""
+    return "".join(f"\\{character}" for character in text)
+
+
 def clock_of(viewer: object) -> dict[str, Any] | None:
     """Return what viewer.js needs; None if the viewer sees times as they are in frames."""
     site = timezone.get_default_timezone()
@@ -35,11 +56,11 @@ def clock_of(viewer: object) -> dict[str, Any] | None:
         return None
     last = timezone.now().year + YEARS_AHEAD
     return {
-        "hours": viewer.clock,
-        "halves": [pgettext("clock", "a.m."), pgettext("clock", "p.m.")],
+        "times": time_formats(viewer),
+        "otherDay": OTHER_DAY,
+        "full": full_format(),
         "own": changes_of(viewer.zone, last),
         "site": changes_of(site, last),
-        "format": pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i"),
         "months": [str(dates.MONTHS[number]) for number in range(1, 13)],
         "shortMonths": [str(dates.MONTHS_3[number]) for number in range(1, 13)],
         "days": [str(dates.WEEKDAYS[number]) for number in range(7)],

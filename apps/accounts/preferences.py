@@ -41,7 +41,6 @@ PREFERENCES = [
         "reading_order",
         _("Order in which a message is read out"),
         _("By a screen reader, also when a new message is announced."),
-        attribute="order",
     ),
     Preference("says_sent", _("Say “Sent” when my own message is stored"), attribute="says-sent"),
     Preference("says_changes", _("Say when messages are edited or deleted"), attribute="says-changes"),

@@ -24,7 +24,7 @@ from apps.accounts.viewer import Viewer
 from apps.chat.mentions import is_named
 from apps.chat.shown import KIND, ShownMessage, from_facts
 from apps.chat.spoken import text_of
-from apps.chat.templatetags.spoken import spoken
+from apps.chat.templatetags.spoken import ORDERS, spoken
 from apps.live.frames import Burst
 from apps.live.parts import Part
 from apps.rooms.access import Visit
@@ -126,7 +126,7 @@ def announcement_of(message: ShownMessage, style: Style) -> str:
     """Return the announcement of a message, in the style's reading order and by its clock."""
     name = message.author_name
     return spoken(
-        style.reading_order,
+        ORDERS[style.reading_order],
         author=f"{name} ({message.author_username})" if message.shows_username else name,
         text=gettext("This message was deleted.") if message.is_deleted else text_of(message.html),
         time=strip_tags(clock(Context(style.context), message.created_at)),

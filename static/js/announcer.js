@@ -1,10 +1,11 @@
 // Speaks in the page's polite live region: messages that arrive, as the room's level wants it, and what other scripts
 // have to say ("say" on the document). One line at a time, author first unless the viewer likes another order.
 
-import { composer, live, preferences } from "./page.js";
+import { composer, filled, live, preferences } from "./page.js";
+import { spoken } from "./spoken.js";
 
 const region = document.getElementById("announce");
-const { order, saysChanges } = preferences;
+const { saysChanges } = preferences;
 const level = live?.dataset.announces;
 // Whom a message names the server says: in each message the words behind an @, and here which of them name the viewer.
 const pattern = composer?.dataset.named;
@@ -69,22 +70,7 @@ function next() {
 
 function line(item) {
   const [author, time] = [".author", ".meta time"].map((part) => item.querySelector(part).textContent.trim());
-  const body = spoken(item.querySelector(".body"));
-  if (order === "text") return `${body}, ${author}`;
-  return order === "time" ? `${time}, ${author}: ${body}` : `${author}: ${body}`;
-}
-
-// With the numbers of its lists, which style sheets draw (spoken.py says the same).
-function spoken(body) {
-  const copy = body.cloneNode(true);
-  for (const list of copy.querySelectorAll("ol")) {
-    let number = list.start;
-    for (const item of list.children) {
-      number = item.value || number;
-      item.prepend(`${number++}. `);
-    }
-  }
-  return copy.textContent.trim();
+  return filled(live.dataset.line, { author, time, text: spoken(item.querySelector(".body")) });
 }
 
 function names({ dataset: { mentions } }) {

@@ -1,5 +1,6 @@
-// Keeps the page live: connects again when the connection is lost, says where in the room's numbered changes it
-// stands, notices a number that is missing or a server that has fallen silent, and tells the reader while it is not live.
+// Keeps the page live: reconnects, says where in the room's numbered changes the page stands, notices a missing number or
+// a silent server, and tells the reader while the page isn't live. The extension's own reconnecting is off (room.html): it
+// can't try at once when the network is back, nor wait longer after connections that didn't last.
 
 import { hasSocket, live, say } from "./page.js";
 
@@ -99,12 +100,10 @@ function follow(head) {
     document.dispatchEvent(new CustomEvent("who-is-signed-in", { detail: comeBack }));
   }
 
-  // A connection whose other end is gone may take minutes to close; the page does not wait for that.
+  // A connection whose other end is gone may take minutes to close. The extension is told now that it has: it cleans up,
+  // says so to all, and closes the socket itself.
   function giveUp() {
-    const socket = connection.socket;
-    delete live._htmx.ws.connection;
-    lost();
-    socket?.close();
+    connection.socket.dispatchEvent(new CloseEvent("close"));
   }
 
   function lost(code) {

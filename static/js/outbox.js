@@ -56,15 +56,20 @@ function keep(composer, live) {
   entries.forEach((entry) => tell("message-waits", entry));
   if (entries.length) timer = setTimeout(flush, PATIENCE);
 
-  live.addEventListener("htmx:ws:before:message:outgoing", (event) => {
-    // The extension would send at once or keep it in memory only; the outbox sends it in its turn.
+  composer.addEventListener("submit", (event) => {
     event.preventDefault();
-    accept(event.detail.message.values);
+    accept({ body: box.value, client_id: composer.elements.client_id.value });
   });
 
-  live.addEventListener("htmx:ws:error", ({ detail }) => {
-    // Without a connection the extension gives up on what is sent; the form's address may still take it.
-    if (detail.error === "Connection not open") accept(Object.fromEntries(new FormData(composer)));
+  // What the form sends over the socket is the message whose turn it is, not what is being typed by now.
+  live.addEventListener("htmx:ws:before:message:outgoing", (event) => {
+    const { body, client_id } = underWay ?? {};
+    if (client_id) event.detail.message.data = JSON.stringify({ body, client_id });
+    else event.preventDefault();
+  });
+
+  live.addEventListener("htmx:ws:after:message:outgoing", () => {
+    sentAt = Date.now();
   });
 
   function accept({ body, client_id }) {
@@ -148,10 +153,8 @@ function keep(composer, live) {
     underWay = entries[0];
     sentAt = 0;
     if (socket?.readyState === WebSocket.OPEN) {
-      const { body, client_id } = underWay;
-      socket.send(JSON.stringify({ body, client_id, headers: { "HX-Request": "true" } }));
-      sentAt = Date.now();
       timer = setTimeout(sendAgain, PATIENCE, underWay);
+      htmx.trigger(composer, "send");
     } else {
       sendByForm(underWay);
     }

@@ -25,3 +25,8 @@ export function isFocusLost() {
 export function token() {
   return /(?:^|; )csrftoken=(\w+)/.exec(document.cookie)?.[1] ?? "";
 }
+
+// A pattern of the server's with its parts put in.
+export function filled(pattern, parts) {
+  return pattern.replace(/{(\w+)}/g, (all, name) => parts[name]);
+}

@@ -13,14 +13,12 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext, pgettext
+from django.utils.translation import gettext, ngettext
 
-from apps.accounts.clocks import clock_of
+from apps.accounts.clocks import OTHER_DAY, clock_of, full_format, time_formats
 from apps.accounts.models import User
 
 register = template.Library()
-
-HOURS_24, HOURS_12 = "H:i", "g:i"
 
 
 @register.simple_tag(takes_context=True)
@@ -32,28 +30,18 @@ def clock(context: Context, moment: datetime) -> SafeString:
     """
     viewer = context.get("user")
     local = timezone.localtime(moment)
-    shown = date_format(local, HOURS_24)
+    day = ""
     if isinstance(viewer, User):
         site_day = local.date()
         local = moment.astimezone(viewer.zone)
-        shown = hour_and_minute(local, viewer)
-        if local.date() != site_day:
-            shown = f"{date_format(local, 'D')} {shown}"
+        day = "" if local.date() == site_day else OTHER_DAY
     return format_html(
         '<time datetime="{}" title="{} {}">{}</time>',
         local.isoformat(timespec="seconds"),
-        date_format(local, pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i")),
+        date_format(local, full_format()),
         local.tzname() or "",
-        shown,
+        date_format(local, day + time_formats(viewer)[local.hour // 12]),
     )
-
-
-def hour_and_minute(local: datetime, viewer: object) -> str:
-    """Format a time with the viewer's 12- or 24-hour clock."""
-    if not isinstance(viewer, User) or not viewer.clock:
-        return date_format(local, HOURS_24)
-    half = pgettext("clock", "a.m.") if local.hour < 12 else pgettext("clock", "p.m.")
-    return f"{date_format(local, HOURS_12)} {half}"
 
 
 @register.simple_tag(takes_context=True)
@@ -70,7 +58,7 @@ def clock_there(context: Context, person: User) -> str:
     there = now.astimezone(person.zone)
     viewer = context.get("user")
     here = now.astimezone(viewer.zone) if isinstance(viewer, User) else timezone.localtime(now)
-    shown = f"{date_format(there, 'l')}, {hour_and_minute(there, viewer)}"
+    shown = date_format(there, f"l, {time_formats(viewer)[there.hour // 12]}")
     return gettext("%(time)s there%(difference)s") % {"time": shown, "difference": difference(there, here)}
 
 
