@@ -19,9 +19,11 @@ const LONGEST_PAUSE = 15000;
 const STEADY = 5000; // milliseconds after which a connection counts as one that works
 const SILENCE = 45000; // milliseconds; the server says something every 30 seconds
 
-if (hasSocket) follow(Number(live.dataset.head));
+if (hasSocket) follow(live.dataset.topic, Number(live.dataset.head));
 
-function follow(head) {
+function follow(room, roomHead) {
+  // Where the page stands in each of its topics.
+  const heads = new Map([[room, roomHead]]);
   // What the server calls this life of the database, where that is another than when the page was loaded.
   let epoch = null;
   let connection = null;
@@ -38,7 +40,7 @@ function follow(head) {
     connection = detail.connection;
     heardAt = Date.now();
     const url = new URL(connection.url);
-    url.searchParams.set("since", head);
+    url.searchParams.set("since", heads.get(room));
     if (epoch !== null) url.searchParams.set("epoch", epoch);
     connection.url = url.href;
   });
@@ -57,17 +59,20 @@ function follow(head) {
   live.addEventListener("htmx:ws:after:message:incoming", ({ detail }) => {
     if (detail.connection !== connection) return;
     heardAt = Date.now();
-    const found = /^<hx-seq topic="[^"]*" after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?>/.exec(detail.message.data);
+    const found = /^<hx-seq topic="([^"]*)" after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?>/.exec(detail.message.data);
     if (!found) return;
-    const [after, value] = found.slice(1, 3).map(Number);
-    if (found[3] !== undefined) {
+    const topic = found[1];
+    const [after, value] = found.slice(2, 4).map(Number);
+    const head = heads.get(topic) ?? after;
+    if (found[4] !== undefined) {
       // The database has gone back, and with this frame the page has.
-      [head, epoch] = [value, found[3]];
-      live.dispatchEvent(new CustomEvent("went-back", { detail: { head } }));
+      heads.set(topic, value);
+      epoch = found[4];
+      if (topic === room) live.dispatchEvent(new CustomEvent("went-back", { detail: { head: value } }));
     }
     // Something before this frame never came: connecting again from where we stand brings it.
     else if (after > head) giveUp();
-    else head = Math.max(head, value);
+    else heads.set(topic, Math.max(head, value));
   });
 
   live.addEventListener("htmx:ws:close", ({ detail }) => {

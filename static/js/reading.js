@@ -1,7 +1,7 @@
 // What was in view in a visible tab counts as read. Tells the server how far that is until it has heard, says in the
-// title how much is not read, and keeps the numbers in the list of rooms fresh.
+// title how much is not read. Where an older part is shown, keeps the numbers in the list of rooms fresh.
 
-import { author as self, conversation, token } from "./page.js";
+import { author as self, conversation, hasSocket, token } from "./page.js";
 
 const live = document.querySelector(".live");
 const { read: address, unread: unreadAtFirst, seen: seenAtFirst } = live?.dataset ?? {};
@@ -59,8 +59,11 @@ if (conversation && address) {
   document.addEventListener("htmx:after:swap", showCount);
 }
 
-document.addEventListener("visibilitychange", refreshRooms);
-setInterval(refreshRooms, ROOMS_PAUSE);
+// Elsewhere the numbers come by the socket.
+if (!hasSocket) {
+  document.addEventListener("visibilitychange", refreshRooms);
+  setInterval(refreshRooms, ROOMS_PAUSE);
+}
 
 function look() {
   if (!document.hidden) {
