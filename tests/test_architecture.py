@@ -14,7 +14,10 @@ LAYERS = ("core", "accounts", "live", "rooms", "chat")
 # Of templates' folders: those of django-allauth's pages, which accounts have their own version of.
 OF_ACCOUNTS = {"account", "allauth", "mfa", "socialaccount"}
 # Who tells pages that something changed; others call their verbs.
-BROADCASTERS = {"apps.chat.services", "apps.live.signals", "apps.rooms.services"}
+BROADCASTERS = {"apps.live.signals", "apps.rooms.changes"}
+# Who writes the numbers of changes: without these two nothing changes that a page shows.
+NUMBERING = {"apps.chat.changes", "apps.chat.management.commands.populate", "apps.rooms.changes"}
+NUMBERS = {"last_seq", "changed_seq", "details_seq", "members_seq"}
 LOADED = re.compile(r"{%\s*load\s+(.*?)%}", re.S)
 NAMED = re.compile(r"""{%\s*(?:include|extends)\s+["']([^"']+)["']""")
 
@@ -110,6 +113,24 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 def test_only_these_broadcast() -> None:
     importing = {name for name in modules() if "apps.live.broadcast" in imported_by(name)}
     assert importing == BROADCASTERS
+
+
+def numbers_written_in(tree: ast.Module) -> set[str]:
+    """The numbers of changes that a module assigns to a row, or gives to a new one or to an update."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+        elif isinstance(node, ast.Call):
+            found |= {str(keyword.arg) for keyword in node.keywords}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return found & NUMBERS
+
+
+def test_only_these_write_the_numbers_of_changes() -> None:
+    writing = {name for name, tree in modules().items() if ".migrations." not in name and numbers_written_in(tree)}
+    assert writing == NUMBERING
 
 
 @pytest.mark.parametrize("app", LAYERS)
