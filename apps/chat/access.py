@@ -1,4 +1,4 @@
-"""How a viewer comes to a message, and what they may do with it."""
+"""Look up a message for a viewer, with what they may do with it."""
 
 from dataclasses import dataclass
 
@@ -34,12 +34,12 @@ class MessageVisit:
 
     @property
     def place(self) -> str:
-        """The message's address in the conversation."""
+        """The message's URL in the conversation."""
         return f"{self.visit.room.get_absolute_url()}?at={self.message.seq}#message-{self.message.pk}"
 
 
 def message_for(viewer: Viewer, slug: str, pk: int) -> MessageVisit:
-    """A message of a room that the viewer may see. Raises NoSuchRoom and NoSuchMessage."""
+    """Return a message of a room that the viewer may see. Raises NoSuchRoom and NoSuchMessage."""
     visit = room_for(viewer, slug)
     message = Message.objects.select_related("author").filter(pk=pk, room=visit.room).first()
     if message is None:

@@ -1,9 +1,9 @@
 """
-Where an address begins and ends that stands in a text, in any script.
+Find where addresses begin and end in plain text, in any script.
 
-Our own, since linkify-it takes for an address what stands behind it without a space: full-width punctuation, the
-particles of Japanese and Korean, emoji, marks; and knows neither IPv6 nor `_` in a host. docs/formatting.md has the
-choices, tests/chat/links.toml what each means. The work is in proportion to the text.
+We don't use linkify-it: it makes text that follows without a space part of the address (full-width punctuation,
+Japanese and Korean particles, emoji, marks), and supports neither IPv6 nor `_` in a host. docs/formatting.md explains
+the choices, tests/chat/links.toml has an example of each. Runs in linear time.
 """
 
 import re
@@ -17,12 +17,12 @@ DIGITS = "0-9"
 
 
 def parts_of(letters: str) -> str:
-    """What a part of a host's name looks like in this script."""
+    """Return a pattern for one label of a host name in a script with these letters."""
     return rf"_?[{letters}{DIGITS}](?:[{letters}{DIGITS}_-]{{0,61}}[{letters}{DIGITS}])?"
 
 
-# Latin within a part of another script, or the other way round, is meant where a Latin ending follows: 日本tv.jp. Where
-# none follows, the name ends where the script changes: example.comを見て.
+# A label may mix Latin and another script if a Latin top-level domain follows: 日本tv.jp. Otherwise the name ends where
+# the script changes: example.comを見て.
 ANY = "".join([LATIN, *OTHERS])
 MIXED = rf"{parts_of(ANY)}(?=\.(?:[A-Za-z0-9-]{{1,63}}\.){{0,5}}[A-Za-z]{{2,63}}(?![{ANY}{DIGITS}]))"
 PART = "(?:" + "|".join([MIXED, *map(parts_of, [LATIN, *OTHERS])]) + ")"
@@ -31,15 +31,15 @@ AUTHORITY = re.compile(
     rf"(?:[\w.~+%:-]{{1,64}}@)?(?:\[[0-9a-f:.]{{2,45}}\]|{NAME})(?::[0-9]{{1,5}})?", re.ASCII | re.IGNORECASE
 )
 SCHEME = re.compile(r"(?:^|[^a-z0-9.+-])([a-z][a-z0-9.+-]*)$", re.IGNORECASE)
-# No scheme is longer; what stands before "://" is looked at so far back.
+# How far before "://" to search for the scheme; no scheme is longer.
 MAX_SCHEME_CHARACTERS = 32
-# The text between words of a path; a second address behind a comma is another one.
+# The ASCII parts of a path. A second address after a comma is a separate one.
 ASCII_OF_PATH = re.compile(r"(?:(?![,;|]https?://)[!#-;=?-_a-~])+", re.IGNORECASE)
-# Within words of other scripts: Gal·la, レオナルド・ダ・ヴィンチ, Michelson–Morley, and what joins letters.
+# Allowed inside words of other scripts: Gal·la, レオナルド・ダ・ヴィンチ, Michelson–Morley, and the zero-width joiners.
 INSIDE = "\u00b7\u30fb\u2013\u200c\u200d"
 WEB = ("http://", "https://")
 PATH_GOES_ON = "/?#=&%"
-# Letters without spaces behind one of these are within an address: /wiki/日本, ?q=東京, Category:日本.
+# Letters of unspaced scripts after one of these belong to the address: /wiki/日本, ?q=東京, Category:日本.
 SEPARATORS = "/=-_#&+:@$|%"
 BRACKETS = {")": "(", "]": "[", "}": "{"}
 ENDINGS = ".,:;!?'*"
@@ -48,18 +48,18 @@ MAIL = re.compile(
     rf"(?<![\w.+%&'=~/@#\[-])(?:mailto:)?[a-z0-9_][\w.+%&'=~-]{{0,63}}@(?={PART}\.)((?>{NAME}))(?![@:][\w/~])",
     re.ASCII | re.IGNORECASE,
 )
-# "icon@2x.png" is the name of a file.
+# "icon@2x.png" is a file name.
 FILES = ("png", "jpg", "jpeg", "gif", "webp", "svg", "avif", "pdf")
 
 
 def scheme_before(text: str) -> str:
-    """The scheme that a text ends with, before "://"; empty if there is none."""
+    """Return the scheme at the end of the text before "://"; empty if there is none."""
     found = SCHEME.search(text[-MAX_SCHEME_CHARACTERS:])
     return found[1] if found else ""
 
 
 def end_of_web_address(text: str, start: int) -> int:
-    """Where the address ends whose "//" stands at `start`; `start` if it is none."""
+    """Return where the address with its "//" at `start` ends; `start` if it is not an address."""
     found = AUTHORITY.match(text, start + 2)
     if not found:
         return start
@@ -71,11 +71,11 @@ def end_of_web_address(text: str, start: int) -> int:
 
 
 def end_of_path(text: str, start: int) -> int:
-    """Where the part of an address ends that begins here: a path, or all of an address that we do not know."""
+    """Return the end of the path at `start`, or of the rest of an address with an unknown scheme."""
     end, glued = start, 0
     while end < len(text) and not (glued and text.startswith(WEB, end)):
         if found := ASCII_OF_PATH.match(text, end):
-            # Of what goes on as an address does, the letters before were a part: /wiki/C言語#概要.
+            # If the address continues, the letters before were part of it: /wiki/C言語#概要.
             glued = 0 if any(sign in found[0] for sign in PATH_GOES_ON) else glued
             end = found.end()
         elif not is_letter(text, end):
@@ -89,19 +89,19 @@ def end_of_path(text: str, start: int) -> int:
 
 
 def is_letter(text: str, position: int) -> bool:
-    """Whether a character is one of a word that is not ASCII."""
+    """Return whether a character is part of a non-ASCII word."""
     character = text[position]
     if character in INSIDE:
         following = text[position + 1 : position + 2]
         before = text[position - 1]
-        # "・" also stands between two addresses, as a comma does.
+        # "・" also separates addresses, like a comma.
         is_within = before.isalnum() or category(before)[0] == "M"
         return is_within and following.isalpha() and (character != "\u30fb" or not before.isascii())
     return not character.isascii() and is_word_letter(character)
 
 
 def is_behind(text: str, position: int) -> bool:
-    """Whether letters that need no space before them stand behind the address that came so far, and not within it."""
+    """Return whether letters of an unspaced script at `position` follow the address rather than belong to it."""
     before = text[position - 1]
     if before in BRACKETS.values():
         before = text[position - 2]
@@ -109,7 +109,7 @@ def is_behind(text: str, position: int) -> bool:
 
 
 def balanced(path: str) -> str:
-    """A path up to the first bracket that has no other."""
+    """Return a path up to its first unbalanced bracket."""
     opened: list[int] = []
     for found in re.finditer(r"[()\[\]{}]", path):
         if found[0] not in BRACKETS:
@@ -122,7 +122,7 @@ def balanced(path: str) -> str:
 
 
 def without_endings(path: str) -> str:
-    """A path without the punctuation behind it. A "~" ends many a Korean sentence, and begins the name of a folder."""
+    """Strip trailing punctuation from a path. "~" often ends a Korean sentence, but "/~" begins a folder name."""
     shorter = path.rstrip(ENDINGS)
     while shorter.endswith("~") and not shorter.endswith("/~"):
         shorter = shorter.rstrip("~").rstrip(ENDINGS)
@@ -130,7 +130,7 @@ def without_endings(path: str) -> str:
 
 
 def mail_addresses(text: str) -> Iterator[tuple[int, int]]:
-    """Where in a text each mail address begins and ends."""
+    """Yield the start and end of each mail address in a text."""
     for found in MAIL.finditer(text):
         ending = found[1].rpartition(".")[2].lower()
         before = text[found.start() - 1 : found.start()] if found.start() else ""

@@ -9,5 +9,5 @@ class ChatConfig(AppConfig):
         from apps.chat.replay import RoomSource
         from apps.live import sources
 
-        # The hub knows no model: this tells it who knows about rooms.
+        # The hub knows no models: this gives it the source for room topics.
         sources.register("room", RoomSource())

@@ -1,7 +1,7 @@
 """
-How messages change: in a transaction, with their room locked, under its next number; open pages are told on commit.
+Change messages: lock the room, take its next number, save, send a signal, and broadcast on commit.
 
-Only this module and apps/rooms/changes.py write those numbers and tell pages of them (tests/test_architecture.py).
+Only this module and apps/rooms/changes.py write these numbers and broadcast changes (tests/test_architecture.py).
 """
 
 from collections.abc import Iterator
@@ -23,23 +23,24 @@ from apps.rooms.changes import being_changed, columns_changed, columns_of, take_
 from apps.rooms.models import Room
 from apps.rooms.verbs import Kind
 
-# Sent once for each change, in its transaction, with `kind`, `room`, `messages` (those that changed, as they are now:
-# mostly one; a list or a query that wasn't asked yet) and `actor` (who did it, None where nobody did).
+# Sent once per change, in its transaction, with `kind`, `room`, `messages` (a list or queryset of those that changed,
+# mostly one) and `actor` (the user who acted, if any). One signal for one and for many, so that no receiver misses the
+# many that change when an account is closed or messages are imported.
 messages_changed = Signal()
 
 POSTED, EDITED, DELETED = (Kind(name, announced=True) for name in ("posted", "edited", "deleted"))
-# The name of who said it was taken off.
+# The author closed their account.
 AUTHOR_LEFT = Kind("author_left", announced=True)
 
 
 @dataclass
 class MessageChange:
-    """A message that is being changed, its room locked. Which of its columns differ in the end is seen by itself."""
+    """A message during a change, its room locked. Changed columns are detected when the block ends."""
 
     message: Message
     kind: Kind
     actor: User | None
-    # To be set where something changed that the message shows and that isn't in its own row.
+    # Set this if what changed is not in the message's own row.
     happened: bool = False
 
 
@@ -48,11 +49,11 @@ def change_message(
     message: Message, kind: Kind, *, actor: User | None = None, locks_actor: bool = False
 ) -> Iterator[MessageChange]:
     """
-    The only way a stored message changes. To be used in a function that is a `whole` transaction.
+    Change a stored message; nothing else may. The caller is a `whole` transaction.
 
-    Where a new row will refer to an `actor` who may not be a member, `locks_actor` (core/locks.py); they are None in
-    the change where their account has gone. If the block ends without an error and something happened, the change takes
-    one number, is stored, signalled and told. Raises Refusal where the message cannot change any more.
+    `locks_actor` is for an actor who may not be a member and whom a row will refer to: their account is locked before
+    the room (core/locks.py), and `change.actor` is None if it was deleted. If anything changed in the block, the change
+    takes one number, is saved, signalled and broadcast. Raises Refusal if the message can no longer change.
     """
     if locks_actor:
         (actor,) = locks.find(actor)
@@ -72,9 +73,9 @@ def change_message(
 
 def add_messages(room: Room, messages: list[Message], kind: Kind = POSTED, *, actor: User | None) -> None:
     """
-    Store new messages of a locked room, in their order.
+    Save new messages of a locked room, in order.
 
-    Of the last one pages are told; that they missed the others they see by its number.
+    Pages are told only of the last; its number reveals that they missed the others.
     """
     first = take_numbers(room, len(messages))
     for seq, message in enumerate(messages, first):
@@ -90,10 +91,10 @@ def change_messages(
     room: Room, some: QuerySet[Message], kind: Kind, values: dict[str, Any], *, actor: User | None
 ) -> None:
     """
-    Change messages of a locked room in one statement, however many.
+    Change messages of a locked room in one statement.
 
-    Each one's new number is its place, moved behind the room's last number. Of the last one pages are told; that they
-    missed the others they see by its number.
+    Their new numbers keep the gaps between their places, after the room's last number. Pages are told only of the
+    last; its number reveals that they missed the others.
     """
     first, last = some.order_by("seq").first(), some.order_by("seq").last()
     if first is None or last is None:
@@ -109,7 +110,7 @@ def change_messages(
 
 
 def locked_room(pk: int) -> Room:
-    """The room's row as it is now, locked until the transaction ends. Raises Refusal where it is gone."""
+    """Return the room, re-read and locked until the transaction ends. Raises Refusal if it was deleted."""
     try:
         return locks.take_one(Room, pk)
     except locks.Gone as gone:
@@ -117,7 +118,7 @@ def locked_room(pk: int) -> Room:
 
 
 def locked_message(message: Message) -> tuple[Room, Message]:
-    """The message and its room as they are now, locked. Raises Refusal where it cannot change any more."""
+    """Return the message and its room, re-read and locked. Raises Refusal if the message can no longer change."""
     room = locked_room(message.room_id)
     found = Message.objects.select_related("author").filter(pk=message.pk).first()
     if found is None or found.is_deleted:

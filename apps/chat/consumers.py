@@ -1,4 +1,4 @@
-"""An open room page's socket: frames go down, messages come up."""
+"""The WebSocket of an open room page: sends frames, receives messages to post."""
 
 import asyncio
 import json
@@ -35,40 +35,40 @@ from apps.rooms.access import Visit
 
 logger = logging.getLogger(__name__)
 
-# With those of apps.live.listeners, the codes after which the page stays away (docs/architecture.md).
+# Like those in apps.live.listeners, a close code after which the page stays away (docs/architecture.md).
 NO_SUCH_ROOM = 4404
 
-# The longest message in the widest characters, as JSON, fits into half of this.
+# At least twice the size of the longest message as JSON, in the widest characters.
 MAX_FRAME_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class OpenPage:
-    """A page among a room's listeners. Small: a process keeps thousands of them, mostly idle."""
+    """A page listening to a room. Small: a process holds thousands of them, mostly idle."""
 
     room_id: int
     topic: str
     listener: Listener
     allowance: Allowance
-    # As far as was known when the page connected.
+    # As of when the page connected.
     may_post: bool
 
 
 class RoomConsumer(AsyncWebsocketConsumer):
     """
-    A listener of its room's topic.
+    The socket of one page.
 
-    The hub writes to its line directly: a channel of its own, and a message to each consumer, would cost tenfold.
+    The hub writes to its line directly: a channel per consumer, and a message to each, would cost ten times as much.
     """
 
     scope: dict[str, Any]
-    # No layer has this name, so none is opened for each socket.
+    # No layer has this name, so no channel is opened per socket.
     channel_layer_alias = "none"
     page: OpenPage | None = None
     answering: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        # In place of AsyncConsumer's loop, which waits for a channel of its own as well, by one task more.
+        # Replaces AsyncConsumer's loop, which also waits on a per-consumer channel and costs an extra task.
         self.scope, self.base_send = scope, send
         del scope
         self.unanswered: list[str | None] = []
@@ -79,17 +79,17 @@ class RoomConsumer(AsyncWebsocketConsumer):
         except StopConsumer:
             pass
         finally:
-            # Not in disconnect(), which does not run when the server gives a slow socket up.
+            # Not in disconnect(), which is skipped when the server drops a slow socket.
             self.leave()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        # Without the trip to Channels' one database thread that AsyncConsumer's makes before each message.
+        # Skips AsyncConsumer's hop to Channels' single database thread before every message.
         await getattr(self, get_handler_name(message))(message)
 
     async def connect(self) -> None:
-        """Let the page listen from the number `since` on, if its viewer may see the room."""
+        """Subscribe the page from the number `since` on, if its viewer may see the room."""
         try:
-            # Refused like this it looks like a broken network to the page, which tries again, less and less often.
+            # Closing before accepting looks like a network failure to the page, which retries with backoff.
             if shutdown.State.is_shutting_down:
                 await self.close()
                 return
@@ -99,7 +99,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             logger.warning("A page could not connect: the database does not answer: %s", error)
             await self.close()
             return
-        # From here on accepted first and refused then: a code tells the page whether to come again.
+        # From here on: accept, then close with a code that tells the page whether to reconnect.
         await self.accept()
         query = parse_qs(self.scope["query_string"].decode("ascii", "replace"))
         sign_in, visit = entry.sign_in, entry.visit
@@ -110,18 +110,18 @@ class RoomConsumer(AsyncWebsocketConsumer):
         elif visit is None:
             await self.close(SIGNED_OUT if sign_in.user_id is None else NO_SUCH_ROOM)
         elif query.get("viewer", [str(sign_in.user_id)])[-1] != str(sign_in.user_id):
-            # The page was made for somebody else, who signed out in another tab.
+            # The page was rendered for another user, who signed out in another tab.
             await self.close(SIGNED_OUT)
         else:
             await self.join(visit, listener, since_in(query, visit.room.last_seq))
 
     def session_key(self) -> str | None:
-        """The session that the browser names."""
+        """Return the session key from the browser's cookie."""
         headers: dict[bytes, bytes] = dict(self.scope["headers"])
         return parse_cookie(headers.get(b"cookie", b"").decode("latin1")).get(settings.SESSION_COOKIE_NAME)
 
     async def join(self, visit: Visit, listener: Listener, since: int) -> None:
-        """Take a place in the room."""
+        """Subscribe the page to the room, unless too many of the viewer's sockets are open."""
         user_id = listener.sign_in.user_id
         allowance = allowance_of(network_of(client_address(self.scope)) if user_id is None else user_id)
         most = limits.MAX_SOCKETS_OF_GUESTS if user_id is None else limits.MAX_SOCKETS_OF_A_PERSON
@@ -132,7 +132,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
         allowance.sockets += 1
         topic = in_language(visit.room.live_topic, listener.language)
         self.page = OpenPage(visit.room.pk, topic, listener, allowance, visit.may_post)
-        # What came with the handshake would be kept for as long as the page is open.
+        # Frees the handshake's data, which would otherwise live as long as the socket.
         self.scope = {"type": "websocket"}
         head = visit.room.last_seq
         try:
@@ -142,7 +142,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             await self.close()
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
-        """Keep what came until the person may post it; close a page that does not wait for answers."""
+        """Queue a frame until its sender may post; close a page that sends too much without waiting for replies."""
         page, text = self.page, message.get("text")
         if page is None or page.listener.is_ended:
             return
@@ -160,7 +160,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
             self.answering = asyncio.create_task(self.answer(page))
 
     async def answer(self, page: OpenPage) -> None:
-        """Post what has come, in order."""
+        """Post the queued messages, in order."""
         try:
             with shutdown.work():
                 while self.unanswered and not page.listener.is_ended:
@@ -171,13 +171,13 @@ class RoomConsumer(AsyncWebsocketConsumer):
             self.answering = None
 
     async def websocket_disconnect(self, message: dict[str, Any]) -> None:
-        """Finish what the page sent before it went."""
+        """Finish posting what the page sent before it disconnected."""
         if self.answering:
             await self.answering
         raise StopConsumer
 
     def leave(self) -> None:
-        """Listen no more."""
+        """Unsubscribe the page."""
         if self.page:
             current_process().hub.leave(self.page.listener, self.page.topic)
             self.page.allowance.sockets -= 1
@@ -185,7 +185,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
 
 
 async def answer_to(text: str | None, page: OpenPage) -> str:
-    """Post what the composer's form holds, when its sender may; gives the frame that tells them how that went."""
+    """Post a message from the composer's form; return the frame that reports the result to the sender."""
     form = MessageForm(read_fields(text))
     try:
         with translation.override(page.listener.language):
@@ -201,19 +201,19 @@ async def answer_to(text: str | None, page: OpenPage) -> str:
             )
             return fragments.sent(message) if message else fragments.refused(form)
     except TooBusyError:
-        # The log says once that the room is held, and not for each message.
+        # That the room is held is logged once, not for each message.
         return fragments.delayed(form)
     except NO_DATABASE as error:
         logger.warning("A message could not be stored: the database does not answer: %s", error)
         return fragments.delayed(form)
     except Exception:
-        # The page keeps the text and sends it again; the socket, and what else it sent, lives on.
+        # The page keeps the text and resends it; the socket stays open, and its other messages are still posted.
         logger.exception("A message could not be stored")
         return fragments.delayed(form)
 
 
 def too_many_pages(user_id: int | None) -> str:
-    """What to do where no more pages may be open."""
+    """Return what to tell a viewer who may open no more pages."""
     if user_id is None:
         return _(
             "Too many people are reading here from your network without signing in. Sign in, or reload this page later."
@@ -223,9 +223,9 @@ def too_many_pages(user_id: int | None) -> str:
 
 def since_in(query: dict[str, list[str]], head: int) -> int:
     """
-    The number that the page says it stands at; what makes no sense counts as knowing nothing.
+    Return the number that the page has reached; 0 if it is missing or malformed.
 
-    ANEW where the database has gone back since: the page is ahead of it, or was told of another.
+    Return ANEW if the database was rolled back: the page is ahead of it, or was loaded in another epoch.
     """
     since = query.get("since", ["0"])[-1]
     number = int(since) if since.isascii() and since.isdecimal() and len(since) < 19 else 0
@@ -237,13 +237,13 @@ def since_in(query: dict[str, list[str]], head: int) -> int:
 
 
 def language_in(query: dict[str, list[str]]) -> str:
-    """The language that the page is in, so that frames are in the same."""
+    """Return the page's language, which its frames must use."""
     language = query.get("language", [""])[-1]
     return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
 
 def read_fields(text: str | None) -> dict[str, Any]:
-    """The form's fields out of a frame as htmx sends it; none where the frame is not of that kind."""
+    """Return the form fields in a frame sent by htmx; empty if the frame is invalid."""
     if text is None or len(text) > MAX_FRAME_BYTES or len(text.encode(errors="replace")) > MAX_FRAME_BYTES:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""How a page that stays open comes to a room."""
+"""Admit a socket or a live view to a room."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from apps.rooms.access import NoSuchRoom, Visit, room_for
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Who opened it, and the room as they may see it; None where there is none for them."""
+    """The viewer's sign-in and their view of the room; `visit` is None if they can't see it."""
 
     sign_in: SignIn
     visit: Visit | None
-    # Whether the viewer must have a second factor first, and has none.
+    # Whether the viewer lacks the second factor that they must have.
     is_barred: bool = False
 
 
 def enter(session_key: str | None, slug: str) -> Entry:
-    """Find the viewer and the room, in one trip to the database's thread."""
+    """Find the viewer and the room, in one call to a database thread."""
     viewer, sign_in = sign_in_from(session_key)
     if isinstance(viewer, User) and lacks_one(viewer):
         return Entry(sign_in, None, is_barred=True)

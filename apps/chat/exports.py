@@ -1,4 +1,4 @@
-"""What people said, for the archive of their data."""
+"""A user's messages, for their data export."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ MESSAGES_AT_ONCE = 500
 
 
 def messages_of_person(user: User) -> Iterator[dict[str, Any]]:
-    """All that somebody said, from the first word on. By pages of keys: no cursor is held while a browser reads."""
+    """Yield a user's messages, oldest first. Paged by key, so that no cursor stays open during the download."""
     last = 0
     while page := list(
         Message.objects.filter(author=user, pk__gt=last).select_related("room").order_by("pk")[:MESSAGES_AT_ONCE]

@@ -1,4 +1,4 @@
-"""What comes from outside about messages, by form and by socket alike."""
+"""Validation of message input, from forms and sockets alike."""
 
 import uuid
 from typing import Any
@@ -12,7 +12,7 @@ from apps.rooms.models import Membership
 
 
 class BodyField(VisibleTextField):
-    """A message's Markdown: something visible, not too long. Spaces at its ends and empty lines are dropped."""
+    """A message's Markdown: visible text, not too long. Strips leading blank lines and trailing white space."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class BodyField(VisibleTextField):
         )
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        """Without a length: browsers cut what is pasted without a word, and count other units."""
+        """Omit `maxlength`: browsers silently truncate pasted text, and count in other units."""
         return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}
 
     def to_python(self, value: Any) -> str:
@@ -53,18 +53,18 @@ class MessageForm(forms.Form):
 
     @classmethod
     def empty(cls, body: str = "") -> "MessageForm":
-        """A form for the next message, with an id of its own."""
+        """Return a form for the next message, with a new id."""
         return cls(initial={"client_id": uuid.uuid4(), "body": body})
 
 
 class ReadForm(forms.Form):
-    """How far somebody has read."""
+    """How far a user has read."""
 
     seq = forms.IntegerField(min_value=0, max_value=MAX_SEQ)
 
 
 class AnnouncementsForm(forms.Form):
-    """What a screen reader speaks of a room while it is open."""
+    """What a screen reader announces in a room while it is open."""
 
     announces = forms.ChoiceField(
         label=_("What is announced while the room is open"),
@@ -74,12 +74,12 @@ class AnnouncementsForm(forms.Form):
 
 
 class EditForm(forms.Form):
-    """A message's new text, and the number of the change that it was made of."""
+    """A message's new text, and the version (`changed_seq`) that was edited."""
 
     body = BodyField(label=_("Message"))
     version = forms.IntegerField(min_value=0, max_value=MAX_SEQ, required=False, widget=forms.HiddenInput)
 
     @classmethod
     def of(cls, message: Message) -> "EditForm":
-        """The form for a message as it is now."""
+        """Return the form for a message as it is now."""
         return cls(initial={"body": message.body, "version": message.changed_seq})

@@ -1,4 +1,4 @@
-"""Messages as HTML, the same for every viewer: one rendering serves pages, sockets and screen readers."""
+"""Render messages as HTML, the same for every viewer: pages, sockets and screen readers share one rendering."""
 
 from collections.abc import Iterable
 
@@ -11,53 +11,53 @@ from apps.rooms.models import Room
 
 
 def message(one: Message) -> str:
-    """One message, as it stands in the list."""
+    """Return a message as an item of the list."""
     return render_to_string("chat/message.html", {"message": one})
 
 
 def new_messages(messages: Iterable[Message]) -> str:
-    """A frame's part that puts messages into the list in order of their numbers, each once."""
+    """Return the part of a frame that inserts messages into the list, in order and each once."""
     items = "".join(message(one) for one in messages)
     return f'<hx-upsert hx-target="#messages" key="data-seq" sort>{items}</hx-upsert>'
 
 
 def changed_message(one: Message) -> str:
-    """A frame's part that shows a message as it is now, on the pages that have it."""
+    """Return the part of a frame that replaces a message, on the pages that show it."""
     return f'<hx-partial hx-target="#message-{one.pk}" hx-swap="outerHTML">{message(one)}</hx-partial>'
 
 
 def fresh_conversation(room: Room, window: Window) -> str:
-    """A frame's part for a page that missed too much to be told piece by piece: the newest messages."""
+    """Return the part of a frame that replaces the conversation by the newest messages, after too many changes."""
     return render_to_string("chat/conversation_frame.html", {"room": room, "window": window})
 
 
 def sent(one: Message) -> str:
-    """A frame for the sender alone: the message with this id is stored."""
+    """Return a frame for the sender only: the message with this id is stored."""
     return f'<hx-sent client="{one.client_id}" message="{one.pk}" seq="{one.seq}"></hx-sent>'
 
 
 def stored(one: Message) -> str:
-    """The same for who sent it by form, with the message as it is now: their page may hear of none by its socket."""
+    """Return the same plus the message, for a sender by form: their page may have no socket that delivers it."""
     return sent(one) + new_messages([one])
 
 
 def stranger() -> str:
-    """For a page whose viewer is not signed in any more, or somebody else is: it keeps what it wanted to send."""
+    """Return a frame for a page whose viewer is signed out or replaced by another: it keeps what it tried to send."""
     return "<hx-stranger></hx-stranger>"
 
 
 def refused(form: MessageForm) -> str:
-    """A frame for the sender alone: what was sent is not stored, and why. It names the id only if that is one."""
+    """Return a frame for the sender only: the message is not stored, and why. Includes the id only if it is valid."""
     context = {"form": form, "client_id": form.cleaned_data.get("client_id", "")}
     return render_to_string("chat/refused_frame.html", context)
 
 
 def delayed(form: MessageForm) -> str:
-    """A frame for the sender alone: what was sent could not be stored now; the page keeps it and sends it again."""
+    """Return a frame for the sender only: the message can't be stored now; the page keeps it and resends it."""
     client_id = form.cleaned_data.get("client_id", "") if hasattr(form, "cleaned_data") else ""
     return f'<hx-delayed client="{client_id}"></hx-delayed>'
 
 
 def told_off(reason: str) -> str:
-    """A frame's last words to a page that sent or opened too much."""
+    """Return the final frame for a page that exceeded a limit."""
     return render_to_string("rooms/farewell_frame.html", {"reason": reason, "room": None})

@@ -1,8 +1,8 @@
 """
-The languages whose code is highlighted.
+The languages with syntax highlighting.
 
-A lexer is a list of regular expressions, and its library promises nothing about how long they take: what is slow on
-some text is ended (rendering.py), and what is slow at all is not on the list.
+A lexer is a list of regular expressions with no bound on their running time. A lexer that is slow on some text is
+killed (rendering.py); one that is slow in general is not on the list.
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ from pygments.lexers.dotnet import CSharpLexer
 from pygments.lexers.jvm import JavaLexer
 from pygments.lexers.shell import BashLexer
 
-# Those that `make fuzz` found no block for which takes half of a message's time, as mended below. Not among them, at
-# the allowed sizes: Perl and PHP (for ever), console sessions, R and Markdown (50 to 200 ms). Others stay plain.
+# For these, with the fixes below, `make fuzz` found no code block that takes half of a message's time limit. Excluded
+# at the allowed sizes: Perl and PHP (never end), console sessions, R and Markdown (50 to 200 ms).
 LANGUAGES = [
     "python",
     "javascript",
@@ -58,7 +58,7 @@ LANGUAGES = [
 
 
 def mend(tokens: dict[str, list[Any]], slow: str, quick: str) -> None:
-    """Put another regular expression in the place of one, or of a part, in all rules of a lexer and of its heirs."""
+    """Replace a regular expression, or part of one, in all rules of a lexer, which its subclasses inherit."""
     for state, rules in tokens.items():
         tokens[state] = [
             (rule[0].replace(slow, quick), *rule[1:]) if isinstance(rule, tuple) and isinstance(rule[0], str) else rule
@@ -67,17 +67,17 @@ def mend(tokens: dict[str, list[Any]], slow: str, quick: str) -> None:
 
 
 def mend_lexers() -> None:
-    """Take out what is slow by design: where there are very many ways to match one text, each of them is tried."""
-    # A quote with \77\77 in it that has no end. The lexers of Make and Docker use this one too.
+    """Replace patterns with catastrophic backtracking."""
+    # An unterminated quote with \77\77 in it. The lexers of Make and Docker use this one too.
     mend(BashLexer.tokens, r"'(\\\\|\\[0-7]+|\\.|[^'\\])*'", r"'(?:\\.|[^'\\])*'")
-    # Comments, of lines that end with a backslash, where a function might begin.
+    # Comments with continuation lines, where a function might begin.
     comment, comments = CFamilyLexer._comment_single, CFamilyLexer._possible_comments
     for lexer in (CFamilyLexer, CLexer, CppLexer):
         mend(lexer.tokens, comments, rf"(?>{comments})")
         mend(lexer.tokens, comment, rf"(?>{comment})")
-    # Spaces before a sign that does not come.
+    # Spaces before a separator that never comes.
     mend(IniLexer.tokens, r"(.*?)([ \t]*)([=:])", r"([^=:\n]*+)([ \t]*)([=:])")
-    # Words and words, each of which might begin a method whose name comes much later.
+    # Long runs of words, each of which might begin a method signature.
     mend(JavaLexer.tokens, r"*\s+)+?)", r"*\s+){1,9}?)")
     variants: dict[str, Any] = CSharpLexer.tokens
     for tokens in variants.values():
@@ -85,12 +85,12 @@ def mend_lexers() -> None:
 
 
 def names_of(aliases: Iterable[str], file_names: Iterable[str]) -> set[str]:
-    """What people call a language: its names, and the ends of its files' names."""
+    """Return what people call a language: its names and its file extensions."""
     return {*aliases, *(name.removeprefix("*.") for name in file_names if name.startswith("*."))}
 
 
 def lexers() -> dict[str, Lexer]:
-    """The lexers of LANGUAGES by each of their names, with their patterns compiled."""
+    """Return the lexers of LANGUAGES by each of their names, with their patterns compiled."""
     mend_lexers()
     found: dict[str, Lexer] = {}
     for language in LANGUAGES:
@@ -100,7 +100,7 @@ def lexers() -> dict[str, Lexer]:
     return found
 
 
-# Made when the fork server imports this, so that no child has to.
+# Built when the fork server imports this module, so that no child has to.
 LEXERS = lexers()
-# Of all languages there are, to tell a name behind ``` from text.
+# The names of all known languages, to tell a language name after ``` from text.
 NAMES = {name.lower() for _, aliases, files, _ in get_all_lexers(plugins=False) for name in names_of(aliases, files)}

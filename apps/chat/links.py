@@ -1,4 +1,4 @@
-"""The links of a message: what Markdown marks as one, and addresses that stand in the text."""
+"""The links of a message: Markdown links, and bare addresses in the text."""
 
 import re
 from html import escape
@@ -15,18 +15,18 @@ from apps.core import limits
 from apps.core.domains import ascii_domain, ascii_url
 from apps.core.letters import is_blank
 
-# A run of what marks bold, italic or struck text.
+# A run of delimiters for bold, italic or struck text.
 MARKS = re.compile(r"\*+|_+|~~+")
 WEB_ADDRESS = re.compile(rf"https?://{AUTHORITY.pattern}", re.ASCII | re.IGNORECASE)
-# How many marks before an address are looked at.
+# How many delimiters before an address are examined.
 MAX_MARKS = 100
 
 
 def web_addresses(state: StateInline, silent: bool) -> bool:
     """
-    Find the addresses that begin with a scheme, before the marks within one are taken for marks.
+    Find addresses that begin with a scheme, before delimiters inside them are parsed as Markdown.
 
-    One that is no link for us (ftp://) is taken too: it is text, as it was typed.
+    Addresses that we don't link (ftp://) are consumed too, and stay text as typed.
     """
     if not state.src.startswith("://", state.pos) or state.linkLevel:
         return False
@@ -55,7 +55,7 @@ def web_addresses(state: StateInline, silent: bool) -> bool:
 
 
 def end_before_marks(state: StateInline, start: int, end: int) -> int:
-    """Where an address ends that stands in bold, italic or struck text: the mark that closes it is no part of it."""
+    """Return where an address in bold, italic or struck text ends: before the closing delimiter."""
     opened = {mark for mark in "*_~" if is_open(state, ord(mark))}
     if opened:
         for found in MARKS.finditer(state.src, start, end):
@@ -65,12 +65,12 @@ def end_before_marks(state: StateInline, start: int, end: int) -> int:
 
 
 def end_of_address(text: str, start: int, end: int) -> int:
-    """Where an address ends that was cut there: not with the punctuation that stood before the mark."""
+    """Return the end of an address that was cut at a delimiter, without the punctuation before it."""
     return start + len(text[start:end].rstrip(".,:;!?'"))
 
 
 def is_open(state: StateInline, mark: int) -> bool:
-    """Whether such a mark before this place waits for another that closes it."""
+    """Return whether a delimiter of this kind is open at the current position."""
     opened = 0
     for delimiter in state.delimiters[-MAX_MARKS:]:
         if delimiter.marker == mark:
@@ -83,11 +83,11 @@ def is_open(state: StateInline, mark: int) -> bool:
 
 def links(state: StateCore) -> None:
     """
-    Find mail addresses, and leave as links the first MAX_LINKS of a message.
+    Link mail addresses, and keep only the first MAX_LINKS links of a message.
 
-    What is no link keeps its address as text, and a link's title, which no attribute shows to everyone, is text as
-    well. An address in angle brackets within a link's text is text: HTML knows no link in a link, and would end the
-    outer one there.
+    Other links become text followed by their address. A link's title becomes text too, since a `title` attribute is
+    not shown to everyone. An address in angle brackets inside a link's text stays text: HTML has no nested links, and
+    would end the outer one there.
     """
     left = limits.MAX_LINKS
     for block in state.tokens:
@@ -129,9 +129,9 @@ def links(state: StateCore) -> None:
 
 def with_ascii_host(address: str) -> str:
     """
-    The address with its host as a browser would ask for it. What no host can be called is left as it is.
+    Return the address with its host in ASCII, as a browser requests it; unchanged if the host is invalid.
 
-    The parser takes letters one by one, so that the host of https://ÜBER.example would be one that nobody can have.
+    The parser encodes the host letter by letter, which would turn https://ÜBER.example into an impossible host.
     """
     scheme, _colon, rest = address.partition(":")
     try:
@@ -145,9 +145,9 @@ def with_ascii_host(address: str) -> str:
 
 def leads_elsewhere(address: str) -> bool:
     """
-    Whether it is a whole address. A part of one would lead into this site, and look like the site's own links.
+    Return whether an address is absolute. A relative one would lead into this site, and look like the site's own links.
 
-    The last word has what cleans the message: of an address that it cannot read it would leave a link to nowhere.
+    The sanitiser decides: for an address that it can't parse it would leave a link without a target.
     """
     if not address.lower().startswith(("http://", "https://", "mailto:")):
         return False
@@ -155,13 +155,13 @@ def leads_elsewhere(address: str) -> bool:
 
 
 def names_another_host(words: str, address: str) -> bool:
-    """Whether the words of a link are an address of another host than the one that it leads to."""
+    """Return whether a link's text shows an address on another host than the link's target."""
     own = host_of(address)
     return any(host_of(named) != own for named in {found[0] for found in WEB_ADDRESS.finditer(words)})
 
 
 def host_of(address: str) -> str:
-    """The host of a web address, as a browser would ask for it; of any other address nothing."""
+    """Return the host of a web address in ASCII; empty for any other address."""
     try:
         return urlsplit(with_ascii_host(address)).hostname or ""
     except ValueError:
@@ -169,7 +169,7 @@ def host_of(address: str) -> str:
 
 
 def rest_of(opening: Token, *, is_link: bool) -> str:
-    """What of a link its text does not show: its title, and its address if it is none."""
+    """Return what a link's text does not show: its title, and its address if it is not rendered as a link."""
     title = opening.attrs.pop("title", "")
     address = opening.attrs["href"]
     rest = "" if is_link or opening.info == "auto" or not address else f" ({address})"
@@ -177,7 +177,7 @@ def rest_of(opening: Token, *, is_link: bool) -> str:
 
 
 def with_mail(token: Token, markdown: MarkdownIt, limit: int) -> list[Token]:
-    """A text's pieces: at most so many mail addresses as links, and what stands between them."""
+    """Split a text into up to `limit` linked mail addresses and the text between them."""
     content = token.content
     if "@" not in content:
         return [token]
@@ -197,5 +197,5 @@ def with_mail(token: Token, markdown: MarkdownIt, limit: int) -> list[Token]:
 
 
 def text(content: str, level: int) -> Token:
-    """A piece of text."""
+    """Return a text token."""
     return Token("text", "", 0, content=content, level=level)

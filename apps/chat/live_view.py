@@ -1,9 +1,9 @@
 """
-A room's conversation as one page that does not end, for browsers without scripts.
+A room's conversation as one page that keeps loading, for browsers without scripts.
 
-The hub's frames are made for htmx. Here each message in them is put where the browser can put it: Chromium patches
-what it has shown (`<template for>`, WICG's declarative partial updates). Every other browser gets new messages at
-the end of the list, and changes as new entries; where it knows declarative shadow DOM, the composer stays below.
+The hub's frames are made for htmx. This module converts their messages to what the browser supports. Chromium patches
+the page (`<template for>`, WICG's declarative partial updates). Other browsers get new messages at the end of the
+list, and changes as new entries; with declarative shadow DOM, the composer stays below.
 """
 
 import re
@@ -30,10 +30,10 @@ from apps.chat.templatetags.spoken import label_of, spoken
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership
 
-# The first Chromium that was seen to do it.
+# The first Chromium version known to support it.
 PATCHING_CHROMIUM = 156
 
-# What people wrote is the body, which never holds <div> nor <article> (apps/chat/markdown.py), and stays as it is.
+# User text is only in the body, which never contains <div> or <article> (apps/chat/markdown.py) and stays unchanged.
 MESSAGE = re.compile(
     r"""
     (?P<head>
@@ -48,21 +48,21 @@ MESSAGE = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
-# The time of a message; days have no hour, and people write no <time>.
+# The time of a message. Day headings have no hour, and user text contains no <time>.
 TIME = re.compile(r'<time datetime="([^"]+T[^"]+)"[^>]*>[^<]*</time>')
-# Nothing to see: it keeps what lies between from closing the connection, and finds out who has gone.
+# Invisible keep-alive: stops proxies closing the connection, and detects clients that have left.
 HEARTBEAT = "<!-- live -->\n"
 FAREWELL = re.compile(r'<hx-partial hx-target="#alert" hx-swap="innerHTML">(.*?)</hx-partial>', re.DOTALL)
 
 
 def can_patch(user_agent: str) -> bool:
-    """Whether the browser patches what it has shown."""
+    """Return whether the browser supports patching the page."""
     found = re.search(r"\b(?:Headless)?Chrome/(\d+)\b", user_agent)
     return found is not None and int(found[1]) >= PATCHING_CHROMIUM
 
 
 class Style(NamedTuple):
-    """How somebody's live view shows messages. Views that agree in it share what is rendered."""
+    """How a live view shows messages. Views of the same style share their rendering."""
 
     patches: bool
     language: str
@@ -72,21 +72,21 @@ class Style(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A message in a frame, as it is added to a page."""
+    """A message in a frame, rendered for a live view."""
 
     seq: int
     author: str
-    # The words behind an @ in it.
+    # The words that follow an @.
     mentions: list[str]
-    # What is announced of it.
+    # Its announcement.
     spoken: str
-    # What shows it as a new message, and as it is now on a page that has it already.
+    # The HTML for a new message, and for a change to one that the page shows.
     appended: str
     changed: str
 
 
 def style_of(viewer: Viewer, *, patches: bool, language: str) -> Style:
-    """The style for one viewer."""
+    """Return the style for a viewer."""
     if isinstance(viewer, AnonymousUser):
         return Style(patches, language)
     return Style(patches, language, viewer.clock, viewer.time_zone, viewer.reading_order)
@@ -94,13 +94,13 @@ def style_of(viewer: Viewer, *, patches: bool, language: str) -> Style:
 
 @lru_cache(maxsize=32)
 def pieces_of(frame: str, style: Style) -> list[Piece]:
-    """The messages in a frame, rendered once for all live views of a style that it goes to."""
+    """Return the messages in a frame, rendered once for all live views of a style."""
     with translation.override(style.language):
         return [piece_of(found, style) for found in MESSAGE.finditer(frame)]
 
 
 def piece_of(found: re.Match[str], style: Style) -> Piece:
-    """One message."""
+    """Render one message."""
     head, tail = for_viewer(found, style)
     item = head + found["body"] + tail
     announced = spoken(
@@ -116,7 +116,7 @@ def piece_of(found: re.Match[str], style: Style) -> Piece:
 
 
 def for_viewer(found: re.Match[str], style: Style) -> tuple[str, str]:
-    """What stands around a message's text by the viewer's own clock and in their order, as viewer.js does in pages."""
+    """Apply the viewer's clock and reading order to the HTML around a message's text, as viewer.js does in pages."""
     head, tail = found["head"], found["tail"]
     if not (style.clock or style.time_zone or style.reading_order):
         return head, tail
@@ -128,20 +128,20 @@ def for_viewer(found: re.Match[str], style: Style) -> tuple[str, str]:
 
 
 def plain(markup: str) -> str:
-    """The text of some HTML."""
+    """Return the text of some HTML."""
     return unescape(strip_tags(markup))
 
 
 def time_in(item: str) -> str:
-    """The time that a message shows."""
+    """Return the time that a message shows."""
     return plain(found[0]) if (found := TIME.search(item)) else ""
 
 
 def changed_entry(found: re.Match[str], tail: str) -> str:
     """
-    A message as it is now, as a new entry of a page that cannot put it in its place.
+    Render a changed message as a new entry, for a page that can't replace the old one.
 
-    It has no ids, of which the page has these already, and is by itself: no day begins with it, no group goes on.
+    Without ids, which already exist on the page, and without a day heading or group.
     """
     kinds = found["kind"].split()
     time = TIME.search(tail)
@@ -155,17 +155,17 @@ def changed_entry(found: re.Match[str], tail: str) -> str:
 
 @dataclass
 class Stream:
-    """One page: what it has shown so far, and how to show more."""
+    """One live view: what it has shown, and how to show more."""
 
     visit: Visit
     style: Style
-    # It shows every message of the room from the one number to the other.
+    # The page shows every message of the room from one number to the other.
     oldest: int = 0
     newest: int = 0
     farewell: str = ""
 
     def more(self, frame: str) -> str:
-        """What shows a frame's changes when it is added to the page."""
+        """Return HTML that, appended to the page, shows a frame's changes."""
         if farewell := FAREWELL.search(frame):
             self.farewell = plain(farewell[1])
         parts: list[str] = []
@@ -182,7 +182,7 @@ class Stream:
         return "".join(parts)
 
     def announced(self, arrived: list[Piece]) -> str:
-        """What a screen reader speaks of new messages, by the room's level; with scripts announcer.js does this."""
+        """Return the announcement of new messages, by the room's level; announcer.js does this in other pages."""
         own = self.visit.viewer.username if isinstance(self.visit.viewer, User) else None
         level = self.visit.announces
         others = [piece for piece in arrived if piece.author != own]
@@ -197,7 +197,7 @@ class Stream:
         return words % {"count": len(others)}
 
     def ending(self, *, timed_out: bool) -> str:
-        """The page's last part: why it ends, and the way on."""
+        """Return the end of the page: why it ends, and how to continue."""
         context = {"room": self.visit.room, "farewell": self.farewell, "timed_out": timed_out}
         with translation.override(self.style.language):
             text = render_to_string("chat/stream_end.html", context)

@@ -1,8 +1,7 @@
 """
-Markdown to HTML that is safe to show to everyone.
+Convert Markdown to HTML that is safe to show to everyone.
 
-It works on a stranger's text, so it only ever runs in the children of rendering.py; it imports neither Django nor the
-rest of the site.
+It processes untrusted text, so it runs only in the child processes of rendering.py, and does not import Django.
 """
 
 import re
@@ -33,17 +32,17 @@ SCHEMES = {"http", "https", "mailto"}
 LONG_SPACES = re.compile(rf"\s{{{limits.MAX_HIGHLIGHTED_SPACES + 1}}}")
 CLASSES = {"pre": {"code"}, "span": {name for name in STANDARD_TYPES.values() if name}}
 
-# Loads the tables of letters before children are forked: each would take a tenth of its time for it.
+# Loads the IDNA tables before children are forked: loading them would cost each a tenth of its time limit.
 with_ascii_host("https://ü.example")
 
 
 def plain_block(code: str, language: str, attributes: str) -> str:
-    """A block of code as it is. Beginning with <pre, it is taken by the parser as the whole block."""
+    """Return a code block without highlighting. Since it begins with <pre, the parser adds no wrapper."""
     return f'<pre class="code" dir="ltr"><code>{nh3.clean_text(code)}</code></pre>'
 
 
 def highlighted_block(code: str, language: str, attributes: str) -> str:
-    """A block of code with its tokens marked, if it may be."""
+    """Return a code block with highlighting, if it has a lexer and is small enough."""
     lexer = lexer_for(code, language)
     if lexer is None:
         return plain_block(code, language, attributes)
@@ -51,7 +50,7 @@ def highlighted_block(code: str, language: str, attributes: str) -> str:
 
 
 def lexer_for(code: str, language: str) -> Lexer | None:
-    """What marks the tokens of a block; None for unknown languages, and for blocks that might take too long."""
+    """Return the lexer for a code block; None for unknown languages, and for blocks that might take too long."""
     if len(code) > limits.MAX_HIGHLIGHTED_CHARACTERS:
         return None
     if max(map(len, code.splitlines()), default=0) > limits.MAX_HIGHLIGHTED_LINE_CHARACTERS:
@@ -64,7 +63,7 @@ def lexer_for(code: str, language: str) -> Lexer | None:
 
 @cache
 def parser(block: Callable[[str, str, str], str] = plain_block) -> MarkdownIt:
-    """The Markdown of messages: CommonMark with line breaks as typed, without HTML, headings, images and tables."""
+    """Return the parser for messages: CommonMark with line breaks as typed; no HTML, headings, images or tables."""
     markdown = Markdown()
     markdown.configure("commonmark", {"html": False, "breaks": True, "highlight": block})
     markdown.inline.ruler.at("linkify", web_addresses)
@@ -77,14 +76,14 @@ def parser(block: Callable[[str, str, str], str] = plain_block) -> MarkdownIt:
     markdown.core.ruler.after("fences", "numbers", numbers)
     markdown.core.ruler.after("linkify", "directions", directions)
     markdown.enable(["linkify", "strikethrough"])
-    # A heading in a message would stand between the page's own; a "---" is a line of dashes in a chat; who types
-    # "&lt;" speaks of it.
+    # A heading in a message would mix with the page's own; in a chat "---" is a line of dashes, and "&lt;" means
+    # the characters typed.
     markdown.disable(["heading", "lheading", "hr", "image", "html_block", "html_inline", "reference", "entity"])
     return markdown
 
 
 def fences(state: StateCore) -> None:
-    """What stands behind ``` and names no language is the first line of the code: it would be shown nowhere."""
+    """Make text after ``` that is not a language name the first line of the code; otherwise it would be lost."""
     for token in state.tokens:
         if token.type == "fence" and token.info.strip() and token.info.strip().lower() not in NAMES:
             token.content = f"{token.info.strip()}\n{token.content}"
@@ -95,7 +94,7 @@ def fences(state: StateCore) -> None:
 
 @cache
 def cleaner() -> nh3.Cleaner:
-    """The last word on what may stand in a message."""
+    """Return the sanitiser, which decides what HTML a message may contain."""
     return nh3.Cleaner(
         tags=TAGS,
         attributes=ATTRIBUTES,
@@ -110,11 +109,11 @@ def cleaner() -> nh3.Cleaner:
 
 def html_of(source: bytes) -> Generator[tuple[bytes, ...], None, tuple[bytes, ...]]:
     """
-    A message's Markdown as sanitised HTML, as a job for a child (apps/core/bounded.py); where there is code that can
-    be highlighted, that is yielded with its code plain before.
+    Return a message's Markdown as sanitised HTML, as a job for a child process (apps/core/bounded.py).
 
-    Raises Exceeded for HTML that is too large for its source, and for what is nested so deeply that the parser leaves
-    out the rest. Code whose highlighting is too large stays plain.
+    If there is code to highlight, first yield the HTML without highlighting, which also stands in for highlighted HTML
+    that is too large. Raises Exceeded for HTML too large for its source, and for nesting so deep that the parser would
+    drop the rest.
     """
     most = limits.max_html_bytes(len(source))
     tokens = parser().parse(source.decode())
@@ -131,12 +130,12 @@ def html_of(source: bytes) -> Generator[tuple[bytes, ...], None, tuple[bytes, ..
 
 
 def is_too_deep(token: Token) -> bool:
-    """Whether it opens a quote or a list that the parser leaves empty, whatever was typed there."""
+    """Return whether a token opens a quote or list so deep that the parser drops its contents."""
     most: int = parser().options["maxNesting"]
     return token.nesting == 1 and token.type != "paragraph_open" and token.level >= most - 1
 
 
 def rendered(tokens: Sequence[Token], block: Callable[[str, str, str], str]) -> str:
-    """What the parser found, as sanitised HTML; `block` renders code."""
+    """Return tokens as sanitised HTML; `block` renders code."""
     markdown = parser(block)
     return cleaner().clean(markdown.renderer.render(tokens, markdown.options, {})).strip()

@@ -1,4 +1,4 @@
-"""What marks mean in a message where CommonMark and people differ (docs/formatting.md); people win."""
+"""Markdown rules for messages that differ from CommonMark (docs/formatting.md), to match what people expect."""
 
 import re
 from unicodedata import category
@@ -15,23 +15,23 @@ from markdown_it.utils import EnvType
 from apps.chat.links import leads_elsewhere, with_ascii_host
 from apps.chat.writing import is_east_asian_punctuation, is_unspaced
 
-# What a "\\" may stand before to say that it is no mark. Before all else it is one itself, as in C:\\$new or \\(x\\).
+# What "\\" escapes. Before anything else it is a literal backslash, as in C:\\$new or \\(x\\).
 ESCAPED = frozenset("\\`*_~[]()<>#+-.!:@")
-# "2026. A great year" begins with a year; "007." and "3)" would be shown as something else than what was typed.
+# List numbers. "2026. A great year" begins with a year; "007." and "3)" would not be shown as typed.
 COUNTED = re.compile(r"(?:0|[1-9]\d{0,2})\.(?!\S)")
-# Whatever is in them has their direction; only where they begin is asked which.
+# Blocks that set the text direction. Nested ones inherit it.
 BLOCKS = {"paragraph_open", "list_item_open", "blockquote_open"}
 
 
 class Marks(StateInline):
-    """What the parser knows of a paragraph."""
+    """The parser's state for one paragraph."""
 
     def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803
         """
-        Whether a run of marks may begin and end what is bold, italic or struck.
+        Return whether a run of delimiters may open and close bold, italic or struck text.
 
-        CommonMark asks for a space between a letter and a mark that has punctuation on its other side. Scripts without
-        spaces have none to give: これは**「重要」**です, **한국(Korea)**은.
+        CommonMark requires a space between a letter and a delimiter with punctuation on its other side. Scripts
+        without spaces can't provide one: これは**「重要」**です, **한국(Korea)**은.
         """
         end = start
         while end < self.posMax and self.src[end] == self.src[start]:
@@ -48,7 +48,7 @@ class Marks(StateInline):
 
 
 class Paragraphs(ParserInline):
-    """The library's parser of a paragraph, with our idea of marks."""
+    """The library's paragraph parser, with our delimiter rules."""
 
     def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
         state = Marks(src, md, env, tokens)
@@ -59,45 +59,45 @@ class Paragraphs(ParserInline):
 
 
 class Markdown(MarkdownIt):
-    """The library's parser, by whose idea of links all addresses are links that lead away from here."""
+    """The library's parser, limited to links that lead to other sites."""
 
     def __init__(self) -> None:
         super().__init__()
         self.inline = Paragraphs()
 
     def validateLink(self, url: str) -> bool:  # noqa: N802
-        """Whether it is a link. What is none stays as it was typed: [a](tel:1), [a](/b)."""
+        """Return whether a URL may be linked. Others stay text as typed: [a](tel:1), [a](/b)."""
         return leads_elsewhere(url)
 
     def normalizeLink(self, url: str) -> str:  # noqa: N802
-        """An address as it is asked for, with its host in the letters of the DNS."""
+        """Return an address for `href`, with its host in ASCII."""
         return super().normalizeLink(with_ascii_host(url))
 
     def normalizeLinkText(self, link: str) -> str:  # noqa: N802
-        """An address as it is shown: as it was typed."""
+        """Return an address for display, as it was typed."""
         return link
 
 
 def is_punctuation(character: str) -> bool:
-    """What CommonMark calls punctuation, symbols among it."""
+    """Return whether CommonMark counts a character as punctuation, which includes symbols."""
     return category(character)[0] in "PS"
 
 
 def is_spaced_punctuation(character: str) -> bool:
-    """Punctuation of scripts that have spaces."""
+    """Return whether a character is punctuation of a script that uses spaces."""
     return is_punctuation(character) and not is_east_asian_punctuation(character)
 
 
 def is_loose(character: str) -> bool:
-    """Whether it needs no space between itself and a mark."""
+    """Return whether a character needs no space between itself and a delimiter."""
     return character.isspace() or is_punctuation(character) or bool(is_unspaced(character))
 
 
 def escape(state: StateInline, silent: bool) -> bool:
     """
-    A mark that is kept from being one.
+    Parse an escaped delimiter.
 
-    Where there is no mark, and at the end of a line, "\\" is what was typed: \\\\server\\share, commands of a shell.
+    Before anything else, and at the end of a line, "\\" is literal: \\\\server\\share, shell commands.
     """
     following = state.src[state.pos + 1 : state.pos + 3]
     if state.src[state.pos] != "\\" or following[:1] not in ESCAPED or not following:
@@ -112,23 +112,23 @@ def escape(state: StateInline, silent: bool) -> bool:
 
 
 def numbered_or_not(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A list. Of those with numbers only what counts: other numbers are part of the text."""
+    """Parse a list. A numbered one must match COUNTED; other numbers are part of the text."""
     return not is_uncounted(state, start) and list_block(state, start, end, silent)
 
 
 def end_of_numbers(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Other numbers do not go on with a list either: asked within one, silently, whether it ends before this line."""
+    """End a list before a line with any other number. The parser asks this silently within a list."""
     return silent and is_uncounted(state, start)
 
 
 def is_uncounted(state: StateBlock, line: int) -> bool:
-    """Whether a line begins with a number that makes no item of a list."""
+    """Return whether a line begins with a number that is not a list number."""
     text = line_at(state, line)
     return text[:1].isdigit() and not COUNTED.match(text)
 
 
 def quote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A quote. ">:(", ">_<" and ">50%" are none."""
+    """Parse a quote. ">:(", ">_<" and ">50%" are not quotes."""
     following = line_at(state, start)[1:2]
     if following and not (following.isspace() or following.isalpha() or following == ">"):
         return False
@@ -136,13 +136,13 @@ def quote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def line_at(state: StateBlock, line: int) -> str:
-    """A line, from where its text begins."""
+    """Return the first few characters of a line, after its indentation."""
     begins = state.bMarks[line] + state.tShift[line]
     return state.src[begins : min(state.eMarks[line], begins + 8)]
 
 
 def numbers(state: StateCore) -> None:
-    """Each item keeps the number that was typed; where all have the same one, they are counted."""
+    """Keep the typed number of each list item; if all are the same, number them automatically."""
     open_lists: list[tuple[list[Token], int]] = []
     for token in state.tokens:
         if token.type == "ordered_list_open":
@@ -160,9 +160,9 @@ def numbers(state: StateCore) -> None:
 
 def directions(state: StateCore) -> None:
     """
-    Each block has the direction of its own text, and what stands within a block has the block's.
+    Give each outermost block the direction of its own text; nested blocks inherit it.
 
-    Addresses and code run from left to right, and have no say in it.
+    Addresses and code run from left to right, and don't affect the block's direction.
     """
     depth = 0
     for index, token in enumerate(state.tokens):

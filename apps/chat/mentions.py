@@ -1,8 +1,8 @@
 """
-Who is named in a message: whose name stands there as `@name`.
+Mentions: users named in a message as `@name`.
 
-A message says which words follow an @ in it (`words`), the same for all who read it; who is named by such a word is
-one regular expression for each person (`pattern_of`). Scripts are sent both as data and have no rule of their own.
+A message lists the words that follow an @ in it (`words`), the same for every reader. One regular expression per user
+(`pattern_of`) decides whether such a word names them. Scripts get both as data and have no rules of their own.
 """
 
 import re
@@ -17,22 +17,22 @@ from django.db.models import Q
 from apps.chat import writing
 from apps.core import letters, limits
 
-# In any width; the key of a text has the usual one.
+# In any width; a text's key has the normal one.
 AT_SIGNS = "@＠﹫"
-# What user names have besides letters, digits and marks.
+# Characters in usernames besides letters, digits and marks.
 BETWEEN_LETTERS = ".+-_"
-# What is said in them is said of names, or by somebody else.
+# Elements in which names don't count as mentions: code, and quotes of others.
 SILENT = {"code", "pre", "blockquote"}
 ADDRESS = re.compile("https?://", re.IGNORECASE)
-# Farther back nobody looks for what an address begins with.
+# How far back to search for the beginning of an address.
 MAX_LOOK_BACK_CHARACTERS = 100
-# Before an @ they make an address of it, as letters do.
+# Before an @ these, like letters, make it part of an address.
 IN_ADDRESSES = "@_+%=&#~"
 
-# Scripts that put no space between words, or join endings to names, as Korean does: there a name may be followed, or
-# an @ preceded, by any of their letters.
+# Scripts that put no spaces between words, or attach endings to names, as Korean does: any of their letters may follow
+# a name or precede an @.
 UNSPACED = letters.in_ascii(f"{writing.UNSPACED}{writing.TIBETAN}")
-# Their marks: they belong to the letter before.
+# Their combining marks, which belong to the letter before.
 MARKS = letters.letters(
     *(0xE31, (0xE34, 0xE3A), (0xE47, 0xE4E), 0xEB1, (0xEB4, 0xEBC), (0xEC8, 0xECE), 0xF35, 0xF37, 0xF39),
     *((0xF71, 0xF84), (0xF8D, 0xFBC), (0x102B, 0x103E), (0x1056, 0x1059), (0x105E, 0x1060), (0x17B6, 0x17D3), 0x17DD),
@@ -42,18 +42,18 @@ ONE_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def names(html: str, username: str) -> bool:
-    """Whether a message's HTML names the person."""
+    """Return whether a message's HTML mentions the user."""
     return is_named(words(html), username)
 
 
 def is_named(found: Iterable[str], username: str) -> bool:
-    """Whether one of the words names the person."""
+    """Return whether one of the words names the user."""
     return any(re.match(pattern_of(username), word) for word in found)
 
 
 @lru_cache(maxsize=1024)
 def pattern_of(username: str) -> str:
-    """What the words match that name a person: their name, at its end. Means the same to Python and to a browser."""
+    """Return a pattern for words that name a user: their name, then its end. Valid in Python and in JavaScript."""
     name = letters.key(username)
     known = re.sub(r"([.+])", r"\\\1", name)
     if ONE_UNSPACED.match(name[-1:]):
@@ -63,7 +63,7 @@ def pattern_of(username: str) -> str:
 
 @lru_cache(maxsize=256)
 def words(html: str) -> tuple[str, ...]:
-    """The keys of the words that follow an @ in a message's HTML, each once."""
+    """Return the keys of the words that follow an @ in a message's HTML, each once."""
     if not any(sign in html for sign in AT_SIGNS):
         return ()
     text = letters.key(spoken_to(html))
@@ -75,7 +75,7 @@ def words(html: str) -> tuple[str, ...]:
 
 
 def word_at(text: str, start: int) -> str:
-    """The word that begins there; empty where it is the host of an address."""
+    """Return the word at `start`; empty if another @ follows, so that it is part of an address."""
     end = start
     most = start + limits.MAX_MENTION_CHARACTERS
     while end < min(len(text), most) and (letters.is_word_letter(text[end]) or text[end] in BETWEEN_LETTERS):
@@ -84,18 +84,18 @@ def word_at(text: str, start: int) -> str:
 
 
 def begins_word(text: str, at: int) -> bool:
-    """Whether the @ there is the beginning of a word, and not in the middle of an address."""
+    """Return whether the @ at this position begins a word, rather than being inside an address."""
     before = text[at - 1 : at]
     if before == "" or before.isspace():
         return True
     if before == "/":
-        # "@bob/@ada" are two people, "example.org/@ada" is a page.
+        # "@bob/@ada" are two users, "example.org/@ada" is a URL.
         return re.split(r"[\s/(]", text[max(at - MAX_LOOK_BACK_CHARACTERS, 0) : at - 1])[-1][:1] == "@"
     return before not in IN_ADDRESSES and (not letters.is_word_letter(before) or bool(ONE_UNSPACED.match(before)))
 
 
 def spoken_to(html: str) -> str:
-    """The text of a message without its code, its quotes and its addresses."""
+    """Return the text of a message without its code, quotes and addresses."""
     listener = Listener()
     listener.feed(html)
     listener.close()
@@ -103,7 +103,7 @@ def spoken_to(html: str) -> str:
 
 
 class Listener(HTMLParser):
-    """Hears what somebody says themselves."""
+    """Collects the text that is the author's own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class Listener(HTMLParser):
 
 
 def may_name(username: str) -> Q:
-    """Messages that may name somebody, for the database, which knows no keys: who is named, `names` says."""
+    """Return a filter for messages that may mention a user. The database can't compare keys: check with `names`."""
     key = letters.key(username)
     spellings = {key, key.upper(), key.title(), username}
     spellings = {unicodedata.normalize(form, spelling) for spelling in spellings for form in ("NFC", "NFD")}

@@ -1,4 +1,4 @@
-"""What people say."""
+"""Messages."""
 
 from django.conf import settings
 from django.db import models
@@ -11,7 +11,7 @@ from apps.chat.mentions import words
 from apps.rooms.models import Room
 
 MAX_CHARACTERS = 10_000
-# What is taller is folded by messages.css, to fewer lines than this on any screen.
+# Taller messages are folded by messages.css, to fewer lines than this on any screen.
 MAX_LINES_UNFOLDED = 40
 CHARACTERS_OF_A_LINE = 60
 MAX_SEQ = 2**63 - 1
@@ -19,26 +19,26 @@ MAX_SEQ = 2**63 - 1
 
 class Message(models.Model):
     """
-    Something said in a room.
+    A message in a room.
 
-    A deleted message stays as a tombstone, so numbers, day headings and groups never shift.
+    A deleted message stays as a tombstone, so that numbers, day headings and groups never shift.
     """
 
     room = models.ForeignKey(Room, models.CASCADE, related_name="messages")
-    # Its place among the room's changes, and its last change's. Both from Room.last_seq.
+    # The number of the change that posted it, which is its place, and of its last change. Both from Room.last_seq.
     seq = models.PositiveBigIntegerField()
     changed_seq = models.PositiveBigIntegerField()
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="messages")
-    # Made by the sender, so that sending the same message again stores nothing.
+    # Chosen by the sender, so that resending the same message stores nothing.
     client_id = models.UUIDField()
-    # Of the text that was sent under that id (sent.py), once the message has another or none. Null also in rows that
-    # were changed before there was this column.
+    # Digest of the text sent under that id (sent.py), set once the text is edited or deleted. Null also in rows that
+    # changed before this column existed.
     sent_digest = models.CharField(max_length=64, null=True, blank=True, editable=False)
     body = models.TextField(blank=True)
     html = models.TextField(blank=True)
     renderer_version = models.PositiveSmallIntegerField()
-    # Whether a day heading stands before it, and whether it goes on in its author's group. Settled when it is
-    # posted: it depends on the message before, and must read the same in a page and in a frame.
+    # Whether a day heading precedes it, and whether it continues its author's group. Fixed at posting, since it depends
+    # on the previous message and must be the same in pages and frames.
     opens_day = models.BooleanField(default=False)
     continues = models.BooleanField(default=False)
     created_at = models.DateTimeField()
@@ -53,7 +53,7 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index(fields=["room", "changed_seq"], name="changes_in_order"),
-            # Few, and counted for each room that somebody is in.
+            # Small; used to count deleted messages in each of a user's rooms.
             models.Index(fields=["room", "seq"], name="deleted_in_order", condition=Q(deleted_at__isnull=False)),
         ]
 
@@ -65,22 +65,22 @@ class Message(models.Model):
 
     @property
     def author_name(self) -> str:
-        """What others call who said it."""
+        """The author's display name."""
         return self.author.name if self.author else _("Deleted account")
 
     @property
     def mentions(self) -> str:
-        """The words behind an @ in it, for scripts; who is named by them, they know by a pattern."""
+        """The words that follow an @ in it, for scripts, which match them with the viewer's pattern."""
         return " ".join(words(self.html))
 
     @property
     def markup(self) -> SafeString:
-        """Its text for a page: `html`, which was sanitised when it was posted (apps/chat/markdown.py)."""
+        """The text as HTML, which was sanitised when it was posted (apps/chat/markdown.py)."""
         return SafeString(self.html)
 
     @property
     def is_tall(self) -> bool:
-        """Whether it is folded: of its lines, each as wide as a page shows them, there are many."""
+        """Whether it is folded: it has many lines when wrapped at a page's width."""
         return sum(1 + len(line) // CHARACTERS_OF_A_LINE for line in self.body.split("\n")) > MAX_LINES_UNFOLDED
 
     @property

@@ -1,4 +1,4 @@
-"""What becomes of all that somebody said, when they go or an owner of the site has it deleted."""
+"""Anonymise or delete all of a user's messages, when their account closes or a site owner removes it."""
 
 from itertools import groupby
 from operator import itemgetter
@@ -15,19 +15,19 @@ from apps.core.database import whole
 from apps.rooms.models import Room, place_of
 from apps.rooms.verbs import verb
 
-# Of one person's messages, in one transaction.
+# A user's messages that are deleted per transaction.
 MESSAGES_AT_ONCE = 500
 
 
 @verb(DELETED)
 def delete_all_by(*, author: User, deleter: User) -> None:
     """
-    Delete all that somebody said, and take their name off it.
+    Delete all of a user's messages, and detach the author.
 
-    As if one by one, but some hundred in a transaction, so that no room waits for more.
+    In batches, each its own transaction, so that no room is locked for long.
     """
     said = Message.objects.filter(author=author).order_by("room_id", "seq")
-    # The keys once: to look for the next ones each time would be to sort the rest each time.
+    # Fetch the keys once: querying for each batch would sort the rest each time.
     for room_id, rows in groupby(list(said.values_list("room_id", "pk")), key=itemgetter(0)):
         pks = [pk for _, pk in rows]
         for start in range(0, len(pks), MESSAGES_AT_ONCE):
@@ -36,7 +36,7 @@ def delete_all_by(*, author: User, deleter: User) -> None:
 
 @whole(at=lambda pks, room_id, deleter: place_of(room_id))
 def delete_some(pks: list[int], room_id: int, deleter: User) -> None:
-    """Delete some of what one person said in a room, which they leave without their name."""
+    """Delete some of a user's messages in one room, and detach the author."""
     (found,) = locks.find(deleter)
     room = locks.find_one(Room, room_id)
     if room is None:
@@ -49,7 +49,7 @@ def delete_some(pks: list[int], room_id: int, deleter: User) -> None:
 @verb(DELETED, AUTHOR_LEFT)
 @whole()
 def part_with(*, author: User, delete_messages: bool) -> None:
-    """All that somebody said loses its author, who goes, and its text too if they want it so."""
+    """Detach a departing author from all their messages, optionally deleting the text."""
     kind, changes = AUTHOR_LEFT, dict[str, Any](author=None)
     if delete_messages:
         kind = DELETED

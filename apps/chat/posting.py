@@ -1,4 +1,4 @@
-"""The one way from what a browser sent, by form or by socket, to a stored message."""
+"""Post what a browser sent, by form or by socket: the only path to a stored message."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 
 class InThread(Protocol):
-    """Calls a function on a thread that may ask the database."""
+    """Calls a function on a thread that may use the database."""
 
     def __call__(self, function: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True)
 class Composer:
-    """What the composer shows: the text, what was wrong with it, and an id for the next message."""
+    """What the composer shows: the text, its errors, and an id for the next message."""
 
     body: str = ""
     errors: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Composer:
 
     @classmethod
     def refusing(cls, form: MessageForm) -> "Composer":
-        """The composer after a refusal: it keeps the text, under a new id."""
+        """Return the composer after a refusal: it keeps the text, under a new id."""
         body = clean(str(form.data.get("body", "")))
         return cls(body=body, errors=[str(message) for messages in form.errors.values() for message in messages])
 
@@ -53,13 +53,12 @@ async def submit(
     give_back: Callable[[], Awaitable[None]] | None = None,
 ) -> Message | None:
     """
-    The message that the form asks for, stored; or None, and the form says in its errors why not.
+    Store the form's message and return it; return None, with errors in the form, if it is refused.
 
-    `author_id` is None for who has not signed in. `may_post` is what was last known of their rights; whether someone
-    may after all who might not then is asked before any work is done on their text. That is done while no thread waits
-    for it.
-    `in_thread`: a page has a thread of its own, sockets share some; `give_back` gives its connection back where the
-    text waits for others in the room. Raises TooBusyError where it cannot be stored now.
+    `author_id` is None if the sender is signed out. `may_post` is what was last known of their rights; if it is False,
+    it is checked again before the text is rendered. Rendering blocks no thread.
+    `in_thread` runs database work: pages have their own thread, sockets share a pool. `give_back` releases the
+    page's connection while the message queues for the room. Raises TooBusyError if the message can't be stored now.
     """
     if not form.is_valid():
         return None
@@ -84,26 +83,26 @@ async def submit(
 
 
 async def html_by(author_id: int, body: str) -> str:
-    """A text of the author's as HTML: one at a time, so that nobody's texts keep all children from the others'."""
+    """Render an author's text as HTML: one at a time, so that no author can occupy all child processes."""
     async with allowance_of(author_id).turn():
         return await to_html(body)
 
 
 def text_of(form: MessageForm | EditForm) -> str:
-    """The text that is posted where the form holds one; what a form refuses costs nobody else anything."""
+    """Return the text to count against the sender's allowance; empty if the form is invalid, so nothing is stored."""
     return str(form.cleaned_data["body"]) if form.is_valid() else ""
 
 
 def busy() -> str:
-    """What somebody is told whose text cannot be stored now, since others hold the room."""
+    """Return the error for a text that can't be stored now, since others hold the room."""
     return _("This room is busy at the moment. Your text is kept: send it again in a few seconds.")
 
 
 def busy_without_text() -> str:
-    """The same to who sent none."""
+    """Return the same error for a request without text."""
     return _("This room is busy at the moment. Try again in a few seconds.")
 
 
 def too_fast() -> str:
-    """What somebody is told whose allowance is used up."""
+    """Return the error for a user whose allowance is used up."""
     return _("You are sending faster than anybody can read. Wait a moment, then send this again.")

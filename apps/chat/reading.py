@@ -1,4 +1,4 @@
-"""Where people stopped reading."""
+"""Read positions."""
 
 from functools import partial
 
@@ -12,9 +12,9 @@ from apps.rooms.models import Membership, Room
 
 def mark_read(*, room: Room, user: User, seq: int) -> None:
     """
-    Somebody has seen the room's messages up to number `seq`. It never goes back, and means nothing for who is not a
-    member. `room` as just loaded: what was posted since does not count as read. Raises TooBusyError where that
-    cannot be kept now.
+    Record that a user has read the room up to number `seq`. Never moves backwards; does nothing for non-members.
+
+    `room` must be freshly loaded: messages posted since then stay unread. Raises TooBusyError if it can't be saved now.
     """
     seq = min(seq, room.last_seq)
     left = Message.objects.filter(room=room, seq__gt=seq, seq__lte=room.last_seq).count()
@@ -24,7 +24,7 @@ def mark_read(*, room: Room, user: User, seq: int) -> None:
 
 
 def first_unread(visit: Visit) -> Message | None:
-    """The first message that the viewer has not seen and still can; None where there is none."""
+    """Return the first message that the viewer has not read and that is not deleted, if any."""
     if not (visit.membership and visit.unread_count):
         return None
     unread = Message.objects.filter(room=visit.room, seq__gt=visit.membership.last_read_seq, deleted_at=None)

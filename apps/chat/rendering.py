@@ -1,11 +1,11 @@
-"""The one way from what someone wrote to HTML: in a child process that is limited (apps/core/bounded.py)."""
+"""Render Markdown as HTML, always in a resource-limited child process (apps/core/bounded.py)."""
 
 from html import escape
 
 from apps.core import limits
 from apps.core.bounded import Exceeded, Pool
 
-# Raise it when the same source would give other HTML; what is stored with a lower one can then be made again.
+# Raise it when the same source renders differently, so that older messages can be rendered again.
 RENDERER_VERSION = 5
 
 RENDER = "apps.chat.markdown:html_of"
@@ -18,7 +18,7 @@ pool = Pool(
 
 
 async def to_html(source: str) -> str:
-    """A message's Markdown as sanitised HTML; as it was typed if that takes too long. Never holds up the event loop."""
+    """Return Markdown as sanitised HTML, or as plain text if that takes too long. Never blocks the event loop."""
     try:
         return text_of(await pool.run_async(RENDER, source.encode()))
     except Exceeded:
@@ -26,7 +26,7 @@ async def to_html(source: str) -> str:
 
 
 def to_html_now(source: str) -> str:
-    """The same as `to_html`, for synchronous code."""
+    """Do the same as `to_html`, for synchronous code."""
     try:
         return text_of(pool.run(RENDER, source.encode()))
     except Exceeded:
@@ -34,10 +34,10 @@ def to_html_now(source: str) -> str:
 
 
 def text_of(parts: tuple[bytes, ...]) -> str:
-    """The HTML that a child returned."""
+    """Return the HTML from a child's result."""
     return parts[0].decode()
 
 
 def as_typed(source: str) -> str:
-    """The text with its line breaks and nothing else: takes time and space in proportion to it, whatever it holds."""
+    """Return the text with its line breaks and nothing else, in linear time and space."""
     return f'<p dir="auto">{escape(source, quote=False)}</p>'.replace("\n", "<br>\n")

@@ -1,4 +1,4 @@
-"""What the hub asks about rooms: what a page has missed, and who may go on listening."""
+"""The hub's source for rooms: missed changes, last numbers, and who may keep listening."""
 
 from django.utils import translation
 
@@ -11,27 +11,27 @@ from apps.rooms import fragments as room_fragments
 from apps.rooms.access import who_may_see
 from apps.rooms.models import Room
 
-# Who missed more than this gets the newest messages instead, like a page freshly loaded.
+# A page that missed more than this gets the newest messages instead, as if freshly loaded.
 MAX_REPLAYED_MESSAGES = 500
 MAX_REPLAYED_CHARACTERS = 500_000
-# About how many characters go into one frame, and how many of them a message has besides its text.
+# The approximate characters per frame, and per message for the markup around its text.
 PIECE_CHARACTERS = 100_000
 MARKUP_CHARACTERS = 900
 
 
 class RoomSource:
-    """Knows about topics named `room.<pk>.<language>`."""
+    """The source of topics named `room.<pk>.<language>`."""
 
     async def replay(self, topic: str, since: int) -> Batch:
-        """All that changed in the room after number `since`."""
+        """Return everything that changed in the room after number `since`."""
         return await in_thread(changes_in_language, topic, since)
 
     async def heads(self, topics: list[str]) -> dict[str, int]:
-        """The last number of each of the rooms that still exist."""
+        """Return the last number of each topic whose room still exists."""
         return await in_thread(last_numbers, topics)
 
     async def allowed(self, listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
-        """Of each room's listeners those who may see it."""
+        """Return the listeners of each room who may still see it."""
         by_room: dict[int, set[int | None]] = {}
         for topic, user_ids in listening.items():
             by_room.setdefault(room_of(topic), set()).update(user_ids)
@@ -40,31 +40,31 @@ class RoomSource:
 
 
 def last_numbers(topics: list[str]) -> dict[str, int]:
-    """The last number of each of the topics whose room exists."""
+    """Return the last number of each topic whose room still exists."""
     room_pks = {room_of(topic) for topic in topics}
     numbers = dict(Room.objects.filter(pk__in=room_pks).values_list("pk", "last_seq"))
     return {topic: numbers[room_of(topic)] for topic in topics if room_of(topic) in numbers}
 
 
 def room_of(topic: str) -> int:
-    """The room's primary key in a topic's name."""
+    """Return the room's primary key from a topic's name."""
     return int(topic.split(".")[1])
 
 
 def changes_in_language(topic: str, since: int) -> Batch:
-    """All that changed in a topic's room after number `since`, in the topic's language."""
+    """Return everything that changed in a topic's room after number `since`, in the topic's language."""
     with translation.override(topic.split(".")[2]):
         return changes_since(room_of(topic), since)
 
 
 def changes_since(room_pk: int, since: int) -> Batch:
     """
-    All that changed in a room after number `since`, in pieces that fit into a frame each; with ANEW, how it is now.
+    Return everything that changed in a room after number `since`, in frame-sized pieces; for ANEW, its current state.
 
-    State and not a log: a message that was posted and then edited comes once, as it is now, so that applying it
-    twice does no harm.
+    This is state, not a log: a message that was posted and then edited is included once, as it is now, so applying
+    it twice does no harm.
     """
-    # The room first: what changes after this has a higher number and comes again; what is new after this comes then.
+    # Read the room first: later changes get higher numbers and will be sent again.
     room = Room.objects.filter(pk=room_pk).first()
     if room is None or room.last_seq <= since:
         return Batch(since, since)
@@ -84,7 +84,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
     if len(changed) > MAX_REPLAYED_MESSAGES or sum(len(message.html) for message in changed) > MAX_REPLAYED_CHARACTERS:
         return Batch(since, room.last_seq, ("".join(parts), fresh(room)))
     for message in changed:
-        message.room = room  # its slug is in the fragment
+        message.room = room  # the fragment contains its slug
     parts += [fragments.changed_message(message) for message in changed if message.seq <= since]
     new = sorted((message for message in changed if message.seq > since), key=lambda message: message.seq)
     parts += [fragments.new_messages(some) for some in runs(new, PIECE_CHARACTERS)]
@@ -92,7 +92,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
 
 
 def fresh(room: Room) -> str:
-    """The newest messages in place of all that the page has, as many as a slow reader can be sent at once."""
+    """Replace the page's messages with the newest, as many as can be sent to a slow client at once."""
     window = history.newest(room)
     *_, kept = [[], *runs(window.messages, 2 * PIECE_CHARACTERS)]
     if len(kept) < len(window.messages):
@@ -101,7 +101,7 @@ def fresh(room: Room) -> str:
 
 
 def runs(messages: list[Message], max_characters: int) -> list[list[Message]]:
-    """The messages in order, in runs of about as many characters."""
+    """Split messages, in order, into runs of about `max_characters`."""
     found: list[list[Message]] = []
     left = 0
     for message in messages:
@@ -114,7 +114,7 @@ def runs(messages: list[Message], max_characters: int) -> list[list[Message]]:
 
 
 def joined(parts: list[str], max_characters: int) -> tuple[str, ...]:
-    """The parts in order, put together while they stay under a number of characters."""
+    """Join parts, in order, into pieces of at most `max_characters` where possible."""
     pieces = [""]
     for part in parts:
         if pieces[-1] and len(pieces[-1]) + len(part) > max_characters:

@@ -1,4 +1,4 @@
-"""Addresses of sockets."""
+"""WebSocket URLs."""
 
 from django.urls import path, re_path
 
@@ -6,6 +6,6 @@ from apps.chat.consumers import RoomConsumer
 
 websocket_urlpatterns = [
     path("ws/rooms/<str:slug>/", RoomConsumer.as_asgi()),
-    # Any other address is told that there is no such room: refused outright, its page would try for ever.
+    # Any other URL gets "no such room": if the handshake were rejected, its page would keep reconnecting.
     re_path(r"", RoomConsumer.as_asgi(), {"slug": ""}),
 ]

@@ -1,4 +1,4 @@
-"""What was sent under an id, known again after the message's text has changed or gone."""
+"""Recognise a resent message, even after its stored text was edited or deleted."""
 
 from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -7,18 +7,18 @@ from apps.chat.models import Message
 
 
 def digest_of(message: Message, body: str, key: str | bytes | None = None) -> str:
-    """A text's digest under a message's id. Keyed, or a short text that was deleted could be found by guessing."""
+    """Return the digest of a text sent under a message's id. Keyed, since short deleted texts could be guessed."""
     return salted_hmac(str(message.client_id), body, secret=key, algorithm="sha256").hexdigest()
 
 
 def keep_digest(message: Message) -> None:
-    """To be called before a message's text changes: from then on the digest is all that tells what was sent."""
+    """Save the digest of the text as sent. Must be called before the text changes."""
     if is_as_sent(message):
         message.sent_digest = digest_of(message, message.body)
 
 
 def was_sent_as(message: Message, body: str) -> bool:
-    """Whether this is the text that was sent; no where nobody knows any more."""
+    """Return whether this is the text that was sent; False if that is no longer known."""
     if is_as_sent(message):
         return message.body == body
     kept = message.sent_digest or ""
@@ -27,5 +27,5 @@ def was_sent_as(message: Message, body: str) -> bool:
 
 
 def is_as_sent(message: Message) -> bool:
-    """Whether the message still has the text that it was sent with."""
+    """Return whether the message still has its original text."""
     return message.edited_at is None and not message.is_deleted

@@ -1,4 +1,4 @@
-"""Verbs about messages. Each is a transaction, and changes what a room shows through chat/changes.py."""
+"""Operations on messages. Each is one transaction, and changes what a room shows through chat/changes.py."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -19,17 +19,17 @@ from apps.core.errors import Refusal
 from apps.rooms.models import Room, place_of
 from apps.rooms.verbs import verb
 
-# One author's messages form a group while no more than this lies between them.
+# An author's consecutive messages form a group if they are no further apart than this.
 GROUP_PAUSE = timedelta(minutes=5)
-# A clock that was further ahead than this is not followed, or all that is said until then would have its time.
+# A time further ahead than this came from a wrong clock: following it would give all messages until then its time.
 MAX_CLOCK_AHEAD = timedelta(days=1)
 
-# One transaction, for which one takes a turn at the message's room.
+# Runs in one transaction, after queueing for the message's room.
 on_messages_room = whole(at=lambda *, message, **others: place_of(message.room_id))
 
 
 class NewerVersionError(Refusal):
-    """What was edited is not the message as it is now, which is `message`."""
+    """The edit was made to an older version; `message` is the current one."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(
@@ -44,12 +44,11 @@ class NewerVersionError(Refusal):
 @verb(POSTED)
 def post_message(*, room_id: int, author_id: int, body: str, client_id: UUID, html: str | None = None) -> Message:
     """
-    Say something in a room.
+    Post a message.
 
-    `html` is the body as rendering.py makes it; without it that is done here, for someone who may post, before the
-    lock is taken. Called again with the same `client_id` it returns the message that exists. Raises Refusal for
-    someone who is not a member, for an archived room, for a text of which nothing would be seen, and for a `client_id`
-    that was used for another text.
+    `html` is the rendered body; if missing, it is rendered here, after checking rights and before taking the lock. A
+    second call with the same `client_id` returns the existing message. Raises Refusal if the author is not a member,
+    the room is archived, the text would be invisible, or the `client_id` was used for another text.
     """
     try:
         if html is None:
@@ -58,7 +57,7 @@ def post_message(*, room_id: int, author_id: int, body: str, client_id: UUID, ht
         refuse_blank(html)
         return store_message(room_id=room_id, author_id=author_id, body=body, html=html, client_id=client_id)
     except (IntegrityError, Refusal):
-        # Mostly the id is new, so whether it is not is asked only where something is wrong.
+        # The id is nearly always new, so look for an earlier message only after a failure.
         earlier = find_earlier(author_id, client_id)
         if earlier is None:
             raise
@@ -67,9 +66,9 @@ def post_message(*, room_id: int, author_id: int, body: str, client_id: UUID, ht
 
 @whole(at=lambda *, room_id, **others: place_of(room_id))
 def store_message(*, room_id: int, author_id: int, body: str, html: str, client_id: UUID) -> Message:
-    """The transaction of `post_message`."""
+    """Run the transaction of `post_message`."""
     room = locked_room(room_id)
-    # Asked again under the lock: membership may have ended since the page was loaded.
+    # Check again under the lock: membership may have ended since the page was loaded.
     membership = room.memberships.select_related("user").filter(user=author_id).first()
     if membership is None or room.is_archived:
         raise refusal(room, is_member=membership is not None)
@@ -77,14 +76,14 @@ def store_message(*, room_id: int, author_id: int, body: str, html: str, client_
     message.renderer_version, message.created_at = RENDERER_VERSION, timezone.now()
     place_after(newest_of(room), message)
     add_messages(room, [message], actor=membership.user)
-    # Who writes has read what stands above, and needs not read their own words.
+    # Posting marks everything above, and the author's own message, as read.
     membership.last_read_seq, membership.read_count = message.seq, room.message_count
     membership.save(update_fields=["last_read_seq", "read_count"])
     return message
 
 
 def refuse_outsiders(room_id: int, author_id: int) -> None:
-    """Raise Refusal for someone who may not post, before any work is done on their text."""
+    """Raise Refusal if the author may not post."""
     room = Room.objects.filter(pk=room_id).first()
     if room is None:
         raise Refusal(_("This room was deleted meanwhile."))
@@ -93,19 +92,19 @@ def refuse_outsiders(room_id: int, author_id: int) -> None:
         raise refusal(room, is_member=is_member)
 
 
-# What stands between two tags.
+# Text between two tags.
 BETWEEN_TAGS = re.compile(r">([^<]+)")
 
 
 def refuse_blank(html: str) -> None:
-    """Raise Refusal for a message of which nothing would be seen: marks alone, letters without a shape."""
-    # Of white space, the one that HTML has a name for.
+    """Raise Refusal for a message that would be invisible: only delimiters, or characters without a glyph."""
+    # The one white space character that the HTML contains as an entity.
     if all(letters.is_blank(found[1].replace("&nbsp;", " ")) for found in BETWEEN_TAGS.finditer(html)):
         raise Refusal(_("Nothing of this message would be seen. Write something behind the marks."))
 
 
 def may_post(room_id: int, author_id: int) -> bool:
-    """Whether someone may post."""
+    """Return whether the author may post."""
     try:
         refuse_outsiders(room_id, author_id)
     except Refusal:
@@ -114,53 +113,53 @@ def may_post(room_id: int, author_id: int) -> bool:
 
 
 def refusal(room: Room, *, is_member: bool) -> Refusal:
-    """Why someone may not post, who is no member or whose room is archived."""
+    """Return the Refusal for an author who is not a member, or for an archived room."""
     if not is_member:
         return Refusal(_("You are not a member of this room. Join it to write here."))
     return Refusal(_("This room is archived, so nobody can write in it any more."))
 
 
 def newest_of(room: Room) -> Message | None:
-    """The message after which the next one is said."""
+    """Return the message that a new one comes after."""
     return room.messages.only("room_id", "author_id", "created_at").order_by("-seq").first()
 
 
 def place_after(previous: Message | None, message: Message) -> None:
-    """Settle the time of a new message, and whether it opens a day or goes on in a group."""
+    """Set the time of a new message, and whether it opens a day or continues a group."""
     message.created_at = not_before(previous, message.created_at)
     message.opens_day = previous is None or message_day(previous) != message_day(message)
     message.continues = not message.opens_day and previous is not None and follows(previous, message)
 
 
 def not_before(previous: Message | None, now: datetime) -> datetime:
-    """The time of a message after `previous`: it does not go back, though two processes' clocks may differ."""
+    """Return the time of a message after `previous`. It never goes back, though the clocks of processes may differ."""
     if previous is None or previous.created_at - now > MAX_CLOCK_AHEAD:
         return now
     return max(now, previous.created_at)
 
 
 def message_day(message: Message) -> date:
-    """The day a message was posted on, where the site is."""
+    """Return the day a message was posted, in the site's time zone."""
     return timezone.localdate(message.created_at)
 
 
 def follows(previous: Message, message: Message) -> bool:
-    """Whether a message goes on in the group of `previous`."""
+    """Return whether a message continues the group of `previous`."""
     is_by_same = previous.author_id == message.author_id is not None
     return is_by_same and message.created_at - previous.created_at <= GROUP_PAUSE
 
 
 def find_earlier(author_id: int, client_id: UUID) -> Message | None:
-    """The message that the author posted under this id, if any."""
+    """Return the message that the author posted under this id, if any."""
     return Message.objects.select_related("author", "room").filter(author=author_id, client_id=client_id).first()
 
 
 def the_same_message(earlier: Message, room_id: int, body: str) -> Message:
     """
-    `earlier`, where posting again means the same message.
+    Return `earlier` if the same message was sent again; else raise Refusal.
 
-    A browser without JavaScript that goes back restores a form with the id it had. What is typed into it then is
-    a new message, and returning the old one would lose it.
+    Without JavaScript, a browser that goes back restores the form with its old id. Text typed into it then is a new
+    message, which would be lost if the old one were returned.
     """
     if earlier.room_id != room_id or not was_sent_as(earlier, body):
         raise Refusal(_("This form was sent before with another text. Send it again to post this one."))
@@ -170,10 +169,10 @@ def the_same_message(earlier: Message, room_id: int, body: str) -> Message:
 @verb(EDITED)
 def edit_message(*, message: Message, body: str, html: str | None = None, version: int | None = None) -> Message:
     """
-    Change a message's text; `html` as for `post_message`, `version` is the `changed_seq` of what was edited, if known.
+    Change a message's text; `html` is as for `post_message`, `version` the `changed_seq` that was edited, if known.
 
-    Raises Refusal if the message was deleted in the meantime, or the room archived, or if nothing of the text
-    would be seen; NewerVersionError if it was changed to another text.
+    Raises Refusal if the message has since been deleted or the room archived, or if the text would be invisible;
+    NewerVersionError if the message has since been changed to another text.
     """
     html = to_html_now(body) if html is None else html
     refuse_blank(html)
@@ -182,7 +181,7 @@ def edit_message(*, message: Message, body: str, html: str | None = None, versio
 
 @on_messages_room
 def store_edit(*, message: Message, body: str, html: str, version: int | None) -> Message:
-    """The transaction of `edit_message`."""
+    """Run the transaction of `edit_message`."""
     with change_message(message, EDITED) as change:
         message = change.message
         change.actor = message.author
@@ -199,8 +198,8 @@ def store_edit(*, message: Message, body: str, html: str, version: int | None) -
 @verb(DELETED)
 @on_messages_room
 def delete_message(*, message: Message, deleter: User) -> Message:
-    """Take a message's text away and leave a tombstone. Raises Refusal where that is done already."""
-    # An owner of the site need be no member, and may be gone meanwhile.
+    """Delete a message's text and leave a tombstone. Raises Refusal if it was already deleted."""
+    # A site owner need not be a member, and their account may have been deleted since.
     with change_message(message, DELETED, actor=deleter, locks_actor=True) as change:
         message = change.message
         keep_digest(message)

@@ -1,4 +1,4 @@
-"""What happens to accounts happens to what they said."""
+"""Apply account events to messages."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from apps.chat import parting
 
 @receiver(account_closing)
 def let_messages_go(user: User, delete_messages: bool, **kwargs: Any) -> None:
-    """Who goes takes their name off what they said, and the words along if they like."""
+    """Anonymise a closing account's messages, or delete them on request."""
     parting.part_with(author=user, delete_messages=delete_messages)
 
 
 @receiver(messages_going)
 def delete_messages(user: User, deleter: User, **kwargs: Any) -> None:
-    """What somebody said goes before their account does."""
+    """Delete a user's messages before their account is deleted."""
     parting.delete_all_by(author=user, deleter=deleter)

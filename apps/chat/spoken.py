@@ -1,24 +1,24 @@
-"""A message's text as it is read out (announcer.js says the same)."""
+"""A message's text for announcements (announcer.js does the same)."""
 
 import re
 from html import unescape
 
 from django.utils.html import strip_tags
 
-# Our own tags: what people typed holds no "<" (apps/chat/markdown.py).
+# Only our own tags match: user text contains no "<" (apps/chat/markdown.py).
 OF_LISTS = re.compile(r'<(?P<ends>/)?(?P<tag>ol|ul|li)\b(?: start="(?P<start>\d+)")?(?: value="(?P<value>\d+)")?[^>]*>')
 
 
 def text_of(html: str) -> str:
-    """The text of a message in one line, with the numbers of its lists, which style sheets draw."""
+    """Return a message's text in one line, with its list numbers, which are normally drawn by CSS."""
     if "<ol" in html:
         html = with_numbers(html)
     return " ".join(unescape(strip_tags(html)).split())
 
 
 def with_numbers(html: str) -> str:
-    """The HTML with the number of each item as text before it."""
-    # Of each list that is open here, the number that comes next; None where there are none.
+    """Return the HTML with each list item's number inserted as text."""
+    # The next number of each open list; None for unnumbered ones.
     numbers: list[int | None] = []
 
     def number(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Which letters belong together: writing systems, as ranges for regular expressions."""
+"""Writing systems, as character ranges for regular expressions."""
 
 import re
 
@@ -12,10 +12,10 @@ SOUTH_EAST_ASIAN = (
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e50-\u0e59\u0e81-\u0edf\u1000-\u1049\u1050-\u109d\u1780-\u17d3\u17d7-\u17e9"
 )
 TIBETAN = "\u0f00-\u0fff"
-# Those that put no space between words, or (Korean) none before what stands behind a word. Not Tibetan, as far as
-# addresses are concerned: it has a sign between syllables.
+# Scripts without spaces between words, or (Korean) without one before particles. For addresses, Tibetan is not one of
+# them: it has a mark between syllables.
 UNSPACED = f"{CHINESE_AND_JAPANESE}{KOREAN}{SOUTH_EAST_ASIAN}"
-# Punctuation of East Asia, which stands beside letters without a space.
+# East Asian punctuation, which is written next to letters without a space.
 EAST_ASIAN_PUNCTUATION = (
     "\u3001-\u3004\u3008-\u3020\u3030\u303d\u30a0\u30fb"
     "\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
@@ -25,14 +25,14 @@ is_latin = re.compile(f"[{LATIN}]").match
 is_unspaced = re.compile(f"[{UNSPACED}]").match
 is_east_asian_punctuation = re.compile(f"[{EAST_ASIAN_PUNCTUATION}]").match
 
-# Of each, the letters and their marks that may make up a part of a host's name.
+# For each other script, the letters and marks that a host name's label may contain.
 OTHERS = [
     "\u0370-\u037d\u0386-\u03ff\u1f00-\u1fff",  # Greek
     "\u0400-\u052f\u1c80-\u1c8a",  # Cyrillic
     "\u0531-\u0556\u0561-\u0587",  # Armenian
     "\u0591-\u05bd\u05c1\u05c2\u05d0-\u05ea",  # Hebrew
     "\u0610-\u061a\u0620-\u0669\u066e-\u06d3\u06d5-\u06dc\u06e1-\u06fc\u0750-\u077f\u08a0-\u08e1\u200c",  # Arabic
-    "\u0900-\u0963\u0966-\u096f\u0971-\u0df3\u200c\u200d",  # of India and Sri Lanka
+    "\u0900-\u0963\u0966-\u096f\u0971-\u0df3\u200c\u200d",  # scripts of India and Sri Lanka
     "\u10a0-\u10fa\u10fc-\u10ff",  # Georgian
     "\u1200-\u135f\u1380-\u138f",  # Ethiopic
     SOUTH_EAST_ASIAN,

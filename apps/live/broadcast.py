@@ -1,7 +1,7 @@
 """
-Say that something changed. Call these when the change is committed, from synchronous code.
+Announce changes to open pages. Call these from synchronous code once the change is committed.
 
-What cannot be told raises nothing. What cannot be rendered does, so they are called by `on_commit(…, robust=True)`.
+Delivery failures are logged, never raised. Rendering errors are raised, hence `on_commit(…, robust=True)`.
 """
 
 import logging
@@ -20,15 +20,15 @@ from apps.live.sources import in_language
 logger = logging.getLogger(__name__)
 
 
-# Makes the HTML, in the language that is active.
+# Renders the HTML in the active language.
 Render = Callable[[], str]
 
 
 def change(topic: str, seq: int, render: Render) -> None:
-    """Hand change `seq` to every page that listens to `topic`, in this process and the others."""
+    """Send change `seq` to every page that listens to `topic`, in this process and in all others."""
     for language, _ in settings.LANGUAGES:
         name = in_language(topic, language)
-        # To render for nobody would be a fifth of a post's work.
+        # Rendering for no listeners would be a fifth of a post's cost.
         if not _is_unheard(name, seq):
             with translation.override(language):
                 html = render()
@@ -36,19 +36,19 @@ def change(topic: str, seq: int, render: Render) -> None:
 
 
 def revoke(topic: str, *, user_id: int | None, render: Render) -> None:
-    """End the pages that one person (or, with None, anybody) has open on `topic`, showing what is rendered."""
+    """End the pages that one user (all users if None) has open on `topic`, showing them what `render` returns."""
     for name, html in in_each_language(topic, render):
         _tell({"type": "live.revoke", "topic": name, "user_id": user_id, "html": html})
 
 
 def check(topic: str, *, render: Render) -> None:
-    """End the pages of those who may no longer listen to `topic`, showing what is rendered."""
+    """End the pages of users who may no longer listen to `topic`, showing them what `render` returns."""
     for name, html in in_each_language(topic, render):
         _tell({"type": "live.check", "topic": name, "html": html})
 
 
 def in_each_language(topic: str, render: Render) -> Iterator[tuple[str, str]]:
-    """The topic's name in each of the site's languages, with the HTML for who reads that."""
+    """Yield the topic's name in each of the site's languages, with the HTML rendered in that language."""
     for language, _ in settings.LANGUAGES:
         with translation.override(language):
             html = render()
@@ -56,17 +56,17 @@ def in_each_language(topic: str, render: Render) -> Iterator[tuple[str, str]]:
 
 
 def sign_out(session_key: str) -> None:
-    """End all pages of a session that is over."""
+    """End all pages of a session that has ended."""
     _tell({"type": "live.sign_out", "session": digest(session_key)})
 
 
 def check_user(user_id: int) -> None:
-    """End a person's pages where they are no longer signed in as they were."""
+    """End a user's pages whose sign-in is no longer valid."""
     _tell({"type": "live.check_user", "user_id": user_id})
 
 
 def _is_unheard(name: str, seq: int) -> bool:
-    """Whether nobody listens to the topic; who comes in at this moment is told that it has come to number `seq`."""
+    """Return whether the topic has no listeners; one that joins at this moment is made to check for change `seq`."""
     try:
         process = serving_process()
         if process is None or not process.hub.is_unheard(name):
@@ -80,11 +80,11 @@ def _is_unheard(name: str, seq: int) -> bool:
 
 def _tell(message: dict[str, Any]) -> None:
     try:
-        # A server's threads only leave the message with its loop: nobody's post waits for other pages.
+        # Worker threads only hand the message to the loop, so posting never waits for delivery.
         if process := serving_process():
             process.tell_soon(message)
         else:
             async_to_sync(send_to_layer)(message)
     except Exception:
-        # What happened is stored, and pages find it by its number: a broadcast that fails only delays it.
+        # The change is stored and pages will find it by its number: a failed broadcast only delays it.
         logger.exception("Could not broadcast %s", message["type"])

@@ -1,4 +1,4 @@
-"""Changes that the layer did not bring, brought from the database; and told ones that the database does not know."""
+"""Fill gaps in a topic's numbers from the database, and drop numbers that were announced but never stored."""
 
 import asyncio
 import logging
@@ -12,18 +12,18 @@ from apps.live.topics import Topic
 logger = logging.getLogger(__name__)
 unknown = Seldom(logger)
 
-# How long a number may be missing before the database is asked: two processes' posts often cross in the layer.
+# How long a number may be missing before the database is queried: posts of two processes often cross in the layer.
 PATIENCE_SECONDS = 0.05
-# How often it is asked, less and less soon, for numbers that it does not know, before these are forgotten.
+# Queries, with exponential backoff, before numbers that the database does not have are dropped.
 MAX_QUESTIONS = 5
 
 
-# Writes frames, each with its number, to a topic's listeners, where they stand at the number before.
+# Writes numbered frames to the topic's listeners; the second argument is the number that the frames follow.
 FanOut = Callable[[Topic, int, list[tuple[int, str]]], None]
 
 
 class Gaps:
-    """Those in `topics`; what is found goes out by `fan_out`, and what had come before it by `hand_out`."""
+    """The gaps in `topics`. Changes found are sent with `fan_out`; frames that arrived early follow by `hand_out`."""
 
     def __init__(
         self, topics: dict[str, Topic], replays: Replays, *, fan_out: FanOut, hand_out: Callable[[Topic], None]
@@ -34,12 +34,12 @@ class Gaps:
         self.hand_out = hand_out
 
     def fill_soon(self, topic: Topic) -> None:
-        """Ask the database for missing numbers, unless they come by themselves in a moment."""
+        """Query the database for missing numbers, unless they arrive within a moment."""
         if topic.filling is None or topic.filling.done():
             topic.filling = asyncio.create_task(self.fill(topic))
 
     async def fill(self, topic: Topic) -> None:
-        """Bring the topic to the database's head, and forget numbers that the database does not come to know."""
+        """Bring the topic up to the database's last number, and drop numbers that the database never gets."""
         await asyncio.sleep(PATIENCE_SECONDS)
         questions, doubtful = 0, list[int]()
         while self.topics.get(topic.name) is topic:
@@ -73,7 +73,7 @@ class Gaps:
 
 
 def forget_unknown(topic: Topic, numbers: list[int]) -> None:
-    """Forget changes that were told and are not stored: telling comes after storing."""
+    """Drop changes that were announced but are not stored. Changes are only announced after they are stored."""
     for seq in numbers:
         topic.early.pop(seq, None)
         unknown.warning("%s has no change %d, which was told", topic.name, seq)

@@ -1,10 +1,10 @@
 """
-The hub: what one process (process.py) knows of its open pages, and how changes reach them.
+The hub: the open pages of one process (process.py), and how changes reach them.
 
-A topic is a stream of numbered changes. The hub hands each change to every listener of its topic, in the order
-of the numbers and each once. It knows no model: what a listener missed, and who may listen, it asks of the source
-that was registered for the topic's kind. The layer is only a hint: what it loses, the next
-number betrays, or a look at the database now and then (`watch.py`).
+A topic is a stream of numbered changes. The hub sends each change to every listener of its topic, in the order of
+the numbers and exactly once. It knows no models: it asks the source registered for the topic's kind what a listener
+missed and who may listen. The channel layer is only a hint: changes it loses are found by a gap in the numbers or by
+periodic comparison with the database (watch.py).
 """
 
 import asyncio
@@ -21,24 +21,24 @@ from apps.live.replays import Replays
 from apps.live.sources import frame
 from apps.live.topics import Subscription, Topic
 
-# This many frames may wait for a listener that is catching up, or in a topic for a missing number. What is more
-# than that is forgotten: the listener comes back for it, the topic asks the database.
+# Frames buffered for a listener that is catching up, or in a topic with a missing number. Beyond this they are
+# dropped: the listener reconnects, the topic queries the database.
 MAX_WAITING_FRAMES = 1000
-# How many pages are let in at once: when all come back after a restart, posts do not stand in line behind them.
+# Sockets admitted concurrently, so that a reconnect storm after a restart doesn't hold up posts.
 DOORS = 4
-# How long a topic waits before its next frames go out, by how long its last ones took; and at most.
+# The pause between two sends of a topic, as a multiple of the time the last one took; and its maximum.
 REST_FACTOR = 4
 MAX_REST_SECONDS = 0.02
-# Between two pages that are asked to connect again when the process ends, and for all of them.
+# The pause between two pages that are told to reconnect at shutdown, and the maximum for all of them.
 SHUTDOWN_PAUSE_SECONDS = 0.02
 MAX_SHUTDOWN_SECONDS = 5.0
 
 
 class Hub:
     """
-    See the module. All but `is_unheard` is to be called on the hub's own event loop.
+    See the module. Call everything but `is_unheard` on the hub's own event loop.
 
-    `begin` is called for each topic that somebody starts to listen to, before it is asked what they missed.
+    `begin` is awaited when a topic gets its first listener, before that listener catches up.
     """
 
     def __init__(self, begin: Callable[[str], Awaitable[None]]) -> None:
@@ -49,13 +49,13 @@ class Hub:
         self.gaps = Gaps(self.topics, self.replays, fan_out=self.fan_out, hand_out=self.hand_out)
         self.doors = asyncio.Semaphore(DOORS)
 
-    # Listeners come and go
+    # Joining and leaving
 
     async def join(self, listener: Listener, name: str, *, since: int, head: int) -> None:
         """
-        Let `listener` hear the topic from number `since` on; `head` is the topic's last number as just read.
+        Add `listener` to a topic, from number `since` on; `head` is the topic's last number as just read.
 
-        On return it has been sent all that it missed.
+        On return the listener has been sent everything it missed.
         """
         topic = self.topics.get(name)
         is_new = topic is None
@@ -75,7 +75,7 @@ class Hub:
             raise
 
     async def catch_up(self, topic: Topic, subscription: Subscription, needed: int) -> None:
-        """Send one listener what it missed, at the pace it reads, then what arrived meanwhile."""
+        """Send a listener what it missed, at the pace it reads, then what has arrived since."""
         line = subscription.listener.line
         while True:
             batch = await self.replays.since(topic.name, subscription.seen)
@@ -86,7 +86,7 @@ class Hub:
                     self.drop(subscription.listener, topic.name)
                     return
             subscription.seen = batch.head
-            # A replay that another page asked for may have begun before this page was among the listeners.
+            # A replay shared with another page may have been queried before this page was subscribed.
             if batch.head >= needed:
                 break
         texts = [text for seq, text in subscription.backlog or [] if seq > subscription.seen]
@@ -97,38 +97,38 @@ class Hub:
             self.gaps.fill_soon(topic)
 
     def leave(self, listener: Listener, name: str) -> None:
-        """Forget the listener; the last one out ends the topic."""
+        """Remove a listener, and the topic with its last one."""
         topic = self.topics.get(name)
         if topic is None:
             return
         topic.subscriptions.pop(listener, None)
         if not topic.subscriptions:
             del self.topics[name]
-            # Until it begins again the database may have gone back.
+            # By the time the topic is opened again, the database may have been rolled back.
             self.replays.forget(name)
             if topic.filling:
                 topic.filling.cancel()
 
     def drop(self, listener: Listener, name: str) -> None:
-        """Give up on a listener, which may come back."""
+        """Disconnect a listener, which may reconnect."""
         self.leave(listener, name)
         listener.end(COME_BACK)
 
     def start_anew(self, name: str) -> None:
-        """The topic's numbers hold no longer, since the database went back: its pages come back, and are told so."""
+        """Make the topic's pages reconnect, which checks their numbers and their viewers' rights again."""
         topic = self.topics.get(name)
         for listener in list(topic.subscriptions) if topic else []:
-            # The last one ends the topic.
+            # Dropping the last one removes the topic.
             self.drop(listener, name)
 
     def listeners(self) -> Iterator[tuple[str, Listener]]:
-        """Every listener with the name of its topic."""
+        """Yield every listener with the name of its topic."""
         for topic in list(self.topics.values()):
             for listener in list(topic.subscriptions):
                 yield topic.name, listener
 
     async def send_all_back(self) -> None:
-        """Ask every page to connect again, one after another in no order, so that they do not all come at once."""
+        """Tell every page to reconnect, one at a time in random order, so that they don't all come back at once."""
         everybody = list(self.listeners())
         random.shuffle(everybody)
         pause = min(MAX_SHUTDOWN_SECONDS / max(1, len(everybody)), SHUTDOWN_PAUSE_SECONDS)
@@ -136,18 +136,18 @@ class Hub:
             self.drop(listener, name)
             await asyncio.sleep(pause)
 
-    # Changes arrive
+    # Delivering changes
 
     def deliver(self, name: str, seq: int, html: str) -> None:
-        """Hand change `seq` of a topic to its listeners, or keep it until those before it have come."""
+        """Send change `seq` of a topic to its listeners, or keep it until the changes before it have arrived."""
         topic = self.topics.get(name)
         if topic is None or seq <= topic.head:
             return
         if len(topic.early) == MAX_WAITING_FRAMES:
             topic.early.clear()
         topic.early[seq] = html
-        # A crowded room rests after its frames: that leaves most of the time to all others, and what is rendered and
-        # stored meanwhile goes out together.
+        # A crowded room pauses after sending: other rooms get most of the loop's time, and changes that arrive during
+        # the pause go out together.
         if topic.handing_out is None:
             if topic.rests_until <= self.loop.time():
                 self.hand_out(topic)
@@ -155,17 +155,17 @@ class Hub:
                 topic.handing_out = self.loop.call_at(topic.rests_until, self.hand_out, topic)
 
     def is_unheard(self, name: str) -> bool:
-        """Whether nobody listens to a topic; with Redis that cannot be known. May be called on any thread."""
+        """Return whether a topic has no listeners; always False with Redis. May be called on any thread."""
         return not settings.REDIS_URL and name not in self.topics
 
     def look_for(self, name: str, seq: int) -> None:
-        """A change that was handed to nobody: who came meanwhile may have missed it."""
+        """Check for a change that was sent to no one: a listener that has joined since may have missed it."""
         topic = self.topics.get(name)
         if topic and seq > topic.head:
             self.gaps.fill_soon(topic)
 
     def hand_out(self, topic: Topic) -> None:
-        """Hand out what directly follows the topic's head."""
+        """Send the changes that directly follow the topic's head."""
         topic.handing_out = None
         if topic.checks:
             return
@@ -185,7 +185,7 @@ class Hub:
             self.gaps.fill_soon(topic)
 
     def fan_out(self, topic: Topic, after: int, frames: list[tuple[int, str]]) -> None:
-        """Write the frames, made and encoded once, to every listener of a topic that stood at `after`."""
+        """Write the frames, built and encoded once, to every listener of a topic that stood at `after`."""
         burst = Burst([text for _, text in frames])
         lost = []
         for subscription in list(topic.subscriptions.values()):
@@ -203,7 +203,7 @@ class Hub:
         for listener in lost:
             self.drop(listener, topic.name)
 
-    # Pages are ended
+    # Ending pages
 
     def end(self, name: str, is_meant: Callable[[Listener], bool], code: int, html: str = "") -> None:
         """End some of a topic's pages; `html` tells them why."""
@@ -213,10 +213,10 @@ class Hub:
             listener.end(code, html)
 
     def revoke(self, name: str, user_id: int | None, html: str) -> None:
-        """End the pages that one person (or, with None, anybody) has open on a topic."""
+        """End the pages that one user (all users if None) has open on a topic."""
         self.end(name, lambda one: user_id is None or one.sign_in.user_id == user_id, NO_LONGER_ALLOWED, html)
 
     def sign_out(self, session: str) -> None:
-        """End all pages of a session that is over; `session` is its key's digest."""
+        """End all pages of a session that has ended; `session` is the digest of its key."""
         for name in list(self.topics):
             self.end(name, lambda one: digest(one.sign_in.session_key) == session, SIGNED_OUT)

@@ -1,4 +1,4 @@
-"""The hub's link to the channel layer: what other processes broadcast, and what this one tells them."""
+"""The hub's link to the channel layer: receives what other processes broadcast, and broadcasts to them."""
 
 import asyncio
 import logging
@@ -13,20 +13,20 @@ from apps.live.sealed import ECHO
 
 logger = logging.getLogger(__name__)
 
-# Every process is to compare its topics with the database.
+# Tells every process to compare its topics with the database.
 LOOK = {"type": "live.look"}
-# The group that every process is in, for what concerns people and not a topic.
+# The group that every process joins, for messages about users rather than a topic.
 EVERYONE = "live.everyone"
-# How long the layer may take to accept a frame or a subscription.
+# How long the layer may take to accept a broadcast or a subscription.
 TIMEOUT_SECONDS = 2.0
-# How long after the layer is back the other processes surely are.
+# How long after the layer recovers the other processes will have reconnected.
 BACK_AGAIN_SECONDS = 3.0
-# How often subscriptions are brought up to date.
+# How often subscriptions are synchronised.
 SUBSCRIBING_PAUSE_SECONDS = 1.0
-# How often a process asks whether it hears itself, and for how long it may not.
+# How often a process sends itself an echo, and after how long without any message it resubscribes.
 CALL_PAUSE_SECONDS = 5.0
 DEAF_AFTER_SECONDS = 12.0
-# Broadcasts that may wait while the layer is away; others find by their number what is dropped.
+# Broadcasts queued while the layer is down. The oldest are dropped; other processes find those changes by number.
 MAX_WAITING_BROADCASTS = 1000
 
 
@@ -35,10 +35,10 @@ trouble = Trouble("degraded: redis does not carry what is posted, which others s
 
 class LayerLink:
     """
-    Subscribes to the topics in `wanted`, which changes, and gives what arrives to `handle`.
+    Subscribes to the topics in `wanted`, which the hub keeps current, and passes what arrives to `handle`.
 
-    When the layer takes broadcasts again after it did not, every process is told to look for what it missed; a process
-    that hears itself again after it did not, looks for itself.
+    When the layer accepts broadcasts again after a failure, every process is told to check for missed changes. A
+    process that receives again after an outage checks its own.
     """
 
     def __init__(self, wanted: Set[str], handle: Callable[[dict[str, Any]], None]) -> None:
@@ -48,19 +48,19 @@ class LayerLink:
         self.channel: str | None = None
         self.subscribed: set[str] = set()
         self.subscribing = asyncio.Lock()
-        # When the layer last failed, and when anything last came through it, by the loop's clock.
+        # When the layer last failed, and when anything last arrived through it, by the loop's clock.
         self.failed_at = -TIMEOUT_SECONDS
         self.heard_at = asyncio.get_running_loop().time()
-        # Whether nothing has come through it since.
+        # Set on resubscribing, until the first echo arrives.
         self.is_deaf = False
         self.waiting: deque[dict[str, Any]] = deque(maxlen=MAX_WAITING_BROADCASTS)
         self.sending: asyncio.Task[None] | None = None
         self.tasks: list[asyncio.Task[None]] = []
 
-    # Out
+    # Sending
 
     def send(self, message: dict[str, Any]) -> None:
-        """Broadcast to the other processes, in order, as soon as the layer takes it. Never raises."""
+        """Queue a broadcast to the other processes, sent in order. Never raises."""
         self.waiting.append(message)
         if self.sending is None or self.sending.done():
             self.sending = asyncio.create_task(self.send_waiting())
@@ -70,29 +70,29 @@ class LayerLink:
             was_away, self.is_away = self.is_away, not await send_to_layer(self.waiting.popleft())
             if was_away and not self.is_away:
                 self.handle(LOOK)
-                # The others may need a moment longer to be back.
+                # Other processes may take a moment longer to reconnect.
                 for pause in (0, BACK_AGAIN_SECONDS):
                     asyncio.get_running_loop().call_later(pause, self.send, LOOK)
 
-    # In
+    # Receiving
 
     async def subscribe(self, name: str) -> None:
-        """Make the layer's subscription to a topic agree with whether anybody wants it."""
+        """Subscribe to a topic, or unsubscribe if it is no longer wanted."""
         if not self.tasks:
-            # Nothing could be heard before.
+            # Nothing could have arrived before this.
             self.heard_at = asyncio.get_running_loop().time()
             self.tasks = [asyncio.create_task(work) for work in (self.receive(), self.keep_subscribed(), self.call())]
-        # Nobody's page waits for a layer that fails: `keep_subscribed` tries again.
+        # Pages don't wait for a failing layer: `keep_subscribed` retries.
         if asyncio.get_running_loop().time() - self.failed_at > TIMEOUT_SECONDS:
             await self.bring_up_to_date(name)
 
     async def bring_up_to_date(self, name: str) -> None:
-        """Enter or leave one topic, unless the layer does not let us."""
+        """Join or leave one topic's group; failures are noted and retried by `keep_subscribed`."""
         layer = get_channel_layer()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS), self.subscribing:
                 if self.channel is None:
-                    return  # `receive` subscribes to all topics when it has its channel
+                    return  # `receive` subscribes to all topics once it has a channel
                 is_wanted = name in self.wanted or name == EVERYONE
                 if is_wanted and name not in self.subscribed:
                     await layer.group_add(name, self.channel)
@@ -105,7 +105,7 @@ class LayerLink:
             trouble.note(error)
 
     async def keep_subscribed(self) -> None:
-        """Leave topics that nobody wants any more, and enter those that the layer did not take when it was asked."""
+        """Leave topics that are no longer wanted, and retry failed subscriptions."""
         while True:
             await asyncio.sleep(SUBSCRIBING_PAUSE_SECONDS)
             began = asyncio.get_running_loop().time()
@@ -115,7 +115,7 @@ class LayerLink:
                     break
 
     async def call(self) -> None:
-        """Now and then say something to oneself: a layer may take all that is said, and bring nothing."""
+        """Send this process an echo at intervals: a layer may accept messages without delivering any."""
         while True:
             await asyncio.sleep(CALL_PAUSE_SECONDS)
             try:
@@ -129,7 +129,7 @@ class LayerLink:
                 await self.listen_anew()
 
     async def listen_anew(self) -> None:
-        """Subscribe to everything again, over a new connection."""
+        """Resubscribe to everything over a new connection."""
         self.is_deaf = True
         self.heard_at = asyncio.get_running_loop().time()
         self.tasks[0].cancel()
@@ -143,7 +143,7 @@ class LayerLink:
         self.tasks[0] = asyncio.create_task(self.receive())
 
     def hear(self, message: dict[str, Any]) -> None:
-        """Hand on what was said, unless it was said here."""
+        """Pass a message on, unless this process sent it."""
         self.heard_at = asyncio.get_running_loop().time()
         if message["type"] != ECHO["type"]:
             self.handle(message)
@@ -154,7 +154,7 @@ class LayerLink:
             self.handle(LOOK)
 
     async def receive(self) -> None:
-        """Hand on what other processes broadcast, for as long as this process lives."""
+        """Pass on what other processes broadcast, until this process ends."""
         layer = get_channel_layer()
         while True:
             try:
@@ -171,7 +171,7 @@ class LayerLink:
                 logger.exception("A broadcast could not be handled")
 
     async def open_channel(self, layer: Any) -> str:
-        """A channel of this process's own, subscribed to every topic that is wanted."""
+        """Open a channel for this process, subscribed to every wanted topic."""
         async with self.subscribing:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 channel: str = await layer.new_channel()
@@ -185,7 +185,7 @@ class LayerLink:
 
 
 async def send_to_layer(message: dict[str, Any]) -> bool:
-    """Broadcast to the processes that listen to the message's topic; whether the layer took it. Never raises."""
+    """Broadcast to the processes subscribed to the message's topic; return whether that succeeded. Never raises."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await get_channel_layer().group_send(message.get("topic", EVERYONE), message)

@@ -1,4 +1,4 @@
-"""How much one person may send: the counts of apps/core/limits.py, kept in this process."""
+"""Per-user rate limits, counted in this process; the numbers are in apps/core/limits.py."""
 
 import asyncio
 from itertools import islice
@@ -8,7 +8,7 @@ from apps.core.buckets import Bucket
 
 
 class Allowance:
-    """One person's, for all their pages in this process: what they may send, and a count of sockets."""
+    """What one user may still send, and how many sockets they have open, over all their pages in this process."""
 
     def __init__(self) -> None:
         self.posts = Bucket(rate=limits.POSTS_PER_SECOND, capacity=limits.MAX_POSTS_AT_ONCE)
@@ -19,9 +19,9 @@ class Allowance:
 
     def take(self, text: str = "") -> float | None:
         """
-        Take what one post, edit or deletion costs; gives the seconds to wait before it is done, mostly 0.
+        Take the cost of one post, edit or deletion; return the seconds to wait before it, usually 0.
 
-        None, and nothing is taken, where that would be longer than anybody is kept waiting.
+        Return None and take nothing if the wait would exceed MAX_WAIT_SECONDS.
         """
         size = len(text.encode(errors="replace"))
         wait = max(self.posts.take(), self.text.take(size))
@@ -32,31 +32,31 @@ class Allowance:
         return wait
 
     async def admits(self, text: str = "") -> bool:
-        """True, perhaps after a pause, unless the person has been sending much faster than anybody writes."""
+        """Return True, possibly after a delay; False if the user is sending far too fast."""
         wait = self.take(text)
         if wait:
             await asyncio.sleep(wait)
         return wait is not None
 
     def turn(self) -> asyncio.Lock:
-        """Held while something of the person's is worked on in a child process, so that nobody takes all of them."""
+        """Return the lock that limits a user to one job in the child processes at a time."""
         loop = asyncio.get_running_loop()
-        # A lock serves one event loop, and in tests each request has its own.
+        # A lock belongs to one event loop, and in tests each request has its own loop.
         if self._turn is None or self._turn[0] is not loop:
             self._turn = loop, asyncio.Lock()
         return self._turn[1]
 
 
-# In the order in which they were last asked for.
+# Least recently used first.
 _allowances: dict[int | str, Allowance] = {}
 
 
 def allowance_of(whose: int | str) -> Allowance:
-    """The allowance of a person, by number, or of all who are not signed in at an address."""
+    """Return the allowance of a user, by id, or that shared by all anonymous visitors from an address."""
     allowance = _allowances.pop(whose, None) or Allowance()
     _allowances[whose] = allowance
     if len(_allowances) > limits.MAX_ALLOWANCES:
-        # A few of the oldest, those with open pages to the end of the line: that leaves too few to look at them all.
+        # Check only a few of the oldest, never all; those with open pages move to the end.
         for oldest_id in list(islice(_allowances, 3)):
             oldest = _allowances.pop(oldest_id)
             if oldest.sockets or oldest_id == whose:

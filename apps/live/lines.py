@@ -1,9 +1,9 @@
 """
-Lines: how frames reach one open page, without waiting and without end.
+Lines: non-blocking, bounded writes of frames to one open page.
 
-A line takes what it is given at once, or is cut. ASGI's own `send` tells nothing of how much a client has not yet
-read, and under Daphne it costs ten times what the operating system needs, so there a line writes to the connection
-itself (docs/architecture.md has the figures). Under any other server it goes by `send`.
+A line accepts a write at once, or disconnects. ASGI's own `send` doesn't tell how much a client has left unread, and
+under Daphne it costs ten times as much as the system call. So under Daphne a line writes to the connection itself
+(docs/architecture.md has the figures); under any other server it uses `send`.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from apps.core.connections import unread_of
 
 logger = logging.getLogger(__name__)
 
-# What may wait for a client that does not read; one that leaves more unread is cut.
+# Maximum queued for a slow client before it is disconnected.
 MAX_UNREAD_BYTES = 512 * 1024
-# How often to look whether a client has read what it was sent, and for how long to look.
+# How often to check whether a client has read what it was sent, and for how long.
 READING_PAUSE_SECONDS = 0.05
 MAX_READING_SECONDS = 20.0
 
@@ -33,19 +33,19 @@ Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 
 class Burst:
-    """Frames that go out together: made once, and encoded once, for all pages."""
+    """Frames that are sent together: built and encoded once for all pages."""
 
     def __init__(self, texts: list[str]) -> None:
         self.texts = texts
 
     @cached_property
     def wire(self) -> bytes:
-        """The frames as they stand on the wire: whole text frames without a mask (RFC 6455, 5.2)."""
+        """The frames in wire format: complete, unmasked text frames (RFC 6455, 5.2)."""
         return b"".join(encoded(text.encode()) for text in self.texts)
 
 
 def encoded(payload: bytes) -> bytes:
-    """One unmasked text frame."""
+    """Return one unmasked text frame."""
     length = len(payload)
     if length < 126:
         return bytes((0x81, length)) + payload
@@ -55,36 +55,36 @@ def encoded(payload: bytes) -> bytes:
 
 
 class Line(Protocol):
-    """Where the frames for one page go."""
+    """The connection that one page's frames are written to."""
 
     @property
     def unread(self) -> int:
-        """How many bytes have not left this process yet."""
+        """How many bytes have not left this process."""
 
     def write(self, burst: Burst) -> bool:
-        """Send at once or as soon as the client reads; False, and the line is cut, where it has left too much."""
+        """Send now or as soon as the client reads; disconnect and return False if it has left too much unread."""
 
     def close(self, code: int) -> None:
-        """Close with a code, after all that was written."""
+        """Close with a code, after everything already written."""
 
 
 def is_plain(transport: object) -> bool:
-    """Whether what is written to Twisted's transport goes to the operating system as it is."""
+    """Return whether bytes written to Twisted's transport reach the operating system unchanged."""
     return isinstance(transport, Connection) and not transport.TLS
 
 
 def write_at_once(transport: Any, send_now: Callable[[bytes], int], wire: bytes) -> bool:
     """
-    Write to a connection that has nothing unread, in one system call; False where it is gone.
+    Write to a connection with nothing queued, in one system call; return False if it is closed.
 
-    Twisted would wait for the socket to be writable, which it nearly always is, with three system calls more.
+    Twisted would first wait for the socket to be writable, which it nearly always is: three more system calls.
     """
     try:
         sent = send_now(wire)
     except BlockingIOError:
         sent = 0
     except OSError:
-        return False  # Twisted finds that the connection is gone when it next reads
+        return False  # Twisted notices on its next read
     if sent < len(wire):
         transport.write(wire[sent:])
     return True
@@ -101,7 +101,7 @@ class DaphneLine:
     def __init__(self, protocol: WebSocketProtocol) -> None:
         self.protocol = protocol
         transport = protocol.transport
-        # Through TLS inside Daphne, and for a client that negotiated compression, the protocol has to do it.
+        # With TLS inside Daphne, or with negotiated compression, only the protocol can write.
         self.is_plain = is_plain(transport) and not protocol._perMessageCompress
         self.transport = transport
         self.send_now = transport.getHandle().send if self.is_plain else None
@@ -133,7 +133,7 @@ class DaphneLine:
 
 
 class AsgiLine:
-    """A socket under any ASGI server, whose `send` may wait for the client."""
+    """A socket under any other ASGI server, whose `send` may wait for the client."""
 
     def __init__(self, send: Send) -> None:
         self.send = send
@@ -178,7 +178,7 @@ class AsgiLine:
 
 
 async def until_read(line: Line) -> bool:
-    """Wait until the client has been sent all that was written; False where it takes no more."""
+    """Wait until everything written has been sent to the client; return False on timeout."""
     for _ in range(int(MAX_READING_SECONDS / READING_PAUSE_SECONDS)):
         if not line.unread:
             return True
@@ -187,7 +187,7 @@ async def until_read(line: Line) -> bool:
 
 
 def line_for(send: Any) -> Line:
-    """The line of a socket, from the `send` that the server itself gave for it."""
+    """Return the line for a socket, given the server's own `send`."""
     # Daphne's own `send` is a method of its server with the connection bound to it.
     if isinstance(send, functools.partial) and send.args and isinstance(send.args[0], WebSocketProtocol):
         return DaphneLine(send.args[0])
@@ -196,12 +196,12 @@ def line_for(send: Any) -> Line:
 
 def with_lines(application: Application) -> Application:
     """
-    Put each socket's line into its scope, and for pages the server's own `send` (response_lines.py).
+    Put each socket's line into its scope, and for HTTP the server's own `send` (response_lines.py).
 
-    Outermost, since middleware inside replaces `send`.
+    Must be the outermost application, since middleware replaces `send`.
     """
 
-    # Not a coroutine of its own, which would be kept for as long as the socket is open.
+    # Not `async def`: that coroutine would live as long as the socket.
     def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> Awaitable[None]:
         if scope["type"] == "websocket":
             scope["line"] = line_for(send)

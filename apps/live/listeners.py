@@ -1,4 +1,4 @@
-"""An open page, as the hub knows it."""
+"""Listeners: open pages, as the hub sees them."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,21 @@ from django.utils.html import format_html
 from apps.accounts.sign_ins import SignIn
 from apps.live.lines import Burst, Line
 
-# Close codes (docs/architecture.md). A page stays away after the first two and comes back after the third.
+# Close codes (docs/architecture.md). A page stays away after the first two and reconnects after the third.
 SIGNED_OUT = 4401
 NO_LONGER_ALLOWED = 4403
 COME_BACK = 1000
 
 
 def alert(reason: str | Promise, language: str) -> str:
-    """A frame's part that tells a page why it ends, and leaves what is written in it."""
+    """Return the part of a frame that tells a page why it ends and leaves the user's draft in place."""
     with translation.override(language):
         return format_html('<hx-partial hx-target="#alert" hx-swap="innerHTML">{}</hx-partial>', reason)
 
 
 @dataclass(eq=False, slots=True)
 class Listener:
-    """Its line, who looks at it, and in what language."""
+    """An open page: its line, the viewer's sign-in, and its language."""
 
     line: Line
     sign_in: SignIn

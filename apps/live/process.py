@@ -1,4 +1,4 @@
-"""What one process has, which is one event loop: its hub, who looks after that, and the link to other processes."""
+"""The parts of one process, that is of one event loop: its hub, the hub's watch, and the link to other processes."""
 
 import asyncio
 import weakref
@@ -13,14 +13,14 @@ from apps.live.watch import Watch
 
 
 class Process:
-    """The parts, put together. All but `tell_soon` is to be called on the process's event loop."""
+    """The composition root. Call everything but `tell_soon` on the process's event loop."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.hub = Hub(begin=self.begin_topic)
         self.watch = Watch(self.hub)
         self.layer = LayerLink(wanted=self.hub.topics.keys(), handle=self.handle)
-        # What to do for each type of message, with the fields that it has by SHAPES, in their order.
+        # The handler for each type of message. Its arguments are the fields in SHAPES, in order.
         self.handlers: dict[str, Callable[..., object]] = {
             "live.change": self.hub.deliver,
             "live.revoke": self.hub.revoke,
@@ -31,22 +31,22 @@ class Process:
         }
 
     async def begin_topic(self, topic: str) -> None:
-        """Somebody starts to listen to a topic: what others post from here on comes through the layer."""
+        """Subscribe to a topic that got its first listener, to receive what other processes post."""
         self.watch.start()
         await self.layer.subscribe(topic)
 
     def tell_soon(self, message: dict[str, Any]) -> None:
-        """Do what the message says here, and have other processes do it. May be called on any thread."""
+        """Handle a message here, and broadcast it to other processes. May be called on any thread."""
         self.loop.call_soon_threadsafe(self.tell, message)
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Do what the message says here, and have other processes do it."""
-        # Here first, and not through the layer: this process's pages hear even when the layer is gone.
+        """Handle a message here, and broadcast it to other processes."""
+        # Directly, not through the layer: this process's pages get it even if the layer is down.
         self.handle(message)
         self.layer.send(message)
 
     def handle(self, message: dict[str, Any]) -> None:
-        """Do what a message says; one of a type that is unknown here, nothing."""
+        """Call the message's handler; ignore unknown types."""
         kind = message["type"]
         if handler := self.handlers.get(kind):
             handler(*(message[field] for field in SHAPES[kind]))
@@ -56,7 +56,7 @@ _processes: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Process]" = we
 
 
 def current_process() -> Process:
-    """That of the running event loop; a server process has one loop."""
+    """Return the Process of the running event loop, creating it if needed; a server process has one loop."""
     loop = asyncio.get_running_loop()
     process = _processes.get(loop)
     if process is None:
@@ -66,5 +66,5 @@ def current_process() -> Process:
 
 
 def serving_process() -> Process | None:
-    """That of the loop that serves this process's pages, from any thread; None where no page was ever open."""
+    """Return the Process of the loop that serves pages, from any thread; None if no page was ever opened."""
     return next((process for loop, process in list(_processes.items()) if loop.is_running()), None)

@@ -1,16 +1,16 @@
-"""What listeners missed, asked of the database once for all who ask for the same, as after a restart."""
+"""Replays of missed changes, queried once for all listeners that need the same, as after a restart."""
 
 import asyncio
 
 from apps.live.sources import Batch, source_of
 from apps.live.topics import Topic
 
-# Answers about what was missed that are kept, until the next look at the database.
+# Replays cached until the next comparison with the database.
 MAX_KEPT_ANSWERS = 32
 
 
 class Replays:
-    """The answers of the topics in `topics`, which changes."""
+    """Replays of the topics in `topics`, which is the hub's own dictionary."""
 
     def __init__(self, topics: dict[str, Topic]) -> None:
         self.topics = topics
@@ -18,7 +18,7 @@ class Replays:
         self.kept: dict[tuple[str, int], Batch] = {}
 
     async def since(self, name: str, number: int) -> Batch:
-        """What changed in a topic after a number."""
+        """Return what changed in a topic after a number."""
         key = (name, number)
         batch = self.kept.get(key)
         topic = self.topics.get(name)
@@ -31,7 +31,7 @@ class Replays:
         return await asyncio.shield(task)
 
     def keep(self, key: tuple[str, int], done: asyncio.Task[Batch]) -> None:
-        """Keep an answer that brings its readers further, for those who ask next."""
+        """Cache a replay, unless it failed or has nothing new."""
         del self.asked[key]
         is_good = not done.cancelled() and not done.exception() and done.result().head > key[1]
         if is_good and key[0] in self.topics:
@@ -40,9 +40,9 @@ class Replays:
                 del self.kept[next(iter(self.kept))]
 
     def forget(self, name: str) -> None:
-        """Keep nothing of a topic."""
+        """Drop the cached replays of a topic."""
         self.kept = {key: batch for key, batch in self.kept.items() if key[0] != name}
 
     def forget_all(self) -> None:
-        """Ask anew from here on."""
+        """Drop all cached replays."""
         self.kept.clear()

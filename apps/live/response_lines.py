@@ -1,4 +1,4 @@
-"""A line to a page without scripts: one response that does not end."""
+"""The line to a page without scripts: a response that stays open."""
 
 import asyncio
 import functools
@@ -13,9 +13,9 @@ from apps.live.lines import MAX_UNREAD_BYTES, Burst, is_plain, write_at_once
 
 class Connection:
     """
-    That of a response under Daphne, for what is written past Django, Daphne and Twisted.
+    The connection of a response under Daphne, to write to it directly, past Django, Daphne and Twisted.
 
-    Their way takes a turn of a task and four system calls for each message.
+    Going through them takes a task switch and four system calls per message.
     """
 
     __slots__ = ("is_chunked", "send_now", "transport")
@@ -23,7 +23,7 @@ class Connection:
     def __init__(self, request: WebRequest) -> None:
         self.transport = request.channel.transport
         self.send_now = self.transport.getHandle().send
-        # Not for HTTP/1.0, which many proxies speak.
+        # False for HTTP/1.0, which many proxies use.
         self.is_chunked = bool(request.chunked)
 
     @property
@@ -31,7 +31,7 @@ class Connection:
         return unread_of(self.transport)
 
     def write(self, data: bytes) -> bool:
-        """Send a part of the body; False where the connection is gone."""
+        """Send a part of the body; return False if the connection is closed."""
         if not self.transport.connected:
             return False
         # RFC 9112, 7.1.
@@ -44,9 +44,9 @@ class Connection:
 
 def connection_of(send: Any) -> Connection | None:
     """
-    The connection of a response whose beginning was sent, from the server's own `send`; None where it cannot be used.
+    Return the connection of a started response, given the server's own `send`; None if it can't be written to.
 
-    It cannot under any other server, through TLS inside Daphne, and where the body is encoded on its way.
+    It can't under any other server, with TLS inside Daphne, or if the body is encoded in transit.
     """
     request = send.args[0] if isinstance(send, functools.partial) and send.args else None
     if not isinstance(request, WebRequest) or request.channel is None or not request.startedWriting:
@@ -58,10 +58,10 @@ def connection_of(send: Any) -> Connection | None:
 
 class StreamLine:
     """
-    What the hub writes goes to the connection at once, as `show` turns it into a part of the page.
+    Writes the hub's frames to the connection at once; `show` turns each into a part of the page.
 
-    Without a connection it waits here until the response takes it. After `max_characters` the page is full: nobody
-    knows how much of a page a browser can hold.
+    Without a connection they are queued until the response reads them. After `max_characters` the page is full: we
+    can't tell how large a page a browser can hold.
     """
 
     def __init__(self, show: Callable[[str], str], connection: Connection | None, max_characters: int) -> None:
@@ -100,7 +100,7 @@ class StreamLine:
         self.something.set()
 
     async def read(self, patience: float) -> str | None:
-        """What has come, perhaps after a wait of so many seconds; None when the line is closed and all was read."""
+        """Return what is queued, waiting up to `patience` seconds; None once the line is closed and all was read."""
         if not self.waiting and self.code is None and self.left > 0:
             self.something.clear()
             try:

@@ -1,4 +1,4 @@
-"""The channel layer over Redis: what one process of a site tells the others, and nobody else can read or make up."""
+"""The channel layer over Redis: messages between a site's processes, encrypted and authenticated."""
 
 import hmac
 import logging
@@ -17,21 +17,21 @@ from apps.core.trouble import Seldom
 
 logger = logging.getLogger(__name__)
 
-# What this process said itself, and hears again.
+# Stands for any message that this process sent itself and receives again.
 ECHO = {"type": "live.echo"}
-# What says nothing to this version.
+# Stands for any message that is dropped.
 NOTHING = {"type": "live.nothing"}
-# Before each message: the process, which so knows its own without opening them, and a number of the message's own.
+# Each message starts with its process's tag, by which a process knows its own without decrypting, and a nonce.
 TAG_BYTES, NONCE_BYTES = 16, 12
 HEAD_BYTES = TAG_BYTES + NONCE_BYTES
-# Of so many processes the keys are kept.
+# How many processes' keys are cached.
 MAX_PROCESSES = 64
-# How long what a message says of people holds. Changes hold by their numbers, in one epoch.
+# How long messages other than changes are valid. Changes are valid by their numbers, within one epoch.
 FRESH_SECONDS = 60
-# So many of them are known again when they come twice.
+# How many messages other than changes are remembered, to reject replays.
 MAX_KNOWN_MESSAGES = 1000
-# What the messages are, and the types of what is in them, in the order in which process.py's handlers take it; a newer
-# version may say more.
+# The types of messages and of their fields, in the order of the arguments of process.py's handlers. A newer version
+# may send more.
 SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
     "live.change": {"topic": (str,), "seq": (int,), "html": (str,)},
     "live.revoke": {"topic": (str,), "user_id": (int, type(None)), "html": (str,)},
@@ -44,10 +44,10 @@ SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
 
 class SealedLayer(RedisPubSubChannelLayer):
     """
-    Each process seals with a key of its own, made from the site's (AES-GCM, a tenth of Fernet's time, which
-    must not use a number twice with one key), and what comes is read with care.
+    Each process encrypts with its own key, derived from the site's, since AES-GCM must not reuse a nonce with one
+    key. AES-GCM takes a tenth of Fernet's time. Received messages are validated.
 
-    Whatever else is published on the site's channels is dropped, with a line in the log now and then.
+    Anything else published on the site's channels is dropped, and logged at most once a minute.
     """
 
     def __init__(self, *args: Any, key: str, **kwargs: Any) -> None:
@@ -60,13 +60,13 @@ class SealedLayer(RedisPubSubChannelLayer):
         self.dropped = Seldom(logger)
 
     def serialize(self, message: dict[str, Any]) -> bytes:
-        """The message, sealed."""
+        """Encrypt a message."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         text: bytes = super().serialize([int(time.time()), State.epoch, message])
         return self.tag + nonce + self.cipher_of(self.tag).encrypt(nonce, text, None)
 
     def deserialize(self, data: object) -> dict[str, Any]:
-        """What was said. Never raises, since that would cost the connection: what cannot be is NOTHING."""
+        """Decrypt a message; NOTHING if it is invalid. Never raises, since that would drop the connection."""
         if not isinstance(data, bytes) or len(data) > limits.MAX_LAYER_BYTES:
             return self.nothing("is no message, or a larger one than there are")
         if data.startswith(self.tag):
@@ -80,8 +80,8 @@ class SealedLayer(RedisPubSubChannelLayer):
         if not isinstance(said_at, int) or not is_sound(message):
             return self.nothing("is of a shape that this version does not know")
         if message["type"] == "live.change":
-            # Else what was recorded before a restore would be shown in place of what has its number now. Who has not
-            # looked at the database yet takes it on trust.
+            # A change replayed from before a restore would replace the one that has its number now. A process that
+            # does not know its own epoch yet accepts any.
             if State.epoch and epoch not in {"", State.epoch}:
                 return self.nothing("is of another state of the database")
         else:
@@ -100,7 +100,7 @@ class SealedLayer(RedisPubSubChannelLayer):
 
 
 def is_sound(message: object) -> bool:
-    """Whether a message has what its kind must have."""
+    """Return whether a message has the fields that its type requires."""
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         return False
     shape = SHAPES.get(message["type"])

@@ -1,4 +1,4 @@
-"""What happens to an account happens to its open pages."""
+"""Apply account events to open pages."""
 
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from apps.live.process import serving_process
 
 @receiver(user_logged_out)
 def end_pages_of_session(request: HttpRequest, **kwargs: Any) -> None:
-    """Who signs out in one tab is signed out in all of that browser's."""
+    """End all of a browser's pages when its user signs out in one tab."""
     if session_key := request.session.session_key:
         transaction.on_commit(lambda: broadcast.sign_out(session_key), robust=True)
 
@@ -28,33 +28,33 @@ def end_pages_of_session(request: HttpRequest, **kwargs: Any) -> None:
 def look_at_pages_of_user(
     instance: User, created: bool, raw: bool, update_fields: frozenset[str] | None, **kwargs: Any
 ) -> None:
-    """A new password, an account that is switched off, or a role that asks for more ends the pages opened before."""
+    """Check a user's open pages after a new password, deactivation, or a new role, which may require more."""
     if not created and not raw and (update_fields is None or {"password", "is_active", "role"} & update_fields):
         transaction.on_commit(lambda: broadcast.check_user(instance.pk), robust=True)
 
 
 @receiver(post_save, sender=SiteRules)
 def look_at_pages_of_staff(raw: bool, **kwargs: Any) -> None:
-    """Where owners and moderators must have a second factor from now on, the pages end of those who have none."""
+    """Check the open pages of staff without a second factor, which the site's rules may now require."""
     for user_id in set() if raw else staff_without_one():
         transaction.on_commit(partial(broadcast.check_user, user_id), robust=True)
 
 
 @receiver(post_delete, sender=UserSession)
 def end_pages_of_ended_session(instance: UserSession, **kwargs: Any) -> None:
-    """A device that is signed out from another loses its pages."""
+    """End the pages of a device that was signed out from another one."""
     transaction.on_commit(lambda: broadcast.sign_out(instance.session_key), robust=True)
 
 
 @receiver(post_delete, sender=User)
 def end_pages_of_deleted_user(instance: User, **kwargs: Any) -> None:
-    """Who goes is signed out everywhere."""
-    user_id = instance.pk  # taken off the instance when the deletion is done
+    """End all pages of a deleted user."""
+    user_id = instance.pk  # cleared on the instance after the deletion
     transaction.on_commit(lambda: broadcast.check_user(user_id), robust=True)
 
 
 @receiver(replaced)
 def look_at_the_database(**kwargs: Any) -> None:
-    """Another database, or an earlier state of it: pages hear of it at once."""
+    """Compare at once when the database was replaced or restored to an earlier state."""
     if process := serving_process():
         process.loop.call_soon_threadsafe(process.watch.look_soon)

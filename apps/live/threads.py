@@ -1,4 +1,4 @@
-"""The threads on which sockets ask the database."""
+"""Thread pool for database work started from sockets."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from django.db import close_old_connections, connection
 
 from apps.core.database import NO_DATABASE, forget_connections
 
-# Few: with Python's global lock more gain nothing but connections. Channels' own default is one for all sockets,
-# so that each waits for the slowest.
+# Few: under the GIL more threads only add connections. Channels defaults to one thread for all sockets, so each would
+# wait for the slowest.
 THREADS = 8
 _executor = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="sockets")
 
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 async def in_thread(function: Callable[..., T], *args: object) -> T:
     """
-    What the function returns, run on a thread that may ask the database. It must not await.
+    Run a synchronous function in the thread pool, where it may use the database; return its result.
 
-    It speaks the caller's language: what Django keeps for a context goes along.
+    The caller's context variables are copied, and with them the active language.
     """
     run = copy_context().run
     return await asyncio.get_running_loop().run_in_executor(_executor, run, _run, function, args)
@@ -35,6 +35,6 @@ def _run(function: Callable[..., T], args: tuple[object, ...]) -> T:
         forget_connections(error)
         raise
     finally:
-        # SQLite's stay open: to open one costs more than most queries, and a file does not go away.
+        # Keep SQLite's open: opening one costs more than most queries, and a file has no server that could go away.
         if connection.vendor != "sqlite" or connection.errors_occurred:
             close_old_connections()

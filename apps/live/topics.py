@@ -1,4 +1,4 @@
-"""What the hub knows of a topic: how far it has come, and who listens."""
+"""Topics: the last number sent, and the listeners."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ class Subscription:
 
     listener: Listener
     seen: int
-    # Frames that arrived while the replay was under way; None once it has caught up.
+    # Frames that arrived during the replay; None once the listener has caught up.
     backlog: list[tuple[int, str]] | None = None
 
 
 @dataclass(eq=False)
 class Topic:
-    """A topic that somebody in this process listens to. `head` is the last number handed out."""
+    """A topic with listeners in this process. `head` is the last number sent to them."""
 
     name: str
     head: int
@@ -27,5 +27,5 @@ class Topic:
     handing_out: asyncio.Handle | None = None
     rests_until: float = 0.0
     filling: asyncio.Task[None] | None = None
-    # How many looks at who may still listen are under way; until they are done nobody is told anything.
+    # Access checks in progress; nothing is sent until they are done.
     checks: int = 0

@@ -1,4 +1,4 @@
-"""Looks now and then whether the hub was told all there was to tell: signals are lost, sessions end by themselves."""
+"""Periodic reconciliation with the database: catches lost changes, lost signals and expired sessions."""
 
 import asyncio
 import logging
@@ -19,18 +19,18 @@ from apps.live.topics import Topic
 
 logger = logging.getLogger(__name__)
 
-# Between two looks at the database; at random, so that processes differ.
+# The pause between two comparisons with the database; random, so that processes are out of step.
 LOOK_PAUSE_SECONDS = (20.0, 30.0)
-# Between the two looks that must agree before a topic is started anew.
+# The pause between the two comparisons that must agree before a topic is restarted.
 SECOND_LOOK_SECONDS = 1.0
-# How long after a change to an account its open pages are looked at.
+# How long after a change to an account its open pages are checked.
 NEW_SESSION_SECONDS = 0.3
-# How often to look for sessions whose time is up.
+# How often to check for expired sessions.
 EXPIRY_PAUSE_SECONDS = 0.5
 
 
 class Watch:
-    """Three questions to the database for the whole process, however many pages it has open."""
+    """Keeps a hub consistent with the database, in a few queries however many pages are open."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -40,21 +40,21 @@ class Watch:
         self.epoch = epoch.State.epoch
 
     def start(self) -> None:
-        """Begin, if that has not happened."""
+        """Start the background tasks, unless they are running."""
         if not self.is_started:
             self.is_started = True
             self.soon(self.look_now_and_then())
             self.soon(self.end_expired())
 
     def soon(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do something on the hub's loop, and log it where it fails."""
+        """Run a coroutine as a task on the hub's loop; log its failure."""
         task = asyncio.create_task(logged(work))
-        self.tasks.add(task)  # a task that nobody refers to may vanish
+        self.tasks.add(task)  # an unreferenced task may be garbage-collected
         task.add_done_callback(self.tasks.discard)
         return task
 
     async def look_now_and_then(self) -> None:
-        """For as long as this process lives."""
+        """Reconcile at intervals until this process ends."""
         while True:
             await asyncio.sleep(random.uniform(*LOOK_PAUSE_SECONDS))  # noqa: S311  # no secret
             self.hub.replays.forget_all()
@@ -64,33 +64,33 @@ class Watch:
             await logged(self.say_something())
 
     def look_soon(self) -> None:
-        """Compare with the database now, since there is reason to think that it has gone back."""
+        """Compare with the database now, since it may have been rolled back; a running comparison is enough."""
         if self.looking is None or self.looking.done():
             self.looking = self.soon(self.compare_heads())
 
     def compare_soon(self) -> None:
-        """Compare with the database, also where that is under way and may have asked too early."""
+        """Compare with the database, even if a comparison is running: it may have queried too early."""
         self.soon(self.compare_heads())
 
     async def compare_heads(self) -> None:
-        """Bring the topics to where the database stands: mostly forward, and anew where it has gone back."""
+        """Bring topics up to date with the database, and restart those ahead of it after a rollback."""
         before, self.epoch = self.epoch, epoch.State.epoch
         if before not in {"", self.epoch}:
-            # Even where there are as many numbers again, they are others.
+            # In another epoch the same numbers stand for other changes.
             for name in list(self.hub.topics):
                 self.hub.start_anew(name)
         elif ahead := await self.catch_up():
-            # Once more: a number that came over the layer is no proof, nor is one look.
+            # Compare again: neither a number from the layer nor a single comparison is proof.
             await asyncio.sleep(SECOND_LOOK_SECONDS)
             for name in ahead & await self.catch_up():
                 logger.warning("The database has gone back behind what pages of %s were told: they load afresh", name)
                 self.hub.start_anew(name)
 
     async def catch_up(self) -> set[str]:
-        """Fill topics whose last change never came: no later number betrays that one. Gives those that are too far."""
+        """Fill topics that missed their last change, which no later number reveals; return those too far ahead."""
         ahead = set()
         for source, names in by_kind(list(self.hub.topics)):
-            # From before the question: what is handed out meanwhile may be newer than the answer.
+            # Read before the query: changes sent while it runs may be newer than its result.
             stood = {name: topic.head for name in names if (topic := self.hub.topics.get(name))}
             for name, head in (await source.heads(names)).items():
                 topic = self.hub.topics.get(name)
@@ -101,13 +101,13 @@ class Watch:
         return ahead
 
     async def say_something(self) -> None:
-        """Tell every page where its topic stands: it notices what it missed, and that the connection works."""
+        """Send every page its topic's number, so that it detects missed changes and knows the connection works."""
         for topic in list(self.hub.topics.values()):
             self.hub.fan_out(topic, topic.head, [(topic.head, frame(after=topic.head, seq=topic.head, html=""))])
-            await asyncio.sleep(0)  # others have their turn between two rooms
+            await asyncio.sleep(0)  # let other tasks run between two rooms
 
     async def check_rights(self, topics: list[str], html: str = "") -> None:
-        """End the pages of those who may no longer listen, or whose topic is gone; `html` tells them why."""
+        """End the pages of users who may no longer listen, or whose topic is gone; `html` tells them why."""
         for source, names in by_kind([name for name in topics if name in self.hub.topics]):
             listening = {name: self.user_ids(name) for name in names}
             allowed = await source.allowed(listening)
@@ -116,16 +116,16 @@ class Watch:
                 self.hub.end(name, lambda one, lost=lost: one.sign_in.user_id in lost, NO_LONGER_ALLOWED, html)  # type: ignore[misc]
 
     def check_topic_soon(self, name: str, html: str) -> None:
-        """End the pages of those who may no longer listen to a topic, before anybody is told what changed since."""
+        """End the pages of users who may no longer listen to a topic, before any further change is sent."""
         if topic := self.hub.topics.get(name):
             topic.checks += 1
             self.soon(self.check_topic(topic, html))
 
     async def check_topic(self, topic: Topic, html: str) -> None:
         """
-        Check the rights of all who listen to a topic, which tells nobody anything meanwhile.
+        Check the rights of all of a topic's listeners; nothing is sent until that is done.
 
-        Where that cannot be asked they all come back, and are let in or not.
+        If the check fails, all of them reconnect, which checks them again.
         """
         try:
             await self.check_rights([topic.name], html)
@@ -138,7 +138,7 @@ class Watch:
                 self.hub.hand_out(topic)
 
     async def check_sign_ins(self, sign_ins: set[SignIn]) -> None:
-        """End the pages of those of the sign-ins that are over."""
+        """End the pages of those sign-ins that are no longer valid."""
         ended = await in_thread(which_ended, sign_ins) if sign_ins else {}
         codes = {Ending.SIGNED_OUT: SIGNED_OUT, Ending.MOVED: COME_BACK, Ending.BARRED: NO_LONGER_ALLOWED}
         for name, listener in self.hub.listeners() if ended else []:
@@ -148,32 +148,32 @@ class Watch:
                 listener.end(codes[ending], alert(NEEDED, listener.language) if ending == Ending.BARRED else "")
 
     def check_user_later(self, user_id: int) -> None:
-        """Check somebody in a moment: who changes their password has a new session at the end of that request."""
+        """Check a user shortly: after a password change the new session is only saved at the end of the request."""
         self.hub.loop.call_later(NEW_SESSION_SECONDS, lambda: self.soon(self.check_user(user_id)))
 
     async def check_user(self, user_id: int) -> None:
-        """End the pages of one person where they are no longer signed in as they were."""
+        """End the pages of one user whose sign-in is no longer valid."""
         await self.check_sign_ins(self.sign_ins(lambda one: one.user_id == user_id))
 
     async def end_expired(self) -> None:
-        """End the pages of sessions whose time is up, within a second of that."""
+        """End the pages of expired sessions, within a second of their expiry."""
         while True:
             await asyncio.sleep(EXPIRY_PAUSE_SECONDS)
             now = time.time()
             await logged(self.check_sign_ins(self.sign_ins(lambda one, now=now: one.expires <= now)))  # type: ignore[misc]
 
     def sign_ins(self, is_meant: Callable[[SignIn], bool]) -> set[SignIn]:
-        """Those of the ways in which somebody is signed in on an open page that are meant."""
+        """Return the sign-ins of open pages for which `is_meant` is true."""
         return {listener.sign_in for _, listener in self.hub.listeners() if is_meant(listener.sign_in)}
 
     def user_ids(self, name: str) -> set[int | None]:
-        """Who listens to a topic."""
+        """Return the ids of a topic's listeners (None: anonymous)."""
         topic = self.hub.topics.get(name)
         return {listener.sign_in.user_id for listener in topic.subscriptions} if topic else set()
 
 
 async def logged(work: Coroutine[Any, Any, None]) -> None:
-    """Do it; what goes wrong is logged, and tried again at the next look."""
+    """Await some work; log its failure, since the next round retries it."""
     try:
         await work
     except NO_DATABASE as error:

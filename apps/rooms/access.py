@@ -1,4 +1,4 @@
-"""The one door: how a viewer comes to a room, and what they may do there."""
+"""The single entry to rooms: look one up for a viewer, with what they may do there."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from apps.rooms.models import Ban, FormerSlug, Membership, Room, RoomInvitation,
 
 
 class NoSuchRoom(Missing):
-    """There is no such room, or the viewer may not know of it."""
+    """The room doesn't exist, or the viewer may not know that it does."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Visit:
 
     room: Room
     viewer: Viewer
-    # None for somebody who is not a member.
+    # None for non-members.
     membership: Membership | None = None
-    # How much there is that a member has not read, where it was asked for.
+    # For members, if `room_for` was asked to count; else 0.
     unread_count: int = 0
-    # Of somebody who was removed: they do not come back by themselves, unless they are invited anew.
+    # Whether the viewer was removed and may not rejoin without a new invitation.
     is_banned: bool = False
 
     @property
@@ -40,7 +40,7 @@ class Visit:
 
     @property
     def announces(self) -> str:
-        """What is spoken of what comes: to who is not a member, everything."""
+        """The announcement level; for non-members, everything."""
         return self.membership.announces if self.membership else Membership.Announces.ALL
 
     @property
@@ -60,17 +60,17 @@ class Visit:
 
     @property
     def may_manage(self) -> bool:
-        """Rename, archive, delete, give roles."""
+        """Rename, archive and delete the room, and change roles."""
         return self.role == Membership.Role.OWNER or self.is_site_owner
 
     @property
     def may_hand_over(self) -> bool:
-        """Give one's own ownership to somebody else."""
+        """Transfer ownership to another member."""
         return self.role == Membership.Role.OWNER
 
     @property
     def removable_roles(self) -> set[int]:
-        """The roles of those whom the viewer may put out of the room."""
+        """The roles of members that the viewer may remove."""
         if self.may_manage:
             return set(Membership.Role)
         return {Membership.Role.MEMBER} if self.may_moderate else set()
@@ -81,14 +81,14 @@ class Visit:
 
     @property
     def member(self) -> User:
-        """The viewer as a signed-in person; only for those who passed a check that implies it."""
+        """The viewer as a signed-in user; use only after a check that implies it."""
         if isinstance(self.viewer, AnonymousUser):
             raise NoSuchRoom
         return self.viewer
 
 
 def is_kept_out(viewer: User) -> Combinable:
-    """For a query of rooms: whether the viewer was removed, and nobody has invited them since."""
+    """Return an expression for room queries: whether the viewer was removed and has not been invited since."""
     here = {"room": OuterRef("pk"), "user": viewer}
     return ExpressionWrapper(
         Exists(Ban.objects.filter(**here)) & ~Exists(RoomInvitation.objects.pending().filter(**here)), BooleanField()
@@ -96,7 +96,7 @@ def is_kept_out(viewer: User) -> Combinable:
 
 
 def is_banned(room: Room, viewer: Viewer) -> bool:
-    """The same for one room that the viewer is not in: mostly one short query, where that one takes 2 ms to write."""
+    """Return the same for one room the viewer isn't in: usually one short query; building the expression takes 2 ms."""
     if isinstance(viewer, AnonymousUser) or not room.bans.filter(user=viewer).exists():
         return False
     return not room.named_invitations.pending().filter(user=viewer).exists()
@@ -104,10 +104,10 @@ def is_banned(room: Room, viewer: Viewer) -> bool:
 
 def room_for(viewer: Viewer, slug: str, *, counts_unread: bool = False) -> Visit:
     """
-    The room at `slug`, or at what was once its slug, as `viewer` sees it; however the address is typed.
+    Return the room at `slug`, or formerly at `slug`, as `viewer` sees it; case and normal form don't matter.
 
-    `counts_unread`: with what they have not read, which costs about as much again as all the rest.
-    Raises NoSuchRoom where there is none and where the viewer may not know of it: the two look the same.
+    `counts_unread` adds the unread count, which doubles the cost.
+    Raises NoSuchRoom if there is no such room or the viewer may not know of it: the two are indistinguishable.
     """
     if not is_slug(slug):
         return room_at_usual_address(viewer, slug, counts_unread=counts_unread)
@@ -128,7 +128,7 @@ def room_for(viewer: Viewer, slug: str, *, counts_unread: bool = False) -> Visit
 
 
 def room_at_usual_address(viewer: Viewer, slug: str, *, counts_unread: bool) -> Visit:
-    """The room whose address it is in another case or normal form. Raises NoSuchRoom where that makes no difference."""
+    """Look up `slug` in its usual case and normal form. Raises NoSuchRoom if it already has them."""
     usual = letters.same_address(slug)
     if usual == slug or "\x00" in slug or not is_slug(usual):
         raise NoSuchRoom
@@ -136,7 +136,7 @@ def room_at_usual_address(viewer: Viewer, slug: str, *, counts_unread: bool) -> 
 
 
 def who_may_see(listening: dict[int, set[int | None]]) -> dict[int, set[int | None]]:
-    """For each room, by its primary key, those of the users (None: nobody signed in) who may see it."""
+    """Return for each room, by primary key, those of the users (None: anonymous) who may see it."""
     rooms = {room.pk: room for room in Room.objects.filter(pk__in=listening).only("access")}
     private = {pk for pk, room in rooms.items() if room.access == Room.Access.PRIVATE}
     members: dict[int, set[int | None]] = {pk: set() for pk in private}

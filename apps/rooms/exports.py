@@ -1,4 +1,4 @@
-"""What rooms keep of a person, for the archive of their data."""
+"""What rooms store about a user, for their data export."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from apps.rooms.models import Ban, RoomInvitation
 
 
 def rooms_of_person(user: User) -> Iterator[dict[str, Any]]:
-    """The rooms somebody is in, and since when."""
+    """Yield the user's rooms, with when they joined."""
     for membership in user.memberships.select_related("room").order_by("pk"):
         yield {
             "room": membership.room.name,
@@ -24,7 +24,7 @@ def rooms_of_person(user: User) -> Iterator[dict[str, Any]]:
 
 
 def invitations_of_person(user: User) -> Iterator[dict[str, Any]]:
-    """To which rooms somebody was invited by name, and whom they invited."""
+    """Yield the room invitations by name that the user received or sent."""
     concerned = RoomInvitation.objects.filter(Q(user=user) | Q(inviter=user))
     for invitation in concerned.select_related("room", "user", "inviter").order_by("pk"):
         yield {
@@ -37,7 +37,7 @@ def invitations_of_person(user: User) -> Iterator[dict[str, Any]]:
 
 
 def removals_of_person(user: User) -> Iterator[dict[str, Any]]:
-    """From which rooms somebody was removed, and whom they removed; not by whom, which is the other's."""
+    """Yield the removals of the user and by the user; not who removed them, which is the other user's data."""
     for ban in Ban.objects.filter(Q(user=user) | Q(by=user)).select_related("room", "user").order_by("pk"):
         yield {"room": ban.room.name, "user": ban.user.username, "created_at": ban.created_at}
 

@@ -1,4 +1,4 @@
-"""What comes from outside about rooms."""
+"""Validation of input about rooms."""
 
 import unicodedata
 from typing import Any
@@ -33,26 +33,26 @@ class RoomForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
-        # Not the instance's: cleaning puts the new one there, and this may be asked again.
+        # Not the instance's name: cleaning replaces it, and the form may be validated again.
         if name == self.initial.get("name"):
-            return name  # whatever rules there were when it was chosen
+            return name  # even if today's rules would refuse it
         check_strays(name)
         name = unicodedata.normalize("NFC", name)
         if not letters.has_sign(name):
             raise forms.ValidationError(_("A name needs a letter or a digit."), code="no_letter")
-        # One letter may stand for a sentence of eighteen.
+        # One character may normalise to eighteen.
         if len(name) > MAX_CHARACTERS or len(name_key(name)) > MAX_KEY_CHARACTERS:
             raise forms.ValidationError(
                 _("Some letters of this name stand for many. Write it in fewer, or in plainer ones."), code="too_long"
             )
         if Room.objects.filter(name_key=name_key(name)).exclude(pk=self.instance.pk).exists():
-            # Says no more than that the name is taken, whoever may see that room.
+            # Reveals only that the name is taken, not who can see that room.
             raise forms.ValidationError(_("Another room has this name. Choose a different one."), code="taken")
         return name
 
 
 class InviteForm(forms.Form):
-    """Name an account to be invited into a room."""
+    """Invite an account to a room by its username."""
 
     username = PlainTextField(
         max_length=150,
@@ -83,7 +83,7 @@ class DeleteRoomForm(forms.Form):
     name = PlainTextField(max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
     def __init__(self, data: Any = None, *, room: Room) -> None:
-        # Stands on one page with the room's details, which have a name too.
+        # Shares a page with the details form, which also has a `name` field.
         super().__init__(data, auto_id="delete_%s")
         self.room = room
         self.fields["name"].label = _("The room’s name")

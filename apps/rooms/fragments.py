@@ -1,4 +1,4 @@
-"""Rooms as HTML, the same for every viewer."""
+"""Render rooms as HTML, the same for every viewer."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,7 @@ from django.utils.functional import Promise
 
 from apps.rooms.models import Membership, Room
 
-# How many members a room page lists; the rest is one link away.
+# How many members a room page lists; a link leads to the rest.
 MAX_LISTED_MEMBERS = 50
 
 
@@ -21,8 +21,8 @@ class ListedMember(NamedTuple):
 
 
 def listed_members(room: Room) -> list[ListedMember]:
-    """The members that the room page lists: owners, moderators, then those who joined first."""
-    # Not as models: fifty pairs of them cost a fifth of the page's time.
+    """Return the members that the room page lists: owners, moderators, then the longest-standing."""
+    # Plain rows: building fifty pairs of models takes a fifth of the page's render time.
     columns = "user__display_name", "user__username", "role", "user__shows_username"
     rows = room.memberships.order_by("role", "id").values_list(*columns)[:MAX_LISTED_MEMBERS]
     labels = {role.value: str(role.label) for role in Membership.Role if role != Membership.Role.MEMBER}
@@ -33,25 +33,25 @@ def listed_members(room: Room) -> list[ListedMember]:
 
 
 def unlisted_count(room: Room) -> int:
-    """How many members the room page does not list."""
+    """Return how many members the room page does not list."""
     return max(0, room.member_count - MAX_LISTED_MEMBERS)
 
 
 def members_context(room: Room) -> dict[str, Any]:
-    """What rooms/members_panel.html needs."""
+    """Return the context of rooms/members_panel.html."""
     return {"room": room, "members": listed_members(room), "unlisted_count": unlisted_count(room)}
 
 
 def details(room: Room) -> str:
-    """A frame's part that shows the room's name, topic and access as they are now."""
+    """Return the part of a frame that shows the room's current name, topic and access."""
     return render_to_string("rooms/details_frame.html", {"room": room})
 
 
 def members(room: Room) -> str:
-    """A frame's part that shows the room's members as they are now."""
+    """Return the part of a frame that shows the room's current members."""
     return render_to_string("rooms/members_frame.html", members_context(room))
 
 
 def farewell(reason: str | Promise, room: Room | None = None) -> str:
-    """A frame's part for a page that may no longer listen; it says why."""
+    """Return the part of a frame that tells a page why it is disconnected."""
     return render_to_string("rooms/farewell_frame.html", {"reason": reason, "room": room})

@@ -1,4 +1,4 @@
-"""Verbs about invitations by name: a person is asked into a room, and accepts or declines."""
+"""Operations on invitations by name: a user is invited to a room, and accepts or declines."""
 
 from datetime import timedelta
 
@@ -17,23 +17,23 @@ from apps.rooms.changes import JOINED, change_room
 from apps.rooms.models import Room, RoomInvitation, RoomInvitationQuerySet, is_slug, place_of
 from apps.rooms.verbs import verb
 
-# For how long a no is a no.
+# How long after declining a user can't be invited again.
 DECLINED_FOR = timedelta(days=30)
 
 
 def pending_for(user: User) -> RoomInvitationQuerySet:
-    """What somebody is invited to, the newest first."""
+    """Return the user's pending invitations, newest first."""
     return RoomInvitation.objects.pending().filter(user=user).order_by("-created_at", "-pk")
 
 
 def pending_in(room: Room) -> RoomInvitationQuerySet:
-    """Who is invited to a room, the newest first."""
+    """Return the room's pending invitations, newest first."""
     found = RoomInvitation.objects.pending().filter(room=room, user__is_active=True).select_related("user")
     return found.order_by("-created_at", "-pk")
 
 
 def invitation_to(user: User, slug: str) -> RoomInvitation | None:
-    """Somebody's invitation to the room at this address, or at what was its address when they were invited."""
+    """Return the user's pending invitation to the room at this slug, current or former."""
     if not is_slug(slug):
         return None
     slugs = {slug, letters.same_address(slug)}
@@ -44,9 +44,10 @@ def invitation_to(user: User, slug: str) -> RoomInvitation | None:
 @services.on_room
 def invite(*, room: Room, user: User, inviter: User) -> None:
     """
-    Ask a person into a room; asking again while they have not answered changes nothing.
+    Invite a user to a room; does nothing if an invitation is pending.
 
-    Raises Refusal where they are in it, where it is archived, and for some time after they have declined.
+    Raises Refusal if they are a member, if the room is archived, if they declined recently, or if the inviter has too
+    many pending invitations.
     """
     user, inviter, room = locks.take(user, inviter, room)
     name = {"name": user.username}
@@ -78,7 +79,7 @@ def invite(*, room: Room, user: User, inviter: User) -> None:
 @verb(JOINED)
 @whole(at=lambda *, invitation: place_of(invitation.room_id))
 def accept(*, invitation: RoomInvitation) -> Room:
-    """Come into the room that one is invited to. Raises Refusal where that is over meanwhile."""
+    """Add the invited user to the room. Raises Refusal if the invitation is no longer valid."""
     user = invitation.user
     with change_room(invitation.room, JOINED, actor=user, user=user, locking=(user,)) as change:
         if not RoomInvitation.objects.pending().filter(pk=invitation.pk).exists():
@@ -88,10 +89,10 @@ def accept(*, invitation: RoomInvitation) -> Room:
 
 
 def decline(*, invitation: RoomInvitation) -> None:
-    """Say no."""
+    """Decline an invitation."""
     RoomInvitation.objects.filter(pk=invitation.pk).update(declined_at=timezone.now())
 
 
 def withdraw(*, room: Room, username: str) -> bool:
-    """Take a pending invitation back; whether there was one. What was declined stays remembered."""
+    """Withdraw a pending invitation; return whether there was one. Declined ones are kept."""
     return room.named_invitations.filter(user__username=username, declined_at=None).delete()[0] > 0

@@ -1,4 +1,4 @@
-"""Rooms, and who is in them."""
+"""Rooms and their members."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -19,34 +19,35 @@ from apps.accounts.viewer import Viewer
 from apps.core import letters
 from apps.core.turns import Place
 
-# Of a room's name, as it is stored and as a key.
+# Maximum lengths of a room's name and of its key.
 MAX_CHARACTERS, MAX_KEY_CHARACTERS = 80, 320
 
 
 def name_key(name: str) -> str:
-    """What two names have in common that people would take for the same: case, width and spacing do not count."""
+    """Return a key shared by names that people would read as the same, ignoring case, width and spacing."""
     return " ".join(letters.key(name).split())
 
 
 def is_key_of(key: str, name: str) -> bool:
     """
-    Whether it is the name's key. Where older rules let two names in that now have one, or one that has none, it is
-    still the older key, in which what cannot be seen counts.
+    Return whether `key` is the name's key, by the current or the older rules.
+
+    Older rooms keep an old key, which includes invisible characters, if their new key would clash or be empty.
     """
     return key in (name_key(name), " ".join(unicodedata.normalize("NFKC", name).casefold().split()))
 
 
 def place_of(room_pk: int) -> Place:
-    """Where those who change a room take turns: its row is locked by each."""
+    """Return the queue for changes to a room, each of which locks its row."""
     return Place(f"room {room_pk}", table=Room._meta.db_table)
 
 
 @cache
 def deleted_after(seq: str) -> Coalesce:
     """
-    For a query of rooms: how many of a room's deleted messages have a number after the one in the field `seq`.
+    Return an expression for room queries: how many deleted messages have a number above the field `seq`.
 
-    What is deleted stays counted on the room; a deletion writes nothing for each member who had not read it.
+    Deleted messages stay in the room's count, so that a deletion need not update every member's read count.
     """
     messages = Room._meta.get_field("messages").related_model._base_manager
     deleted = messages.filter(room=OuterRef("pk"), seq__gt=OuterRef(seq), deleted_at__isnull=False)
@@ -56,7 +57,7 @@ def deleted_after(seq: str) -> Coalesce:
 
 class RoomQuerySet(models.QuerySet["Room"]):
     def visible_to(self, viewer: Viewer) -> "RoomQuerySet":
-        """The rooms the viewer may see, each with the viewer's role in it as `viewer_role`."""
+        """Filter to the rooms that the viewer may see, annotated with the viewer's role as `viewer_role`."""
         if isinstance(viewer, AnonymousUser):
             return self.filter(access=Room.Access.PUBLIC).annotate(
                 viewer_role=models.Value(None, output_field=models.PositiveSmallIntegerField(null=True))
@@ -67,17 +68,17 @@ class RoomQuerySet(models.QuerySet["Room"]):
         ).filter(Q(access__in=[Room.Access.PUBLIC, Room.Access.OPEN]) | Q(viewer_role__isnull=False))
 
     def with_membership(self) -> "RoomQuerySet":
-        """Rooms that are visible to somebody, with their whole membership, in one query."""
+        """Annotate all columns of the viewer's membership; call after `visible_to`."""
         return self.annotate(**{f"own_{name}": F(f"own__{name}") for name in membership_columns()})
 
     def with_unread_count(self) -> "RoomQuerySet":
-        """Rooms that are visible to somebody, with how many messages they have not read."""
+        """Annotate the viewer's unread count; call after `visible_to`."""
         unread = F("message_count") - F("own__read_count") - deleted_after("own__last_read_seq")
         return self.annotate(unread_count=unread)
 
 
 class Room(models.Model):
-    """A conversation with a name."""
+    """A named conversation."""
 
     class Access(models.TextChoices):
         PUBLIC = "public", _("Public: anyone may read it and see who is in it, without an account too")
@@ -93,14 +94,13 @@ class Room(models.Model):
     archived_at = models.DateTimeField(null=True, blank=True)
     # The room that every new account joins.
     is_lobby = models.BooleanField(default=False)
-    # The number of the room's last change; each change takes the next one under the room's row lock.
+    # The number of the room's last change; each change takes the next number under the room's row lock.
     last_seq = models.PositiveBigIntegerField(default=0)
     # The numbers of the last change to the room's own details and to its list of members.
     details_seq = models.PositiveBigIntegerField(default=0)
     members_seq = models.PositiveBigIntegerField(default=0)
     member_count = models.PositiveIntegerField(default=0)
-    # How many messages were ever posted; what somebody has not read is this less Membership.read_count
-    # and less what was deleted since.
+    # Messages ever posted. Unread = this minus Membership.read_count minus the unread messages that were deleted.
     message_count = models.PositiveBigIntegerField(default=0)
 
     objects = RoomQuerySet.as_manager()
@@ -125,7 +125,7 @@ class Room(models.Model):
 
     @property
     def live_topic(self) -> str:
-        """The room's name in the hub."""
+        """The room's topic in the hub."""
         return f"room.{self.pk}"
 
     @property
@@ -134,12 +134,12 @@ class Room(models.Model):
 
     @staticmethod
     def place_of(pk: int) -> Place:
-        """As the function; for apps that rooms build on, which know this model by its name."""
+        """Like the function; for lower apps, which can only look this model up by name."""
         return place_of(pk)
 
 
 class FormerSlug(models.Model):
-    """An address that a room had before it was renamed; it leads to the room for good."""
+    """A slug that a room had before it was renamed; it still leads to the room."""
 
     slug = models.SlugField(max_length=80, unique=True, allow_unicode=True)
     room = models.ForeignKey(Room, models.CASCADE, related_name="former_slugs")
@@ -149,16 +149,16 @@ class FormerSlug(models.Model):
 
 
 class Membership(models.Model):
-    """A person in a room."""
+    """A user's membership of a room."""
 
     class Role(models.IntegerChoices):
-        # In the order in which members are listed.
+        # Members are listed in this order.
         OWNER = 1, _("Owner")
         MODERATOR = 2, _("Moderator")
         MEMBER = 3, _("Member")
 
     class Announces(models.TextChoices):
-        """Which new messages a screen reader speaks while the room is open."""
+        """Which new messages a screen reader announces while the room is open."""
 
         ALL = "all", _("Every message")
         MENTIONS = "mentions", _("Only messages that name me")
@@ -169,15 +169,14 @@ class Membership(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     role = models.PositiveSmallIntegerField(choices=Role, default=Role.MEMBER)
     joined_at = models.DateTimeField(auto_now_add=True)
-    # Where the person stopped reading: the number of the last message that was in view, and how many messages were
-    # posted up to there.
+    # The read position: the number of the last message that was in view, and how many messages were posted up to it.
     last_read_seq = models.PositiveBigIntegerField(default=0)
     read_count = models.PositiveBigIntegerField(default=0)
     announces = models.CharField(max_length=8, choices=Announces, default=Announces.ALL)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["room", "user"], name="one_membership")]
-        # Lists members without sorting a large room.
+        # For listing members without sorting a large room.
         indexes = [models.Index(fields=["room", "role", "id"], name="members_in_order")]
 
     def __str__(self) -> str:
@@ -185,12 +184,12 @@ class Membership(models.Model):
 
 
 def membership_columns() -> list[str]:
-    """All of them, in their order."""
+    """Return all columns of Membership, in order."""
     return [field.attname for field in Membership._meta.concrete_fields]
 
 
 def own_membership(room: Room, user: User) -> Membership | None:
-    """That of the user in a room that was found `with_membership` for them."""
+    """Return the user's membership of a room that was queried `with_membership`, if any."""
     names = membership_columns()
     values = [getattr(room, f"own_{name}") for name in names]
     if values[0] is None:
@@ -203,9 +202,9 @@ def own_membership(room: Room, user: User) -> Membership | None:
 class RoomInvitationQuerySet(models.QuerySet["RoomInvitation"]):
     def pending(self) -> "RoomInvitationQuerySet":
         """
-        Those that can be accepted now: not declined, to a room that is not archived, by somebody who may still invite.
+        Filter to those that can be accepted: not declined, the room not archived, the inviter still allowed to invite.
 
-        Asked each time, so that none outlives the right it came from, however that is lost.
+        Computed on each query, so that no invitation outlives its inviter's rights, however they are lost.
         """
         inviter = Membership.objects.filter(room=OuterRef("room"), user=OuterRef("inviter"))
         runs_room = Exists(inviter.filter(role__in=[Membership.Role.OWNER, Membership.Role.MODERATOR]))
@@ -216,7 +215,7 @@ class RoomInvitationQuerySet(models.QuerySet["RoomInvitation"]):
 
 
 class RoomInvitation(models.Model):
-    """A person asked into a room by their name; they are in it when they accept. One they declined is remembered."""
+    """An invitation of a user to a room, by name. Accepting adds them; declined invitations are kept."""
 
     room = models.ForeignKey(Room, models.CASCADE, related_name="named_invitations")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="room_invitations")
@@ -235,9 +234,9 @@ class RoomInvitation(models.Model):
 
 class Ban(models.Model):
     """
-    Somebody who was removed from a room.
+    A user's removal from a room.
 
-    They do not come back by themselves, only when an owner or moderator of the room invites them by name.
+    They can't rejoin unless an owner or moderator of the room invites them by name.
     """
 
     room = models.ForeignKey(Room, models.CASCADE, related_name="bans")
@@ -253,20 +252,20 @@ class Ban(models.Model):
 
 
 def is_slug(text: str) -> bool:
-    """Whether a room's address may look like this; a database may choke on what none is made of."""
+    """Return whether this could be a room's slug; other characters may cause database errors."""
     return text != "" and all(letters.is_word_letter(letter) or letter in "-_" for letter in text)
 
 
-# After this many rooms of one address the next ones get letters by chance.
+# After this many rooms with the same base slug, further ones get a random suffix.
 MAX_NUMBERED_SLUGS = 20
 
 
 def unused_slug(name: str, *, room: Room | None = None) -> str:
     """
-    An address for a room called `name` that no other room has or had.
+    Return a slug for a room called `name` that no other room uses or has used.
 
-    In one query, however many have it: this runs under a lock. Names that differ may have the same address ("General",
-    "General!").
+    Takes one query however many are taken, since it runs under a lock. Different names may have the same base slug
+    ("General", "General!").
     """
     base = letters.address_of(name)[:70].strip("-_") or "room"
     numbered = [base, *(f"{base}-{number}" for number in range(2, MAX_NUMBERED_SLUGS + 1))]
@@ -280,7 +279,7 @@ SLUG_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 def taken_slugs(slugs: list[str], room: Room | None) -> set[str]:
-    """Those of the addresses that another room than `room` has or had."""
+    """Return those of the slugs that are reserved, or that any room but `room` uses or has used."""
     others = Room.objects.filter(slug__in=slugs)
     former = FormerSlug.objects.filter(slug__in=slugs)
     if room:

@@ -1,4 +1,4 @@
-"""What of rooms must not come back with a restored database."""
+"""Invalidate what must not come back with a restored database."""
 
 from typing import Any
 
@@ -10,6 +10,6 @@ from apps.rooms.models import RoomInvitation
 
 @receiver(restored)
 def withdraw_invitations(**kwargs: Any) -> str:
-    """Each may have been withdrawn or declined since the backup. A no that was said before it stays."""
+    """Withdraw pending invitations, which may have been withdrawn or declined since the backup; keep declined ones."""
     count, _ = RoomInvitation.objects.filter(declined_at=None).delete()
     return f"Invitations into rooms withdrawn: {count}. Invite again." if count else ""

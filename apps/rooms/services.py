@@ -1,9 +1,9 @@
 """
-Verbs about rooms and their members.
+Operations on rooms and their members.
 
-Each change is made through rooms/changes.py: the room's row is locked (core/locks.py has the order), it takes the
-room's next number, and is broadcast when it is committed. The caller has checked that whoever asks may ask; `actor` is
-who does it, for those who are told. Each raises locks.Gone for a room or an account that was deleted meanwhile.
+Each changes the room through rooms/changes.py, which locks its row (core/locks.py has the order), takes its next number
+and broadcasts on commit. Permissions are checked by the caller; `actor` is the user who acts, for the signal. Each
+raises locks.Gone if the room or an account was deleted.
 """
 
 from django.db.models import ForeignObjectRel, QuerySet
@@ -21,14 +21,14 @@ from apps.rooms.changes import RoomChange, change_locked_room, change_room
 from apps.rooms.models import FormerSlug, Membership, Room, place_of, unused_slug
 from apps.rooms.verbs import verb
 
-# One transaction, for which one takes a turn at the room.
+# Runs in one transaction, after queueing for the room.
 on_room = whole(at=lambda *, room, **others: place_of(room.pk))
 
 
 @verb(changes.CREATED)
 @whole()
 def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
-    """A new room with its owner in it."""
+    """Create a room with its owner as its first member."""
     locks.take(owner)
     room = Room(name=name, slug=unused_slug(name), topic=topic, access=access, member_count=1)
     room.save()
@@ -41,9 +41,9 @@ def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
 @on_room
 def change_details(*, room: Room, name: str, topic: str, access: str, actor: User | None = None) -> Room:
     """
-    Rename a room, change its topic or access. The addresses it had go on leading to it, the last 20 of them.
+    Rename a room or change its topic or access. Its last 20 old slugs keep redirecting.
 
-    Raises Refusal for making a room private that nobody is in.
+    Raises Refusal for making a room without members private.
     """
     with change_room(room, changes.DESCRIBED, actor=actor) as change:
         room = change.room
@@ -58,7 +58,7 @@ def change_details(*, room: Room, name: str, topic: str, access: str, actor: Use
 
 
 def move(room: Room, slug: str) -> None:
-    """Give a room another address; the one it had leads to it from now on."""
+    """Give a room another slug; the old one redirects from now on."""
     if slug != room.slug:
         room.former_slugs.filter(slug=slug).delete()
         FormerSlug.objects.create(room=room, slug=room.slug)
@@ -67,7 +67,7 @@ def move(room: Room, slug: str) -> None:
 
 
 def forget_old_slugs(room: Room) -> None:
-    """Let go of the oldest of a room's former addresses: each is taken for good, for everybody."""
+    """Release the oldest of a room's former slugs, since no other room can use them."""
     kept = room.former_slugs.order_by("-pk")[: limits.MAX_FORMER_SLUGS].values_list("pk", flat=True)
     room.former_slugs.exclude(pk__in=list(kept)).delete()
 
@@ -75,7 +75,7 @@ def forget_old_slugs(room: Room) -> None:
 @verb(changes.ARCHIVED, changes.REOPENED)
 @on_room
 def set_archived(*, room: Room, archived: bool, actor: User | None = None) -> Room:
-    """Archive a room, which makes it read-only, or open it again."""
+    """Archive a room, which makes it read-only, or reopen it."""
     with change_room(room, changes.ARCHIVED if archived else changes.REOPENED, actor=actor) as change:
         if archived != change.room.is_archived:
             change.room.archived_at = timezone.now() if archived else None
@@ -85,7 +85,7 @@ def set_archived(*, room: Room, archived: bool, actor: User | None = None) -> Ro
 @verb(changes.ROOM_DELETED)
 @on_room
 def delete_room(*, room: Room, actor: User | None = None) -> None:
-    """Delete a room and all that was said in it."""
+    """Delete a room and all its messages."""
     (room,) = locks.take(room, to_delete=True)
     changes.delete(room, _("This room was deleted."), actor=actor)
 
@@ -94,19 +94,19 @@ def delete_room(*, room: Room, actor: User | None = None) -> None:
 @on_room
 def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
     """
-    Put a person into a room; nothing happens where they are in it already.
+    Add a user to a room; does nothing if they are a member.
 
-    Who comes into a room that nobody owns, since its last member has left, owns it from then on.
+    A user who is added to a room without an owner, since its last member has left, becomes its owner.
     """
     with change_room(room, changes.JOINED, actor=user, user=user, locking=(user,)) as change:
         put_in(change.room, user, role)
 
 
 def put_in(room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
-    """What `add_member` does, once both are locked."""
+    """Do what `add_member` does, once both are locked."""
     if not has_owner(room):
         role = Membership.Role.OWNER
-    # What was said before they came does not count as unread.
+    # Earlier messages don't count as unread.
     start = {"role": role, "last_read_seq": room.last_seq, "read_count": room.message_count}
     is_new = Membership.objects.get_or_create(room=room, user=user, defaults=start)[1]
     if is_new:
@@ -118,14 +118,14 @@ def put_in(room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
 @verb(changes.JOINED)
 @on_room
 def join_room(*, room: Room, user: User) -> None:
-    """Let a person who may see the room come in by themselves. Raises Refusal for somebody who was removed."""
+    """Let a user who may see the room join it. Raises Refusal if they were removed from it."""
     with change_room(room, changes.JOINED, actor=user, user=user, locking=(user,)) as change:
         refuse_banned(change.room, user)
         put_in(change.room, user)
 
 
 def refuse_banned(room: Room, user: User) -> None:
-    """Raise Refusal for somebody who was removed from the room."""
+    """Raise Refusal if the user was removed from the room."""
     if room.bans.filter(user=user).exists():
         raise Refusal(_("You were removed from this room. Its owners and moderators can invite you again."))
 
@@ -134,15 +134,15 @@ def refuse_banned(room: Room, user: User) -> None:
 @on_room
 def remove_member(*, room: Room, user: User, reason: str | Promise, by: User | None = None) -> None:
     """
-    Take a person out of a room, and end their open pages of it, which show the reason.
+    Remove a user from a room, and end their open pages of it, which show the reason.
 
-    Whoever is removed `by` somebody else does not come back by themselves.
+    A user who is removed `by` another can't rejoin without an invitation.
 
-    Raises Refusal for the last owner of a room that others are in, and for the last member of a private one.
+    Raises Refusal for the last owner of a room with other members, and for the last member of a private room.
     """
     is_removed = by is not None and by != user
     kind = changes.REMOVED if is_removed else changes.LEFT
-    # Who is banned by whom is kept, so both accounts are locked then.
+    # A ban refers to both accounts, so both must be locked.
     with change_room(room, kind, actor=by or user, user=user, locking=(user, by) if by else ()) as change:
         room = change.room
         membership = room.memberships.select_related("user").filter(user=user).first()
@@ -158,25 +158,25 @@ def remove_member(*, room: Room, user: User, reason: str | Promise, by: User | N
 
 
 def take_out(change: RoomChange, membership: Membership, reason: str | Promise) -> None:
-    """What `remove_member` does to a locked room, whoever owns it then."""
+    """Do what `remove_member` does to a locked room, without its checks."""
     room, user = change.room, membership.user
     membership.delete()
     withdraw_invitations_by(room, user)
     room.member_count -= 1
-    # By the key, taken now: on commit the account may be deleted, and without one this would end everybody's pages.
+    # The key is read now: by the time of the commit the account may be deleted, and None would end everyone's pages.
     change.end_pages_of(user.pk, reason)
 
 
 @verb(changes.ROLE_GIVEN)
 @on_room
 def set_role(*, room: Room, user: User, role: int, actor: User | None = None) -> None:
-    """Give a member another role. Raises Refusal where that would leave the room without an owner."""
+    """Change a member's role. Raises Refusal if that would leave the room without an owner."""
     with change_room(room, changes.ROLE_GIVEN, actor=actor, user=user) as change:
         change.happened = give_role(change.room, user, role)
 
 
 def give_role(room: Room, user: User, role: int) -> bool:
-    """What `set_role` does to a locked room; whether it is another role than before."""
+    """Do what `set_role` does to a locked room; return whether the role changed."""
     membership = room.memberships.filter(user=user).first()
     if membership is None:
         raise Refusal(gettext("%(name)s is not a member of this room any more.") % {"name": user.username})
@@ -195,9 +195,9 @@ def give_role(room: Room, user: User, role: int) -> bool:
 @on_room
 def hand_over(*, room: Room, owner: User, heir: User) -> None:
     """
-    Make another member the owner in one's own place; the old owner becomes a moderator.
+    Make another member the owner; the previous owner becomes a moderator.
 
-    Raises Refusal for somebody who has left, or is switched off and could not run it.
+    Raises Refusal if the heir has left the room or their account is deactivated.
     """
     with change_room(room, changes.HANDED_OVER, actor=owner, user=heir) as change:
         if not User.objects.filter(pk=heir.pk, is_active=True).exists():
@@ -212,10 +212,10 @@ def hand_over(*, room: Room, owner: User, heir: User) -> None:
 @whole()
 def leave_all_rooms(*, user: User) -> None:
     """
-    Take a person out of every room; each that holds anything of theirs is locked from then on.
+    Remove a user from every room, and lock each room that refers to them.
 
-    One that they alone own passes to its first moderator, else to its first member; a private one that nobody else is
-    in is deleted, since nobody could find it any more. But the lobby stays, where the next new account arrives.
+    A room that they alone own passes to its first moderator, or else to its first member. A private room without other
+    members is deleted, since no one could find it any more; the lobby is kept for new accounts.
     """
     (user,) = locks.take(user)
     rooms = locks.rows(rooms_with_traces_of(user))
@@ -224,7 +224,7 @@ def leave_all_rooms(*, user: User) -> None:
         if room.pk not in theirs:
             continue
         others = room.memberships.exclude(user=user)
-        # Those who are switched off come last: they could not run it.
+        # Deactivated accounts last, since they can't run the room.
         heir = others.order_by("-user__is_active", "role", "id").first()
         if heir is None and is_lost_without_members(room):
             delete_room(room=room, actor=user)
@@ -238,9 +238,9 @@ def leave_all_rooms(*, user: User) -> None:
 
 def rooms_with_traces_of(user: User) -> QuerySet[Room]:
     """
-    The rooms that hold anything of somebody's: what they said or deleted, whom they invited or removed.
+    Return the rooms with rows that refer to a user: messages they posted or deleted, invitations, removals.
 
-    All are locked before the account goes, which changes or deletes that.
+    All are locked before the account is deleted, which changes or deletes those rows.
     """
     pks: set[int] = set()
     for relation in User._meta.get_fields(include_hidden=True):
@@ -253,27 +253,27 @@ def rooms_with_traces_of(user: User) -> QuerySet[Room]:
 
 def has_owner(room: Room) -> bool:
     """
-    Whether the room is owned. The lobby always is: by the site's owners, whoever they are.
+    Return whether the room has an owner. The lobby always has: the site's owners.
 
-    An owner who is switched off keeps the room until the account is closed: they may be back, and nobody should own it
-    by coming in meanwhile.
+    A deactivated owner keeps the room until the account is closed: they may return, and until then no one should get
+    the room by joining it.
     """
     return room.is_lobby or room.memberships.filter(role=Membership.Role.OWNER).exists()
 
 
 def is_last_owner(room: Room, user: User) -> bool:
-    """Whether the person owns the room, and nobody else does who could run it."""
+    """Return whether the user owns the room and no other active user does."""
     owners = room.memberships.filter(role=Membership.Role.OWNER)
     return owners.filter(user=user).exists() and not owners.filter(user__is_active=True).exclude(user=user).exists()
 
 
 def is_lost_without_members(room: Room) -> bool:
-    """Whether nobody could find the room any more once nobody is in it, while its name stays taken."""
+    """Return whether the room would be unreachable without members, though its name would stay taken."""
     return room.access == Room.Access.PRIVATE and not room.is_lobby
 
 
 def refuse_to_lose_sight(room: Room) -> None:
-    """Raise Refusal for a room that nobody could find without a member."""
+    """Raise Refusal if the room would be unreachable without members."""
     if is_lost_without_members(room):
         raise Refusal(
             _("Nobody could find this private room without you. Delete it in its settings, or make it open first.")
@@ -281,12 +281,12 @@ def refuse_to_lose_sight(room: Room) -> None:
 
 
 def withdraw_invitations_by(room: Room, inviter: User) -> None:
-    """Forget whom somebody has asked in who may not do so any more, so that nothing comes back with a new role."""
+    """Delete the pending invitations of an inviter who lost the right, so that a new role doesn't revive them."""
     if not inviter.is_site_owner:
         room.named_invitations.filter(inviter=inviter, declined_at=None).delete()
 
 
 def refuse_to_lose_last_owner(room: Room, owner: User) -> None:
-    """Raise Refusal unless the room has another owner than this one."""
+    """Raise Refusal if this is the room's last owner."""
     if is_last_owner(room, owner):
         raise Refusal(_("A room needs an owner. Hand it over to another member first."))

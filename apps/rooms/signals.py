@@ -1,4 +1,4 @@
-"""What happens to accounts happens in rooms too."""
+"""Apply account events to rooms."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from apps.rooms.models import Room
 
 @receiver(post_save, sender=User)
 def join_lobby(instance: User, created: bool, raw: bool, **kwargs: Any) -> None:
-    """Every new account is in the lobby, however it was made; not one loaded from a fixture, which brings its own."""
+    """Add every new account to the lobby, however it was created, unless a fixture brings its own memberships."""
     if created and not raw:
         lobby = Room.objects.filter(is_lobby=True).first()
         if lobby:
@@ -26,17 +26,17 @@ def join_lobby(instance: User, created: bool, raw: bool, **kwargs: Any) -> None:
 
 @receiver(invitation_accepted)
 def join_room(invitation: Invitation, user: User, **kwargs: Any) -> None:
-    """Who accepts an invitation to a room is in it, if who made it may still let people in."""
+    """Add a user who accepts an invitation link to its room, if its creator may still add people."""
     if invitation.room is None:
         return
     if not may_let_people_in(invitation.made_by, invitation.room):
         raise Refusal(_("Who invited you may no longer let people into this room. Ask one of its owners."))
-    # A link goes from hand to hand: it does not lift a removal, which takes an invitation by name.
+    # Links are passed around, so they don't lift a removal: only an invitation by name does.
     services.join_room(room=invitation.room, user=user)
 
 
 def may_let_people_in(user: User, room: Room) -> bool:
-    """Whether this person may put others into the room as it is now."""
+    """Return whether the user may add others to the room now."""
     try:
         visit = room_for(user, room.slug)
     except NoSuchRoom:
@@ -46,5 +46,5 @@ def may_let_people_in(user: User, room: Room) -> bool:
 
 @receiver(account_closing)
 def leave_rooms(user: User, **kwargs: Any) -> None:
-    """Who goes leaves all rooms; those that are theirs alone pass to somebody else, or go."""
+    """Remove a closing account from every room; rooms it alone owned are handed over or deleted."""
     services.leave_all_rooms(user=user)

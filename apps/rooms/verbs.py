@@ -1,7 +1,7 @@
 """
-The registry of verbs: every operation that changes what a room shows, with the kinds of change it makes.
+The registry of verbs: the operations that change what a room shows, with the kinds of change they make.
 
-tests/chat/test_changes.py holds each of them to the same contract, and fails for one that has no scene there.
+tests/chat/test_changes.py checks that each keeps the same contract, and fails for a verb without a scene.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Kind:
-    """What a change is, for those who are told of it."""
+    """A kind of change, as signals name it."""
 
     name: str
-    # Whether screen readers may speak it on open pages.
+    # Whether open pages announce it to screen readers.
     announced: bool = False
 
 
 @dataclass(frozen=True)
 class Verb:
-    """An operation, by the name of its function."""
+    """A registered operation."""
 
     function: Callable[..., Any]
     kinds: tuple[Kind, ...]
@@ -32,7 +32,7 @@ VERBS: dict[str, Verb] = {}
 
 
 def verb(*kinds: Kind) -> Callable[[F], F]:
-    """Register an operation that changes a room or its messages in one of these ways."""
+    """Register a function that makes these kinds of change."""
 
     def register(function: F) -> F:
         name = function.__name__

@@ -1,4 +1,4 @@
-"""How a script knows that a message names somebody."""
+"""Mentions, for scripts."""
 
 from django import template
 
@@ -9,5 +9,5 @@ register = template.Library()
 
 @register.simple_tag
 def naming_pattern(username: str) -> str:
-    """The regular expression by which a script knows that a message names somebody."""
+    """Return the pattern by which scripts recognise mentions of a user."""
     return pattern_of(username)

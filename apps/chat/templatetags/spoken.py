@@ -1,4 +1,4 @@
-"""Messages as they are read out: what labels their articles, and how new ones are announced."""
+"""Messages for screen readers: the labels of their articles, and announcements of new ones."""
 
 from django import template
 from django.template import Context
@@ -22,14 +22,14 @@ LABEL_ORDERS = {
 
 @register.simple_tag(takes_context=True)
 def label_of(context: Context, pk: int) -> str:
-    """What a message's article is labelled by, in the order that the viewer likes; frames have the usual one."""
+    """Return `aria-labelledby` for a message, in the viewer's reading order; frames use the default order."""
     viewer = context.get("user")
     return LABEL_ORDERS[viewer.reading_order if isinstance(viewer, User) else ""].format(pk)
 
 
 @register.simple_tag(takes_context=True)
 def announcement(context: Context, message: Message) -> SafeString:
-    """A message as it is announced, in the order that the viewer likes."""
+    """Return a message's announcement, in the viewer's reading order."""
     viewer = context.get("user")
     text = gettext("This message was deleted.") if message.is_deleted else text_of(message.html)
     return spoken(
@@ -41,7 +41,7 @@ def announcement(context: Context, message: Message) -> SafeString:
 
 
 def both_names(message: Message) -> SafeString:
-    """Who said it; with their user name, where another could be taken for them."""
+    """Return the author's name, with their username if another user could be mistaken for them."""
     name = format_html("<bdi>{}</bdi>", message.author_name)
     if message.author and message.author.shows_username:
         return format_html("{} (<bdi>{}</bdi>)", name, message.author.username)
@@ -49,7 +49,7 @@ def both_names(message: Message) -> SafeString:
 
 
 def spoken(order: str, *, author: str, text: str, time: str) -> SafeString:
-    """A new message as it is announced, in somebody's reading order; announcer.js has the same."""
+    """Return a new message's announcement, in a reading order; announcer.js does the same."""
     match order:
         case "text":
             return format_html("{}, {}", text, author)

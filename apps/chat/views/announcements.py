@@ -1,4 +1,4 @@
-"""What is announced of a room, chosen and read without scripts."""
+"""A room's announcements: the level, and the latest ones to read without scripts."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -26,7 +26,7 @@ MAX_LINES = 50
 @require_http_methods(["GET", "HEAD", "POST"])
 @limited("preferences")
 def announcements(request: HttpRequest, slug: str) -> HttpResponse:
-    """The room's level, to be chosen by its members; and the last of what it announced, newest first."""
+    """Let a member choose the room's level, and list its latest announcements, newest first."""
     visit = room_for(request.user, slug)
     if not visit.is_member:
         raise PermissionDenied
@@ -41,7 +41,7 @@ def announcements(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def announced(visit: Visit) -> Iterator[Message]:
-    """What the room's level lets through of what others said, newest first."""
+    """Return others' messages that the room's level announces, newest first."""
     if visit.announces == Membership.Announces.OFF:
         return iter(())
     own = visit.member.username

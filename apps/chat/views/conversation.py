@@ -1,4 +1,4 @@
-"""A room's conversation as pages. Async: a process serves these beside thousands of sockets."""
+"""A room's conversation as pages. Async, since a process serves them alongside thousands of sockets."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,13 +35,13 @@ from apps.rooms.views.rooms import rooms_of
 
 T = TypeVar("T")
 
-# The cookie that a page sets for a week where its scripts run.
+# The cookie that a page's scripts set for a week.
 SCRIPTS_RUN = "scripts"
 
 
 @dataclass(frozen=True)
 class RoomPage:
-    """All that a room's page shows, loaded in one trip to the database's thread."""
+    """Everything that a room's page shows, loaded in one call to the database thread."""
 
     visit: Visit
     window: history.Window
@@ -51,19 +51,19 @@ class RoomPage:
 
     @property
     def shows_first_unread(self) -> bool:
-        """Whether the line above the first unread message stands in this page."""
+        """Whether this page includes the first unread message, and so the line above it."""
         return self.first_unread in self.window.messages
 
     @property
     def first_unread_address(self) -> str:
-        """Where the first unread message is to be seen: on this page, or on another."""
+        """The URL of the first unread message, on this page or another."""
         if self.first_unread is None or self.shows_first_unread:
             return "#first-unread"
         return f"{self.visit.room.get_absolute_url()}?at={self.first_unread.seq}#message-{self.first_unread.pk}"
 
     @property
     def socket_address(self) -> str:
-        """Where the page's socket connects: what it has, for whom, and in which language."""
+        """The URL of the page's socket, with the page's number, viewer, language and epoch."""
         room, viewer = self.visit.room, self.visit.viewer
         query: dict[str, object] = {"since": room.last_seq}
         if viewer.is_authenticated:
@@ -75,7 +75,7 @@ class RoomPage:
 
 
 def load_room_page(viewer: Viewer, slug: str, query: QueryDict, *, is_read: bool = False) -> RoomPage:
-    """The page of a room that the viewer may see; `is_read`: what it shows counts as read then. Raises NoSuchRoom."""
+    """Load the page of a room that the viewer may see; with `is_read`, mark it as read. Raises NoSuchRoom."""
     visit = room_for(viewer, slug, counts_unread=True)
     window = history.window(visit.room, history.WindowForm(query))
     page = RoomPage(
@@ -86,14 +86,14 @@ def load_room_page(viewer: Viewer, slug: str, query: QueryDict, *, is_read: bool
         first_unread=reading.first_unread(visit),
     )
     if is_read and page.first_unread and window.messages:
-        # The page is shown all the same.
+        # If the position can't be saved now, the page is shown anyway.
         with suppress(TooBusyError):
             reading.mark_read(room=visit.room, user=visit.member, seq=window.messages[-1].seq)
     return page
 
 
 def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer, status: int = 200) -> HttpResponse:
-    """The whole page."""
+    """Render the whole page."""
     context = {
         "page": page,
         "visit": page.visit,
@@ -111,13 +111,13 @@ def render_room_page(request: HttpRequest, page: RoomPage, composer: Composer, s
 @require_safe
 @fragments_for_htmx
 async def room(request: HtmxRequest, slug: str) -> HttpResponse:
-    """The conversation: its newest stretch, or the one that `before`, `after` or `at` asks for."""
-    # With scripts the page itself tells what was in view (reading.js).
+    """Show the conversation: the newest messages, or those that `before`, `after` or `at` asks for."""
+    # With scripts, the page reports what was in view (reading.js).
     is_read = not (request.htmx or SCRIPTS_RUN in request.COOKIES or request.method == "HEAD" or is_ahead(request))
     page = await sync_to_async(load_room_page)(request.user, slug, request.GET, is_read=is_read)
     if page.visit.room.slug != slug:
         return redirect(with_query(page.visit.room.get_absolute_url(), request), permanent=True)
-    # On a thread: a page of messages takes some 10 ms to render, and on the event loop all sockets would wait.
+    # Rendered in a thread: 10 ms on the event loop would stall every socket.
     if request.htmx:
         context = {"room": page.visit.room, "window": page.window}
         return await sync_to_async(render)(request, "chat/older_frame.html", context)
@@ -125,14 +125,14 @@ async def room(request: HtmxRequest, slug: str) -> HttpResponse:
 
 
 def with_query(url: str, request: HttpRequest) -> str:
-    """`url` with the query string that the request came with."""
+    """Return `url` with the request's query string."""
     query = request.GET.urlencode()
     return f"{url}?{query}" if query else url
 
 
 @require_POST
 async def read(request: HtmxRequest, slug: str) -> HttpResponse:
-    """Note how far the viewer has read: the number of the last message that was in view."""
+    """Save the viewer's read position: the number of the last message that was in view."""
     visit = await sync_to_async(room_for)(request.user, slug)
     if not visit.is_member or not is_for_viewer(request):
         raise PermissionDenied
@@ -141,7 +141,7 @@ async def read(request: HtmxRequest, slug: str) -> HttpResponse:
         return HttpResponse(status=422)
     marks = allowance_of(visit.member.pk).marks
     if marks.take():
-        # The page's next note says this too.
+        # The page's next request includes this one.
         marks.give_back()
         return HttpResponse(too_fast(), status=429, content_type="text/plain")
     try:
@@ -155,7 +155,7 @@ async def read(request: HtmxRequest, slug: str) -> HttpResponse:
 @require_POST
 @fragments_for_htmx
 async def post(request: HtmxRequest, slug: str) -> HttpResponse:
-    """Say something: a plain form leads back to the room, htmx gets the frame that a socket would get."""
+    """Post a message: a plain form redirects to the room, htmx gets the frame that a socket would get."""
     is_ours = is_for_viewer(request)
     if request.htmx and not (request.user.is_authenticated and is_ours):
         return HttpResponse(fragments.stranger(), status=403)
@@ -181,7 +181,7 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
 
 
 async def stored(visit: Visit, form: MessageForm) -> tuple[Message | None, int]:
-    """What the form asks for; or None, and the status of an answer that says why not."""
+    """Return the form's message, stored, or None; and the status of a response that shows the form's errors."""
     if not await allowance_of(visit.member.pk).admits(text_of(form)):
         form.add_error("body", too_fast())
         return None, 429
@@ -201,7 +201,7 @@ async def stored(visit: Visit, form: MessageForm) -> tuple[Message | None, int]:
 
 
 async def frame_after_posting(form: MessageForm, message: Message | None, status: int) -> HttpResponse:
-    """What a socket would say."""
+    """Return a response with the frame that a socket would get."""
     if message:
         return HttpResponse(await sync_to_async(fragments.stored)(message))
     if status == 503:
@@ -210,30 +210,30 @@ async def frame_after_posting(form: MessageForm, message: Message | None, status
 
 
 def is_for_viewer(request: HttpRequest) -> bool:
-    """Whether the page that sends this was made for who is signed in now, as far as it says for whom."""
+    """Return whether the sending page was rendered for the current user; True if it doesn't say."""
     return request.POST.get("viewer") in {None, "", str(request.user.pk)}
 
 
 def somebody_else(user: User) -> str:
-    """What somebody is told who sends what was written in this browser when another was signed in."""
+    """Return the error for a message that was written while another user was signed in."""
     name = {"name": user.username}
     return _("You are signed in as %(name)s now. Send this again to post it under that name.") % name
 
 
 async def on_this_pages_thread(function: Callable[[], T]) -> T:
-    """What the function returns, called on the thread that Django keeps for the request's database work."""
+    """Call a function on the request's database thread."""
     return await sync_to_async(function)()
 
 
 async def give_pages_connection_back() -> None:
-    """Let others have the connection of that thread while the page waits for something else."""
+    """Release the database connection of that thread while the request waits."""
     await sync_to_async(give_connection_back)()
 
 
 def soon(response: HttpResponse) -> HttpResponse:
-    """The same response; where it says that the room is busy, it says when to come again."""
+    """Return the response; a 503 gets Retry-After."""
     if response.status_code == 503:
         retried_soon(response)
-        # The log says once that the room is held; Django would say so for each request.
+        # That the room is held is logged once; Django would log each response.
         response._has_been_logged = True  # type: ignore[attr-defined]
     return response

@@ -1,4 +1,4 @@
-"""Reading live without scripts."""
+"""The live view, for reading without scripts."""
 
 import asyncio
 import logging
@@ -34,16 +34,16 @@ from apps.rooms.access import NoSuchRoom, Visit, room_for
 
 logger = logging.getLogger(__name__)
 
-# How long one page lasts, and how often it shows a sign of life.
+# How long one page lasts, and how often it sends a heartbeat.
 LIFE_SECONDS = 15 * 60.0
 HEARTBEAT_SECONDS = 15.0
-# Characters after which it ends as well: nobody knows how much of it the browser has read.
+# The page also ends after this: we can't tell how much of it the browser has read.
 MAX_PAGE_CHARACTERS = 4 * 1024 * 1024
 
 
 @require_safe
 async def live_view(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """The conversation, which goes on while the page is open. It ends after a while, with a link to go on."""
+    """Show the conversation in a page that keeps growing. It ends after a while, with a link to continue."""
     entry = await in_thread(enter, request.session.session_key, slug)
     visit = entry.visit
     if visit is None:
@@ -53,7 +53,7 @@ async def live_view(request: HttpRequest, slug: str) -> HttpResponseBase:
     if request.method == "HEAD":
         return HttpResponse()
     if is_ahead(request):
-        # It does not end, and would count as read.
+        # A prefetched live view would not end, and would count as read.
         return HttpResponse(status=503, headers={"Cache-Control": "no-store"})
     seat = await take_seat(entry.sign_in.user_id, client_address(request))
     if seat is None:
@@ -70,7 +70,7 @@ async def live_view(request: HttpRequest, slug: str) -> HttpResponseBase:
 
 
 def first_part(request: HttpRequest, stream: Stream) -> str:
-    """The page as it stands when it is opened, up to where more is added."""
+    """Render the page as first shown, up to where messages are appended."""
     room = stream.visit.room
     window = history.newest(room)
     if window.messages:
@@ -84,7 +84,7 @@ def first_part(request: HttpRequest, stream: Stream) -> str:
 
 
 async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send: object) -> AsyncIterator[str]:
-    """The page, as it grows: what the hub writes goes past this to the connection, where `send` leads to one."""
+    """Yield the page as it grows. If `send` has a connection, the hub writes to that directly, past this generator."""
     room, hub, language = stream.visit.room, current_process().hub, stream.style.language
     topic = in_language(room.live_topic, language)
     read = stream.newest
@@ -93,11 +93,11 @@ async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send:
         give_back_thread()
         yield beginning
         del beginning
-        # Django holds on to the part that it sent last: better to this than to the whole beginning.
+        # Django keeps a reference to the last chunk: let it be this one, not the whole page.
         yield HEARTBEAT
         line = StreamLine(stream.more, connection_of(send), MAX_PAGE_CHARACTERS)
         listener = Listener(line, sign_in, language)
-        # Beside the reading, which joining waits for where much was missed.
+        # Concurrent with reading: a long catch-up waits for the reader.
         joining = asyncio.create_task(hub.join(listener, topic, since=room.last_seq, head=room.last_seq))
         joining.add_done_callback(lambda done: close_where_it_failed(done, line))
         now = time.monotonic()
@@ -112,7 +112,7 @@ async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send:
                 looks_at = now + HEARTBEAT_SECONDS
                 await keep_seat(seat)
                 read = await note_read(stream, read)
-        # Nothing is written past the end.
+        # Leave first, so that nothing is written after the end.
         hub.leave(listener, topic)
         yield stream.ending(timed_out=line.code is None)
     finally:
@@ -123,20 +123,20 @@ async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send:
 
 
 async def end(stream: Stream, read: int, seat: str) -> None:
-    """What remains to be done when a page has ended."""
+    """Release the page's seat, and save the read position."""
     await give_seat_back(seat)
     await note_read(stream, read)
 
 
 def close_where_it_failed(joining: asyncio.Task[None], line: StreamLine) -> None:
-    """A page that could not be told what it missed ends, and its reader comes again."""
+    """Close a page that could not join the hub; its reader can reload it."""
     if not joining.cancelled() and (error := joining.exception()):
         logger.warning("A live view could not listen: %s", error)
         line.close(COME_BACK)
 
 
 async def note_read(stream: Stream, read: int) -> int:
-    """Keep how far the reader has come, where that is further than `read`; gives how far is kept."""
+    """Save the read position if it has advanced past `read`; return the saved position."""
     if stream.newest <= read or not stream.visit.is_member:
         return read
     seq = stream.newest
@@ -144,9 +144,9 @@ async def note_read(stream: Stream, read: int) -> int:
         async with turn_at(MARKS):
             await in_thread(mark_read, stream.visit, seq)
     except NoSuchRoom:
-        return read  # who may no longer read the room has no place in it
+        return read  # the viewer lost access: nothing to save
     except TooBusyError:
-        return read  # and kept later
+        return read  # saved later
     except NO_DATABASE as error:
         logger.warning("How far a live view was read is kept later: %s", error)
         return read
@@ -154,14 +154,14 @@ async def note_read(stream: Stream, read: int) -> int:
 
 
 def mark_read(visit: Visit, seq: int) -> None:
-    """Keep how far the reader has come."""
+    """Save the read position."""
     room = room_for(visit.viewer, visit.room.slug).room
     reading.mark_read(room=room, user=visit.member, seq=seq)
 
 
 @require_safe
 async def composer_frame(request: HttpRequest, slug: str) -> HttpResponse:
-    """The composer by itself: posting in it leaves the page around it as it is."""
+    """Show the composer alone, for a frame: posting in it doesn't reload the page around it."""
     visit = await sync_to_async(room_for)(request.user, slug)
     if not visit.may_post:
         raise NoSuchRoom
@@ -169,7 +169,7 @@ async def composer_frame(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def render_composer_frame(request: HttpRequest, visit: Visit, composer: Composer, status: int = 200) -> HttpResponse:
-    """The page inside the frame."""
+    """Render the page inside the frame."""
     context = {"visit": visit, "room": visit.room, "composer": composer, "is_sent": "sent" in request.GET}
     response = render(request, "chat/composer_frame.html", context, status=status)
     setattr(response, FRAMED_BY_OURSELVES, True)

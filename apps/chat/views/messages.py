@@ -1,4 +1,4 @@
-"""A message's own page, and what its viewer may do with it."""
+"""A message's own page: view, edit, delete."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ from apps.rooms.models import place_of
 @require_safe
 @fragments_for_htmx
 async def message(request: HtmxRequest, slug: str, pk: int) -> HttpResponse:
-    """A message's own page: its permalink, and all that the viewer may do with it."""
+    """Show a message's own page: its permalink, and every action the viewer may take."""
     visit = await sync_to_async(message_for)(request.user, slug, pk)
     return render_message(request, visit, EditForm.of(visit.message))
 
@@ -36,7 +36,7 @@ async def message(request: HtmxRequest, slug: str, pk: int) -> HttpResponse:
 def render_message(
     request: HtmxRequest, visit: MessageVisit, form: EditForm, status: int = 200, *, is_newer: bool = False
 ) -> HttpResponse:
-    """The page, or for htmx its middle, which a dialog shows; `is_newer` than what was edited: with its source."""
+    """Render the page, or for htmx its contents for a dialog; with `is_newer`, also the source of the newer version."""
     template = "chat/message_actions.html" if request.htmx else "chat/message_page.html"
     context = {"visit": visit, "message": visit.message, "room": visit.visit.room, "form": form}
     context["is_newer"] = is_newer
@@ -47,7 +47,7 @@ def render_message(
 @login_required
 @fragments_for_htmx
 async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
-    """Change the text of one's own message."""
+    """Change the text of the viewer's own message."""
     visit = await sync_to_async(message_for)(request.user, slug, pk)
     if visit.is_author and visit.message.is_deleted:
         raise Gone(Message)
@@ -79,9 +79,9 @@ async def edit(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
 def render_newer_version(
     request: HtmxRequest, visit: MessageVisit, error: services.NewerVersionError, body: str
 ) -> HttpResponse:
-    """The page, with the text as it is now beside the one that was to take its place: saved again, it does."""
+    """Show the newer text next to the rejected edit; saving again replaces it."""
     form = EditForm({"body": body, "version": error.message.changed_seq})
-    form.is_valid()  # only what was checked takes an error
+    form.is_valid()  # add_error() requires a validated form
     form.add_error("body", str(error))
     return render_message(request, replace(visit, message=error.message), form, status=409, is_newer=True)
 
@@ -90,7 +90,7 @@ def render_newer_version(
 @login_required
 @fragments_for_htmx
 async def delete(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
-    """Delete one's own message, or as a moderator anybody's."""
+    """Delete the viewer's own message or, as a moderator, anyone's."""
     visit = await sync_to_async(message_for)(request.user, slug, pk)
     if visit.message.is_deleted:
         return done(request, visit)
@@ -109,17 +109,17 @@ async def delete(request: HtmxRequest, slug: str, pk: int) -> HttpResponseBase:
 
 
 def render_refusal(request: HtmxRequest, visit: MessageVisit, reason: str, status: int) -> HttpResponse:
-    """Why the message was not deleted: the page; for htmx words, since its dialog may hold half an edit."""
+    """Show why the message was not deleted. htmx gets only the text, since its dialog may hold an unfinished edit."""
     if request.htmx:
         return refusal(status, reason)
     form = EditForm({"body": visit.message.body})
-    form.is_valid()  # only what was checked takes an error
+    form.is_valid()  # add_error() requires a validated form
     form.add_error(None, reason)
     return render_message(request, visit, form, status)
 
 
 def done(request: HtmxRequest, visit: MessageVisit) -> HttpResponseBase:
-    """Back to the message in its room; htmx's page shows the change by its socket and only closes its dialog."""
+    """Redirect to the message in its room; htmx's page gets the change by its socket and only closes its dialog."""
     if request.htmx:
         return trigger_client_event(HttpResponse(status=204), "message-done")
     return see_other(visit.place)

@@ -1,4 +1,4 @@
-"""Let people into a room: by a link, and by their name."""
+"""Invite people to a room, by link and by name."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -22,7 +22,7 @@ from apps.rooms.access import room_for
 @never_cache
 @limited("invitations", in_form=True)
 def room_invitations(request: HttpRequest, slug: str) -> HttpResponse:
-    """The room's invitations, for those who may moderate it; they make new ones here."""
+    """List and create a room's invitation links, for its moderators."""
     visit = room_for(request.user, slug)
     if not visit.may_moderate:
         raise PermissionDenied
@@ -37,12 +37,12 @@ def room_invitations(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @limited("joining")
 def decline(request: HttpRequest, slug: str) -> HttpResponse:
-    """Say no to an invitation by name."""
+    """Decline an invitation by name."""
     if found := invitations.invitation_to(signed_in(request), slug):
         invitations.decline(invitation=found)
         messages.success(request, _("The invitation to %(name)s is declined.") % {"name": found.room.name})
     else:
-        # The same for a room that there is not: nobody finds out by this which there are.
+        # The same for rooms that don't exist, so that this doesn't reveal which do.
         messages.info(request, _("This invitation is no longer open."))
     return redirect("home")
 
@@ -51,7 +51,7 @@ def decline(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @limited("members")
 def withdraw(request: HttpRequest, slug: str, username: str) -> HttpResponse:
-    """Take back what somebody has not answered yet."""
+    """Withdraw a pending invitation."""
     visit = room_for(request.user, slug)
     if not visit.may_moderate:
         raise PermissionDenied

@@ -1,4 +1,4 @@
-"""Come, go, and say who else may."""
+"""Join, leave and manage members."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ MAX_LISTED_INVITED = 200
 
 @contextmanager
 def refusals_shown(request: HttpRequest) -> Iterator[None]:
-    """The next page says why, where what is done here is refused."""
+    """Show a Refusal raised in the block as a message on the next page."""
     try:
         yield
     except Refusal as error:
@@ -40,7 +40,7 @@ def refusals_shown(request: HttpRequest) -> Iterator[None]:
 @require_POST
 @limited("joining")
 def join(request: HttpRequest, slug: str) -> HttpResponse:
-    """Become a member: by an invitation, else of a room that is open."""
+    """Become a member by accepting a pending invitation, or else by joining an open room."""
     user = signed_in(request)
     try:
         if invitation := invitations.invitation_to(user, slug):
@@ -51,7 +51,7 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
                 raise PermissionDenied
             services.join_room(room=visit.room, user=user)
     except Missing:
-        # The same for a room that there is not: nobody finds out by this which there are.
+        # The same for rooms that don't exist, so that this doesn't reveal which do.
         advice = gettext(
             "If you were invited, the invitation is no longer open. Ask whoever invited you for a new one."
         )
@@ -78,7 +78,7 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @limited("members", counts_refusals=True)
 def members(request: HttpRequest, slug: str) -> HttpResponse:
-    """Who is in the room; those who may moderate it invite people here."""
+    """List the room's members; moderators can invite people."""
     visit = room_for(request.user, slug)
     form = InviteForm(request.POST or None)
     if request.method == "POST":
@@ -101,7 +101,7 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def invite(visit: Visit, form: InviteForm, user: User) -> bool:
-    """Whether the person is invited now; else the form says why not."""
+    """Invite a user; return False, with errors in the form, if that is refused."""
     try:
         invitations.invite(room=visit.room, user=user, inviter=visit.member)
     except (Refusal, Missing) as error:
@@ -111,7 +111,7 @@ def invite(visit: Visit, form: InviteForm, user: User) -> bool:
 
 
 def other_member(visit: Visit, username: str) -> Membership:
-    """The membership of the person named in the address. Raises Http404."""
+    """Return the membership of the user named in the URL. Raises Http404."""
     if "\x00" in username:
         raise Http404
     return get_object_or_404(visit.room.memberships.select_related("user"), user__username=username)
@@ -141,7 +141,7 @@ def change_role(request: HttpRequest, slug: str, username: str) -> HttpResponse:
 @require_POST
 @limited("members")
 def remove_member(request: HttpRequest, slug: str, username: str) -> HttpResponse:
-    """Put a member out of the room. Moderators cannot put out owners or each other."""
+    """Remove a member. Moderators can't remove owners or one another."""
     visit = room_for(request.user, slug)
     if not visit.may_moderate:
         raise PermissionDenied
@@ -159,7 +159,7 @@ def remove_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
 @require_POST
 @limited("members")
 def hand_over(request: HttpRequest, slug: str, username: str) -> HttpResponse:
-    """Give one's own ownership of the room to another member."""
+    """Transfer the viewer's ownership of the room to another member."""
     visit = room_for(request.user, slug)
     if not visit.may_hand_over:
         raise PermissionDenied

@@ -1,4 +1,4 @@
-"""Somebody as others see them."""
+"""A user's public profile."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,7 +15,7 @@ from apps.rooms.models import Room
 @login_required
 @require_safe
 def person(request: HttpRequest, username: str) -> HttpResponse:
-    """The page of somebody whom one shares a room with. A name they had before leads to it too."""
+    """Show the profile of a user who shares a room with the viewer. Former usernames redirect."""
     viewer = signed_in(request)
     found = find_person(username)
     common = Room.objects.filter(memberships__user=viewer).filter(memberships__user=found).order_by("name_key")
@@ -27,7 +27,7 @@ def person(request: HttpRequest, username: str) -> HttpResponse:
 
 
 def find_person(username: str) -> User:
-    """Who has or had this user name. Raises Http404."""
+    """Return the active user who has or had this username. Raises Http404."""
     if "\x00" in username:
         raise Http404
     active = User.objects.filter(is_active=True)

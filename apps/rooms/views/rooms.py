@@ -31,7 +31,7 @@ MAX_NAVIGATION_ROOMS = 200
 
 
 def rooms_of(viewer: Viewer) -> list[Room]:
-    """The rooms that the viewer is a member of, by name, as the navigation lists them."""
+    """Return the viewer's rooms for the navigation, sorted by name."""
     if not viewer.is_authenticated:
         return []
     own = Room.objects.filter(memberships__user=viewer.pk, archived_at=None)
@@ -44,9 +44,9 @@ def rooms_of(viewer: Viewer) -> list[Room]:
 @fragments_for_htmx
 def home(request: HtmxRequest) -> HttpResponse:
     """
-    One's rooms, and those one is invited to; or, for who has not signed in, what this is.
+    Show the viewer's rooms and invitations, or the welcome page when signed out.
 
-    For htmx the rooms of the navigation, `room` marked.
+    htmx gets the navigation's list of rooms alone, with `room` marked as current.
     """
     if request.htmx:
         context: dict[str, object] = {
@@ -67,7 +67,7 @@ def home(request: HtmxRequest) -> HttpResponse:
 
 @require_safe
 def rooms(request: HttpRequest) -> HttpResponse:
-    """The rooms one may see, searched by name with `q`."""
+    """List the rooms that the viewer may see; `q` searches by name."""
     query = request.GET.get("q", "").replace("\x00", "").strip()[:80]
     found = Room.objects.visible_to(request.user).order_by("archived_at", "name_key")
     if isinstance(request.user, User):
@@ -92,7 +92,7 @@ def new_room(request: HttpRequest) -> HttpResponse:
 
 
 def manageable_room(request: HttpRequest, slug: str) -> Visit:
-    """The room, for those who may manage it. Raises NoSuchRoom or PermissionDenied."""
+    """Return the room if the viewer may manage it. Raises NoSuchRoom or PermissionDenied."""
     visit = room_for(request.user, slug)
     if not visit.may_manage:
         raise PermissionDenied
@@ -103,7 +103,7 @@ def manageable_room(request: HttpRequest, slug: str) -> Visit:
 @require_http_methods(["GET", "HEAD", "POST"])
 @limited("room_details", in_form=True)
 def settings(request: HttpRequest, slug: str) -> HttpResponse:
-    """Rename a room, change its topic and access; the ways to archive and delete it."""
+    """Change a room's name, topic and access, and offer to archive or delete it."""
     visit = manageable_room(request, slug)
     form = RoomForm(request.POST or None, instance=visit.room)
     if request.method == "POST" and form.is_valid() and is_admitted(request, form):
@@ -116,7 +116,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
         if changed:
             messages.success(request, _("The room’s settings are saved."))
             return redirect(changed)
-    room = get_object_or_404(Room, pk=visit.room.pk)  # the form has put what was typed into its own
+    room = get_object_or_404(Room, pk=visit.room.pk)  # validation has changed the form's instance
     context = {"room": room, "form": form, "delete_form": DeleteRoomForm(room=room)}
     return render(request, "rooms/settings.html", context, status=422 if form.errors else 200)
 
@@ -125,7 +125,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @limited("room_endings")
 def archive(request: HttpRequest, slug: str) -> HttpResponse:
-    """Archive a room (`archived=1`) or open it again."""
+    """Archive a room (`archived=1`) or reopen it."""
     visit = manageable_room(request, slug)
     archived = request.POST.get("archived") == "1"
     services.set_archived(room=visit.room, archived=archived, actor=visit.member)
@@ -137,7 +137,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @limited("room_endings")
 def delete(request: HttpRequest, slug: str) -> HttpResponse:
-    """Delete a room for good, once its name is typed."""
+    """Permanently delete a room after its name was typed to confirm."""
     visit = manageable_room(request, slug)
     if visit.room.is_lobby:
         messages.error(request, _("The lobby is where new people arrive. Rename it, if you like, but keep it."))

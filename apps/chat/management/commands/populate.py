@@ -1,4 +1,4 @@
-"""Fill the site with people, rooms and messages: to look at, and to measure with."""
+"""Fill the site with users, rooms and messages, for demonstrations and benchmarks."""
 
 import random
 import uuid
@@ -26,12 +26,12 @@ from apps.core import letters, locks
 from apps.rooms.models import Membership, Room, name_key
 from apps.rooms.services import has_owner
 
-PASSWORD = "parley-demo"  # noqa: S105  # known to all: the command refuses where it would matter
+PASSWORD = "parley-demo"  # noqa: S105  # public: the command refuses to run on a real site
 BATCH = 5000
 SESSION_LIFE = timedelta(days=14)
-# Every message has its own id, the same in every run.
+# For message ids that are the same in every run.
 NAMESPACE = uuid.UUID("6f0c5a2e-4f4e-4a53-9d0e-1f6b6a0c7e11")
-# Half of all pauses are short, so that authors' messages form groups; a day has some dozens of messages.
+# Mostly short, so that authors' messages form groups; a day has a few dozen messages.
 PAUSES = [timedelta(seconds=seconds) for seconds in (5, 20, 45, 90, 600, 1800)]
 
 TEXTS = [
@@ -100,7 +100,7 @@ class Command(BaseCommand):
 
 
 def make_users(count: int) -> list[User]:
-    """The first `count` of user0001 ..., made where they are missing."""
+    """Return the first `count` of user0001 ..., creating those that are missing."""
     names = [f"user{number:04}" for number in range(1, count + 1)]
     password = make_password(PASSWORD)
     User.objects.bulk_create(
@@ -117,14 +117,14 @@ def make_users(count: int) -> list[User]:
         batch_size=BATCH,
         ignore_conflicts=True,
     )
-    # Not `username__in`: a database takes only so many parameters.
+    # Not `username__in`: databases limit the number of parameters.
     found = locks.rows(User.objects.filter(username__startswith="user"))
     by_name = {user.username: user for user in found}
     return [by_name[name] for name in names]
 
 
 def make_rooms(count: int) -> list[Room]:
-    """The first `count` of room-001 ..., made where they are missing."""
+    """Return the first `count` of room-001 ..., creating those that are missing."""
     rooms = []
     for number in range(1, count + 1):
         name = f"Room {number:03}"
@@ -136,7 +136,7 @@ def make_rooms(count: int) -> list[Room]:
 
 
 def join(room: Room, users: list[User]) -> None:
-    """Make all of them members; the first one the owner of a room that has none."""
+    """Make all users members, and the first one the owner of a room that has none."""
     memberships = [Membership(room=room, user=user) for user in users]
     Membership.objects.bulk_create(memberships, batch_size=BATCH, ignore_conflicts=True)
     if not has_owner(room):
@@ -148,7 +148,7 @@ def join(room: Room, users: list[User]) -> None:
 
 
 def fill(room: Room, users: list[User], share: int, in_order: list[str]) -> None:
-    """Bring the room to `share` messages: of these texts in order, or where there are none of ours by chance."""
+    """Fill the room up to `share` messages, with the given texts in order, or else with random ones of ours."""
     there = room.messages.count()
     if there >= share:
         return
@@ -169,7 +169,7 @@ def fill(room: Room, users: list[User], share: int, in_order: list[str]) -> None
 def conversation(
     room: Room, users: list[User], texts: Iterator[tuple[str, str]], count: int, chance: random.Random
 ) -> Iterator[Message]:
-    """`count` messages that follow on what the room has, the last of them said about now."""
+    """Yield `count` messages that continue the room's history, ending about now."""
     pauses = [chance.choice(PAUSES) for _ in range(count)]
     previous = room.messages.order_by("-seq").first()
     moment = timezone.now() - sum(pauses, timedelta())
@@ -200,12 +200,12 @@ def conversation(
 
 
 def is_another_day(earlier: datetime, later: datetime) -> bool:
-    """Whether midnight, where the site is, lies between two moments."""
+    """Return whether two moments are on different days in the site's time zone."""
     return timezone.localdate(earlier) != timezone.localdate(later)
 
 
 def write_sessions(users: list[User], file: Path) -> None:
-    """Sign all users in, and write their session keys in the same order."""
+    """Create a session for each user, and write the session keys in the same order."""
     store = import_module(settings.SESSION_ENGINE).SessionStore()
     expires = timezone.now() + SESSION_LIFE
     sessions = [
