@@ -17,6 +17,8 @@ OF_ACCOUNTS = {"account", "allauth", "mfa", "socialaccount"}
 BROADCASTERS = {"apps.live.signals", "apps.rooms.changes"}
 # Who writes the numbers of changes: without these two nothing changes that a page shows.
 NUMBERING = {"apps.chat.changes", "apps.chat.management.commands.populate", "apps.rooms.changes"}
+# What they offer to others, each of which is to be a verb with a scene (tests/chat/test_changes.py).
+CHANGES = {"change_room", "change_locked_room", "change_message", "change_messages", "add_messages"}
 NUMBERS = {"last_seq", "changed_seq", "details_seq", "members_seq"}
 LOADED = re.compile(r"{%\s*load\s+(.*?)%}", re.S)
 NAMED = re.compile(r"""{%\s*(?:include|extends)\s+["']([^"']+)["']""")
@@ -131,6 +133,26 @@ def numbers_written_in(tree: ast.Module) -> set[str]:
 def test_only_these_write_the_numbers_of_changes() -> None:
     writing = {name for name, tree in modules().items() if ".migrations." not in name and numbers_written_in(tree)}
     assert writing == NUMBERING
+
+
+def called_in(node: ast.AST) -> set[str]:
+    """The names of the functions that are called somewhere in it."""
+    called = [found.func for found in ast.walk(node) if isinstance(found, ast.Call)]
+    return {
+        one.id if isinstance(one, ast.Name) else one.attr for one in called if isinstance(one, ast.Name | ast.Attribute)
+    }
+
+
+def is_verb(function: ast.FunctionDef) -> bool:
+    return any(isinstance(one, ast.Call) and called_in(one) == {"verb"} for one in function.decorator_list)
+
+
+@pytest.mark.parametrize("name", sorted(modules().keys() - NUMBERING))
+def test_what_changes_a_room_is_a_verb_or_a_part_of_one(name: str) -> None:
+    functions = [node for node in ast.walk(modules()[name]) if isinstance(node, ast.FunctionDef)]
+    of_verbs = {called for function in functions if is_verb(function) for called in called_in(function)}
+    changing = {function.name for function in functions if called_in(function) & CHANGES}
+    assert changing - {function.name for function in functions if is_verb(function)} <= of_verbs
 
 
 @pytest.mark.parametrize("app", LAYERS)
