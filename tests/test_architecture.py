@@ -14,7 +14,12 @@ LAYERS = ("core", "accounts", "live", "rooms", "chat")
 # Of templates' folders: those of django-allauth's pages, which accounts have their own version of.
 OF_ACCOUNTS = {"account", "allauth", "mfa", "socialaccount"}
 # Who tells pages that something changed; others call their verbs.
-BROADCASTERS = {"apps.chat.services", "apps.live.signals", "apps.rooms.services"}
+BROADCASTERS = {"apps.live.signals", "apps.rooms.changes"}
+# Who writes the numbers of changes: without these two nothing changes that a page shows.
+NUMBERING = {"apps.chat.changes", "apps.chat.management.commands.populate", "apps.rooms.changes"}
+# What they offer to others, each of which is to be a verb with a scene (tests/chat/test_changes.py).
+CHANGES = {"change_room", "change_locked_room", "change_message", "change_messages", "add_messages"}
+NUMBERS = {"last_seq", "changed_seq", "details_seq", "members_seq"}
 LOADED = re.compile(r"{%\s*load\s+(.*?)%}", re.S)
 NAMED = re.compile(r"""{%\s*(?:include|extends)\s+["']([^"']+)["']""")
 
@@ -110,6 +115,44 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
 def test_only_these_broadcast() -> None:
     importing = {name for name in modules() if "apps.live.broadcast" in imported_by(name)}
     assert importing == BROADCASTERS
+
+
+def numbers_written_in(tree: ast.Module) -> set[str]:
+    """The numbers of changes that a module assigns to a row, or gives to a new one or to an update."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+        elif isinstance(node, ast.Call):
+            found |= {str(keyword.arg) for keyword in node.keywords}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return found & NUMBERS
+
+
+def test_only_these_write_the_numbers_of_changes() -> None:
+    writing = {name for name, tree in modules().items() if ".migrations." not in name and numbers_written_in(tree)}
+    assert writing == NUMBERING
+
+
+def called_in(node: ast.AST) -> set[str]:
+    """The names of the functions that are called somewhere in it."""
+    called = [found.func for found in ast.walk(node) if isinstance(found, ast.Call)]
+    return {
+        one.id if isinstance(one, ast.Name) else one.attr for one in called if isinstance(one, ast.Name | ast.Attribute)
+    }
+
+
+def is_verb(function: ast.FunctionDef) -> bool:
+    return any(isinstance(one, ast.Call) and called_in(one) == {"verb"} for one in function.decorator_list)
+
+
+@pytest.mark.parametrize("name", sorted(modules().keys() - NUMBERING))
+def test_what_changes_a_room_is_a_verb_or_a_part_of_one(name: str) -> None:
+    functions = [node for node in ast.walk(modules()[name]) if isinstance(node, ast.FunctionDef)]
+    of_verbs = {called for function in functions if is_verb(function) for called in called_in(function)}
+    changing = {function.name for function in functions if called_in(function) & CHANGES}
+    assert changing - {function.name for function in functions if is_verb(function)} <= of_verbs
 
 
 @pytest.mark.parametrize("app", LAYERS)

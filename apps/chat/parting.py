@@ -4,21 +4,22 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.chat import services
+from apps.chat.changes import AUTHOR_LEFT, DELETED, change_messages
 from apps.chat.models import Message
 from apps.core import locks
 from apps.core.database import whole
 from apps.rooms.models import Room, place_of
+from apps.rooms.verbs import verb
 
 # A user's messages that are deleted per transaction.
 MESSAGES_AT_ONCE = 500
 
 
+@verb(DELETED)
 def delete_all_by(*, author: User, deleter: User) -> None:
     """
     Delete all of a user's messages, and detach the author.
@@ -42,31 +43,17 @@ def delete_some(pks: list[int], room_id: int, deleter: User) -> None:
         return
     some = Message.objects.filter(pk__in=pks)
     some.filter(deleted_at=None).update(deleted_at=timezone.now(), deleted_by=found)
-    change_all(room, some, {"author": None, "body": "", "html": ""})
+    change_messages(room, some, DELETED, {"author": None, "body": "", "html": ""}, actor=found)
 
 
+@verb(DELETED, AUTHOR_LEFT)
 @whole()
 def part_with(*, author: User, delete_messages: bool) -> None:
     """Detach a departing author from all their messages, optionally deleting the text."""
-    changes: dict[str, Any] = {"author": None}
+    kind, changes = AUTHOR_LEFT, dict[str, Any](author=None)
     if delete_messages:
+        kind = DELETED
         changes |= {"body": "", "html": "", "deleted_at": Coalesce("deleted_at", timezone.now())}
     said = Message.objects.filter(author=author)
     for room in locks.rows(Room.objects.filter(pk__in=said.values("room"))):
-        change_all(room, said.filter(room=room), changes)
-
-
-def change_all(room: Room, some: QuerySet[Message], changes: dict[str, Any]) -> None:
-    """
-    Change messages of a locked room in one statement.
-
-    Their new numbers keep the gaps between their places, after the room's last number. Pages are told only of the
-    last; its number reveals that they missed the others.
-    """
-    first, last = some.order_by("seq").first(), some.order_by("seq").last()
-    if first is None or last is None:
-        return
-    some.update(**changes, changed_seq=F("seq") + room.last_seq + 1 - first.seq)
-    last.refresh_from_db()
-    room.last_seq = last.changed_seq
-    services.tell_change(room, last)
+        change_messages(room, said.filter(room=room), kind, changes, actor=author)

@@ -2,14 +2,12 @@
 
 from functools import partial
 
-from django.db import transaction
-
 from apps.accounts.models import User
 from apps.chat.models import Message
 from apps.core.database import repeated
 from apps.core.turns import MARKS, own_turn
-from apps.live import broadcast
 from apps.rooms.access import Visit
+from apps.rooms.changes import tell_moved
 from apps.rooms.models import Membership, Room
 
 
@@ -25,7 +23,7 @@ def mark_read(*, room: Room, user: User, seq: int) -> None:
     with own_turn(MARKS):
         moved = repeated(partial(own.update, last_read_seq=seq, read_count=room.message_count - left))
     if moved:
-        transaction.on_commit(partial(broadcast.moved, user.pk), robust=True)
+        tell_moved(user.pk)
 
 
 def first_unread(visit: Visit) -> Message | None:

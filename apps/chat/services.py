@@ -1,25 +1,23 @@
-"""Operations on messages. Each takes the room's next number in its own transaction and is broadcast on commit."""
+"""Operations on messages. Each is one transaction, and changes what a room shows through chat/changes.py."""
 
 import re
 from datetime import date, datetime, timedelta
-from functools import partial
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.chat import fragments
+from apps.chat.changes import DELETED, EDITED, POSTED, add_messages, change_message, locked_room
 from apps.chat.models import Message
 from apps.chat.rendering import RENDERER_VERSION, to_html_now
 from apps.chat.sent import keep_digest, was_sent_as
-from apps.chat.shown import shown
-from apps.core import letters, locks
+from apps.core import letters
 from apps.core.database import whole
 from apps.core.errors import Refusal
-from apps.live import broadcast
 from apps.rooms.models import Room, place_of
+from apps.rooms.verbs import verb
 
 # An author's consecutive messages form a group if they are no further apart than this.
 GROUP_PAUSE = timedelta(minutes=5)
@@ -43,6 +41,7 @@ class NewerVersionError(Refusal):
         self.message = message
 
 
+@verb(POSTED)
 def post_message(*, room_id: int, author_id: int, body: str, client_id: UUID, html: str | None = None) -> Message:
     """
     Post a message.
@@ -73,34 +72,13 @@ def store_message(*, room_id: int, author_id: int, body: str, html: str, client_
     membership = room.memberships.select_related("user").filter(user=author_id).first()
     if membership is None or room.is_archived:
         raise refusal(room, is_member=membership is not None)
-    room.last_seq += 1
-    now = timezone.now()
-    previous = room.messages.only("room_id", "author_id", "created_at").order_by("-seq").first()
-    now = not_before(previous, now)
-    opens_day = previous is None or message_day(previous) != timezone.localdate(now)
-    message = Message.objects.create(
-        room=room,
-        seq=room.last_seq,
-        changed_seq=room.last_seq,
-        author=membership.user,
-        client_id=client_id,
-        body=body,
-        html=html,
-        renderer_version=RENDERER_VERSION,
-        opens_day=opens_day,
-        continues=not opens_day and previous is not None and follows(previous, author_id, now - GROUP_PAUSE),
-        created_at=now,
-    )
-    room.message_count += 1
-    room.save(update_fields=["last_seq", "message_count"])
+    message = Message(room=room, author=membership.user, client_id=client_id, body=body, html=html)
+    message.renderer_version, message.created_at = RENDERER_VERSION, timezone.now()
+    place_after(newest_of(room), message)
+    add_messages(room, [message], actor=membership.user)
     # Posting marks everything above, and the author's own message, as read.
-    membership.last_read_seq, membership.read_count = room.last_seq, room.message_count
+    membership.last_read_seq, membership.read_count = message.seq, room.message_count
     membership.save(update_fields=["last_read_seq", "read_count"])
-    transaction.on_commit(partial(broadcast.moved, author_id), robust=True)
-    transaction.on_commit(
-        lambda: broadcast.change(room.live_topic, message.seq, partial(fragments.new_messages, [shown(message)])),
-        robust=True,
-    )
     return message
 
 
@@ -141,12 +119,16 @@ def refusal(room: Room, *, is_member: bool) -> Refusal:
     return Refusal(_("This room is archived, so nobody can write in it any more."))
 
 
-def locked_room(pk: int) -> Room:
-    """Return the room, re-read and locked until the transaction ends. Raises Refusal if it was deleted."""
-    try:
-        return locks.take_one(Room, pk)
-    except locks.Gone as gone:
-        raise Refusal(str(gone)) from None
+def newest_of(room: Room) -> Message | None:
+    """Return the message that a new one comes after."""
+    return room.messages.only("room_id", "author_id", "created_at").order_by("-seq").first()
+
+
+def place_after(previous: Message | None, message: Message) -> None:
+    """Set the time of a new message, and whether it opens a day or continues a group."""
+    message.created_at = not_before(previous, message.created_at)
+    message.opens_day = previous is None or message_day(previous) != message_day(message)
+    message.continues = not message.opens_day and previous is not None and follows(previous, message)
 
 
 def not_before(previous: Message | None, now: datetime) -> datetime:
@@ -161,9 +143,10 @@ def message_day(message: Message) -> date:
     return timezone.localdate(message.created_at)
 
 
-def follows(previous: Message, author_id: int, since: datetime) -> bool:
-    """Return whether a message by this author continues the group of `previous`."""
-    return previous.author_id == author_id and previous.created_at >= since
+def follows(previous: Message, message: Message) -> bool:
+    """Return whether a message continues the group of `previous`."""
+    is_by_same = previous.author_id == message.author_id is not None
+    return is_by_same and message.created_at - previous.created_at <= GROUP_PAUSE
 
 
 def find_earlier(author_id: int, client_id: UUID) -> Message | None:
@@ -183,6 +166,7 @@ def the_same_message(earlier: Message, room_id: int, body: str) -> Message:
     return earlier
 
 
+@verb(EDITED)
 def edit_message(*, message: Message, body: str, html: str | None = None, version: int | None = None) -> Message:
     """
     Change a message's text; `html` is as for `post_message`, `version` the `changed_seq` that was edited, if known.
@@ -198,55 +182,27 @@ def edit_message(*, message: Message, body: str, html: str | None = None, versio
 @on_messages_room
 def store_edit(*, message: Message, body: str, html: str, version: int | None) -> Message:
     """Run the transaction of `edit_message`."""
-    room, message = locked(message)
-    if message.body == body:
-        return message
-    if version not in {None, message.changed_seq}:
-        raise NewerVersionError(message)
-    keep_digest(message)
-    message.body, message.html, message.renderer_version = body, html, RENDERER_VERSION
-    message.edited_at = timezone.now()
-    return store_change(room, message)
+    with change_message(message, EDITED) as change:
+        message = change.message
+        change.actor = message.author
+        if message.body == body:
+            return message
+        if version not in {None, message.changed_seq}:
+            raise NewerVersionError(message)
+        keep_digest(message)
+        message.body, message.html, message.renderer_version = body, html, RENDERER_VERSION
+        message.edited_at = timezone.now()
+    return message
 
 
+@verb(DELETED)
 @on_messages_room
 def delete_message(*, message: Message, deleter: User) -> Message:
     """Delete a message's text and leave a tombstone. Raises Refusal if it was already deleted."""
-    # First, by the lock order. A site owner need not be a member, and their account may have been deleted since.
-    (found,) = locks.find(deleter)
-    room, message = locked(message)
-    keep_digest(message)
-    message.body = message.html = ""
-    message.deleted_at, message.deleted_by = timezone.now(), found
-    return store_change(room, message)
-
-
-def locked(message: Message) -> tuple[Room, Message]:
-    """Return the message and its room, re-read and locked. Raises Refusal if the message can no longer change."""
-    room = locked_room(message.room_id)
-    found = Message.objects.select_related("author").filter(pk=message.pk).first()
-    if found is None or found.is_deleted:
-        raise Refusal(str(locks.Gone(Message)))
-    found.room = room
-    if room.is_archived:
-        raise Refusal(_("This room is archived, so its messages cannot change any more."))
-    return room, found
-
-
-def store_change(room: Room, message: Message) -> Message:
-    """Save a locked message under the room's next number, and broadcast it."""
-    room.last_seq += 1
-    message.changed_seq = room.last_seq
-    message.save()
-    return tell_change(room, message)
-
-
-def tell_change(room: Room, message: Message) -> Message:
-    """Save a locked room's new number, and broadcast the message that has it."""
-    message.room = room
-    room.save(update_fields=["last_seq"])
-    transaction.on_commit(
-        lambda: broadcast.change(room.live_topic, room.last_seq, partial(fragments.changed_message, shown(message))),
-        robust=True,
-    )
+    # A site owner need not be a member, and their account may have been deleted since.
+    with change_message(message, DELETED, actor=deleter, locks_actor=True) as change:
+        message = change.message
+        keep_digest(message)
+        message.body = message.html = ""
+        message.deleted_at, message.deleted_by = timezone.now(), change.actor
     return message

@@ -13,7 +13,9 @@ from apps.core.database import whole
 from apps.core.errors import Refusal
 from apps.core.limits import MAX_ROOM_INVITATIONS
 from apps.rooms import services
+from apps.rooms.changes import JOINED, change_room
 from apps.rooms.models import Room, RoomInvitation, RoomInvitationQuerySet, is_slug, place_of
+from apps.rooms.verbs import verb
 
 # How long after declining a user can't be invited again.
 DECLINED_FOR = timedelta(days=30)
@@ -74,14 +76,16 @@ def invite(*, room: Room, user: User, inviter: User) -> None:
     )
 
 
+@verb(JOINED)
 @whole(at=lambda *, invitation: place_of(invitation.room_id))
 def accept(*, invitation: RoomInvitation) -> Room:
     """Add the invited user to the room. Raises Refusal if the invitation is no longer valid."""
-    user, room = locks.take(invitation.user, invitation.room)
-    if not RoomInvitation.objects.pending().filter(pk=invitation.pk).exists():
-        raise Refusal(_("This invitation was withdrawn. Ask whoever invited you for a new one."))
-    services.put_in(room, user)
-    return room
+    user = invitation.user
+    with change_room(invitation.room, JOINED, actor=user, user=user, locking=(user,)) as change:
+        if not RoomInvitation.objects.pending().filter(pk=invitation.pk).exists():
+            raise Refusal(_("This invitation was withdrawn. Ask whoever invited you for a new one."))
+        services.put_in(change.room, user)
+    return change.room
 
 
 def decline(*, invitation: RoomInvitation) -> None:

@@ -1,7 +1,7 @@
 """Rooms and their members."""
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any
 
@@ -126,10 +126,12 @@ class Room(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def save(self, *args: object, **kwargs: object) -> None:
+    def save(self, *, update_fields: Iterable[str] | None = None, **more: Any) -> None:
         if not is_key_of(self.name_key, self.name):
             self.name_key = name_key(self.name)
-        super().save(*args, **kwargs)  # type: ignore[arg-type]
+            if update_fields is not None:
+                update_fields = {*update_fields, "name_key"}
+        super().save(update_fields=update_fields, **more)
 
     def get_absolute_url(self) -> str:
         return reverse("room", args=[self.slug])

@@ -1,13 +1,11 @@
 """
 Operations on rooms and their members.
 
-Each change locks the room's row (core/locks.py has the lock order), takes the room's next number, and is broadcast on
-commit. Callers check permissions. Each raises locks.Gone if the room or account has since been deleted.
+Each changes the room through rooms/changes.py, which locks its row (core/locks.py has the order), takes its next number
+and broadcasts on commit. Permissions are checked by the caller; `actor` is the user who acts, for the signal. Each
+raises locks.Gone if the room or an account was deleted.
 """
 
-from functools import partial
-
-from django.db import transaction
 from django.db.models import ForeignObjectRel, QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -18,14 +16,16 @@ from apps.accounts.models import User
 from apps.core import limits, locks
 from apps.core.database import whole
 from apps.core.errors import Refusal
-from apps.live import broadcast
-from apps.rooms import fragments
+from apps.rooms import changes
+from apps.rooms.changes import RoomChange, change_locked_room, change_room
 from apps.rooms.models import FormerSlug, Membership, Room, place_of, unused_slug
+from apps.rooms.verbs import verb
 
 # Runs in one transaction, after queueing for the room.
 on_room = whole(at=lambda *, room, **others: place_of(room.pk))
 
 
+@verb(changes.CREATED)
 @whole()
 def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
     """Create a room with its owner as its first member."""
@@ -33,32 +33,37 @@ def create_room(*, owner: User, name: str, topic: str, access: str) -> Room:
     room = Room(name=name, slug=unused_slug(name), topic=topic, access=access, member_count=1)
     room.save()
     Membership.objects.create(room=room, user=owner, role=Membership.Role.OWNER)
-    transaction.on_commit(partial(broadcast.moved, owner.pk), robust=True)
+    changes.create(room, actor=owner)
     return room
 
 
+@verb(changes.DESCRIBED)
 @on_room
-def change_details(*, room: Room, name: str, topic: str, access: str) -> Room:
+def change_details(*, room: Room, name: str, topic: str, access: str, actor: User | None = None) -> Room:
     """
     Rename a room or change its topic or access. Its last 20 old slugs keep redirecting.
 
     Raises Refusal for making a room without members private.
     """
-    (room,) = locks.take(room)
-    if access == Room.Access.PRIVATE and room.member_count == 0 and not room.is_lobby:
-        raise Refusal(_("Nobody is in this room, so nobody could find it as a private one. Join it first."))
-    if name != room.name:
-        slug = unused_slug(name, room=room)
-        if slug != room.slug:
-            room.former_slugs.filter(slug=slug).delete()
-            FormerSlug.objects.create(room=room, slug=room.slug)
-            forget_old_slugs(room)
-            room.slug = slug
-    if access != room.access:
-        farewell = partial(fragments.farewell, _("This room is no longer open to you."), room)
-        transaction.on_commit(lambda: broadcast.check(room.live_topic, render=farewell), robust=True)
-    room.name, room.topic, room.access = name, topic, access
-    return store_details(room)
+    with change_room(room, changes.DESCRIBED, actor=actor) as change:
+        room = change.room
+        if access == Room.Access.PRIVATE and room.member_count == 0 and not room.is_lobby:
+            raise Refusal(_("Nobody is in this room, so nobody could find it as a private one. Join it first."))
+        if name != room.name:
+            move(room, unused_slug(name, room=room))
+        if access != room.access:
+            change.end_pages_without_right(_("This room is no longer open to you."))
+        room.name, room.topic, room.access = name, topic, access
+    return room
+
+
+def move(room: Room, slug: str) -> None:
+    """Give a room another slug; the old one redirects from now on."""
+    if slug != room.slug:
+        room.former_slugs.filter(slug=slug).delete()
+        FormerSlug.objects.create(room=room, slug=room.slug)
+        forget_old_slugs(room)
+        room.slug = slug
 
 
 def forget_old_slugs(room: Room) -> None:
@@ -67,35 +72,25 @@ def forget_old_slugs(room: Room) -> None:
     room.former_slugs.exclude(pk__in=list(kept)).delete()
 
 
+@verb(changes.ARCHIVED, changes.REOPENED)
 @on_room
-def set_archived(*, room: Room, archived: bool) -> Room:
+def set_archived(*, room: Room, archived: bool, actor: User | None = None) -> Room:
     """Archive a room, which makes it read-only, or reopen it."""
-    (room,) = locks.take(room)
-    room.archived_at = timezone.now() if archived else None
-    return store_details(room)
+    with change_room(room, changes.ARCHIVED if archived else changes.REOPENED, actor=actor) as change:
+        if archived != change.room.is_archived:
+            change.room.archived_at = timezone.now() if archived else None
+    return change.room
 
 
-def store_details(room: Room) -> Room:
-    """Save a locked room's new details under its next number, and broadcast them."""
-    room.last_seq += 1
-    room.details_seq = room.last_seq
-    room.save()
-    transaction.on_commit(
-        lambda: broadcast.change(room.live_topic, room.last_seq, partial(fragments.details, room)), robust=True
-    )
-    return room
-
-
+@verb(changes.ROOM_DELETED)
 @on_room
-def delete_room(*, room: Room) -> None:
+def delete_room(*, room: Room, actor: User | None = None) -> None:
     """Delete a room and all its messages."""
     (room,) = locks.take(room, to_delete=True)
-    topic = room.live_topic
-    room.delete()
-    farewell = partial(fragments.farewell, _("This room was deleted."))
-    transaction.on_commit(lambda: broadcast.revoke(topic, user_id=None, render=farewell), robust=True)
+    changes.delete(room, _("This room was deleted."), actor=actor)
 
 
+@verb(changes.JOINED)
 @on_room
 def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
     """
@@ -103,8 +98,8 @@ def add_member(*, room: Room, user: User, role: int = Membership.Role.MEMBER) ->
 
     A user who is added to a room without an owner, since its last member has left, becomes its owner.
     """
-    user, room = locks.take(user, room)
-    put_in(room, user, role)
+    with change_room(room, changes.JOINED, actor=user, user=user, locking=(user,)) as change:
+        put_in(change.room, user, role)
 
 
 def put_in(room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
@@ -118,16 +113,15 @@ def put_in(room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
         room.named_invitations.filter(user=user).delete()
         room.bans.filter(user=user).delete()
         room.member_count += 1
-        transaction.on_commit(partial(broadcast.moved, user.pk), robust=True)
-        store_members(room)
 
 
+@verb(changes.JOINED)
 @on_room
 def join_room(*, room: Room, user: User) -> None:
     """Let a user who may see the room join it. Raises Refusal if they were removed from it."""
-    user, room = locks.take(user, room)
-    refuse_banned(room, user)
-    put_in(room, user)
+    with change_room(room, changes.JOINED, actor=user, user=user, locking=(user,)) as change:
+        refuse_banned(change.room, user)
+        put_in(change.room, user)
 
 
 def refuse_banned(room: Room, user: User) -> None:
@@ -136,6 +130,7 @@ def refuse_banned(room: Room, user: User) -> None:
         raise Refusal(_("You were removed from this room. Its owners and moderators can invite you again."))
 
 
+@verb(changes.LEFT, changes.REMOVED)
 @on_room
 def remove_member(*, room: Room, user: User, reason: str | Promise, by: User | None = None) -> None:
     """
@@ -145,50 +140,58 @@ def remove_member(*, room: Room, user: User, reason: str | Promise, by: User | N
 
     Raises Refusal for the last owner of a room with other members, and for the last member of a private room.
     """
+    is_removed = by is not None and by != user
+    kind = changes.REMOVED if is_removed else changes.LEFT
     # A ban refers to both accounts, so both must be locked.
-    user, by, room = locks.take(user, by, room) if by else (user, None, *locks.take(room))
-    membership = room.memberships.select_related("user").filter(user=user).first()
-    if membership is None:
-        return
-    if membership.role == Membership.Role.OWNER and room.member_count > 1:
-        refuse_to_lose_last_owner(room, user)
-    if room.member_count == 1:
-        refuse_to_lose_sight(room)
-    take_out(room, membership, reason)
-    if by and by != user:
-        room.bans.update_or_create(user=user, defaults={"by": by, "created_at": timezone.now()})
+    with change_room(room, kind, actor=by or user, user=user, locking=(user, by) if by else ()) as change:
+        room = change.room
+        membership = room.memberships.select_related("user").filter(user=user).first()
+        if membership is None:
+            return
+        if membership.role == Membership.Role.OWNER and room.member_count > 1:
+            refuse_to_lose_last_owner(room, user)
+        if room.member_count == 1:
+            refuse_to_lose_sight(room)
+        take_out(change, membership, reason)
+        if is_removed:
+            room.bans.update_or_create(user=user, defaults={"by": by, "created_at": timezone.now()})
 
 
-def take_out(room: Room, membership: Membership, reason: str | Promise) -> None:
+def take_out(change: RoomChange, membership: Membership, reason: str | Promise) -> None:
     """Do what `remove_member` does to a locked room, without its checks."""
-    user = membership.user
+    room, user = change.room, membership.user
     membership.delete()
     withdraw_invitations_by(room, user)
     room.member_count -= 1
-    farewell = partial(fragments.farewell, reason, room)
-    # Read now: by the time of the commit the account may be deleted, and its key None would end everyone's pages.
-    user_id = user.pk
-    # Broadcast before the new list of members, so that the reason is the last thing the page gets.
-    transaction.on_commit(lambda: broadcast.revoke(room.live_topic, user_id=user_id, render=farewell), robust=True)
-    store_members(room)
+    # The key is read now: by the time of the commit the account may be deleted, and None would end everyone's pages.
+    change.end_pages_of(user.pk, reason)
 
 
+@verb(changes.ROLE_GIVEN)
 @on_room
-def set_role(*, room: Room, user: User, role: int) -> None:
+def set_role(*, room: Room, user: User, role: int, actor: User | None = None) -> None:
     """Change a member's role. Raises Refusal if that would leave the room without an owner."""
-    (room,) = locks.take(room)
+    with change_room(room, changes.ROLE_GIVEN, actor=actor, user=user) as change:
+        change.happened = give_role(change.room, user, role)
+
+
+def give_role(room: Room, user: User, role: int) -> bool:
+    """Do what `set_role` does to a locked room; return whether the role changed."""
     membership = room.memberships.filter(user=user).first()
     if membership is None:
         raise Refusal(gettext("%(name)s is not a member of this room any more.") % {"name": user.username})
-    if membership.role == Membership.Role.OWNER and role != Membership.Role.OWNER:
+    if membership.role == role:
+        return False
+    if membership.role == Membership.Role.OWNER:
         refuse_to_lose_last_owner(room, user)
     membership.role = role
     membership.save(update_fields=["role"])
     if role == Membership.Role.MEMBER:
         withdraw_invitations_by(room, user)
-    store_members(room)
+    return True
 
 
+@verb(changes.HANDED_OVER)
 @on_room
 def hand_over(*, room: Room, owner: User, heir: User) -> None:
     """
@@ -196,12 +199,16 @@ def hand_over(*, room: Room, owner: User, heir: User) -> None:
 
     Raises Refusal if the heir has left the room or their account is deactivated.
     """
-    if not User.objects.filter(pk=heir.pk, is_active=True).exists():
-        raise Refusal(gettext("%(name)s cannot sign in at present. Choose another member.") % {"name": heir.username})
-    set_role(room=room, user=heir, role=Membership.Role.OWNER)
-    set_role(room=room, user=owner, role=Membership.Role.MODERATOR)
+    with change_room(room, changes.HANDED_OVER, actor=owner, user=heir) as change:
+        if not User.objects.filter(pk=heir.pk, is_active=True).exists():
+            raise Refusal(
+                gettext("%(name)s cannot sign in at present. Choose another member.") % {"name": heir.username}
+            )
+        is_given = give_role(change.room, heir, Membership.Role.OWNER)
+        change.happened = give_role(change.room, owner, Membership.Role.MODERATOR) or is_given
 
 
+@verb(changes.LEFT, changes.ROOM_DELETED)
 @whole()
 def leave_all_rooms(*, user: User) -> None:
     """
@@ -220,12 +227,13 @@ def leave_all_rooms(*, user: User) -> None:
         # Deactivated accounts last, since they can't run the room.
         heir = others.order_by("-user__is_active", "role", "id").first()
         if heir is None and is_lost_without_members(room):
-            delete_room(room=room)
+            delete_room(room=room, actor=user)
             continue
-        if heir and heir.role != Membership.Role.OWNER and is_last_owner(room, user):
-            heir.role = Membership.Role.OWNER
-            heir.save(update_fields=["role"])
-        take_out(room, theirs[room.pk], _("You left this room."))
+        with change_locked_room(room, changes.LEFT, actor=user, user=user) as change:
+            if heir and heir.role != Membership.Role.OWNER and is_last_owner(room, user):
+                heir.role = Membership.Role.OWNER
+                heir.save(update_fields=["role"])
+            take_out(change, theirs[room.pk], _("You left this room."))
 
 
 def rooms_with_traces_of(user: User) -> QuerySet[Room]:
@@ -282,13 +290,3 @@ def refuse_to_lose_last_owner(room: Room, owner: User) -> None:
     """Raise Refusal if this is the room's last owner."""
     if is_last_owner(room, owner):
         raise Refusal(_("A room needs an owner. Hand it over to another member first."))
-
-
-def store_members(room: Room) -> None:
-    """Save a locked room's new member count under its next number, and broadcast the members."""
-    room.last_seq += 1
-    room.members_seq = room.last_seq
-    room.save(update_fields=["member_count", "last_seq", "members_seq"])
-    transaction.on_commit(
-        lambda: broadcast.change(room.live_topic, room.last_seq, partial(fragments.members, room)), robust=True
-    )

@@ -15,6 +15,7 @@ from apps.accounts import closing, invitations, services
 from apps.accounts.models import SiteRules, User
 from apps.chat import parting
 from apps.chat import services as chat
+from apps.chat.changes import change_messages
 from apps.chat.models import Message
 from apps.core.errors import Refusal
 from apps.rooms import services as rooms
@@ -248,12 +249,12 @@ def test_the_messages_of_a_closed_account_are_deleted_some_at_a_time(
     other = say(lobby, make_user("carol"), "not mine")
     lobby.refresh_from_db()
     sizes: list[int] = []
-    whole = chat.tell_change
-    monkeypatch.setattr(chat, "tell_change", lambda *args: sizes.append(gone()) or whole(*args))  # type: ignore[func-returns-value]
 
-    def gone() -> int:
-        return Message.objects.filter(author=None).count()
+    def change_and_count(*args: Any, **more: Any) -> None:
+        change_messages(*args, **more)
+        sizes.append(Message.objects.filter(author=None).count())
 
+    monkeypatch.setattr("apps.chat.parting.change_messages", change_and_count)
     close(owner, messages="delete")
     assert sizes == [2, 4, 5]
     found = list(Message.objects.exclude(pk=other.pk).order_by("seq"))

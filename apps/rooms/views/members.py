@@ -128,8 +128,9 @@ def change_role(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     membership = other_member(visit, username)
     form = RoleForm(request.POST)
     if form.is_valid():
+        role = form.cleaned_data["role"]
         with refusals_shown(request):
-            services.set_role(room=visit.room, user=membership.user, role=form.cleaned_data["role"])
+            services.set_role(room=visit.room, user=membership.user, role=role, actor=visit.member)
             messages.success(request, gettext("The role of %(name)s is changed.") % {"name": username})
     else:
         messages.error(request, _("Choose one of the roles in the list."))

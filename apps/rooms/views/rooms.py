@@ -1,5 +1,7 @@
 """Find, create, change and delete rooms."""
 
+from functools import partial
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -105,7 +107,8 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     form = RoomForm(request.POST or None, instance=visit.room)
     if request.method == "POST" and form.is_valid() and is_admitted(request, form):
         try:
-            changed = save_unless_taken(form, lambda: services.change_details(room=visit.room, **form.cleaned_data))
+            change = partial(services.change_details, room=visit.room, actor=visit.member)
+            changed = save_unless_taken(form, lambda: change(**form.cleaned_data))
         except Refusal as error:
             changed = None
             form.add_error("access", str(error))
@@ -124,7 +127,7 @@ def archive(request: HttpRequest, slug: str) -> HttpResponse:
     """Archive a room (`archived=1`) or reopen it."""
     visit = manageable_room(request, slug)
     archived = request.POST.get("archived") == "1"
-    services.set_archived(room=visit.room, archived=archived)
+    services.set_archived(room=visit.room, archived=archived, actor=visit.member)
     messages.success(request, _("The room is archived.") if archived else _("The room is open again."))
     return redirect(visit.room)
 
@@ -142,6 +145,6 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         context = {"room": visit.room, "form": RoomForm(instance=visit.room), "delete_form": form}
         return render(request, "rooms/settings.html", context, status=422)
-    services.delete_room(room=visit.room)
+    services.delete_room(room=visit.room, actor=visit.member)
     messages.success(request, _("The room %(name)s is deleted.") % {"name": visit.room.name})
     return redirect("home")
