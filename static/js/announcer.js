@@ -1,7 +1,7 @@
 // Speaks in the page's polite live region: messages that arrive, as the room's level wants it, and what other scripts
 // have to say ("say" on the document). One line at a time, author first unless the viewer likes another order.
 
-import { composer, filled, live, preferences } from "./page.js";
+import { composer, emit, filled, live, preferences } from "./page.js";
 import { spoken } from "./spoken.js";
 
 const region = document.getElementById("announce");
@@ -64,7 +64,7 @@ function next() {
   // the same text again nothing.
   heard.textContent = "";
   setTimeout(() => (heard.textContent = text), EMPTY);
-  if (text !== last) document.dispatchEvent(new CustomEvent("announced", { detail: text }));
+  if (text !== last) emit("announced", text);
   last = text;
 }
 

@@ -2,9 +2,8 @@
 // and still wanted. A proxy's page, a sign-in page, a refusal and no answer at all become words beside what was asked;
 // what was typed stays, and may be sent again.
 
-import { say, token } from "./page.js";
+import { say, signInLink, token, viewer } from "./page.js";
 
-const { viewer, signIn } = document.querySelector(".live")?.dataset ?? {};
 const bar = document.getElementById("refusal");
 
 const NO_ANSWER = gettext("No answer came from the server. Try again in a moment.");
@@ -62,7 +61,11 @@ function tell(ctx, text, kind) {
   box.className = "refusal";
   const typed = Array.from(form?.querySelectorAll("textarea:not([readonly])") ?? []).filter(({ value }) => value.trim());
   box.append(alertOf(typed.length ? `${text} ${KEPT}` : text));
-  if (kind === "signed-out") box.append(signInLink());
+  if (kind === "signed-out") {
+    const link = signInLink();
+    link.className = "button button-quiet";
+    box.append(link);
+  }
   if (form?.isConnected) {
     (form.querySelector(".actions") ?? form.querySelector("button")).before(box);
     return;
@@ -112,15 +115,6 @@ function alertOf(text) {
   words.setAttribute("role", "alert");
   words.textContent = text;
   return words;
-}
-
-function signInLink() {
-  const link = document.createElement("a");
-  link.className = "button button-quiet";
-  link.href = signIn;
-  link.target = "_blank";
-  link.textContent = gettext("Sign in (opens a new tab)");
-  return link;
 }
 
 function button(text, act) {

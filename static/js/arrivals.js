@@ -1,7 +1,7 @@
 // Notices each new message by somebody else once, and says so as "message-arrived" on the document; of one by others
 // that is edited or deleted it says "message-changed". History that is loaded, and what one did oneself, is neither.
 
-import { author, conversation, hasSocket, live } from "./page.js";
+import { author, conversation, emit, hasSocket, live } from "./page.js";
 
 if (conversation && hasSocket) watch();
 
@@ -27,7 +27,7 @@ function watch() {
       // One's own may come before others' that stand above it.
       if (item.dataset.author !== author) newest = Math.max(newest, Number(item.dataset.seq));
       if (item.dataset.author !== author && (isNew || isChanged)) {
-        document.dispatchEvent(new CustomEvent(isNew ? "message-arrived" : "message-changed", { detail: item }));
+        emit(isNew ? "message-arrived" : "message-changed", item);
       }
     }
   }).observe(conversation, { childList: true, subtree: true });

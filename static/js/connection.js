@@ -2,7 +2,7 @@
 // a silent server, and tells the reader while the page isn't live. The extension's own reconnecting is off (room.html): it
 // can't try at once when the network is back, nor wait longer after connections that didn't last.
 
-import { hasSocket, live, say } from "./page.js";
+import { hasSocket, ifStillSignedIn, live, say, signInLink } from "./page.js";
 
 const status = document.getElementById("connection-status");
 
@@ -93,11 +93,10 @@ function follow(head) {
 
   function askWhoIsSignedIn() {
     if (ended !== SIGNED_OUT || document.hidden) return;
-    const comeBack = () => {
+    ifStillSignedIn(() => {
       [isOver, ended] = [false, null];
       connectNow(0);
-    };
-    document.dispatchEvent(new CustomEvent("who-is-signed-in", { detail: comeBack }));
+    });
   }
 
   // A connection whose other end is gone may take minutes to close. The extension is told now that it has: it cleans up,
@@ -127,15 +126,6 @@ function follow(head) {
   function connect() {
     clearTimeout(retry);
     if (!connection && !isOver) htmx.trigger(live, "reconnect");
-  }
-
-  // Not in this tab: what was typed here would go.
-  function signInLink() {
-    const link = document.createElement("a");
-    link.href = live.dataset.signIn;
-    link.target = "_blank";
-    link.textContent = gettext("Sign in (opens a new tab)");
-    return link;
   }
 
   function tellNotLive() {

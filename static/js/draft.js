@@ -1,12 +1,11 @@
 // What stands in the composer and was not sent belongs to who typed it: kept for this tab over a reload, and given back
 // to nobody else. Browsers restore forms by themselves, or do not, whoever is signed in by then.
 
-const composer = document.getElementById("composer");
-const box = document.getElementById("composer-body");
+import { box, composer, room, viewer } from "./page.js";
 
-if (box) keep(composer.dataset.room, composer.elements.viewer.value);
+if (box) keep();
 
-function keep(room, viewer) {
+function keep() {
   const [own, last] = [`draft:${viewer}:${room}`, `draft-by:${room}`];
   // That drafts are kept here, even if there is none; and that the form took the draft away, not the outbox.
   const [known, submitted] = [`draft-known:${viewer}:${room}`, `draft-submitted:${viewer}:${room}`];

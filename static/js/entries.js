@@ -10,6 +10,11 @@ export function entryOf(json) {
   }
 }
 
+// Of the keys under which one account's messages wait in the browser's storage; the room follows.
+export function prefixOf(viewer) {
+  return `outbox:#${viewer}:`;
+}
+
 // crypto.randomUUID is missing on plain http outside loopback.
 export function newId() {
   const random = crypto.getRandomValues(new Uint8Array(16));

@@ -1,7 +1,7 @@
 // Moving by the keyboard. Every key does what a link or the Tab key can do as well; /keys/ lists them. Letters work
 // outside of fields only, and can be switched off in the preferences.
 
-import { box, preferences } from "./page.js";
+import { box, emit, preferences } from "./page.js";
 
 const hasLetters = preferences.letters !== "off";
 
@@ -63,7 +63,7 @@ function focusOn(element) {
 }
 
 function sayAgain() {
-  document.dispatchEvent(new Event("say-again"));
+  emit("say-again");
 }
 
 // Rooms, conversation, composer, members: those that can be seen, in a circle.

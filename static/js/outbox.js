@@ -3,12 +3,8 @@
 // socket when that is open and by the form's own address when it is not. What the server gets again and again and
 // never answers, perhaps because it dies of it, goes back to the composer.
 
-import { entryOf, newId } from "./entries.js";
-import { token } from "./page.js";
-
-const composer = document.getElementById("composer");
-const live = document.querySelector("[hx-ws\\:connect]");
-const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
+import { entryOf, newId, prefixOf } from "./entries.js";
+import { author, box, composer, emit, hasSocket, ifStillSignedIn, live, room, token, viewer } from "./page.js";
 
 const PATIENCE = 8000; // milliseconds until an unanswered message is sent again by form
 const PAUSE = 5000; // milliseconds between tries while neither way works; twice as long each time, up to the longest
@@ -26,15 +22,12 @@ const NO_WAY = gettext(
 const NO_GOODBYE = 1006; // the code of a connection that just ended
 const UNAVAILABLE = 503; // neither stored nor refused, but answered: the database is away, or the server is leaving
 
-if (composer && live) keep(composer, live);
+if (composer && hasSocket) keep();
 
-function keep(composer, live) {
-  const box = composer.elements.body;
+function keep() {
   // By the account and not by its name, which may change; texts of an earlier release are found by that. No name has a
   // "#": somebody called "5" must not get what the fifth account wrote.
-  const viewer = composer.elements.viewer.value;
-  const { author, room } = composer.dataset;
-  const [prefix, formerly] = [`#${viewer}`, author].map((one) => `outbox:${one}:${room}:`);
+  const [prefix, formerly] = [`${prefixOf(viewer)}${room}:`, `outbox:${author}:${room}:`];
   const entries = stored();
   // A browser that restores a form when it reloads would restore the id of what was sent from it.
   composer.elements.client_id.value = newId();
@@ -53,7 +46,7 @@ function keep(composer, live) {
   addEventListener("beforeunload", (event) => unkept.size && event.preventDefault());
 
   entries.filter(isHopeless).forEach((entry) => giveBack(entry));
-  entries.forEach((entry) => tell("message-waits", entry));
+  entries.forEach((entry) => emit("message-waits", entry));
   if (entries.length) timer = setTimeout(flush, PATIENCE);
 
   composer.addEventListener("submit", (event) => {
@@ -77,7 +70,7 @@ function keep(composer, live) {
     returned.splice(0).forEach(forget);
     entries.push(entry);
     store(entry);
-    tell("message-waits", entry);
+    emit("message-waits", entry);
     if (words) explain(words);
     // First: to empty the box may end what an input method is composing.
     box.dispatchEvent(new CustomEvent("taken", { detail: body }));
@@ -99,12 +92,11 @@ function keep(composer, live) {
     target.addEventListener(name, () => {
       if (document.hidden) return;
       pause = PAUSE;
-      const goOn = () => {
+      if (!isSignedOut) return flush();
+      ifStillSignedIn(() => {
         isSignedOut = false;
         flush();
-      };
-      if (isSignedOut) tell("who-is-signed-in", goOn);
-      else flush();
+      });
     });
   }
 
@@ -121,7 +113,7 @@ function keep(composer, live) {
   htmx.registerExtension("outbox", {
     htmx_process_sent: (fragment) => {
       const [client_id, message, seq] = ["client", "message", "seq"].map((name) => fragment.getAttribute(name));
-      if (settle(client_id)) tell("message-stored", { client_id, message, seq: Number(seq) });
+      if (settle(client_id)) emit("message-stored", { client_id, message, seq: Number(seq) });
     },
     htmx_process_refused: (fragment) => {
       const entry = settle(fragment.getAttribute("client"));
@@ -143,7 +135,7 @@ function keep(composer, live) {
   addEventListener("storage", ({ key, newValue }) => {
     if (newValue !== null || !key?.startsWith(prefix)) return;
     const entry = settle(key.slice(prefix.length));
-    if (entry) tell("message-returned", entry);
+    if (entry) emit("message-returned", entry);
   });
 
   function flush() {
@@ -236,7 +228,7 @@ function keep(composer, live) {
   }
 
   function returnToBox(entry, reason) {
-    tell("message-returned", entry);
+    emit("message-returned", entry);
     box.dispatchEvent(new CustomEvent("returned", { detail: { body: entry.body, reason } }));
   }
 
@@ -258,7 +250,7 @@ function keep(composer, live) {
 
   function explain(why) {
     words = why;
-    tell("messages-explained", why);
+    emit("messages-explained", why);
   }
 
   function settle(clientId) {

@@ -2,6 +2,7 @@
 // room, the part of the page that is live.
 
 export const preferences = document.documentElement.dataset;
+export const viewer = preferences.viewer ?? "";
 export const live = document.querySelector(".live");
 // Not where an older part of the conversation is shown.
 export const hasSocket = Boolean(live?.hasAttribute("hx-ws:connect"));
@@ -10,11 +11,29 @@ export const scroller = document.getElementById("scroller");
 // Nothing for who only reads along.
 export const composer = document.getElementById("composer");
 export const box = document.getElementById("composer-body");
-export const author = composer?.dataset.author;
+export const { author, room } = composer?.dataset ?? {};
+
+export function emit(name, detail) {
+  document.dispatchEvent(new CustomEvent(name, { detail }));
+}
 
 // To be spoken, one after another (announcer.js).
 export function say(text) {
-  document.dispatchEvent(new CustomEvent("say", { detail: text }));
+  emit("say", text);
+}
+
+// Acts if this page's viewer is signed in, perhaps again (session.js).
+export function ifStillSignedIn(act) {
+  emit("who-is-signed-in", act);
+}
+
+// In a new tab: what was typed here would be lost.
+export function signInLink() {
+  const link = document.createElement("a");
+  link.href = live.dataset.signIn;
+  link.target = "_blank";
+  link.textContent = gettext("Sign in (opens a new tab)");
+  return link;
 }
 
 export function isFocusLost() {

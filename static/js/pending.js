@@ -1,9 +1,9 @@
 // Shows what waits in the outbox (outbox.js) beneath the conversation, and says beside each message how it stands with it.
 
+import { composer, preferences, say } from "./page.js";
+
 const list = document.getElementById("pending");
 const template = document.getElementById("pending-message");
-const composer = document.getElementById("composer");
-const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
 
 const WORDS = {
   later: gettext("Not stored yet. It is kept here and sent again by itself."),
@@ -44,7 +44,7 @@ document.addEventListener("message-stored", ({ detail: { client_id, message, seq
   if (seq < Number(oldest?.dataset.seq)) item?.remove();
   // Who has heard that something waits hears too that nothing of it does any more.
   const isOver = wasTold && !list.querySelector(":scope > [data-told]:not([data-message])");
-  if (isOver || document.documentElement.dataset.saysSent) say(gettext("Sent"));
+  if (isOver || preferences.saysSent) say(gettext("Sent"));
 });
 
 document.addEventListener("message-returned", ({ detail: { client_id } }) => {

@@ -1,12 +1,10 @@
 // What was in view in a visible tab counts as read. Tells the server how far that is until it has heard, says in the
 // title how much is not read, and keeps the numbers in the list of rooms fresh.
 
-import { author as self, conversation, token } from "./page.js";
+import { author, conversation, live, token, viewer } from "./page.js";
 
-const live = document.querySelector(".live");
 const { read: address, unread: unreadAtFirst, seen: seenAtFirst } = live?.dataset ?? {};
 const rooms = document.getElementById("rooms");
-const { viewer } = document.documentElement.dataset;
 
 const PAUSE = 1000; // milliseconds until the server is told, at first; then twice as long each time, up to the longest
 const LONGEST_PAUSE = 15000;
@@ -114,7 +112,7 @@ async function isTaken(seq) {
 
 function countUnread() {
   const items = Array.from(conversation.querySelectorAll("[data-seq]:not(.deleted)"));
-  return items.filter((item) => Number(item.dataset.seq) > seen && item.dataset.author !== self).length;
+  return items.filter((item) => Number(item.dataset.seq) > seen && item.dataset.author !== author).length;
 }
 
 function showCount() {

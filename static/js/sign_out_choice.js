@@ -1,6 +1,8 @@
 // On the page for signing out: what was written here and waits to be sent belongs to who wrote it, and stays for when
 // they are back. Who shares the computer takes it away instead.
 
+import { prefixOf } from "./entries.js";
+
 const { viewer } = document.documentElement.dataset;
 const choice = document.getElementById("waiting");
 const count = kept().length;
@@ -24,7 +26,7 @@ if (choice && count) {
 
 function kept() {
   try {
-    return Object.keys(localStorage).filter((key) => key.startsWith(`outbox:#${viewer}:`));
+    return Object.keys(localStorage).filter((key) => key.startsWith(prefixOf(viewer)));
   } catch {
     return [];
   }
