@@ -1,14 +1,14 @@
-// What several scripts of a room's page know of it, as the server wrote it there. Of the viewer, the root has it; of the
-// room, the part of the page that is live.
+// What the scripts of a room's page share: what the server has written there of the viewer and the room, and small
+// helpers.
 
 export const preferences = document.documentElement.dataset;
 export const viewer = preferences.viewer ?? "";
 export const live = document.querySelector(".live");
-// Not where an older part of the conversation is shown.
+// False if an older part of the conversation is shown.
 export const hasSocket = Boolean(live?.hasAttribute("hx-ws:connect"));
 export const conversation = document.getElementById("conversation");
 export const scroller = document.getElementById("scroller");
-// Nothing for who only reads along.
+// Null for those who only read.
 export const composer = document.getElementById("composer");
 export const box = document.getElementById("composer-body");
 export const { author, room } = composer?.dataset ?? {};
@@ -22,7 +22,7 @@ export function say(text) {
   emit("say", text);
 }
 
-// Acts if this page's viewer is signed in, perhaps again (session.js).
+// Runs the function if this page's viewer is signed in, perhaps again (session.js).
 export function ifStillSignedIn(act) {
   emit("who-is-signed-in", act);
 }
@@ -40,12 +40,12 @@ export function isFocusLost() {
   return !document.activeElement || document.activeElement === document.body;
 }
 
-// Of this site's forms. Whoever signs in anew in another tab gets another one, which the cookie has and forms have not.
+// Signing in again in another tab changes the CSRF token: then the cookie has it, and the page's forms don't.
 export function token() {
   return /(?:^|; )csrftoken=(\w+)/.exec(document.cookie)?.[1] ?? "";
 }
 
-// A pattern of the server's with its parts put in.
+// A pattern from the server, filled in.
 export function filled(pattern, parts) {
   return pattern.replace(/{(\w+)}/g, (all, name) => parts[name]);
 }
