@@ -64,6 +64,11 @@ class Message(models.Model):
         return reverse("message", args=[self.room.slug, self.pk])
 
     @property
+    def version(self) -> int:
+        """The number of its last change."""
+        return self.changed_seq
+
+    @property
     def author_username(self) -> str:
         return self.author.username if self.author else ""
 

@@ -18,7 +18,8 @@ class ShownMessage:
 
     pk: int
     seq: int
-    changed_seq: int
+    # The number of its last change.
+    version: int
     address: str
     author_id: int | None
     # Empty for a deleted account.
@@ -61,7 +62,7 @@ def shown(message: Message) -> ShownMessage:
     return ShownMessage(
         pk=message.pk,
         seq=message.seq,
-        changed_seq=message.changed_seq,
+        version=message.version,
         address=message.get_absolute_url(),
         author_id=message.author_id,
         author_username=message.author_username,

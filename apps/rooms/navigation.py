@@ -1,6 +1,7 @@
 """The list of a person's rooms, in pages and in what keeps it live."""
 
 from django.urls import reverse
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
@@ -10,20 +11,17 @@ MAX_NAVIGATION_ROOMS = 200
 
 
 def entry(slug: str, name: str, *, unread: int, is_current: bool) -> SafeString:
-    """Return a room's entry; where it is current, its page says itself what is unread."""
+    """Return a room's entry."""
+    current = format_html(' aria-current="{}"', "page") if is_current else ""
+    url = reverse("room", args=[slug])
     return format_html(
-        '<li id="room-{}"><a href="{}"{}><bdi>{}</bdi>{}</a></li>',
-        slug,
-        reverse("room", args=[slug]),
-        SafeString(' aria-current="page"' if is_current else ""),
-        name,
-        unread_note(unread),
+        '<li id="room-{}"><a href="{}"{}><bdi>{}</bdi>{}</a></li>', slug, url, current, name, unread_note(unread)
     )
 
 
-def unread_note(unread: int) -> SafeString:
+def unread_note(unread: int) -> str:
     """Return how much is unread; nothing for nothing."""
     if unread <= 0:
-        return SafeString("")
-    words = ngettext("%(number)s unread", "%(number)s unread", unread) % {"number": unread}
+        return ""
+    words = ngettext("%(number)s unread", "%(number)s unread", unread) % {"number": localize(unread)}
     return format_html(' <span class="unread">{}</span>', words)

@@ -1,12 +1,12 @@
-// Frames are the same for all who read their language: they have the site's time and the usual order. Shows what they
-// bring by the viewer's own clock, and labels it in the viewer's own order, as the server does in a page.
+// Frames are the same for everyone who reads their language: they have the site's time and the usual order. Shows what
+// they bring by the viewer's clock and labels it in the viewer's order, as the server does in a page.
 
 import { conversation, filled, live } from "./page.js";
 
 const labels = live?.dataset.labels;
-// The formats, words and changes of clocks by which the server shows times (clocks.py): those of browsers may differ. Null
-// if the viewer sees times as frames have them. What a clock shows at a moment is worked out on both sides, since a frame
-// goes to viewers in every zone; e2e/test_clocks.py compares them.
+// The formats, words and changes of clocks by which the server shows times (clocks.py): those of browsers may differ.
+// Null if the viewer sees times as frames have them. What a clock shows at a moment is worked out on both sides, since
+// a frame goes to viewers in every zone; e2e/test_clocks.py compares them.
 const clock = JSON.parse(document.getElementById("clock")?.textContent ?? "null");
 
 if (conversation && (clock || labels)) {

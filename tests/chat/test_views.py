@@ -226,7 +226,7 @@ def test_who_sends_what_another_wrote_in_this_browser_is_asked_and_keeps_it(cast
 
 def test_the_composer_tells_scripts_how_much_a_message_may_hold(cast: Cast) -> None:
     page = client_of(cast.member).get("/rooms/attic/").content.decode()
-    assert f'data-most="{MAX_CHARACTERS}"' in page
+    assert f'data-max="{MAX_CHARACTERS}"' in page
 
 
 BAD = {

@@ -57,7 +57,7 @@ def home(request: HtmxRequest) -> HttpResponse:
         context = {
             "navigation_rooms": rooms_of(request.user),
             "invitations": invitations.pending_for(request.user)[:MAX_LISTED_INVITATIONS],
-            "most_invitations": MAX_LISTED_INVITATIONS,
+            "max_invitations": MAX_LISTED_INVITATIONS,
         }
         return render(request, "rooms/home.html", context)
     public_rooms = Room.objects.visible_to(request.user).filter(archived_at=None).order_by("name_key")
