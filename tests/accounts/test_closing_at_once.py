@@ -52,7 +52,7 @@ def test_of_two_owners_closing_at_once_the_second_must_name_an_heir(
     assert User.objects.get().username == "carol"
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[User], object]) -> None:
+def after_the_heir_check(monkeypatch: pytest.MonkeyPatch, happens: Callable[[User], object]) -> None:
     """Change the heir's account right after the form has accepted them."""
     clean_heir = DeleteAccountForm.clean_heir
 
@@ -76,7 +76,7 @@ def test_an_heir_who_has_just_left_is_refused(
 ) -> None:
     make_user("bob")
     make_user("carol")
-    meanwhile(monkeypatch, happens)
+    after_the_heir_check(monkeypatch, happens)
     answer = ada.post(PAGE, {"username": "ada", "messages": "delete", "heir": "bob"})
     page = answer.content.decode()
     assert answer.status_code == 422

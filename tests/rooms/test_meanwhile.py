@@ -30,7 +30,7 @@ ROOM_GONE = "This room was deleted meanwhile."
 ACCOUNT_GONE = "This account was deleted meanwhile."
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, module: Any, verb: str, act: Callable[[], object]) -> None:
+def just_before(monkeypatch: pytest.MonkeyPatch, module: Any, verb: str, act: Callable[[], object]) -> None:
     """Run `act` to completion in another thread just before a view calls the verb."""
     original, done = getattr(module, verb), []
 
@@ -117,7 +117,7 @@ def test_any_action_on_a_room_just_deleted_says_that_it_was_deleted(
     there: Cast, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = OF_A_ROOM[name]
-    meanwhile(monkeypatch, case.module, case.verb, delete(there.room))
+    just_before(monkeypatch, case.module, case.verb, delete(there.room))
     response = browser(getattr(there, case.who)).post(f"/rooms/attic/{case.path}", case.form)
     assert response.status_code == 404
     assert ROOM_GONE in text(response)
@@ -125,7 +125,7 @@ def test_any_action_on_a_room_just_deleted_says_that_it_was_deleted(
 
 
 def test_inviting_to_a_room_just_deleted_keeps_the_typed_name(there: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    meanwhile(monkeypatch, invitations, "invite", delete(there.room))
+    just_before(monkeypatch, invitations, "invite", delete(there.room))
     response = browser(there.owner).post("/rooms/attic/members/", {"username": "outsider"})
     assert response.status_code == 422
     assert ROOM_GONE in text(response)
@@ -133,7 +133,7 @@ def test_inviting_to_a_room_just_deleted_keeps_the_typed_name(there: Cast, monke
 
 
 def test_inviting_an_account_just_closed_says_so(there: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    meanwhile(monkeypatch, invitations, "invite", close(there.outsider))
+    just_before(monkeypatch, invitations, "invite", close(there.outsider))
     response = browser(there.owner).post("/rooms/attic/members/", {"username": "outsider"})
     assert (response.status_code, ACCOUNT_GONE in text(response)) == (422, True)
     assert not RoomInvitation.objects.exists()
@@ -141,7 +141,7 @@ def test_inviting_an_account_just_closed_says_so(there: Cast, monkeypatch: pytes
 
 def test_joining_a_room_just_deleted_finds_no_room(there: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     there.open()
-    meanwhile(monkeypatch, services, "join_room", delete(there.room))
+    just_before(monkeypatch, services, "join_room", delete(there.room))
     response = browser(there.outsider).post("/rooms/attic/join/")
     assert (response.status_code, "There is no such room to join" in text(response)) == (404, True)
 
@@ -150,14 +150,14 @@ def test_accepting_an_invitation_to_a_room_just_deleted_finds_no_room(
     there: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invitations.invite(room=there.room, user=there.outsider, inviter=there.owner)
-    meanwhile(monkeypatch, invitations, "accept", delete(there.room))
+    just_before(monkeypatch, invitations, "accept", delete(there.room))
     response = browser(there.outsider).post("/rooms/attic/join/")
     assert (response.status_code, "There is no such room to join" in text(response)) == (404, True)
 
 
 def test_a_link_to_a_room_just_deleted_is_no_longer_valid(there: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     token = links.make(made_by=there.owner, room_id=there.room.pk, note="", days=1, most_uses=1)
-    meanwhile(monkeypatch, links, "accept", delete(there.room))
+    just_before(monkeypatch, links, "accept", delete(there.room))
     response = browser(there.outsider).post(f"/invitations/{token}/accept/")
     assert (response.status_code, "This invitation is not good any more" in text(response)) == (404, True)
 
@@ -165,7 +165,7 @@ def test_a_link_to_a_room_just_deleted_is_no_longer_valid(there: Cast, monkeypat
 def test_revoking_a_link_to_a_room_just_deleted_is_not_an_error(there: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     links.make(made_by=there.owner, room_id=there.room.pk, note="", days=1, most_uses=1)
     pk = there.owner.invitations.get().pk
-    meanwhile(monkeypatch, links, "revoke", delete(there.room))
+    just_before(monkeypatch, links, "revoke", delete(there.room))
     assert browser(there.owner).post(f"/invitations/{pk}/revoke/").status_code == 302
 
 
@@ -178,7 +178,7 @@ def test_no_role_is_given_to_a_member_who_has_just_left(
     there: Cast, how: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     act = leave(there.room, there.member) if how == "leaves" else close(there.member)
-    meanwhile(monkeypatch, services, "hand_over" if path == "hand-over" else "set_role", act)
+    just_before(monkeypatch, services, "hand_over" if path == "hand-over" else "set_role", act)
     response = browser(there.owner).post(f"/rooms/attic/members/member/{path}/", {"role": "1"}, follow=True)
     assert response.status_code == 200
     assert "member is not a member of this room any more." in text(response) or (
@@ -188,7 +188,7 @@ def test_no_role_is_given_to_a_member_who_has_just_left(
 
 
 def test_removing_a_member_whose_account_was_just_closed_says_so(there: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    meanwhile(monkeypatch, services, "remove_member", close(there.member))
+    just_before(monkeypatch, services, "remove_member", close(there.member))
     response = browser(there.owner).post("/rooms/attic/members/member/remove/")
     assert (response.status_code, ACCOUNT_GONE in text(response)) == (404, True)
     assert not there.room.bans.exists()
@@ -198,7 +198,7 @@ def test_removing_a_member_whose_account_was_just_closed_says_so(there: Cast, mo
 
 
 def test_a_message_to_a_room_just_deleted_keeps_its_text(there: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    meanwhile(monkeypatch, chat, "post_message", delete(there.room))
+    just_before(monkeypatch, chat, "post_message", delete(there.room))
     form = {"body": "long <thought>", "client_id": str(uuid.uuid4())}
     response = browser(there.member).post("/rooms/attic/messages/", form)
     assert response.status_code == 404
@@ -227,7 +227,7 @@ def test_changing_a_message_in_a_room_just_deleted_keeps_the_text(
     there: Cast, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = say(there.room, there.member)
-    meanwhile(monkeypatch, chat, f"{path}_message", delete(there.room))
+    just_before(monkeypatch, chat, f"{path}_message", delete(there.room))
     response = browser(there.member).post(f"/rooms/attic/messages/{message.pk}/{path}/", {"body": "long thought"})
     assert (response.status_code, ROOM_GONE in text(response)) == (422, True)
     assert path == "delete" or "long thought</textarea>" in text(response)
@@ -239,7 +239,7 @@ def test_changing_a_message_just_deleted_keeps_the_text(
 ) -> None:
     message = say(there.room, there.member)
     original = chat.delete_message
-    meanwhile(monkeypatch, chat, f"{path}_message", lambda: original(message=message, deleter=there.moderator))
+    just_before(monkeypatch, chat, f"{path}_message", lambda: original(message=message, deleter=there.moderator))
     response = browser(there.member).post(f"/rooms/attic/messages/{message.pk}/{path}/", {"body": "long thought"})
     assert (response.status_code, "This message was deleted meanwhile." in text(response)) == (422, True)
     assert path == "delete" or "long thought</textarea>" in text(response)
@@ -254,7 +254,7 @@ def test_editing_a_message_whose_row_is_gone_is_refused(there: Cast) -> None:
 
 def test_a_deleter_whose_account_was_just_closed_is_not_named(there: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     message = say(there.room, there.member)
-    meanwhile(monkeypatch, chat, "delete_message", close(there.moderator))
+    just_before(monkeypatch, chat, "delete_message", close(there.moderator))
     response = browser(there.moderator).post(f"/rooms/attic/messages/{message.pk}/delete/")
     assert response.status_code == 303
     message.refresh_from_db()
@@ -262,7 +262,7 @@ def test_a_deleter_whose_account_was_just_closed_is_not_named(there: Cast, monke
 
 
 def test_marking_a_room_just_deleted_as_read_is_not_an_error(there: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    meanwhile(monkeypatch, reading, "mark_read", delete(there.room))
+    just_before(monkeypatch, reading, "mark_read", delete(there.room))
     assert browser(there.member).post("/rooms/attic/read/", {"seq": "1"}).status_code == 204
 
 
@@ -284,7 +284,7 @@ def test_any_change_to_an_account_just_closed_says_so(there: Cast, name: str, mo
     there.member.save()
     client = browser(there.member)
     confirm_password(client)
-    meanwhile(monkeypatch, case.module, case.verb, close(there.member))
+    just_before(monkeypatch, case.module, case.verb, close(there.member))
     response = client.post(case.path, case.form)
     assert (response.status_code, ACCOUNT_GONE in text(response)) == (404, True)
 
@@ -295,7 +295,7 @@ def test_a_site_role_for_an_account_just_closed_is_refused(there: Cast, monkeypa
     boss.save()
     client = browser(boss)
     confirm_password(client)
-    meanwhile(monkeypatch, accounts, "change_role", close(there.member))
+    just_before(monkeypatch, accounts, "change_role", close(there.member))
     response = client.post("/site/people/member/role/", {"role": "moderator"}, follow=True)
     assert (response.status_code, ACCOUNT_GONE in text(response)) == (200, True)
 
@@ -314,7 +314,7 @@ def test_the_last_owner_must_name_an_heir_if_the_other_owner_or_heir_just_left(
         goes, form = there.member, form | {"heir": "member"}
     else:
         goes = make_user("other", role=User.Role.OWNER)
-    meanwhile(monkeypatch, closing, "close_account", close(goes))
+    just_before(monkeypatch, closing, "close_account", close(goes))
     response = client.post("/accounts/delete/", form)
     assert response.status_code == 422
     asked = "Say who else owns the site after you." if who == "the heir" else "Say who owns it after you."
@@ -333,7 +333,7 @@ def test_closing_an_account_twice_at_once_closes_it(there: Cast) -> None:
 
 def test_closing_an_account_while_its_room_is_deleted_closes_it(there: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     say(there.room, there.member)
-    meanwhile(monkeypatch, parting, "delete_some", delete(there.room))
+    just_before(monkeypatch, parting, "delete_some", delete(there.room))
     boss = make_user("boss", role=User.Role.OWNER)
     closing.close_account_of(user=there.member, owner=boss, delete_messages=True)
     assert not User.objects.filter(username="member").exists()
