@@ -23,11 +23,11 @@ def mistakes_in(message: str) -> list[str]:
     empty, _, body = rest.partition("\n")
     found = []
     if len(subject) > MAX_SUBJECT_CHARACTERS:
-        found.append(f"its subject has {len(subject)} characters, and may have {MAX_SUBJECT_CHARACTERS}")
+        found.append(f"its subject has {len(subject)} characters; the limit is {MAX_SUBJECT_CHARACTERS}")
     if subject.endswith("."):
         found.append("its subject ends with a full stop")
     if empty.strip():
-        found.append("no empty line stands after its subject")
+        found.append("no empty line follows its subject")
     elif not body.strip():
         found.append("it has no body that says why")
     return found

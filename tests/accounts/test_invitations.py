@@ -105,7 +105,7 @@ def test_a_closed_site_does_not_mention_invitations(owner: User, settings: Setti
     assert "invitation" not in page
 
 
-def test_a_link_to_a_room_leads_into_it(cast: Cast) -> None:
+def test_signing_up_by_a_room_link_joins_the_room(cast: Cast) -> None:
     client, _ = follow(make(cast.moderator, room_id=cast.room.pk))
     assert client.get(f"/rooms/{cast.room.slug}/").status_code == 200
     assert Membership.objects.filter(user__username="newcomer", room=cast.room).exists()

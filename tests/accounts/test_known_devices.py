@@ -23,7 +23,7 @@ def try_password(client: Client, password: str = PASSWORD, login: str = "ada") -
 
 
 def lock_out(login: str = "ada") -> None:
-    """Try wrong passwords from everywhere until the account is locked."""
+    """Try wrong passwords from many networks until the account is locked."""
     for number in range(6):
         outcome = try_password(Client(REMOTE_ADDR=f"10.0.{number}.1"), f"wrong {number}", login)
     assert outcome == "locked out"

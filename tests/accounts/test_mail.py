@@ -236,7 +236,7 @@ def test_a_sign_in_that_needs_a_mail_over_the_limit_says_so(ada: Client) -> None
     assert TOO_MANY in answer.content.decode()
 
 
-# Words
+# Headers and failures
 
 
 @pytest.mark.parametrize("path", [CODE, RESET, SIGN_UP])
@@ -325,7 +325,7 @@ def test_an_expired_sign_in_code_leads_back_to_ask_for_another(ada: Client, send
         assert "not good any more" not in client.get(confirm, follow=True).content.decode()
 
 
-# Sent once more
+# Resending
 
 
 @pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])

@@ -1,4 +1,4 @@
-"""User names: characters, look-alikes, changes."""
+"""Usernames: characters, look-alikes, changes."""
 
 import pytest
 from django.core.exceptions import ValidationError

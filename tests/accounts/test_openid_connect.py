@@ -27,7 +27,7 @@ def test_an_id_token_with_this_sign_ins_nonce_is_accepted() -> None:
 
 
 @pytest.mark.parametrize("more", [{"nonce": "another"}, {"nonce": None}, {"nonce": ""}])
-def test_an_id_token_of_another_sign_in_is_refused(more: dict[str, Any]) -> None:
+def test_an_id_token_from_another_sign_in_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(answers.BadAnswerError, match="nonce"):
         taken(**more)
 

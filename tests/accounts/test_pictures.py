@@ -67,7 +67,7 @@ def test_a_rotated_picture_is_turned_upright(client: Client) -> None:
     lying = Image.new("RGB", (400, 400), "white")
     lying.paste("black", (0, 0, 400, 200))
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by 90 degrees
+    exif[0x0112] = 6  # rotated by 90 degrees
     buffer = io.BytesIO()
     lying.save(buffer, "JPEG", exif=exif.tobytes())
     send(client, buffer.getvalue())

@@ -1,4 +1,4 @@
-"""On a site that sends mail an address belongs to its owner: merely typing it gives nothing and blocks no one."""
+"""On a site that sends mail an address belongs to its owner: typing it alone grants nothing and blocks no one."""
 
 from datetime import timedelta
 
@@ -102,7 +102,7 @@ def test_a_user_who_mistyped_their_address_returns_to_a_filled_form() -> None:
     assert names_at_address() == ["ada"]
 
 
-def test_the_page_for_signing_in_leads_back_to_the_code() -> None:
+def test_the_sign_in_page_leads_back_to_the_code() -> None:
     client = ask_to_join("ada", ADDRESS)
     assert client.get("/accounts/login/").headers["Location"] == "/accounts/confirm-email/"
 

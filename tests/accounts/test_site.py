@@ -173,7 +173,7 @@ def test_the_rule_can_be_lifted(owner: Client) -> None:
 
 def test_the_rule_takes_no_query_for_members(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     client = client_of(make_user("bob"))
-    with django_assert_num_queries(4):  # session, person, rooms, invitations
+    with django_assert_num_queries(4):  # the session, the user, their rooms, their invitations
         client.get("/")
 
 

@@ -166,7 +166,7 @@ def test_hostile_text_stays_text(source: str) -> None:
     assert "<hx-" not in html
 
 
-def test_classes_come_from_the_highlighter_only() -> None:
+def test_classes_come_only_from_the_highlighter() -> None:
     html = to_html("```python\nclass A: pass\n```")
     found = {name for names in re.findall(r'<span class="([^"]*)"', html) for name in names.split()}
     assert found <= CLASSES["span"]

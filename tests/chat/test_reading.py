@@ -39,7 +39,7 @@ def test_others_messages_are_unread_and_the_users_own_are_not(cast: Cast) -> Non
     assert visit(cast, cast.owner).unread_count == 0
 
 
-def test_edits_deletions_and_newcomers_do_not_count(cast: Cast) -> None:
+def test_edits_deletions_and_new_members_do_not_count_as_unread(cast: Cast) -> None:
     first, second = say(cast.room, cast.owner), say(cast.room, cast.owner)
     reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=second.seq)
     services.edit_message(message=first, body="Other")

@@ -34,7 +34,7 @@ def test_a_hostile_text_is_rendered_in_time_and_size(name: str) -> None:
     to_html_now("The children are there.")
     began = time.monotonic()
     html = to_html_now(source)
-    # Generous, since machines are shared: the child has a tenth of a second of the processor.
+    # Generous, since machines are shared: the child gets a tenth of a second of processor time.
     assert time.monotonic() - began < limits.TEXT.wall_seconds + 1
     assert len(html.encode()) <= limits.max_html_bytes(len(source.encode()))
     assert html

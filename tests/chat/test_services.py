@@ -61,7 +61,7 @@ def test_a_stored_message_is_acknowledged_again_after_the_room_is_archived(cast:
     assert again.pk == message.pk
 
 
-def test_two_people_may_use_the_same_id(cast: Cast) -> None:
+def test_two_users_may_use_the_same_id(cast: Cast) -> None:
     client_id = uuid.uuid4()
     for author in (cast.member, cast.owner):
         services.post_message(room_id=cast.room.pk, author_id=author.pk, body="Mine", client_id=client_id)
@@ -183,7 +183,7 @@ def test_a_pause_ends_a_group(cast: Cast) -> None:
     assert not say(cast.room, cast.member).continues
 
 
-def test_the_first_message_of_a_day_opens_it(cast: Cast) -> None:
+def test_the_first_message_of_a_day_is_marked(cast: Cast) -> None:
     first = say(cast.room, cast.member)
     assert first.opens_day
     assert not say(cast.room, cast.member).opens_day

@@ -37,7 +37,7 @@ def site() -> Iterator[Site]:
 
 
 def session(site: Site, number: int) -> str:
-    """The session key of user `number`, from 1 on."""
+    """The session key of user `number`, counting from 1."""
     lines: list[str] = (site.folder / "sessions").read_text().splitlines()
     return lines[number - 1]
 

@@ -1,4 +1,4 @@
-"""A room's pages: who may see and do what, what comes of bad input, and what it costs."""
+"""A room's pages: who may see and do what, how bad input is answered, and how many queries it takes."""
 
 import uuid
 from collections.abc import Callable
@@ -154,7 +154,7 @@ def fill(cast: Cast, members: int, messages: int) -> None:
 # Posting
 
 
-def test_only_members_post(cast: Cast) -> None:
+def test_only_members_can_post(cast: Cast) -> None:
     cast.open()
     statuses = cast.status_for_each(lambda client: client.post("/rooms/attic/messages/", fields()).status_code)
     assert statuses == {"anonymous": 403, "outsider": 422, "member": 303, "moderator": 303, "owner": 303}
@@ -326,7 +326,7 @@ def test_posting_too_fast_is_refused_and_keeps_the_text(cast: Cast, headers: dic
 def test_sending_too_much_text_is_refused_and_keeps_it(cast: Cast) -> None:
     allowance_of(cast.member.pk).text.left = -1000
     response = client_of(cast.member).post("/rooms/attic/messages/", fields("x" * 9999 * 4))
-    assert response.status_code == 422  # what is too long anyway costs nothing
+    assert response.status_code == 422  # a text that is too long does not count
     allowance_of(cast.member.pk).text.left = -limits.TEXT_BYTES_PER_SECOND * 60
     response = client_of(cast.member).post("/rooms/attic/messages/", fields("\N{GRINNING FACE}" * 9999))
     assert response.status_code == 429

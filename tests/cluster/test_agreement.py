@@ -95,7 +95,7 @@ def test_a_refused_process_does_not_block_others() -> None:
 @pytest.mark.parametrize(
     ("fact", "name"), [("languages", "the catalogue of languages"), ("static", "the set of static files")]
 )
-def test_processes_of_one_version_have_the_same_files(fact: str, name: str) -> None:
+def test_processes_of_one_version_must_have_the_same_files(fact: str, name: str) -> None:
     first, second = a_process({fact: "some"}), a_process({fact: "others"})
     assert reasons(first) == []
     assert reasons(second) == [f"{name} differs from the other processes'"]

@@ -9,8 +9,8 @@ from django.db import OperationalError, connection
 from apps.core import epoch
 
 pytestmark = pytest.mark.django_db
-on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL")
-on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="asks the file system")
+on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL only")
+on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite only")
 
 
 @pytest.fixture(autouse=True)

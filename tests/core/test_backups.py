@@ -24,7 +24,7 @@ SUM = "0" * 64
 def _own_folders(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test its own files and keys, not the developer's."""
     if connection.vendor != "sqlite":
-        pytest.skip("about the files")
+        pytest.skip("SQLite only")
     data = tmp_path / "data"
     data.mkdir()
     settings.DATA_DIR = data
@@ -272,7 +272,7 @@ def test_a_program_that_is_too_old_is_reported_with_the_package_to_install(
         postgres.program("pg_dump", 17)
 
 
-def test_a_password_is_on_no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_are_not_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     reached = {"host": "db.example.org", "dbname": "parley", "user": "site", "password": "s3cr3t"}
     monkeypatch.setattr(postgres, "parameters", lambda: dict(reached))
     started = postgres.command(Path("/usr/bin/pg_dump"), "--format=custom")

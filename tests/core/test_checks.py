@@ -177,7 +177,7 @@ def test_a_low_limit_of_open_files_is_reported(monkeypatch: pytest.MonkeyPatch) 
     assert "may have 1024 files and sockets open" in said()["parley.W011"]
 
 
-def test_without_a_limit_there_are_enough_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unlimited_number_of_open_files_gets_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda what: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert said() == {}
 

@@ -70,7 +70,7 @@ def pieces() -> Iterator[bytes]:
         lambda: HttpResponse("ok"),
         lambda: HttpResponse(b"x" * 1000, headers={"Content-Encoding": "br"}),
     ],
-    ids=["in pieces", "a picture", "an archive", "a word", "compressed already"],
+    ids=["streamed", "a picture", "an archive", "too short", "already compressed"],
 )
 def test_streams_and_incompressible_or_tiny_answers_are_left_alone(make: Callable[[], HttpResponse]) -> None:
     before, after = make(), compressed(make())

@@ -211,7 +211,7 @@ def frames(world: World) -> Iterator[tuple[str, str]]:
     form = MessageForm({"body": "", "client_id": room.name})
     assert not form.is_valid()
     yield "refused", fragments.refused(form)
-    yield "told off", fragments.told_off(room.name)
+    yield "warned", fragments.told_off(room.name)
     yield "details", room_fragments.details(room)
     yield "members", room_fragments.members(room)
     yield "farewell", room_fragments.farewell(room.name, room)

@@ -138,7 +138,7 @@ def failing(error: Exception) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("error", "status"),
     [(PermissionDenied(), 403), (Http404(), 404), (OperationalError(), 503), (RuntimeError(), 500)],
-    ids=["not allowed", "gone", "no database", "a fault of ours"],
+    ids=["not allowed", "gone", "no database", "server error"],
 )
 def test_a_refusal_by_any_view_loses_no_forms_values(world: World, error: Exception, status: int) -> None:
     def post(viewer: str, address: str, typed: dict[str, str]) -> Any:

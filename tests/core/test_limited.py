@@ -24,7 +24,7 @@ from tests.conftest import Cast, client_of, make_user
 
 pytestmark = pytest.mark.django_db
 
-POSTS = "draws on the person's allowance (apps/live/limits.py)"
+POSTS = "uses the user's allowance (apps/live/limits.py)"
 OWN = "django-allauth counts it"
 # Views that take a POST and are not `limited`, each with the reason.
 NOT_LIMITED = {
@@ -42,22 +42,22 @@ NOT_LIMITED = {
     "account_set_password": OWN,
     "account_reset_password": OWN,
     "account_reset_password_from_key": OWN,
-    "account_confirm_login_code": OWN + ": three tries a code",
-    "account_email_verification_sent": OWN + ": tries of a code, and mails",
+    "account_confirm_login_code": OWN + ": three attempts per code",
+    "account_email_verification_sent": OWN + ": attempts per code, and mails",
     "account_confirm_email": "needs a signed key, and works once",
-    "account_logout": "ends the session that it comes with",
+    "account_logout": "only ends the user's own session",
     "mfa_authenticate": OWN + " as a failed sign-in",
     "mfa_reauthenticate": OWN + " as a failed sign-in",
     "mfa_reauthenticate_webauthn": OWN + " as a failed sign-in",
     "mfa_login_webauthn": OWN,
     "mfa_download_recovery_codes": "changes nothing",
     "set_language": "sets a cookie",
-    "openid_connect_login": "keeps nothing but a state in the session",
+    "openid_connect_login": "only stores a state in the session",
     "openid_connect_callback": "needs a state, which works once",
 }
 ELSEWHERE = {
     "/admin/": "for the site's owners",
-    "/accounts/social/": "leads to where these pages are now",
+    "/accounts/social/": "redirects to these pages' new addresses",
 }
 
 
@@ -262,7 +262,7 @@ def test_an_async_view_is_limited_in_the_same_way(rf: RequestFactory, monkeypatc
     assert send("get") == 204
 
 
-def test_a_room_keeps_the_last_of_its_former_addresses(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_room_keeps_only_its_last_former_addresses(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_FORMER_SLUGS", 3)
     for number in range(6):
         rooms.change_details(room=cast.room, name=f"Name {number}", topic="", access=cast.room.access)

@@ -42,9 +42,9 @@ MARKED = {
 }
 # Where Python inserts something into HTML without escaping it, and why that is HTML already.
 PUT_TOGETHER = {
-    "apps/chat/markdown.py, highlighted_block": "what Pygments escaped; all is sanitised after it",
+    "apps/chat/markdown.py, highlighted_block": "escaped by Pygments, and sanitised afterwards",
     "apps/chat/markdown.py, plain_block": "text that is escaped there",
-    "apps/chat/links.py, leads_elsewhere": "an escaped address, which is looked at and thrown away",
+    "apps/chat/links.py, leads_elsewhere": "an escaped address, which is only inspected",
     "apps/chat/addresses.py, module": "a regular expression",
     "apps/chat/rendering.py, as_typed": "text that is escaped there",
     "apps/live/sources.py, frame": "numbers, and rendered parts",
@@ -53,7 +53,7 @@ PUT_TOGETHER = {
     "apps/chat/fragments.py, sent": "a UUID, and a number",
     "apps/chat/fragments.py, delayed": "a UUID, or nothing",
     "apps/chat/live_view.py, piece_of": "a rendered message, and its number",
-    "apps/chat/live_view.py, more": "a line that `spoken` escaped, or a number with words of ours",
+    "apps/chat/live_view.py, more": "a line that `spoken` escaped, or our own text with a number",
     "apps/chat/live_view.py, ending": "a rendered template",
 }
 
@@ -98,7 +98,7 @@ def template_names() -> list[str]:
     return sorted({str(file.relative_to(folder)) for folder in folders for file in folder.rglob("*.html")})
 
 
-def test_templates_mark_nothing_safe() -> None:
+def test_templates_mark_nothing_as_safe() -> None:
     names = template_names()
     assert len(names) > 150
     engine = Engine.get_default()

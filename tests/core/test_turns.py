@@ -121,7 +121,7 @@ def test_all_waiting_tasks_fail_when_one_fails_to_get_the_lock() -> None:
             async with turn_at(ROOM):
                 return "had a turn"
         except TooBusyError:
-            return "told"
+            return "failed"
 
     async def scene() -> list[str]:
         for _ in range(ROOM.capacity):
@@ -132,7 +132,7 @@ def test_all_waiting_tasks_fail_when_one_fails_to_get_the_lock() -> None:
         turns.leave_queue(ROOM, turns.Outcome.IS_HELD)
         return await asyncio.gather(*waiting)
 
-    assert asyncio.run(scene()) == ["told"] * 5
+    assert asyncio.run(scene()) == ["failed"] * 5
 
 
 def test_of_many_locked_rooms_only_a_few_are_tried_at_once() -> None:

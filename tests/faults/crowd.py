@@ -146,7 +146,7 @@ class Page:
                 self.show(text, is_live=False)
                 self.head, self.epoch, self.went_back = value, numbers[3], self.went_back + 1
         else:
-            self.faults.note(f"an answer that no page expects: {text[:200]}")
+            self.faults.note(f"an unexpected answer: {text[:200]}")
         return True
 
     def settle(self, text: str) -> None:

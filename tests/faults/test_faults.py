@@ -157,7 +157,7 @@ def check(stage: Stage) -> dict[str, int]:
         found += [f"{post.body} was never answered" for post in page.outbox]
         for post in page.told:
             if by_client.get(post.client_id) != (post.message, page.slug, post.body):
-                found.append(f"{post.body} was acknowledged and is not stored so")
+                found.append(f"{post.body} was acknowledged but is not stored like that")
         found += out_of_order(page, rows)
         found += not_as_stored(page, by_room[page.slug])
     for slug in {page.slug for page in stage.pages}:
@@ -167,7 +167,7 @@ def check(stage: Stage) -> dict[str, int]:
         "posts": len(rows),
         "acknowledged": sum(len(page.told) for page in stage.pages),
         "frames": sum(page.frames for page in stage.pages),
-        "told again on reconnecting": sum(page.again for page in stage.pages),
+        "sent again on reconnecting": sum(page.again for page in stage.pages),
         "connects": sum(page.connects for page in stage.pages),
     }
 
@@ -176,7 +176,7 @@ def out_of_order(page: Page, rows: list[tuple[int, str, int, str, str, str]]) ->
     """A page's posts must be in the room in the order they were sent."""
     numbers = {client: seq for _, _, seq, _, client, _ in rows}
     said = [numbers[post.client_id] for post in page.told if post.client_id in numbers]
-    return [] if said == sorted(said) else [f"posts of a page of {page.slug} stand in another order"]
+    return [] if said == sorted(said) else [f"posts of a page of {page.slug} are stored in another order"]
 
 
 def not_as_stored(page: Page, messages: dict[int, int]) -> list[str]:
@@ -192,7 +192,7 @@ def not_as_fresh(stage: Stage, slug: str) -> list[str]:
     fresh = fresh_items(stage.sites[0].url, stage.keys[0], slug)
     pages = [page for page in stage.pages if page.slug == slug]
     ends = [[item for _, (_, item) in sorted(page.shown.items())][-len(fresh) :] for page in pages]
-    return [f"a page of {slug} is not as it is when loaded" for end in ends if end != fresh]
+    return [f"a page of {slug} differs from the page when loaded" for end in ends if end != fresh]
 
 
 async def through(stage: Stage, fault: Callable[[], Awaitable[None]]) -> None:

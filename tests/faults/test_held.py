@@ -87,7 +87,7 @@ def everything_else(site: Site, keys: list[str], turn: int) -> Iterator[tuple[st
     yield "ready", lambda: ask(site, "/readyz")
     yield "the rooms", lambda: ask(site, "/", key)
     yield "the room's page", lambda: ask(site, f"/rooms/{ROOM}/", key)
-    yield "a mark of how far was read", lambda: ask(site, f"/rooms/{ROOM}/read/", key, {"seq": str(turn)})
+    yield "a read mark", lambda: ask(site, f"/rooms/{ROOM}/read/", key, {"seq": str(turn)})
     yield "another room's page", lambda: ask(site, "/rooms/room-002/", key)
     text = {"body": f"w-other-{uuid.uuid4()}", "client_id": str(uuid.uuid4())}
     yield "a post to another room", lambda: ask(site, "/rooms/room-002/messages/", key, text)
@@ -98,7 +98,7 @@ def everything_else(site: Site, keys: list[str], turn: int) -> Iterator[tuple[st
     yield "signing in", lambda: ask(site, "/accounts/login/", "", sign_in)
 
 
-USUAL_STATUS = {"a mark of how far was read": {204}, "a post to another room": {303}, "signing in": {302}}
+USUAL_STATUS = {"a read mark": {204}, "a post to another room": {303}, "signing in": {302}}
 
 
 async def ask_all(sites: list[Site], keys: list[str], answers: Answers) -> None:
@@ -163,17 +163,17 @@ THE_ROOM = f"SELECT 1 FROM rooms_room WHERE slug = '{ROOM}' FOR UPDATE"
 def compare(usual: Answers, held: Answers) -> list[str]:
     """What went wrong while the row was locked."""
     kinds = [kind for kind, _ in everything_else(Site(), ["-"], 0)]
-    found = [f"{kind}: never asked while it was held" for kind in kinds if kind not in held.seconds]
+    found = [f"{kind}: never requested while it was locked" for kind in kinds if kind not in held.seconds]
     for kind in set(kinds) & set(held.seconds):
         expected = USUAL_STATUS.get(kind, {200})
         if held.statuses[kind] != expected:
             found.append(f"{kind}: {held.statuses[kind]}")
         if kind not in usual.seconds:
-            found.append(f"{kind}: never asked before")
+            found.append(f"{kind}: never requested before")
         elif held.median(kind) > 2 * usual.median(kind) + GRACE:
             found.append(f"{kind}: {held.median(kind):.2f} s, usually {usual.median(kind):.2f} s")
     if "a text that was not kept" in held.statuses:
-        found.append("a page that tells to wait does not keep the text")
+        found.append("a page that says to wait does not keep the text")
     return found
 
 

@@ -76,7 +76,7 @@ class Tally:
             self.faults.append(f"{pair}: {deadlocks} deadlocks")
         # On a busy machine some wait too long, but then the others get something done.
         if counts.total() and counts["busy"] == counts.total():
-            self.faults.append(f"{pair}: all {counts['busy']} were told to come again")
+            self.faults.append(f"{pair}: all {counts['busy']} were told to retry")
         self.faults += [f"{pair}: {fault}" for outcome in outcomes for fault in outcome["faults"]]
 
 

@@ -139,7 +139,7 @@ def test_users_can_sign_up_sign_in_and_post_whatever_happens_to_redis(stage: Sta
         received = receive_within(reader, f"While Redis is {how}.", 45)
         print(f"{how}: shown at the other process after {received:.1f} s")
         with stage.sites[1].page(stage.keys[2], "room-002") as newcomer:
-            post(newcomer, "A room that nobody had open.")
+            post(newcomer, "A room that no one had open.")
 
 
 def receive_within(socket: ClientConnection, text: str, seconds: float) -> float:

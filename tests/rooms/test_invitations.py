@@ -41,7 +41,7 @@ def remove(cast: Cast, user: User) -> None:
 # Inviting
 
 
-def test_owners_and_moderators_invite(cast: Cast) -> None:
+def test_owners_and_moderators_can_invite(cast: Cast) -> None:
     expected = {"anonymous": 403, "outsider": 404, "member": 403, "moderator": 302, "owner": 302}
     statuses = {}
     for name in expected:
@@ -190,7 +190,7 @@ def test_a_former_member_is_invited_again_but_not_added(cast: Cast) -> None:
     assert is_member(cast, cast.member)
 
 
-def test_owners_and_moderators_withdraw_invitations(cast: Cast) -> None:
+def test_owners_and_moderators_can_withdraw_invitations(cast: Cast) -> None:
     def withdraw(client: Client) -> int:
         if not RoomInvitation.objects.exists():
             invite(cast)
@@ -293,7 +293,7 @@ def test_accepting_an_invitation_just_withdrawn_says_so(cast: Cast) -> None:
         invitations.accept(invitation=found)
 
 
-# Removed
+# Removals
 
 
 def test_a_removed_member_cannot_rejoin(cast: Cast) -> None:
@@ -360,7 +360,7 @@ def test_a_removal_stays_when_its_moderator_closes_their_account(cast: Cast) -> 
     assert client_of(cast.member).post("/rooms/attic/join/").status_code == 403
 
 
-# What is kept
+# Stored data
 
 
 def test_exported_data_has_invitations_and_removals(cast: Cast) -> None:

@@ -192,7 +192,7 @@ def test_only_owners_see_the_settings(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("verb", ["settings/", "settings/archive/", "settings/delete/"])
-def test_only_owners_change_a_room(cast: Cast, verb: str) -> None:
+def test_only_owners_can_change_a_room(cast: Cast, verb: str) -> None:
     form = DETAILS | {"archived": "1"}
     statuses = cast.status_for_each(lambda client: client.post(f"/rooms/attic/{verb}", form).status_code)
     assert [statuses[name] for name in ("anonymous", "outsider", "member", "moderator")] == [403, 404, 403, 403]
@@ -280,7 +280,7 @@ def test_a_bad_user_name_returns_the_reason(cast: Cast, username: str) -> None:
     assert 'id="id_username_error"' in response.content.decode()
 
 
-def test_only_owners_give_roles(cast: Cast) -> None:
+def test_only_owners_can_assign_roles(cast: Cast) -> None:
     make = {"role": Membership.Role.MODERATOR}
     statuses = cast.status_for_each(lambda client: client.post("/rooms/attic/members/member/role/", make).status_code)
     assert statuses == {"anonymous": 302, "outsider": 404, "member": 403, "moderator": 403, "owner": 302}
@@ -301,7 +301,7 @@ def test_a_room_keeps_at_least_one_owner(cast: Cast) -> None:
     assert roles(cast.room)["owner"] == "Owner"
 
 
-def test_moderators_remove_members_but_not_their_equals(cast: Cast) -> None:
+def test_moderators_can_remove_members_but_not_their_equals(cast: Cast) -> None:
     services.add_member(room=cast.room, user=cast.outsider, role=Membership.Role.MODERATOR)
     client = client_of(cast.moderator)
     statuses = [
@@ -315,13 +315,13 @@ def test_members_cannot_remove_anyone(cast: Cast) -> None:
     assert client_of(cast.member).post("/rooms/attic/members/moderator/remove/").status_code == 403
 
 
-def test_the_owner_hands_the_room_over(cast: Cast) -> None:
+def test_the_owner_can_hand_the_room_over(cast: Cast) -> None:
     response = client_of(cast.owner).post("/rooms/attic/members/member/hand-over/")
     assert response.status_code == 302
     assert roles(cast.room) == {"owner": "Moderator", "moderator": "Moderator", "member": "Owner"}
 
 
-def test_only_the_owner_hands_the_room_over(cast: Cast) -> None:
+def test_only_the_owner_can_hand_the_room_over(cast: Cast) -> None:
     for name in ("moderator", "member"):
         assert client_of(getattr(cast, name)).post("/rooms/attic/members/member/hand-over/").status_code == 403
     assert client_of(cast.owner).post("/rooms/attic/members/owner/hand-over/").status_code == 302
