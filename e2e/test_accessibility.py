@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import Join, Person
+from tests.scenes import everything
 from tests.servers import Site
 
 RULES = {
@@ -99,45 +100,6 @@ EXPLAINED = {
     ("color-contrast-enhanced", "equalRatio"),
 }
 
-PEOPLE_AND_TALK = """
-import uuid
-from apps.chat import services as chat
-from apps.rooms import invitations, services as rooms
-one, two = User.objects.filter(username__in=["user0001", "user0002"]).order_by("username")
-room = rooms.create_room(owner=one, name="Attic", topic="Under the roof", access="public")
-rooms.add_member(room=room, user=two)
-three = User.objects.get(username="user0003")
-invitations.invite(room=room, user=User.objects.create(username="not-here-yet"), inviter=one)
-cellar = rooms.create_room(owner=one, name="Cellar", topic="Below the house", access="private")
-invitations.invite(room=cellar, user=three, inviter=one)
-say = lambda who, body: chat.post_message(room_id=room.pk, author_id=who.pk, body=body, client_id=uuid.uuid4())
-say(one, "Hello **all**, see https://example.org and `code`.")
-say(one, "- one\\n- two\\n\\n> quoted\\n\\n1. first")
-say(two, "```python\\nclass A(B):\\n    # why\\n    x: int = 0x1F + 2.5\\n    def f(self): return 'text'\\n```")
-say(two, "```html\\n<p class='a'>&amp;</p>\\n```")
-chat.edit_message(message=say(one, "Wrnog"), body="Right")
-chat.delete_message(message=say(two, "Gone"), deleter=two)
-say(one, "Longwordwithoutanyspace" * 20)
-empty = rooms.create_room(owner=one, name="Empty", topic="", access="open")
-archived = rooms.create_room(owner=one, name="Archived", topic="", access="open")
-rooms.set_archived(room=archived, archived=True)
-one.role, one.display_name, one.about, one.pronouns = "owner", "Ada Lovelace", "Writes programs.", "she/her"
-one.time_zone = "Asia/Kolkata"
-one.save()
-from allauth.socialaccount.models import SocialAccount
-from allauth.usersessions.models import UserSession
-from apps.accounts import invitations
-SocialAccount.objects.create(user=one, provider="github", uid="1", extra_data={"login": "ada"})
-for name in ("Firefox", "Chrome"):
-    UserSession.objects.create(user=two, ip="127.0.0.1", session_key=name, user_agent=f"{name}/1 Linux")
-from django.contrib.sessions.backends.db import SessionStore
-for note, room_id in (("For the new ones", None), ("For readers", room.pk)):
-    print(invitations.make(made_by=one, room_id=room_id, note=note, days=7, most_uses=2))
-from allauth.account.models import EmailAddress
-EmailAddress.objects.create(user=three, email="c@example.org", verified=True, primary=True)
-EmailAddress.objects.create(user=three, email="c@work.example")
-"""
-
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
@@ -155,9 +117,12 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
-    keys = site.populate(users=3, rooms=1, messages=120)
-    site.invitations = site.shell("from apps.accounts.models import User" + PEOPLE_AND_TALK).split()
-    return keys
+    return site.populate(users=3, rooms=1, messages=120)
+
+
+@pytest.fixture(scope="module")
+def addresses(site: Site, keys: list[str]) -> everything.Addresses:
+    return site.run(everything.people_and_talk)
 
 
 @dataclass(frozen=True)
@@ -406,7 +371,7 @@ STATES = {
 
 
 @pytest.fixture
-def viewer(site: Site, keys: list[str], person: Join) -> Callable[[State], Person]:
+def viewer(site: Site, keys: list[str], addresses: everything.Addresses, person: Join) -> Callable[[State], Person]:
     def come(state: State) -> Person:
         one = person(
             site,
@@ -416,21 +381,14 @@ def viewer(site: Site, keys: list[str], person: Join) -> Callable[[State], Perso
         )
         if state.viewer:
             one.use_session(keys[state.viewer - 1])
-        path = state.path.replace("/messages/1/", f"/messages/{first_message(site)}/")
-        one.go(path.replace("ROOM", site.invitations[-1]))
+        path = state.path.replace("/messages/1/", f"/messages/{addresses['first_message']}/")
+        one.go(path.replace("ROOM", addresses["invitation"]))
         if one.page.locator("[hx-ws\\:connect]").count():
             one.wait_until_live()
         state.act(one.page)
         return one
 
     return come
-
-
-def first_message(site: Site) -> int:
-    """The permalink's number of the first message that was said in the attic."""
-    return int(
-        site.shell("from apps.chat.models import *; print(Message.objects.filter(room__slug='attic').first().pk)")
-    )
 
 
 @dataclass

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, Join
+from tests.scenes import talk
 from tests.servers import Site
 
 COME_BACK = "() => dispatchEvent(new Event('focus'))"
@@ -212,13 +213,8 @@ def test_what_turns_out_to_be_stored_above_the_page_waits_no_longer(
     ada = person(site, "user0003", expected=SERVER_AWAY).use_session(keys[2])
     slug = "room-007" if is_live else "room-008"
     known = str(uuid.uuid4())
-    site.shell(
-        "from apps.chat import services; from apps.rooms.models import Room; import uuid;"
-        f"room, author = Room.objects.get(slug='{slug}'), User.objects.get(username='user0003');"
-        "say = lambda body, one: services.post_message(room_id=room.pk, author_id=author.pk, body=body, client_id=one);"
-        f"say('Stored long ago', uuid.UUID('{known}'));"
-        "[say(f'Number {n}', uuid.uuid4()) for n in range(70)]"
-    )
+    later = [f"Number {number}" for number in range(70)]
+    site.run(talk.post, slug, "user0003", "Stored long ago", *later, client_id=known)
     if is_live:
         ada.page.route("**/messages/", lambda route: route.abort())
     else:
@@ -239,7 +235,7 @@ def test_what_turns_out_to_be_stored_above_the_page_waits_no_longer(
     page.locator("#older-link").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#messages > .message")).to_have_count(72)
-    assert ada.bodies() == ["Stored long ago", *(f"Number {number}" for number in range(70)), "And now"]
+    assert ada.bodies() == ["Stored long ago", *later, "And now"]
 
 
 def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
@@ -393,13 +389,7 @@ def test_older_messages_that_failed_to_load_are_asked_for_again_by_scrolling(
     site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0001", expected="ERR_FAILED|Failed to fetch|htmx").use_session(keys[0])
-    site.shell(
-        "from apps.chat import services; from apps.rooms.models import Room; import uuid;"
-        "room, author = Room.objects.get(slug='room-005'), User.objects.get(username='user0002');"
-        "say = lambda n: services.post_message("
-        "room_id=room.pk, author_id=author.pk, body=f'Number {n}', client_id=uuid.uuid4());"
-        "list(map(say, range(70)))"
-    )
+    site.run(talk.post, "room-005", "user0002", *(f"Number {number}" for number in range(70)))
     page = ada.open_room("room-005")
     asked: list[str] = []
 

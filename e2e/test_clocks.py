@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from e2e.conftest import Join, Person
+from tests.scenes import people, talk
 from tests.servers import Site
 
 SOCKET = "document.querySelector('.live')._htmx.ws.connection.socket"
@@ -53,17 +54,6 @@ MOMENTS = [
 ]
 PAGE = 50
 
-SAY = """
-from apps.chat import services
-from apps.chat.models import Message
-from apps.rooms.models import Room
-import uuid
-room, author = Room.objects.get(slug="room-001"), User.objects.get(username="user0011")
-for moment in {moments}:
-    message = services.post_message(room_id=room.pk, author_id=author.pk, body=moment, client_id=uuid.uuid4())
-    Message.objects.filter(pk=message.pk).update(created_at=moment)
-"""
-
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
@@ -71,21 +61,28 @@ def site() -> Iterator[Site]:
         yield site
 
 
+def preferences_of(viewer: Viewer) -> people.Preferences:
+    return people.Preferences(
+        time_zone=viewer.zone, clock=viewer.clock, language=viewer.language, reading_order=viewer.order
+    )
+
+
 def test_live_messages_show_the_time_that_the_reloaded_page_shows(site: Site, person: Join) -> None:
     keys = site.populate(users=len(VIEWERS) + 1, rooms=1, messages=0)
-    for number, viewer in enumerate(VIEWERS, 1):
-        fields = f"time_zone={viewer.zone!r}, clock={viewer.clock!r}, language={viewer.language!r}"
-        site.shell(f"User.objects.filter(username='user{number:04}').update({fields}, reading_order={viewer.order!r})")
-    people: list[Person] = []
+    site.run(
+        people.set_preferences,
+        {f"user{number:04}": preferences_of(viewer) for number, viewer in enumerate(VIEWERS, 1)},
+    )
+    readers: list[Person] = []
     for number in range(len(VIEWERS)):
         one = person(site, f"user{number + 1:04}").use_session(keys[number])
         # Whatever zones and words the browser has, or has not.
         one.page.add_init_script("Intl.DateTimeFormat = () => { throw new RangeError('Invalid time zone'); };")
         one.open_room("room-001")
-        people.append(one)
+        readers.append(one)
     # By another process, so that the pages hear of it when they come back.
-    site.shell(SAY.format(moments=MOMENTS * 4))
-    for viewer, one in zip(VIEWERS, people, strict=True):
+    site.run(talk.post_in_the_past, "room-001", "user0011", MOMENTS * 4)
+    for viewer, one in zip(VIEWERS, readers, strict=True):
         one.page.evaluate(f"() => {SOCKET}.close()")
         one.page.wait_for_function(
             "count => document.querySelectorAll('#messages > .message').length === count", arg=len(MOMENTS) * 4

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from e2e.conftest import PASSWORD, Join, Person
 from tests.provider.__main__ import PASSWORD as PROVIDER_PASSWORD
+from tests.scenes import people
 from tests.servers import Provider, Site
 
 CALLBACK = "/accounts/oidc/oidc/login/callback/"
@@ -82,12 +83,6 @@ def heading(page: Page) -> str:
     return page.get_by_role("heading", level=1).inner_text()
 
 
-def ask(site: Site, expression: str) -> str:
-    """What the site's database says."""
-    code = "from apps.accounts.models import *; from allauth.socialaccount.models import *; "
-    return site.shell(f"{code}print({expression})").strip()
-
-
 @pytest.mark.parametrize(("name", "javascript"), [("carol", True), ("erin", False)])
 def test_one_signs_up_signs_out_and_signs_in_again(site: Site, come: Join, name: str, javascript: bool) -> None:
     one = come(name, javascript=javascript)
@@ -97,7 +92,7 @@ def test_one_signs_up_signs_out_and_signs_in_again(site: Site, come: Join, name:
     go_there(one.page, "/accounts/login/?next=/rooms/lobby/")
     answer(one.page, name)
     expect(one.page).to_have_url(f"{site.url}/rooms/lobby/")
-    assert ask(site, f"User.objects.filter(username__startswith='{name}').count()") == "1"
+    assert site.run(people.count_named, name) == 1
 
 
 def test_one_connects_and_disconnects_an_account_elsewhere(site: Site, come: Join) -> None:
@@ -114,7 +109,7 @@ def test_one_connects_and_disconnects_an_account_elsewhere(site: Site, come: Joi
     gina.page.get_by_role("button", name=f"Disconnect {Provider.name}").click()
     confirm_password(gina.page)
     expect(gina.page.get_by_text("None is connected to your account yet.")).to_be_visible()
-    assert ask(site, "SocialAccount.objects.filter(user__username='gina').count()") == "0"
+    assert site.run(people.count_accounts_elsewhere, "gina") == 0
 
 
 def confirm_password(page: Page) -> None:
@@ -139,7 +134,7 @@ def test_an_account_elsewhere_belongs_to_one_account_here(site: Site, come: Join
     answer(hugo.page, "carol")
     confirm_password(hugo.page)
     expect(hugo.page.locator(".notices")).to_contain_text("different account")
-    assert ask(site, "SocialAccount.objects.filter(user__username='hugo').count()") == "0"
+    assert site.run(people.count_accounts_elsewhere, "hugo") == 0
 
 
 def test_who_refuses_over_there_comes_back_to_a_page_that_says_so(come: Join) -> None:
@@ -198,17 +193,14 @@ def test_a_confirmed_address_that_an_account_has_leads_to_that_account_and_opens
     site: Site, come: Join
 ) -> None:
     come("ivy").sign_up()
-    site.shell(
-        "from apps.accounts.models import *; from allauth.account.models import *; "
-        "EmailAddress.objects.create(user=User.objects.get(username='ivy'), email='dave@example.org', verified=True)"
-    )
+    site.run(people.add_address, "ivy", "dave@example.org")
     dave = come("dave")
     go_there(dave.page, "/accounts/login/")
     answer(dave.page, "dave")
     expect(dave.page.get_by_role("heading", level=1)).to_have_text("You seem to have an account here already")
     dave.page.goto("/accounts/profile/")
     expect(dave.page).to_have_url(re.compile("/accounts/login/"))
-    assert ask(site, "SocialAccount.objects.filter(extra_data__icontains='dave').count()") == "0"
+    assert site.run(people.count_accounts_that_mention, "dave") == 0
 
 
 def test_a_provider_that_is_down_is_said_to_be(provider: Provider, come: Join) -> None:

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from e2e.conftest import Join, Person
 from e2e.test_moving import IS_SEEN, press_until
+from tests.scenes import rooms
 from tests.servers import Site
 
 
@@ -107,7 +108,7 @@ def test_running_a_room(ada: Person, person: Join, keys: list[str]) -> None:
 
 
 def test_joining_reading_back_and_leaving(person: Join, site: Site, keys: list[str]) -> None:
-    site.shell("from apps.rooms.models import *; Room.objects.filter(slug='room-002').update(access='open')")
+    site.run(rooms.set_access, "room-002", "open")
     new = person(site, "newcomer").sign_up()
     page = new.go("/rooms/")
     follow(page, "Room 002")

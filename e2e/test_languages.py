@@ -8,7 +8,8 @@ from playwright.sync_api import Page, expect
 
 from e2e import pseudo
 from e2e.conftest import Join
-from e2e.test_accessibility import CUT_OFF, PEOPLE_AND_TALK, STATES
+from e2e.test_accessibility import CUT_OFF, STATES
+from tests.scenes import everything, people
 from tests.servers import Site
 
 # Pages whose own text is what people wrote, or English on purpose.
@@ -55,7 +56,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
     keys = site.populate(users=3, rooms=1, messages=60)
-    site.shell("from apps.accounts.models import User" + PEOPLE_AND_TALK)
+    site.run(everything.people_and_talk)
     return keys
 
 
@@ -75,20 +76,20 @@ def plain_words(text: str) -> list[str]:
 def test_no_page_has_a_text_without_a_translation_or_loses_its_layout(
     site: Site, keys: list[str], person: Join, language: str
 ) -> None:
-    site.shell(f"from apps.accounts.models import *; User.objects.update(language='{language}')")
-    people = {
+    site.run(people.set_preferences_of_all, language=language)
+    viewers = {
         viewer: person(
             site, f"viewer {viewer}", expected="status of 4|ERR_|htmx:ws|WebSocket", base_url=site.url, locale=language
         )
         for viewer in range(4)
     }
-    for viewer, one in people.items():
+    for viewer, one in viewers.items():
         if viewer:
             one.use_session(keys[viewer - 1])
         one.page.set_viewport_size({"width": 320, "height": 640})
     wrong = []
     for viewer, path in PATHS:
-        page = people[viewer].go(path)
+        page = viewers[viewer].go(path)
         expect(page.locator("html")).to_have_attribute("lang", language)
         for text in texts(page):
             if words := plain_words(text):
@@ -100,10 +101,7 @@ def test_no_page_has_a_text_without_a_translation_or_loses_its_layout(
 
 
 def test_what_arrives_is_in_the_language_of_each_page(site: Site, keys: list[str], person: Join) -> None:
-    site.shell(
-        "from apps.accounts.models import *; User.objects.filter(username='user0002').update(language='de');"
-        "User.objects.filter(username='user0001').update(language='ar')"
-    )
+    site.run(people.set_preferences, {"user0001": {"language": "ar"}, "user0002": {"language": "de"}})
     ada, bob = (person(site, f"user000{n}").use_session(keys[n - 1]) for n in (1, 2))
     ada.open_room("room-001")
     bob.open_room("room-001")

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import REFUSED, Join, Person
+from tests.scenes import people
 from tests.servers import Site
 
 # Notes all that the live regions of a page say, with the time.
@@ -30,11 +31,7 @@ def keys(site: Site) -> list[str]:
 def prefer(site: Site) -> Iterator[None]:
     """Takes back what a test let user0001 prefer."""
     yield
-    site.shell(
-        "from apps.accounts.models import *; from apps.rooms.models import *;"
-        "User.objects.update(reading_order='', says_sent=False, says_changes=False, letter_keys=True);"
-        "Membership.objects.update(announces='all')"
-    )
+    site.run(people.reset_what_is_announced)
 
 
 def listen(page: Page) -> None:
@@ -112,7 +109,7 @@ def test_own_messages_edits_and_deletions_are_not_said(pair: tuple[Person, Perso
 
 def test_who_asks_hears_sent_and_what_was_edited(pair: tuple[Person, Person], site: Site, prefer: None) -> None:
     ada, bob = pair
-    site.shell("from apps.accounts.models import *; User.objects.update(says_sent=True, says_changes=True)")
+    site.run(people.set_preferences_of_all, says_sent=True, says_changes=True)
     meet(ada, bob)
     ada.write("Mine")
     expect(ada.page.locator("#announce")).to_have_text("Sent")
@@ -165,7 +162,7 @@ def test_the_order_is_the_persons_in_announcements_and_names(
     pair: tuple[Person, Person], site: Site, prefer: None, order: str, pattern: str, labels: list[str]
 ) -> None:
     ada, bob = pair
-    site.shell(f"from apps.accounts.models import *; User.objects.filter(pk__gt=0).update(reading_order='{order}')")
+    site.run(people.set_preferences_of_all, reading_order=order)
     slug = meet(ada, bob)
     bob.write("Hello")
     expect(ada.page.locator("#announce")).to_have_text(re.compile(f"^{pattern}$"))

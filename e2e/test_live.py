@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from e2e.conftest import REFUSED, SERVER_AWAY, Join, Person
+from tests.scenes import talk
 from tests.servers import Site
 
 RECONNECTED = 30_000  # milliseconds: the longest pause between two tries, twice
@@ -348,16 +349,6 @@ def test_a_server_killed_in_mid_conversation_loses_and_doubles_nothing(
     assert pair.one.markup() == pair.two.markup()
 
 
-GO_BACK = """
-from django.db.models import F
-from apps.rooms.models import Membership, Room
-from apps.chat.models import Message
-lost = Message.objects.filter(body__startswith="Lost").delete()[0]
-kept = Message.objects.get(body="Kept")
-room = Room.objects.filter(pk=kept.room_id)
-room.update(last_seq=kept.seq, message_count=F("message_count") - lost)
-Membership.objects.filter(room__in=room).update(last_read_seq=kept.seq, read_count=room.get().message_count)
-"""
 GONE_BACK = 45_000  # milliseconds: a look each 30 s, a second one, and the way back
 
 
@@ -370,7 +361,7 @@ def test_after_the_database_has_gone_back_open_pages_show_what_it_holds_and_go_o
         pair.one.write(f"Lost {number}")
         pair.two.expect_message(f"Lost {number}")
     pair.one.expect_nothing_pending()
-    fragile_site.shell(GO_BACK)
+    fragile_site.run(talk.go_back, kept="Kept", lost="Lost")
     for each in (pair.one, pair.two):
         expect(each.page.locator("#messages > .message")).to_have_count(1, timeout=GONE_BACK)
         each.wait_until_live()

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import PASSWORD, Join, Person
+from tests.scenes import people
 from tests.servers import Site
 
 NEW_PASSWORD = "another battery horse 10"
@@ -137,11 +138,7 @@ def test_one_signs_in_with_a_code_instead_of_a_password(come: Join, mailbox: Mai
 
 
 def test_what_one_sees_is_the_same_whether_an_address_has_an_account(site: Site, come: Join, mailbox: Mailbox) -> None:
-    site.shell(
-        "from apps.accounts.models import *; from allauth.account.models import *; "
-        "dan = User.objects.create(username='dan', email='dan@example.org'); "
-        "EmailAddress.objects.create(user=dan, email='dan@example.org', verified=True, primary=True)"
-    )
+    site.run(people.add_address, "dan", "dan@example.org")
     seen: dict[str, list[str]] = {"dan@example.org": [], "nobody@example.org": []}
     for address, pages in seen.items():
         eve = come("eve")

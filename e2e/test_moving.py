@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import Join, Person
+from tests.scenes import people, rooms, talk
 from tests.servers import Site
 
 # What has the focus: its id, or its class where it has none.
@@ -44,7 +45,7 @@ def site(redis_url: str) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
     keys = site.populate(users=3, rooms=6, messages=360)
-    site.shell("from apps.accounts.models import *; User.objects.filter(username='user0001').update(role='owner')")
+    site.run(people.make_site_owner, "user0001")
     return keys
 
 
@@ -139,29 +140,9 @@ def test_f6_goes_round_the_parts_of_the_page_and_the_list_of_keys_opens(ada: Per
     expect(room).to_be_focused()
 
 
-FIFTY = """
-import uuid
-from apps.chat import services
-from apps.chat.models import Message
-from apps.rooms import services as rooms
-from apps.rooms.models import Room
-room = Room.objects.get(slug="room-003")
-bob = User.objects.get(username="user0002")
-own = []
-for number in range(20):
-    own.append(services.post_message(room_id=room.pk, author_id=bob.pk, body=f"New {number}", client_id=uuid.uuid4()))
-for number in range(15):
-    services.edit_message(message=own[number], body=f"Edited {number}")
-for number in range(10):
-    services.delete_message(message=own[number], deleter=bob)
-for number in range(5):
-    rooms.change_details(room=room, name=room.name, topic=f"Topic {number}", access=room.access)
-"""
-
-
 def test_fifty_changes_while_somebody_types_touch_nothing_of_theirs(ada: Person) -> None:
     # A topic from the start: the header must not grow by its line meanwhile.
-    ada.site.shell("from apps.rooms.models import Room; Room.objects.filter(slug='room-003').update(topic='Topic')")
+    ada.site.run(rooms.set_topic, "room-003", "Topic")
     page = ada.open_room("room-003")
     box = page.locator("#composer-body")
     box.fill("A draft that I am in the middle of")
@@ -172,7 +153,7 @@ def test_fifty_changes_while_somebody_types_touch_nothing_of_theirs(ada: Person)
     scroller.evaluate("one => one.scrollTo(0, -200)")
     reading = page.locator("#messages .message").nth(40)
     before = reading.bounding_box()
-    ada.site.shell("from apps.accounts.models import User" + FIFTY)
+    ada.site.run(talk.make_fifty_changes, "room-003")
     expect(page.locator("#messages .message", has_text="New 19")).to_have_count(1)
     expect(page.locator(".topic")).to_have_text("Topic 4")
     expect(page.locator("#messages .deleted")).to_have_count(10)
@@ -192,7 +173,7 @@ def test_an_open_menu_stays_open_while_changes_arrive(ada: Person) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Delete this message").click()
     dialog.get_by_label("Message").fill("Half an edit")
-    ada.site.shell("from apps.accounts.models import User" + FIFTY.replace("room-003", "room-004"))
+    ada.site.run(talk.make_fifty_changes, "room-004")
     expect(page.locator("#messages .message", has_text="New 19")).to_have_count(1)
     expect(dialog.locator("details")).to_have_attribute("open", "")
     expect(dialog.get_by_label("Message")).to_have_value("Half an edit")
@@ -207,12 +188,11 @@ def test_the_focus_stays_on_a_message_that_is_edited_or_deleted(ada: Person, per
     ada.expect_message("Frist")
     page.keyboard.press("End")
     article = newest(page)
-    pk = article.removeprefix("article-")
-    change = f"from apps.chat import services; from apps.chat.models import *; one = Message.objects.get(pk={pk});"
-    ada.site.shell(change + "services.edit_message(message=one, body='First')")
+    message = int(article.removeprefix("article-"))
+    ada.site.run(talk.edit, message, "First")
     ada.expect_message("First")
     assert focus(page) == article
-    ada.site.shell(change + "services.delete_message(message=one, deleter=one.author)")
+    ada.site.run(talk.delete, message)
     ada.expect_message("This message was deleted.")
     assert focus(page) == article
 
@@ -253,16 +233,15 @@ def test_the_focus_goes_back_to_a_message_that_was_edited_behind_its_dialog(
     page = ada.open_room("room-005")
     bob.write("Frist again")
     ada.expect_message("Frist again")
-    pk = newest(page).removeprefix("article-")
+    message = int(newest(page).removeprefix("article-"))
     page.keyboard.press("End")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
-    code = f"one = Message.objects.get(pk={pk}); services.edit_message(message=one, body='First again')"
-    ada.site.shell(f"from apps.chat import services; from apps.chat.models import *; {code}")
+    ada.site.run(talk.edit, message, "First again")
     ada.expect_message("First again")
     page.keyboard.press("Escape")
-    expect(page.locator(f"#time-{pk}")).to_be_focused()
+    expect(page.locator(f"#time-{message}")).to_be_focused()
     assert page.evaluate(IS_SEEN) == ""
 
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import Join, Person
+from tests.scenes import talk
 from tests.servers import Site
 
 ZALGO = "Z" + "\u0301\u0489\u0325\u030d" * 40
@@ -17,17 +18,6 @@ MIXED = (
     "English first\nثم بالعربية\n\nمرحبا بالعالم\n\n- `code` شرح\n- Second\n\n> اقتباس\n\n```\na = (1, 2)\n```\n\n"
     "https://a.co/b مرحبا"
 )
-TALK = """
-import uuid
-from apps.chat import services as chat
-from apps.rooms import services as rooms
-one, two = User.objects.order_by("username")[:2]
-rooms.create_room(owner=one, name="Wide", topic="", access="public")
-room = rooms.create_room(owner=one, name="Attic", topic="", access="public")
-rooms.add_member(room=room, user=two)
-for number, body in enumerate(TEXTS):
-    chat.post_message(room_id=room.pk, author_id=(one, two)[number % 2].pk, body=body, client_id=uuid.uuid4())
-"""
 TEXTS = [
     "Before",
     ZALGO,
@@ -44,7 +34,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
     keys = site.populate(users=2, rooms=1, messages=0)
-    site.shell(f"TEXTS = {TEXTS!r}\n{TALK}")
+    site.run(talk.create_attic, TEXTS)
     return keys
 
 
@@ -128,12 +118,7 @@ def test_a_folded_message_is_opened_by_keyboard_with_and_without_scripts(join: J
 
 def test_the_numbers_of_a_list_are_spoken(join: Join, site: Site) -> None:
     page = join().open_room("room-001")
-    site.shell(
-        "import uuid; from apps.chat import services; from apps.rooms.models import Room\n"
-        "room, two = Room.objects.get(slug='room-001'), User.objects.get(username='user0002')\n"
-        "listed = '7. a\\n8. b\\n3. c\\n- d'\n"
-        "services.post_message(room_id=room.pk, author_id=two.pk, body=listed, client_id=uuid.uuid4())"
-    )
+    site.run(talk.post, "room-001", "user0002", "7. a\n8. b\n3. c\n- d")
     page.reload()
     expect(page.locator("#messages .body").last).to_contain_text("d")
     script = "async one => { document.dispatchEvent(new CustomEvent('message-arrived', { detail: one })) }"

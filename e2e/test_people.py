@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import PASSWORD, Join, Person
+from tests.scenes import people
 from tests.servers import Site
 
 # Addresses that people come from, as a proxy would tell them: no more than 20 may sign up from one in a minute.
@@ -24,7 +25,7 @@ def site() -> Iterator[Site]:
     """A site behind a proxy, which has an owner: else the first to sign up in any test would be it."""
     with Site(environment={"TRUSTED_PROXY_COUNT": "1"}) as site:
         site.populate(users=1, rooms=1)
-        site.shell("from apps.accounts.models import *; User.objects.update(role='owner')")
+        site.run(people.make_site_owner, "user0001")
         yield site
 
 

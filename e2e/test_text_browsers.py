@@ -15,6 +15,7 @@ import pytest
 
 from e2e.conftest import PASSWORD
 from e2e.terminal import Terminal, writes
+from tests.scenes import talk
 from tests.servers import Site
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
@@ -143,8 +144,7 @@ def test_one_can_sign_up_find_a_room_read_page_write_and_edit(site: Site, tmp_pa
         browser.write("Message to", f"Hello from {name}")
         browser.push("Send")
         terminal.expect(f"Hello from {name}", person)
-        said = "from apps.chat.models import *; print(Message.objects.latest('pk').body)"
-        assert site.shell(said) == f"Hello from {name}\n"
+        assert site.run(talk.newest_body) == f"Hello from {name}"
         browser.follow("[0-9:]+ Actions" if name == "lynx" else "Actions")
         terminal.expect("Delete this message")
         browser.write("Message", f"Greetings from {name}")
@@ -152,28 +152,13 @@ def test_one_can_sign_up_find_a_room_read_page_write_and_edit(site: Site, tmp_pa
         terminal.expect(f"Greetings from {name}")
         browser.show_end()
         terminal.expect(f"Greetings from {name}", "edited")
-        assert site.shell(said) == f"Greetings from {name}\n"
+        assert site.run(talk.newest_body) == f"Greetings from {name}"
 
 
 DUMPS = {
     "w3m": ["w3m", "-dump", "-cols", "80"],
     "lynx": ["lynx", "-dump", "-nolist", "-width=80", "-display_charset=utf-8"],
 }
-SAID = """
-import uuid
-from apps.accounts.models import *
-from apps.chat import services as chat
-from apps.rooms import services as rooms
-ada, bob = (User.objects.get(username=name) for name in ("user0001", "user0002"))
-room = rooms.create_room(owner=ada, name="Library", topic="What we read", access="public")
-rooms.add_member(room=room, user=bob)
-say = lambda who, body: chat.post_message(room_id=room.pk, author_id=who.pk, body=body, client_id=uuid.uuid4())
-say(ada, "Which one is **next**?")
-say(bob, "I can think of two:\\n\\n- Middlemarch\\n- Solaris")
-say(bob, "See https://example.org/list")
-chat.delete_message(message=say(ada, "Oops"), deleter=ada)
-chat.edit_message(message=say(ada, "Solairs"), body="Solaris then.")
-"""
 
 
 def dump(browser: str, address: str, home: Path) -> str:
@@ -188,7 +173,7 @@ def dump(browser: str, address: str, home: Path) -> str:
 def test_pages_read_well_from_top_to_bottom(site: Site, tmp_path: Path, name: str) -> None:
     need(name)
     if "Library" not in dump(name, f"{site.url}/", tmp_path):
-        site.shell(SAID)
+        site.run(talk.create_library)
     for page, path in (("welcome", "/"), ("room", "/rooms/library/"), ("keys", "/keys/")):
         shown, file = dump(name, f"{site.url}{path}", tmp_path), TRANSCRIPTS / f"{name}-{page}.txt"
         if os.environ.get("TRANSCRIPTS") == "write":

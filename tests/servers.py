@@ -1,6 +1,7 @@
 """Real servers for tests: Redis, PostgreSQL, and the site itself under Daphne."""
 
 import atexit
+import json
 import os
 import random
 import shutil
@@ -12,11 +13,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
 import psycopg
 from websockets.sync.client import ClientConnection, connect
@@ -24,7 +27,10 @@ from websockets.typing import Origin
 
 from tests.install import postgres_folder, redis_server
 from tests.provider import __main__ as provider
+from tests.scenes import as_json
 
+P = ParamSpec("P")
+T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
 DATABASE = "parley.sqlite3"  # in the folder of a site's data
 START_SECONDS = 30  # that a server may take to answer
@@ -215,8 +221,6 @@ class Site:
     application: str = "config.asgi:application"
     # Where its people may sign in instead.
     provider: Provider | None = None
-    # Secrets of links that its tests follow.
-    invitations: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -236,12 +240,13 @@ class Site:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return {**kept, **own}
 
-    def manage(self, *arguments: str) -> str:
-        """Run a command of manage.py; gives what it printed."""
+    def python(self, *arguments: str, given: str = "") -> str:
+        """Run Python in the site's environment with this on standard input; returns what it printed."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, *arguments],
             cwd=ROOT,
             env=self.variables(),
+            input=given,
             capture_output=True,
             text=True,
         )
@@ -249,9 +254,15 @@ class Site:
             raise RuntimeError(done.stdout + done.stderr)
         return done.stdout
 
-    def shell(self, code: str) -> str:
-        """Run Python with the site's models at hand; gives what it printed."""
-        return self.manage("shell", "--verbosity", "0", "--command", code)
+    def manage(self, *arguments: str) -> str:
+        """Run a command of manage.py; returns what it printed."""
+        return self.python("manage.py", *arguments)
+
+    def run(self, scene: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call a function of tests/scenes in a process of the site; returns what it returned."""
+        given = as_json([list(arguments), named])
+        result: T = json.loads(self.python("-m", "tests.scenes", scene.__module__, scene.__qualname__, given=given))
+        return result
 
     def populate(self, *, users: int = 5, rooms: int = 2, messages: int = 0, texts: Path | None = None) -> list[str]:
         """Fill the site, with these texts in order or with any; gives the session keys of its users, in order."""

@@ -11,6 +11,7 @@ from websockets.sync.client import ClientConnection
 
 from e2e.browsers.drivers import END, ENTER, ESCAPE, TAB, Browser, Firefox
 from tests import install
+from tests.scenes import talk
 from tests.servers import Site
 
 PASSWORD = "parley-demo"
@@ -56,17 +57,12 @@ def open_room(browser: Browser, site: Site, slug: str) -> None:
     browser.until(IS_LIVE)
 
 
-def say(socket: ClientConnection, body: str) -> str:
+def say(socket: ClientConnection, body: str) -> int:
     """Post from elsewhere; gives the message's id."""
     socket.send(json.dumps({"body": body, "client_id": str(uuid.uuid4())}))
     while "<hx-sent" not in (frame := str(socket.recv(timeout=5))):
         pass
-    return frame.partition('message="')[2].partition('"')[0]
-
-
-def change(site: Site, message: str, verb: str) -> None:
-    code = f"from apps.chat import services; one = Message.objects.get(pk={message}); services.{verb}"
-    site.shell(code)
+    return int(frame.partition('message="')[2].partition('"')[0])
 
 
 def keep_picture(browser: Browser, name: str) -> None:
@@ -84,9 +80,9 @@ def test_two_people_talk(browser: Browser, site: Site, bob: ClientConnection) ->
     browser.until(f"{LAST}.includes('An answer')", SOON)
     assert browser.evaluate("document.getElementById('composer-body').value") == ""
     keep_picture(browser, "room")
-    change(site, message, "edit_message(message=one, body='Hello all')")
+    site.run(talk.edit, message, "Hello all")
     browser.until(f"document.getElementById('message-{message}').textContent.includes('Hello all')", SOON)
-    change(site, message, "delete_message(message=one, deleter=one.author)")
+    site.run(talk.delete, message)
     browser.until(f"document.getElementById('message-{message}').textContent.includes('was deleted')", SOON)
 
 
@@ -98,7 +94,7 @@ def test_what_is_written_while_the_server_is_away_is_sent_once_when_it_is_back(b
     browser.until("document.querySelector('#connection-status').textContent.trim() !== ''")
     site.start()
     browser.until(f"{LAST}.includes('{body}')", 30)
-    assert site.shell(f"print(Message.objects.filter(body='{body}').count())").strip() == "1"
+    assert site.run(talk.times_stored, body) == 1
     browser.until("document.querySelector('#connection-status').textContent.trim() === ''")
 
 
@@ -119,7 +115,7 @@ def test_odd_texts_keep_to_their_place(browser: Browser, site: Site, bob: Client
     found = [browser.evaluate(direction.format(mixed, part)) for part in ("p", "p:last-child", "code")]
     assert found == ["ltr", "rtl", "ltr"]
     for message in (wide, tall, mixed):
-        change(site, message, "delete_message(message=one, deleter=one.author)")
+        site.run(talk.delete, message)
 
 
 def test_one_moves_by_the_keyboard(browser: Browser, site: Site) -> None:
@@ -165,7 +161,7 @@ def test_the_live_view_needs_no_script(browser: Browser, site: Site, bob: Client
     assert browser.evaluate("document.scripts.length") == 0
     message = say(bob, "Live **without** scripts")
     browser.until(f"{LAST}.includes('Live without scripts')", SOON)
-    change(site, message, "edit_message(message=one, body='Changed since')")
+    site.run(talk.edit, message, "Changed since")
     browser.until(f"{LAST}.includes('Changed since') && {LAST}.includes('Edited')", SOON)
     # Below the list, though the list has not ended.
     bottom = "document.getElementById('messages').getBoundingClientRect().bottom"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.test_accessibility import PEOPLE_AND_TALK, STATES
+from e2e.test_accessibility import STATES
+from tests.scenes import everything
 from tests.servers import Site
 
 HERE = Path(__file__).parent
@@ -33,7 +34,7 @@ def site() -> Iterator[Site]:
 def pages(site: Site, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Every page as the server sends it, in a file each."""
     keys = site.populate(users=3, rooms=1, messages=120)
-    site.shell("from apps.accounts.models import User" + PEOPLE_AND_TALK)
+    site.run(everything.people_and_talk)
     folder, files = tmp_path_factory.mktemp("pages"), []
     for number, (viewer, path) in enumerate(PATHS):
         request = urllib.request.Request(site.url + path)

@@ -19,22 +19,10 @@ from websockets.sync.client import ClientConnection
 
 from e2e.speech.listener import Orca
 from tests import install
+from tests.scenes import people, talk
 from tests.servers import Site
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
-TALK = """
-import uuid
-from apps.chat import services
-from apps.chat.models import Message
-from apps.rooms import services as rooms
-ada, bob = (User.objects.get(username=f"user000{number}") for number in (1, 2))
-room = rooms.create_room(owner=ada, name="Workshop", topic="Wood and tools", access="open")
-rooms.add_member(room=room, user=bob)
-for number in range(1, 181):
-    author = ada if number % 3 == 0 else bob
-    services.post_message(room_id=room.pk, author_id=author.pk, body=f"Number {number}", client_id=uuid.uuid4())
-room.memberships.update(last_read_seq=10**9, read_count=180)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +34,7 @@ def site(redis_url: str) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
     keys = site.populate(users=2, rooms=1)
-    site.shell("from apps.accounts.models import User" + TALK)
+    site.run(talk.create_workshop)
     return keys
 
 
@@ -155,13 +143,13 @@ def test_ones_own_message_says_nothing_or_sent_where_that_is_wished(page: Page, 
     page.keyboard.press("Enter")
     expect(page.locator("#messages .body").last).to_have_text("Mine")
     assert ear.lines() == []
-    site.shell("from apps.accounts.models import *; User.objects.update(says_sent=True)")
+    site.run(people.set_preferences_of_all, says_sent=True)
     enter(page, site, orca)
     write_by_keys(page, orca, "Mine again")
     ear = orca.listen()
     page.keyboard.press("Enter")
     assert ear.lines() == ["Sent"]
-    site.shell("from apps.accounts.models import *; User.objects.update(says_sent=False)")
+    site.run(people.set_preferences_of_all, says_sent=False)
 
 
 def write_by_keys(page: Page, orca: Orca, text: str) -> None:
@@ -175,11 +163,7 @@ def write_by_keys(page: Page, orca: Orca, text: str) -> None:
 def test_an_edit_and_a_deletion_say_nothing(page: Page, site: Site, orca: Orca) -> None:
     enter(page, site, orca)
     ear = orca.listen()
-    site.shell(
-        "from apps.chat import services; from apps.chat.models import *;"
-        "one, two = Message.objects.filter(room__slug='workshop', body__startswith='Number').order_by('-seq')[:2];"
-        "services.edit_message(message=one, body='Changed'); services.delete_message(message=two, deleter=two.author)"
-    )
+    site.run(talk.edit_and_delete_newest, "workshop", "Number")
     expect(page.locator("#messages .body", has_text="Changed")).to_have_count(1)
     expect(page.locator("#messages .deleted").last).to_be_attached()
     assert ear.lines() == []
@@ -200,8 +184,7 @@ def test_a_refused_message_says_why_once(page: Page, site: Site, orca: Orca) -> 
 
 
 def test_moving_by_letters_says_author_text_and_time(page: Page, site: Site, orca: Orca) -> None:
-    talked = "Message.objects.filter(room__slug='workshop').exclude(body__startswith='Number')"
-    site.shell(f"from apps.chat.models import *; {talked}.delete()")
+    site.run(talk.forget_all_but, "workshop", "Number")
     enter(page, site, orca)
     said = []
     for key in ("End", "k", "k", "j"):

@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection
 
 from bench.load import finish_opening, open_socket
 from tests.faults.test_faults import IS_FULL
+from tests.scenes import people, talk
 from tests.servers import Site
 
 COME_BACK, SIGNED_OUT, NO_LONGER_ALLOWED, TOO_MUCH = 1000, 4401, 4403, 4429
@@ -93,8 +94,8 @@ def test_a_new_password_ends_the_pages_of_other_browsers_and_sends_its_own_to_co
 
 def test_an_account_that_is_switched_off_loses_its_pages_at_once(site: Site, keys: list[str]) -> None:
     # By the site's owner, through the admin's form, in the process that has the pages open.
-    site.shell("User.objects.filter(username='user0001').update(role='owner', is_staff=True, is_superuser=True)")
-    pk = site.shell("print(User.objects.get(username='user0003').pk)").strip()
+    site.run(people.make_site_owner, "user0001", opens_admin=True)
+    pk = site.run(people.ids)["user0003"]
     owner = site.populate(users=6, rooms=2)[0]
     with site.page(keys[2]) as theirs, site.page(keys[3]) as other:
         fields = {"username": "user0003", "role": "member", "date_joined_0": "2026-01-01", "date_joined_1": "10:00"}
@@ -104,11 +105,7 @@ def test_an_account_that_is_switched_off_loses_its_pages_at_once(site: Site, key
 
 
 def test_a_session_whose_time_is_up_loses_its_pages_within_a_second(site: Site, keys: list[str]) -> None:
-    site.shell(
-        "from django.contrib.sessions.models import Session; from django.utils import timezone; import datetime;"
-        f"Session.objects.filter(session_key='{keys[3]}')"
-        ".update(expire_date=timezone.now() + datetime.timedelta(seconds=3))"
-    )
+    site.run(people.let_session_end, keys[3], seconds=3)
     with site.page(keys[3]) as theirs, site.page(keys[4]) as other:
         # Back it comes, and there it is told that it is signed out.
         assert closed_with(theirs, within=4)[0] == COME_BACK
@@ -118,26 +115,21 @@ def test_a_session_whose_time_is_up_loses_its_pages_within_a_second(site: Site, 
 
 
 def test_a_page_made_for_somebody_else_is_told_that_it_is_signed_out(site: Site, keys: list[str]) -> None:
-    pks = site.shell("print(*User.objects.order_by('username').values_list('pk', flat=True))").split()
-    with site.page(keys[4], query=f"since=9999&viewer={pks[4]}") as own:
+    ids = site.run(people.ids)
+    with site.page(keys[4], query=f"since=9999&viewer={ids['user0005']}") as own:
         expect_alive(own)
-    with site.page(keys[4], query=f"since=9999&viewer={pks[5]}") as foreign:
+    with site.page(keys[4], query=f"since=9999&viewer={ids['user0006']}") as foreign:
         assert closed_with(foreign)[0] == SIGNED_OUT
 
 
 def test_what_no_signal_told_is_found_by_looking(site: Site, keys: list[str]) -> None:
     # Another process, without Redis: nothing tells the one with the pages.
     with site.page(keys[4]) as switched_off, site.page(keys[5]) as removed, site.page(keys[0]) as other:
-        site.shell(
-            "User.objects.filter(username='user0005').update(is_active=False);"
-            "from apps.rooms.models import Membership, Room;"
-            "Room.objects.filter(slug='room-001').update(access='private');"
-            "Membership.objects.filter(user__username='user0006').delete()"
-        )
+        site.run(people.shut_out_silently, "room-001", switched_off="user0005", removed="user0006")
         assert closed_with(switched_off, within=32)[0] == SIGNED_OUT
         assert closed_with(removed, within=2)[0] == NO_LONGER_ALLOWED
         expect_alive(other)
-    site.shell("User.objects.update(is_active=True)")
+    site.run(people.switch_on_all)
 
 
 def test_a_page_that_sends_without_waiting_for_answers_is_told_and_closed(site: Site, keys: list[str]) -> None:
@@ -232,10 +224,7 @@ def test_what_was_begun_is_finished_before_the_process_ends(leaving: Site) -> No
         with pytest.raises(ConnectionClosed):
             while True:
                 acknowledged += "<hx-sent" in str(writer.recv(timeout=1))
-    stored = leaving.shell(
-        "from apps.chat.models import Message; print(Message.objects.filter(body__startswith='Last').count())"
-    )
-    assert int(stored) >= acknowledged
+    assert leaving.run(talk.count_beginning, "Last words") >= acknowledged
 
 
 def test_readers_that_are_stuck_are_cut_and_the_process_stays_small(leaving: Site) -> None:
