@@ -454,7 +454,7 @@ def test_a_page_is_accessible_fits_its_window_and_has_no_inline_code(
     assert look_at(viewer(STATES[name]).page) == Findings()
 
 
-def test_the_pattern_for_inline_code_would_find_some() -> None:
+def test_the_pattern_for_inline_code_finds_each_kind() -> None:
     for html in ("<script>x</script>", '<p style="a">', '<a onclick="x">', "<style>a</style>"):
         assert INLINE.search(html)
     assert not INLINE.search('<script defer src="/a.js"></script><p class="once">')

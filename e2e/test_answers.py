@@ -78,7 +78,7 @@ def expect_kept(dialog: Locator, words: str) -> None:
 
 
 @pytest.mark.parametrize("answer", FOREIGN, ids=NAMES)
-def test_an_answer_to_an_edit_that_is_not_ours_is_words_and_the_text_stays(ada: Person, answer: Answer) -> None:
+def test_an_edit_that_the_site_does_not_answer_is_kept_with_a_reason(ada: Person, answer: Answer) -> None:
     page = ada.open_room("room-001")
     text = f"First {answer['status']} {len(str(answer))}"
     dialog = half_edit(ada, text)
@@ -96,7 +96,7 @@ def test_an_answer_to_an_edit_that_is_not_ours_is_words_and_the_text_stays(ada: 
 
 
 @pytest.mark.parametrize("answer", FOREIGN, ids=NAMES)
-def test_a_dialog_that_cannot_be_loaded_is_words_and_a_way_to_try_again(ada: Person, answer: Answer) -> None:
+def test_a_dialog_that_fails_to_load_gives_the_reason_and_a_retry_button(ada: Person, answer: Answer) -> None:
     page = ada.open_room("room-002")
     text = f"Look at {answer['status']} {len(str(answer))}"
     ada.write(text)
@@ -127,7 +127,7 @@ def test_a_dialog_that_cannot_be_loaded_is_words_and_a_way_to_try_again(ada: Per
 
 
 @pytest.mark.parametrize("verb", ["edit", "delete"])
-def test_saving_and_deleting_while_offline_says_so_and_works_later(ada: Person, verb: str) -> None:
+def test_saving_and_deleting_while_offline_fails_with_a_reason_and_works_later(ada: Person, verb: str) -> None:
     page = ada.open_room("room-003")
     dialog = half_edit(ada, f"Before the {verb}")
     if verb == "delete":
@@ -145,7 +145,7 @@ def test_saving_and_deleting_while_offline_says_so_and_works_later(ada: Person, 
     expect(page.locator("#messages .body, #messages .message").get_by_text(changed).first).to_be_visible()
 
 
-def test_an_answer_that_breaks_off_is_no_answer(ada: Person) -> None:
+def test_an_edit_whose_connection_breaks_is_kept(ada: Person) -> None:
     page = ada.open_room("room-003")
     dialog = half_edit(ada, "To be cut")
     page.route(re.compile("/edit/$"), lambda route: route.abort("connectionreset"))
@@ -153,7 +153,7 @@ def test_an_answer_that_breaks_off_is_no_answer(ada: Person) -> None:
     expect_kept(dialog, "No answer came")
 
 
-def test_a_text_that_is_too_much_is_called_so(ada: Person) -> None:
+def test_an_edit_that_is_too_large_is_refused_with_that_reason(ada: Person) -> None:
     page = ada.open_room("room-003")
     dialog = half_edit(ada, "To be too long")
     answer_with(page, "/edit/$", {"status": 413, "body": "Too large"})
@@ -178,7 +178,7 @@ def sign_in(tab: Page, site: Site, name: str) -> None:
     expect(tab.get_by_role("link", name="Sign out")).to_be_visible()
 
 
-def test_who_is_signed_out_is_told_signs_in_in_another_tab_and_saves(site: Site, person: Join, keys: list[str]) -> None:
+def test_a_signed_out_user_signs_in_in_another_tab_and_saves(site: Site, person: Join, keys: list[str]) -> None:
     eve = person(site, "user0001", expected=EXPECTED)
     sign_in(eve.page, site, "user0001")
     page = eve.open_room("room-004")
@@ -196,9 +196,7 @@ def test_who_is_signed_out_is_told_signs_in_in_another_tab_and_saves(site: Site,
     eve.expect_message("Half an edit")
 
 
-def test_the_rooms_of_somebody_else_do_not_come_into_this_persons_page(
-    site: Site, person: Join, keys: list[str]
-) -> None:
+def test_the_rooms_of_another_user_never_show_on_this_users_page(site: Site, person: Join, keys: list[str]) -> None:
     eve = person(site, "user0001", expected=EXPECTED)
     sign_in(eve.page, site, "user0001")
     page = eve.open_room("room-004")
@@ -209,9 +207,7 @@ def test_the_rooms_of_somebody_else_do_not_come_into_this_persons_page(
 
 
 @pytest.mark.parametrize("answer", [*FOREIGN, None], ids=[*NAMES, "nothing"])
-def test_the_list_of_rooms_stays_as_it_was_and_says_that_it_could_not_be_renewed(
-    ada: Person, answer: Answer | None
-) -> None:
+def test_the_room_list_stays_and_says_that_it_could_not_be_refreshed(ada: Person, answer: Answer | None) -> None:
     page = ada.open_room("room-005")
     before = page.locator("#rooms").inner_html()
     pattern = re.compile(r"/\?room=")
@@ -238,7 +234,7 @@ def as_owner(site: Site, keys: list[str], path: str, **form: str) -> None:
         assert answer.status == 200
 
 
-def test_a_refusal_of_the_site_is_told_in_its_own_words(site: Site, keys: list[str], person: Join) -> None:
+def test_a_refusal_by_the_site_is_shown_in_its_own_words(site: Site, keys: list[str], person: Join) -> None:
     bob = person(site, "user0002", expected=EXPECTED).use_session(keys[1])
     bob.open_room("room-006")
     dialog = half_edit(bob, "Mine until now")
@@ -247,7 +243,7 @@ def test_a_refusal_of_the_site_is_told_in_its_own_words(site: Site, keys: list[s
     expect_kept(dialog, "You may not do that.")
 
 
-def test_an_edit_whose_dialog_was_closed_before_it_was_refused_is_given_back(ada: Person) -> None:
+def test_an_edit_refused_after_its_dialog_was_closed_is_returned(ada: Person) -> None:
     page = ada.open_room("room-001")
     dialog = half_edit(ada, "Closed too early")
     held: list[Route] = []
@@ -275,7 +271,7 @@ def test_an_edit_whose_dialog_was_closed_before_it_was_refused_is_given_back(ada
     expect(page.locator("#composer-body")).to_be_focused()
 
 
-def test_an_edit_that_comes_back_late_neither_closes_nor_fills_another_dialog(ada: Person) -> None:
+def test_a_late_answer_to_an_edit_leaves_another_dialog_alone(ada: Person) -> None:
     page = ada.open_room("room-001")
     dialog = half_edit(ada, "Slow to save")
     held: list[Route] = []
@@ -291,7 +287,7 @@ def test_an_edit_that_comes_back_late_neither_closes_nor_fills_another_dialog(ad
     expect(other.get_by_label("Message")).to_have_value("Typed meanwhile")
 
 
-def test_of_two_dialogs_asked_for_the_later_one_is_shown(ada: Person) -> None:
+def test_of_two_requested_dialogs_the_later_one_is_shown(ada: Person) -> None:
     page = ada.open_room("room-007")
     for text in ("Asked for first", "Asked for last"):
         ada.write(text)
@@ -318,7 +314,7 @@ DELETION = ("/rooms/room-008/settings/delete/", {"name": "Room 008"})
 
 
 @pytest.mark.parametrize(("path", "form"), [REMOVAL, DELETION], ids=["removed", "deleted"])
-def test_half_a_text_stays_in_sight_when_the_composer_goes(
+def test_an_unsent_text_stays_visible_when_the_composer_is_removed(
     site: Site, keys: list[str], person: Join, path: str, form: dict[str, str]
 ) -> None:
     bob = person(site, "user0002", expected=EXPECTED).use_session(keys[1])
@@ -341,7 +337,7 @@ def test_half_a_text_stays_in_sight_when_the_composer_goes(
     expect(box).to_have_value("Half a text")
 
 
-def test_without_a_text_nothing_is_kept_when_the_composer_goes(site: Site, keys: list[str], person: Join) -> None:
+def test_an_empty_composer_is_hidden_from_a_removed_member(site: Site, keys: list[str], person: Join) -> None:
     cyd = person(site, "user0003", expected=EXPECTED).use_session(keys[2])
     page = cyd.open_room("room-007")
     as_owner(site, keys, "/rooms/room-007/members/user0003/remove/")

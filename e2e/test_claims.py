@@ -75,7 +75,7 @@ def proxy(site: Site) -> Iterator[Proxy]:
 # Sent
 
 
-def test_behind_a_proxy_without_websockets_what_is_sent_is_shown_as_sent(
+def test_behind_a_proxy_without_websockets_messages_show_as_sent(
     site: Site, keys: list[str], person: Join, proxy: Proxy
 ) -> None:
     way = {"server": f"http://127.0.0.1:{proxy.port}", "bypass": "<-loopback>"}
@@ -114,9 +114,7 @@ def sign_out(page: Page, site: Site) -> None:
     expect(page).to_have_url(f"{site.url}/")
 
 
-def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_are_back(
-    site: Site, person: Join
-) -> None:
+def test_a_message_written_while_signed_out_is_sent_after_signing_in_again(site: Site, person: Join) -> None:
     person(site, "waiter2").sign_up()
     ada = person(site, "waiter1", expected=f"403|{SERVER_AWAY}|{MINUTES_PASSED}").sign_up("/rooms/lobby/")
     ada.wait_until_live()
@@ -159,9 +157,7 @@ def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_ar
     assert len(ada.page.locator("#messages .body").get_by_text("Not lost", exact=True).all()) == 1
 
 
-def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_a_message_unsent_for_an_hour_is_returned_to_its_author(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
     is_cut = False
 
@@ -207,7 +203,7 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
 
 
 @pytest.mark.parametrize("is_live", [True, False])
-def test_what_turns_out_to_be_stored_above_the_page_waits_no_longer(
+def test_a_text_already_stored_above_the_page_waits_no_longer(
     site: Site, keys: list[str], person: Join, *, is_live: bool
 ) -> None:
     ada = person(site, "user0003", expected=SERVER_AWAY).use_session(keys[2])
@@ -238,9 +234,7 @@ def test_what_turns_out_to_be_stored_above_the_page_waits_no_longer(
     assert ada.bodies() == ["Stored long ago", *later, "And now"]
 
 
-def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_a_message_is_retried_for_an_hour_however_many_attempts_fail(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0002", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[1])
     ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
     ada.page.route(re.compile("/(messages/|livez)$"), lambda route: route.abort())
@@ -261,7 +255,7 @@ def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
 # Read
 
 
-def test_what_was_read_is_told_until_the_server_has_heard_it(site: Site, keys: list[str], person: Join) -> None:
+def test_reading_is_reported_until_the_server_has_answered(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected="502|ERR_FAILED").use_session(keys[0])
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-003")
@@ -291,7 +285,7 @@ def test_what_was_read_is_told_until_the_server_has_heard_it(site: Site, keys: l
     expect(ada.page.locator("#room-room-003 .unread")).to_have_count(0)
 
 
-def test_what_was_read_last_is_told_while_an_earlier_note_is_under_way(
+def test_reading_is_reported_on_leaving_while_an_earlier_report_is_pending(
     site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0001", expected="ERR_FAILED").use_session(keys[0])
@@ -311,7 +305,7 @@ def test_what_was_read_last_is_told_while_an_earlier_note_is_under_way(
         ada.page.evaluate("() => { setInterval(() => dispatchEvent(new PageTransitionEvent('pagehide')), 100); }")
 
 
-def test_what_was_read_is_told_however_long_nobody_answered(site: Site, keys: list[str], person: Join) -> None:
+def test_reading_is_reported_however_long_the_server_did_not_answer(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}").use_session(keys[0])
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-007")
@@ -342,7 +336,7 @@ def test_what_was_read_is_told_however_long_nobody_answered(site: Site, keys: li
     expect(page.locator("#room-room-007 .unread")).to_have_count(0)
 
 
-def test_the_title_of_a_hidden_tab_counts_what_is_not_read_and_keeps_its_words(
+def test_the_title_of_a_hidden_tab_counts_unread_messages_in_any_language(
     site: Site, keys: list[str], person: Join
 ) -> None:
     ada, bob = person(site, "user0001").use_session(keys[0]), person(site, "user0002").use_session(keys[1])
@@ -370,7 +364,7 @@ def test_the_title_of_a_hidden_tab_counts_what_is_not_read_and_keeps_its_words(
     expect(ada.page).to_have_title("(2) neu () Room 004 – Parley")
 
 
-def test_a_first_load_in_a_hidden_tab_reads_nothing(site: Site, person: Join) -> None:
+def test_a_first_load_in_a_hidden_tab_marks_nothing_as_read(site: Site, person: Join) -> None:
     bob = person(site, "talker").sign_up("/rooms/lobby/")
     ada = person(site, "reader").sign_up()
     bob.wait_until_live()
@@ -385,9 +379,7 @@ def test_a_first_load_in_a_hidden_tab_reads_nothing(site: Site, person: Join) ->
     expect(ada.page.locator("#room-lobby .unread")).to_have_text("1 unread")
 
 
-def test_older_messages_that_failed_to_load_are_asked_for_again_by_scrolling(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_scrolling_retries_older_messages_that_failed_to_load(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected="ERR_FAILED|Failed to fetch|htmx").use_session(keys[0])
     site.run(talk.post, "room-005", "user0002", *(f"Number {number}" for number in range(70)))
     page = ada.open_room("room-005")
@@ -418,7 +410,7 @@ def test_older_messages_that_failed_to_load_are_asked_for_again_by_scrolling(
 # Signed in
 
 
-def test_back_after_signing_out_shows_nothing_of_what_was_private(site: Site, person: Join) -> None:
+def test_back_after_signing_out_shows_nothing_private(site: Site, person: Join) -> None:
     page = person(site, "backward", expected="404").sign_up("/rooms/lobby/members/").page
     expect(page.get_by_role("main")).to_contain_text("backward")
     page.goto(f"{site.url}/accounts/profile/")
@@ -429,7 +421,7 @@ def test_back_after_signing_out_shows_nothing_of_what_was_private(site: Site, pe
         expect(page.get_by_text("backward")).to_have_count(0)
 
 
-def test_a_page_that_was_kept_for_who_is_signed_in_stays_as_it_is(site: Site, person: Join) -> None:
+def test_a_cached_page_of_the_signed_in_user_is_not_reloaded(site: Site, person: Join) -> None:
     page = person(site, "returning").sign_up("/rooms/lobby/members/").page
     page.evaluate("() => { window.isKept = true; }")
     with page.expect_response("**/accounts/viewer/"):
@@ -439,7 +431,7 @@ def test_a_page_that_was_kept_for_who_is_signed_in_stays_as_it_is(site: Site, pe
     assert page.evaluate("window.isKept")
 
 
-def test_a_page_that_was_kept_for_somebody_else_is_loaded_anew(site: Site, person: Join) -> None:
+def test_a_cached_page_of_another_user_is_reloaded(site: Site, person: Join) -> None:
     ada = person(site, "elder", expected="403|404|WebSocket").sign_up("/rooms/lobby/")
     ada.wait_until_live()
     other = ada.context.new_page()
@@ -449,9 +441,7 @@ def test_a_page_that_was_kept_for_somebody_else_is_loaded_anew(site: Site, perso
     expect(ada.page.locator("html")).not_to_have_attribute("data-viewer", re.compile("."))
 
 
-def test_who_is_signed_out_is_asked_for_when_the_page_is_looked_at_and_not_by_each_key(
-    site: Site, person: Join
-) -> None:
+def test_the_signed_in_user_is_checked_on_return_to_the_page_and_not_per_key(site: Site, person: Join) -> None:
     page = person(site, "mover", expected=SERVER_AWAY).sign_up("/rooms/lobby/").page
     sign_out(page.context.new_page(), site)
     expect(page.locator("#connection-status")).to_contain_text("You are signed out")
@@ -465,7 +455,7 @@ def test_who_is_signed_out_is_asked_for_when_the_page_is_looked_at_and_not_by_ea
 
 
 @pytest.mark.parametrize("is_shared", [True, False])
-def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
+def test_signing_out_of_a_shared_computer_deletes_waiting_texts(
     site: Site, keys: list[str], person: Join, *, is_shared: bool
 ) -> None:
     ada = person(site, "shares" if is_shared else "keeps", expected=SERVER_AWAY).sign_up("/rooms/lobby/")
@@ -486,7 +476,7 @@ def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
     assert left == (["outbox:#0:1:y"] if is_shared else ["outbox:#0:1:y", f"outbox:#{pk}:1:x"])
 
 
-def test_what_was_taken_away_at_signing_out_is_not_kept_again_by_another_tab(site: Site, person: Join) -> None:
+def test_another_tab_does_not_restore_texts_deleted_on_signing_out(site: Site, person: Join) -> None:
     ada = person(site, "tabs", expected=f"{SERVER_AWAY}|502|403").sign_up()
     ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
     ada.page.route("**/messages/", lambda route: route.fulfill(status=502))
@@ -509,7 +499,7 @@ def test_what_was_taken_away_at_signing_out_is_not_kept_again_by_another_tab(sit
 # Edited
 
 
-def test_an_edit_in_a_dialog_that_was_open_for_too_long_keeps_both_texts(
+def test_an_edit_of_a_message_that_has_since_changed_keeps_both_texts(
     site: Site, keys: list[str], person: Join
 ) -> None:
     desk = person(site, "user0001", expected="409").use_session(keys[0])

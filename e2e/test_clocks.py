@@ -67,7 +67,7 @@ def preferences_of(viewer: Viewer) -> people.Preferences:
     )
 
 
-def test_live_messages_show_the_time_that_the_reloaded_page_shows(site: Site, person: Join) -> None:
+def test_live_messages_show_the_same_times_as_the_reloaded_page(site: Site, person: Join) -> None:
     keys = site.populate(users=len(VIEWERS) + 1, rooms=1, messages=0)
     site.run(
         people.set_preferences,

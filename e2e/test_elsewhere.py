@@ -84,7 +84,7 @@ def heading(page: Page) -> str:
 
 
 @pytest.mark.parametrize(("name", "javascript"), [("carol", True), ("erin", False)])
-def test_one_signs_up_signs_out_and_signs_in_again(site: Site, come: Join, name: str, javascript: bool) -> None:
+def test_signing_up_signing_out_and_signing_in_again(site: Site, come: Join, name: str, javascript: bool) -> None:
     one = come(name, javascript=javascript)
     sign_up_from_elsewhere(one, name)
     expect(one.page.get_by_role("link", name=f"Account ({name})")).to_be_visible()
@@ -95,7 +95,7 @@ def test_one_signs_up_signs_out_and_signs_in_again(site: Site, come: Join, name:
     assert site.run(people.count_named, name) == 1
 
 
-def test_one_connects_and_disconnects_an_account_elsewhere(site: Site, come: Join) -> None:
+def test_connecting_and_disconnecting_an_account_elsewhere(site: Site, come: Join) -> None:
     gina = come("gina").sign_up()
     go_there(gina.page, "/accounts/3rdparty/", "Connect")
     answer(gina.page, "frank")
@@ -119,7 +119,7 @@ def confirm_password(page: Page) -> None:
         page.get_by_role("button", name="Confirm").click()
 
 
-def test_who_has_no_other_way_in_cannot_disconnect(come: Join) -> None:
+def test_the_only_way_to_sign_in_cannot_be_disconnected(come: Join) -> None:
     carol = come("carol")
     go_there(carol.page, "/accounts/login/")
     answer(carol.page, "carol")
@@ -128,7 +128,7 @@ def test_who_has_no_other_way_in_cannot_disconnect(come: Join) -> None:
     expect(carol.page.locator(".errorlist")).to_contain_text("password")
 
 
-def test_an_account_elsewhere_belongs_to_one_account_here(site: Site, come: Join) -> None:
+def test_an_account_elsewhere_connects_to_one_account_only(site: Site, come: Join) -> None:
     hugo = come("hugo").sign_up()
     go_there(hugo.page, "/accounts/3rdparty/", "Connect")
     answer(hugo.page, "carol")
@@ -137,7 +137,7 @@ def test_an_account_elsewhere_belongs_to_one_account_here(site: Site, come: Join
     assert site.run(people.count_accounts_elsewhere, "hugo") == 0
 
 
-def test_who_refuses_over_there_comes_back_to_a_page_that_says_so(come: Join) -> None:
+def test_cancelling_at_the_provider_leads_to_a_page_that_says_so(come: Join) -> None:
     one = come("dave")
     go_there(one.page, "/accounts/login/")
     answer(one.page, "dave", "Cancel")
@@ -147,7 +147,7 @@ def test_who_refuses_over_there_comes_back_to_a_page_that_says_so(come: Join) ->
 
 
 @pytest.mark.parametrize("query", ["code=x&state=made-up", "code=x", "", "error=server_error&state=made-up"])
-def test_an_answer_that_nobody_asked_for_is_refused(come: Join, query: str) -> None:
+def test_an_answer_without_a_request_is_refused(come: Join, query: str) -> None:
     one = come("mallory")
     answered = one.page.goto(f"{CALLBACK}?{query}")
     assert answered
@@ -181,7 +181,7 @@ def test_an_answer_for_another_browser_is_refused(come: Join) -> None:
     expect(mallory.page).to_have_url(re.compile("/accounts/login/"))
 
 
-def test_a_stolen_code_is_useless_with_ones_own_state(site: Site, come: Join) -> None:
+def test_a_stolen_code_is_useless_with_the_thiefs_own_state(site: Site, come: Join) -> None:
     carol, mallory = come("carol"), come("mallory")
     code = parse_qs(urlsplit(stolen_answer(carol, "carol")).query)["code"][0]
     own = parse_qs(urlsplit(stolen_answer(mallory, "dave")).query)["state"][0]
@@ -189,9 +189,7 @@ def test_a_stolen_code_is_useless_with_ones_own_state(site: Site, come: Join) ->
     assert heading(mallory.page) == f"Signing in with {Provider.name} did not work"
 
 
-def test_a_confirmed_address_that_an_account_has_leads_to_that_account_and_opens_nothing(
-    site: Site, come: Join
-) -> None:
+def test_an_address_of_an_existing_account_does_not_sign_in_to_it(site: Site, come: Join) -> None:
     come("ivy").sign_up()
     site.run(people.add_address, "ivy", "dave@example.org")
     dave = come("dave")
@@ -203,7 +201,7 @@ def test_a_confirmed_address_that_an_account_has_leads_to_that_account_and_opens
     assert site.run(people.count_accounts_that_mention, "dave") == 0
 
 
-def test_a_provider_that_is_down_is_said_to_be(provider: Provider, come: Join) -> None:
+def test_a_provider_that_is_down_is_reported(provider: Provider, come: Join) -> None:
     one = come("carol")
     provider.stop()
     try:
@@ -215,7 +213,7 @@ def test_a_provider_that_is_down_is_said_to_be(provider: Provider, come: Join) -
         provider.start()
 
 
-def test_only_pages_with_a_providers_button_may_lead_there(provider: Provider, come: Join) -> None:
+def test_only_pages_with_a_providers_button_may_lead_to_it(provider: Provider, come: Join) -> None:
     one = come("carol")
     origin = provider.url
     policies = {}
@@ -238,7 +236,7 @@ def test_only_pages_with_a_providers_button_may_lead_there(provider: Provider, c
         ("GitHub", "https://github.com/login/oauth/authorize"),
     ],
 )
-def test_others_are_asked_in_the_same_careful_way(come: Join, name: str, there: str) -> None:
+def test_google_and_github_are_asked_with_state_and_challenge(come: Join, name: str, there: str) -> None:
     one = come("carol")
     one.page.goto("/accounts/login/")
     form = one.page.locator("form", has=one.page.get_by_role("button", name=f"Continue with {name}"))
@@ -253,7 +251,7 @@ def test_others_are_asked_in_the_same_careful_way(come: Join, name: str, there: 
     assert len(asked["state"][0]) >= 16
 
 
-def test_going_there_takes_a_button(come: Join) -> None:
+def test_going_to_a_provider_requires_a_button(come: Join) -> None:
     one = come("carol")
     for path in ("/accounts/oidc/oidc/login/", "/accounts/github/login/"):
         answered = one.page.goto(path)

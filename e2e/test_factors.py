@@ -71,7 +71,7 @@ def arrived(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_an_app_and_recovery_codes_let_one_in_and_a_password_alone_does_not(come: Join, javascript: bool) -> None:
+def test_after_the_password_an_app_code_or_recovery_code_is_required(come: Join, javascript: bool) -> None:
     name = f"totp{javascript}".lower()
     page = come(name, javascript=javascript).page
     sign_up(page, name)
@@ -152,7 +152,7 @@ def pat(come: Join) -> Iterator[tuple[Page, Key]]:
     yield page, key
 
 
-def test_a_passkey_lets_one_in_without_a_password(pat: tuple[Page, Key]) -> None:
+def test_a_passkey_signs_in_without_a_password(pat: tuple[Page, Key]) -> None:
     page, _ = pat
     page.goto("/accounts/2fa/webauthn/")
     expect(page.locator("strong", has_text="My laptop")).to_be_visible()
@@ -163,7 +163,7 @@ def test_a_passkey_lets_one_in_without_a_password(pat: tuple[Page, Key]) -> None
     expect(page.get_by_role("heading", name="Your rooms")).to_be_visible()
 
 
-def test_a_passkey_is_the_second_step_after_a_password(pat: tuple[Page, Key]) -> None:
+def test_a_passkey_is_a_second_factor_after_a_password(pat: tuple[Page, Key]) -> None:
     page, _ = pat
     name = page.get_by_role("link", name=re.compile("Account")).inner_text().partition("(")[2].rstrip(")")
     sign_out(page)
@@ -172,7 +172,7 @@ def test_a_passkey_is_the_second_step_after_a_password(pat: tuple[Page, Key]) ->
     arrived(page, name)
 
 
-def test_a_passkey_in_wrong_hands_lets_nobody_in_and_the_page_says_so(pat: tuple[Page, Key]) -> None:
+def test_a_passkey_without_its_owner_is_refused_with_a_reason(pat: tuple[Page, Key]) -> None:
     page, key = pat
     sign_out(page)
     key.refuse()
@@ -182,14 +182,14 @@ def test_a_passkey_in_wrong_hands_lets_nobody_in_and_the_page_says_so(pat: tuple
     expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
 
 
-def test_without_javascript_a_passkey_is_not_offered_and_the_other_ways_are(come: Join) -> None:
+def test_without_javascript_every_way_but_passkeys_is_offered(come: Join) -> None:
     page = come("plain").page
     page.goto("/accounts/login/")
     expect(page.get_by_role("button", name="Use a passkey")).to_have_count(0)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_a_copy_of_a_passkey_lets_nobody_in_and_the_page_says_so(pat: tuple[Page, Key]) -> None:
+def test_a_copied_passkey_is_refused_with_a_reason(pat: tuple[Page, Key]) -> None:
     page, key = pat
     sign_out(page)
     key.count_as(0)

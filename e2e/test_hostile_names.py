@@ -102,7 +102,7 @@ def pages_of(addresses: hostile.Addresses) -> list[str]:
     ]
 
 
-def test_on_no_page_of_the_sites_owner_anything_acts(
+def test_hostile_texts_do_nothing_on_any_page_of_the_site_owner(
     site: Site, keys: list[str], addresses: hostile.Addresses, person: Join
 ) -> None:
     owner = person(site, "owner", expected="status of 40[34]").use_session(keys[0])
@@ -128,7 +128,7 @@ def test_on_no_page_of_the_sites_owner_anything_acts(
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_nothing_that_arrives_live_acts(
+def test_hostile_texts_that_arrive_live_do_nothing(
     site: Site, keys: list[str], addresses: hostile.Addresses, person: Join, javascript: bool
 ) -> None:
     slug = addresses["room"]

@@ -128,7 +128,7 @@ def test_joining_reading_back_and_leaving(person: Join, site: Site, keys: list[s
     expect(page).not_to_have_url(re.compile("/members/$"))
 
 
-def test_what_is_announced_is_chosen_and_read_again(ada: Person) -> None:
+def test_choosing_announcements_and_reading_them_again(ada: Person) -> None:
     page = ada.open_room("room-003")
     press(page, "Announcements")
     panel = page.locator("#announced")
@@ -146,7 +146,7 @@ def test_what_is_announced_is_chosen_and_read_again(ada: Person) -> None:
     expect(page.locator("#announce")).to_have_text("Nothing has been announced yet.")
 
 
-def test_without_scripts_one_writes_edits_and_reads_live(cleo: Person) -> None:
+def test_writing_editing_and_reading_live_without_scripts(cleo: Person) -> None:
     page = cleo.go("/rooms/room-004/")
     write(page, "body", "By keys")
     follow(page, "Send")

@@ -73,7 +73,7 @@ def plain_words(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["eo", "ar"])
-def test_no_page_has_a_text_without_a_translation_or_loses_its_layout(
+def test_every_page_is_fully_translated_and_keeps_its_layout(
     site: Site, keys: list[str], person: Join, language: str
 ) -> None:
     site.run(people.set_preferences_of_all, language=language)
@@ -100,7 +100,7 @@ def test_no_page_has_a_text_without_a_translation_or_loses_its_layout(
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_arrives_is_in_the_language_of_each_page(site: Site, keys: list[str], person: Join) -> None:
+def test_live_changes_arrive_in_the_language_of_each_page(site: Site, keys: list[str], person: Join) -> None:
     site.run(people.set_preferences, {"user0001": {"language": "ar"}, "user0002": {"language": "de"}})
     ada, bob = (person(site, f"user000{n}").use_session(keys[n - 1]) for n in (1, 2))
     ada.open_room("room-001")

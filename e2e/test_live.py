@@ -71,7 +71,7 @@ def test_the_dialog_says_what_is_wrong_with_an_edit(site: Site, keys: list[str],
     expect(dialog.get_by_label("Message")).to_have_value("a" * 10_001)
 
 
-def test_a_rename_a_topic_and_a_newcomer_show_on_open_pages(site: Site, keys: list[str], person: Join) -> None:
+def test_a_new_name_topic_and_member_show_on_open_pages(site: Site, keys: list[str], person: Join) -> None:
     pair = Pair(person, site, keys, "room-003")
     pair.one.go("/rooms/room-003/settings/")
     pair.one.page.get_by_label("Name").first.fill("The Garden")
@@ -89,7 +89,7 @@ def test_a_rename_a_topic_and_a_newcomer_show_on_open_pages(site: Site, keys: li
     expect(pair.two.page.locator("#member-count")).to_have_text("7")
 
 
-def test_who_is_removed_is_told_and_sees_nothing_more(site: Site, keys: list[str], person: Join) -> None:
+def test_a_removed_member_is_told_and_sees_nothing_more(site: Site, keys: list[str], person: Join) -> None:
     pair = Pair(person, site, keys, "room-004")
     pair.one.go("/rooms/room-004/members/")
     pair.one.page.get_by_text("Change user0002").click()
@@ -126,9 +126,7 @@ def test_scrolling_up_loads_older_messages_and_keeps_the_place(site: Site, keys:
     assert sequence == sorted(set(sequence))
 
 
-def test_in_a_low_window_older_messages_come_when_their_link_is_pressed(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_in_a_low_window_older_messages_load_only_by_their_link(site: Site, keys: list[str], person: Join) -> None:
     site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
     ada.page.set_viewport_size({"width": 320, "height": 256})
@@ -146,7 +144,7 @@ def test_in_a_low_window_older_messages_come_when_their_link_is_pressed(
     assert len(asked) == 1
 
 
-def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[str], person: Join) -> None:
+def test_a_permalink_leads_to_the_message_in_its_conversation(site: Site, keys: list[str], person: Join) -> None:
     site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.go("/rooms/room-005/?after=0")
@@ -158,7 +156,7 @@ def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[st
     expect(page.locator(f"#{name}")).to_be_in_viewport()
 
 
-def test_what_one_reads_stays_in_place_when_something_new_arrives(site: Site, keys: list[str], person: Join) -> None:
+def test_messages_being_read_stay_in_place_when_others_arrive(site: Site, keys: list[str], person: Join) -> None:
     site.populate(users=6, rooms=5, messages=600)
     pair = Pair(person, site, keys, "room-005")
     page = pair.two.page
@@ -173,7 +171,7 @@ def test_what_one_reads_stays_in_place_when_something_new_arrives(site: Site, ke
     assert abs(before["y"] - after["y"]) < 2
 
 
-def test_a_refused_message_comes_back_into_the_box_with_the_reason(site: Site, keys: list[str], person: Join) -> None:
+def test_a_refused_message_returns_to_the_box_with_the_reason(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-006")
     page.evaluate("document.getElementById('composer-body').dataset.most = 99999")
@@ -212,7 +210,7 @@ def test_sending_shows_at_once_clears_the_box_and_keeps_the_focus(site: Site, ke
     ada.expect_nothing_pending()
 
 
-def test_shift_and_enter_makes_a_new_line(site: Site, keys: list[str], person: Join) -> None:
+def test_shift_and_enter_adds_a_line(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-008")
     page.locator("#composer-body").press_sequentially("one")
@@ -222,7 +220,7 @@ def test_shift_and_enter_makes_a_new_line(site: Site, keys: list[str], person: J
     ada.expect_message("one\ntwo")
 
 
-def test_with_the_socket_blocked_messages_go_by_form(site: Site, keys: list[str], person: Join) -> None:
+def test_messages_are_sent_by_form_if_sockets_are_blocked(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
     ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=3001))
     ada.go("/rooms/room-009/")
@@ -232,7 +230,7 @@ def test_with_the_socket_blocked_messages_go_by_form(site: Site, keys: list[str]
     bob.expect_message("Sent all the same")
 
 
-def test_what_was_not_acknowledged_survives_a_reload_and_is_stored_once(
+def test_an_unacknowledged_message_survives_a_reload_and_is_stored_once(
     site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
@@ -295,7 +293,7 @@ def test_two_hundred_messages_posted_while_a_page_is_cut_off_arrive_in_order(
     assert pair.two.markup() == pair.one.markup()
 
 
-def test_who_missed_a_thousand_messages_gets_the_newest_and_scrolls_back_for_the_rest(
+def test_after_a_thousand_missed_messages_the_newest_show_and_scrolling_loads_more(
     fragile_site: Site, person: Join
 ) -> None:
     site = fragile_site
@@ -323,9 +321,7 @@ def fragile_site() -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_server_killed_in_mid_conversation_loses_and_doubles_nothing(
-    fragile_site: Site, person: Join, how: signal.Signals
-) -> None:
+def test_a_killed_server_loses_and_duplicates_nothing(fragile_site: Site, person: Join, how: signal.Signals) -> None:
     site = fragile_site
     pair = Pair(person, site, site.populate(), "room-001", expected=SERVER_AWAY)
     pair.one.write("Before")
@@ -352,9 +348,7 @@ def test_a_server_killed_in_mid_conversation_loses_and_doubles_nothing(
 GONE_BACK = 45_000  # milliseconds: a look each 30 s, a second one, and the way back
 
 
-def test_after_the_database_has_gone_back_open_pages_show_what_it_holds_and_go_on(
-    fragile_site: Site, person: Join
-) -> None:
+def test_open_pages_follow_a_database_that_goes_back_in_time(fragile_site: Site, person: Join) -> None:
     pair = Pair(person, fragile_site, fragile_site.populate(), "room-001")
     pair.one.write("Kept")
     for number in range(3):

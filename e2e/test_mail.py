@@ -99,7 +99,7 @@ def register(one: Person, mailbox: Mailbox) -> None:
     arrived(one)
 
 
-def test_one_signs_up_with_a_code_that_is_sent_to_ones_address(come: Join, mailbox: Mailbox) -> None:
+def test_signing_up_requires_the_code_that_was_mailed(come: Join, mailbox: Mailbox) -> None:
     ada = come("ada")
     sign_up(ada.page, "ada", "ada@example.org")
     code = mailbox.code("ada@example.org")
@@ -112,7 +112,7 @@ def test_one_signs_up_with_a_code_that_is_sent_to_ones_address(come: Join, mailb
     arrived(ada)
 
 
-def test_after_three_wrong_codes_the_right_one_is_worth_nothing(come: Join, mailbox: Mailbox) -> None:
+def test_after_three_wrong_codes_the_right_one_is_refused(come: Join, mailbox: Mailbox) -> None:
     bea = come("bea")
     sign_up(bea.page, "bea", "bea@example.org")
     code = mailbox.code("bea@example.org")
@@ -125,7 +125,7 @@ def test_after_three_wrong_codes_the_right_one_is_worth_nothing(come: Join, mail
     expect(bea.page).to_have_url(re.compile("/accounts/login/"))
 
 
-def test_one_signs_in_with_a_code_instead_of_a_password(come: Join, mailbox: Mailbox) -> None:
+def test_signing_in_with_a_code_instead_of_a_password(come: Join, mailbox: Mailbox) -> None:
     cyd = come("cyd")
     register(cyd, mailbox)
     sign_out(cyd.page)
@@ -137,7 +137,7 @@ def test_one_signs_in_with_a_code_instead_of_a_password(come: Join, mailbox: Mai
     expect(cyd.page).to_have_url(re.compile("/rooms/lobby/"))
 
 
-def test_what_one_sees_is_the_same_whether_an_address_has_an_account(site: Site, come: Join, mailbox: Mailbox) -> None:
+def test_pages_do_not_reveal_whether_an_address_has_an_account(site: Site, come: Join, mailbox: Mailbox) -> None:
     site.run(people.add_address, "dan", "dan@example.org")
     seen: dict[str, list[str]] = {"dan@example.org": [], "nobody@example.org": []}
     for address, pages in seen.items():
@@ -160,7 +160,7 @@ def test_what_one_sees_is_the_same_whether_an_address_has_an_account(site: Site,
     assert seen["dan@example.org"] == seen["nobody@example.org"]
 
 
-def test_a_forgotten_password_is_made_anew_by_a_link_that_works_once(come: Join, mailbox: Mailbox) -> None:
+def test_a_forgotten_password_is_reset_by_a_link_that_works_once(come: Join, mailbox: Mailbox) -> None:
     fay = come("fay")
     register(fay, mailbox)
     sign_out(fay.page)
@@ -185,7 +185,7 @@ def test_a_forgotten_password_is_made_anew_by_a_link_that_works_once(come: Join,
     expect(thief.page.get_by_label("New Password", exact=True)).to_have_count(0)
 
 
-def test_one_adds_an_address_confirms_it_and_makes_it_the_first(come: Join, mailbox: Mailbox) -> None:
+def test_adding_an_address_confirming_it_and_making_it_primary(come: Join, mailbox: Mailbox) -> None:
     gus = come("gus")
     register(gus, mailbox)
     gus.page.goto("/accounts/email/")

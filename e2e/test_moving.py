@@ -63,7 +63,7 @@ def newest(page: Page) -> str:
     return page.locator("#messages article").last.get_attribute("id") or ""
 
 
-def test_newest_and_composer_are_one_key_away_and_the_first_unread_two(
+def test_newest_message_and_composer_are_one_key_away_and_first_unread_two(
     ada: Person, person: Join, keys: list[str]
 ) -> None:
     bob = person(ada.site, "user0002").use_session(keys[1])
@@ -85,7 +85,7 @@ def test_newest_and_composer_are_one_key_away_and_the_first_unread_two(
     expect(page.locator("#first-unread")).to_be_focused()
 
 
-def test_j_and_k_go_from_message_to_message_and_never_in_a_field(ada: Person) -> None:
+def test_j_and_k_move_between_messages_and_type_in_a_field(ada: Person) -> None:
     page = ada.open_room("room-002")
     ids = [one.get_attribute("id") for one in page.locator("#messages article").all()]
     page.keyboard.press("k")
@@ -104,7 +104,7 @@ def test_j_and_k_go_from_message_to_message_and_never_in_a_field(ada: Person) ->
     expect(page.locator("#composer-body")).to_be_focused()
 
 
-def test_the_letters_can_be_switched_off(ada: Person) -> None:
+def test_letter_keys_can_be_switched_off(ada: Person) -> None:
     page = ada.go("/accounts/preferences/")
     page.get_by_label("Letters move in a room").uncheck()
     page.get_by_role("button", name="Save").click()
@@ -120,7 +120,7 @@ def test_the_letters_can_be_switched_off(ada: Person) -> None:
     page.get_by_role("button", name="Save").click()
 
 
-def test_f6_goes_round_the_parts_of_the_page_and_the_list_of_keys_opens(ada: Person) -> None:
+def test_f6_goes_round_the_parts_of_the_page_and_the_list_of_keys(ada: Person) -> None:
     page = ada.open_room("room-002")
     seen = []
     for _ in range(5):
@@ -140,7 +140,7 @@ def test_f6_goes_round_the_parts_of_the_page_and_the_list_of_keys_opens(ada: Per
     expect(room).to_be_focused()
 
 
-def test_fifty_changes_while_somebody_types_touch_nothing_of_theirs(ada: Person) -> None:
+def test_fifty_changes_touch_neither_a_draft_nor_the_place_being_read(ada: Person) -> None:
     # A topic from the start: the header must not grow by its line meanwhile.
     ada.site.run(rooms.set_topic, "room-003", "Topic")
     page = ada.open_room("room-003")
@@ -206,7 +206,7 @@ def test_the_focus_is_not_lost_when_all_messages_are_replaced(ada: Person) -> No
     page.wait_for_function("() => document.activeElement !== document.body")
 
 
-def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest_of_them(ada: Person) -> None:
+def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest(ada: Person) -> None:
     page = ada.open_room("room-001")
     oldest = page.locator("#messages article").first.get_attribute("id")
     link = page.locator("#older-link")
@@ -225,7 +225,7 @@ def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest_of_
     assert page.evaluate(IS_SEEN) == ""
 
 
-def test_the_focus_goes_back_to_a_message_that_was_edited_behind_its_dialog(
+def test_the_focus_returns_to_a_message_that_was_edited_behind_its_dialog(
     ada: Person, person: Join, keys: list[str]
 ) -> None:
     bob = person(ada.site, "user0002").use_session(keys[1])
@@ -245,9 +245,7 @@ def test_the_focus_goes_back_to_a_message_that_was_edited_behind_its_dialog(
     assert page.evaluate(IS_SEEN) == ""
 
 
-def test_the_focus_stays_where_the_composer_was_when_one_may_no_longer_write(
-    ada: Person, person: Join, keys: list[str]
-) -> None:
+def test_the_focus_stays_in_place_when_the_composer_is_removed(ada: Person, person: Join, keys: list[str]) -> None:
     cleo = person(ada.site, "user0003", expected="status of 40").use_session(keys[2])
     page = cleo.open_room("room-006")
     page.locator("#composer-body").focus()
@@ -292,15 +290,13 @@ def tab_through(page: Page, most: int = 120) -> list[str]:
         "/accessibility/",
     ],
 )
-def test_the_tab_key_reaches_everything_and_what_it_reaches_is_seen(
-    ada: Person, path: str, size: tuple[int, int]
-) -> None:
+def test_the_tab_key_reaches_everything_and_the_focus_is_visible(ada: Person, path: str, size: tuple[int, int]) -> None:
     ada.page.set_viewport_size({"width": size[0], "height": size[1]})
     page = ada.go(path)
     assert tab_through(page) == []
 
 
-def test_in_a_room_the_tab_key_finds_its_way_out(ada: Person) -> None:
+def test_a_room_does_not_trap_the_tab_key(ada: Person) -> None:
     page = ada.open_room("room-001")
     for size in ((1280, 800), (320, 256)):
         page.set_viewport_size({"width": size[0], "height": size[1]})

@@ -56,7 +56,7 @@ def picture(page: Page, name: str) -> None:
 @pytest.mark.parametrize(
     ("width", "theme", "language"), [(360, "light", "en"), (1280, "dark", "en"), (1280, "light", "ar")]
 )
-def test_nothing_scrolls_the_conversation_sideways_and_what_is_tall_is_folded(
+def test_wide_texts_do_not_widen_the_page_and_tall_ones_are_folded(
     join: Join, width: int, theme: str, language: str
 ) -> None:
     page = join(viewport={"width": width, "height": 740}, color_scheme=theme, locale=language).open_room("attic")
@@ -72,7 +72,7 @@ def test_nothing_scrolls_the_conversation_sideways_and_what_is_tall_is_folded(
     assert not {"B", "E", "こ", "O"} & set(folded)
 
 
-def test_what_nothing_divides_scrolls_in_itself_by_keyboard(join: Join) -> None:
+def test_unbreakable_text_scrolls_inside_its_message_by_keyboard(join: Join) -> None:
     page = join().open_room("attic")
     body = page.locator("#messages .body", has_text="क्क्")
     assert body.evaluate("one => one.scrollWidth > one.clientWidth")
@@ -97,7 +97,7 @@ def test_piled_up_marks_stay_in_their_own_message(join: Join) -> None:
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_a_folded_message_is_opened_by_keyboard_with_and_without_scripts(join: Join, javascript: bool) -> None:
+def test_a_folded_message_opens_by_keyboard_with_and_without_scripts(join: Join, javascript: bool) -> None:
     page = join(javascript=javascript).go("/rooms/attic/")
     item = page.locator("#messages .message").nth(len(TEXTS) - 7)
     body, control = item.locator(".body"), item.locator("summary")
@@ -116,7 +116,7 @@ def test_a_folded_message_is_opened_by_keyboard_with_and_without_scripts(join: J
     assert body.bounding_box() == pytest.approx(low, abs=2) or body.evaluate("one => one.clientHeight") < 500
 
 
-def test_the_numbers_of_a_list_are_spoken(join: Join, site: Site) -> None:
+def test_the_numbers_of_a_list_are_announced(join: Join, site: Site) -> None:
     page = join().open_room("room-001")
     site.run(talk.post, "room-001", "user0002", "7. a\n8. b\n3. c\n- d")
     page.reload()
@@ -126,7 +126,7 @@ def test_the_numbers_of_a_list_are_spoken(join: Join, site: Site) -> None:
     expect(page.locator("#announce")).to_have_text("user0002: 7. a 8. b 3. c d")
 
 
-def test_printing_shows_all(join: Join) -> None:
+def test_printing_unfolds_every_message(join: Join) -> None:
     page = join().go("/rooms/attic/")
     page.emulate_media(media="print")
     heights = page.locator("#messages .body").evaluate_all("all => all.map(one => one.clientHeight)")

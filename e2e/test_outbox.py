@@ -71,9 +71,7 @@ class Swallower:
         raise AssertionError(f"It was sent {self.swallowed} times")
 
 
-def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_is_sent(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_a_text_never_answered_is_returned_and_the_next_one_is_sent(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|500").use_session(keys[0])
     way = Swallower(ada.page)
     ada.page.clock.install()
@@ -110,7 +108,7 @@ def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_
     assert counts(page) == []
 
 
-def test_a_text_is_not_given_up_while_the_network_is_away(site: Site, keys: list[str], person: Join) -> None:
+def test_a_text_is_not_given_up_while_offline(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
     ada.page.clock.install()
     page = ada.open_room("room-002")
@@ -131,9 +129,7 @@ def test_a_text_is_not_given_up_while_the_network_is_away(site: Site, keys: list
     ada.expect_nothing_pending()
 
 
-def test_all_that_waits_says_so_and_one_hears_when_nothing_does_any_more(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_waiting_texts_say_so_and_their_sending_is_announced_once(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
     page = ada.open_room("room-003")
     page.evaluate("window.said = []; document.addEventListener('say', ({ detail }) => said.push(detail))")
@@ -158,7 +154,7 @@ def test_all_that_waits_says_so_and_one_hears_when_nothing_does_any_more(
     assert page.evaluate("window.said").count("Sent") == 1
 
 
-def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, person: Join) -> None:
+def test_a_server_killed_by_a_text_counts_as_one_missing_answer(fragile_site: Site, person: Join) -> None:
     site = fragile_site
     ada: Person = person(site, "user0001", expected=SERVER_AWAY).use_session(site.populate(users=1, rooms=1)[0])
     deaths = 0
@@ -186,7 +182,7 @@ def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, pe
     ada.expect_nothing_pending()
 
 
-def test_who_writes_on_does_not_put_off_what_waits_for_an_answer(site: Site, keys: list[str], person: Join) -> None:
+def test_writing_more_does_not_delay_what_waits_for_an_answer(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0002", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|500").use_session(keys[1])
     Swallower(ada.page)
     page = ada.open_room("room-002")
@@ -208,7 +204,7 @@ def keep_trying(page: Page, times: int = 30) -> None:
 NOT_YET = "Not stored yet. It is kept here and sent again by itself."
 
 
-def test_all_that_wait_say_so_and_not_only_the_first(site: Site, keys: list[str], person: Join) -> None:
+def test_every_waiting_text_says_so_and_not_only_the_first(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
     page = ada.open_room("room-003")
     page.route(POSTS, lambda route: route.abort())
@@ -233,7 +229,7 @@ def test_all_that_wait_say_so_and_not_only_the_first(site: Site, keys: list[str]
     ada.expect_nothing_pending()
 
 
-def test_a_text_is_not_given_up_while_something_else_answers(site: Site, keys: list[str], person: Join) -> None:
+def test_a_text_is_not_given_up_while_a_portal_answers(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}").use_session(keys[0])
     page = ada.open_room("room-001")
     page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=1011, reason="Away"))
@@ -250,9 +246,7 @@ def test_a_text_is_not_given_up_while_something_else_answers(site: Site, keys: l
     ada.expect_message("Behind a portal")
 
 
-def test_a_text_that_the_site_refuses_comes_back_with_the_sites_words(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_a_text_refused_by_the_site_is_returned_with_its_reason(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|404").use_session(keys[0])
     page = ada.open_room("room-002")
     page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=1011, reason="Away"))
@@ -277,7 +271,7 @@ class Hole:
         page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
 
 
-def test_what_somebody_wrote_is_not_sent_by_who_has_their_number_for_a_name(site: Site, person: Join) -> None:
+def test_a_text_is_not_sent_by_a_user_whose_name_is_its_authors_id(site: Site, person: Join) -> None:
     ada = person(site, "ada-at-the-library", expected=f"{SERVER_AWAY}|Failed to fetch").sign_up("/rooms/lobby/")
     ada.wait_until_live()
     Hole(ada.page)
@@ -297,9 +291,7 @@ def test_what_somebody_wrote_is_not_sent_by_who_has_their_number_for_a_name(site
     assert "Between us" not in other.bodies()
 
 
-def test_a_waiting_text_that_cannot_be_read_does_not_take_the_others_with_it(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_an_unreadable_waiting_text_does_not_stop_the_others(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
     page = ada.open_room("room-003")
     Hole(page)
@@ -315,9 +307,7 @@ def test_a_waiting_text_that_cannot_be_read_does_not_take_the_others_with_it(
     ada.expect_nothing_pending()
 
 
-def test_the_browser_asks_before_a_text_goes_that_the_storage_did_not_take(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_the_browser_warns_before_a_text_is_lost_that_was_not_stored(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
     full = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }"
     ada.page.add_init_script(full)

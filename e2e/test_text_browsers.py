@@ -122,7 +122,7 @@ class Lynx:
 
 
 @pytest.mark.parametrize("name", BROWSERS)
-def test_one_can_sign_up_find_a_room_read_page_write_and_edit(site: Site, tmp_path: Path, name: str) -> None:
+def test_signing_up_finding_a_room_reading_writing_and_editing(site: Site, tmp_path: Path, name: str) -> None:
     need(name)
     browser: W3m | Lynx = W3m(tmp_path) if name == "w3m" else Lynx(tmp_path)
     person = f"reader-{name}"
@@ -170,7 +170,7 @@ def dump(browser: str, address: str, home: Path) -> str:
 
 
 @pytest.mark.parametrize("name", BROWSERS)
-def test_pages_read_well_from_top_to_bottom(site: Site, tmp_path: Path, name: str) -> None:
+def test_pages_read_from_top_to_bottom_like_their_transcripts(site: Site, tmp_path: Path, name: str) -> None:
     need(name)
     if "Library" not in dump(name, f"{site.url}/", tmp_path):
         site.run(talk.create_library)

@@ -284,7 +284,7 @@ def walk(person: Join) -> Iterator[Walk]:
         yield Walk(person(site, ADA, expected=".*"), Stage(way, site, postgres))
 
 
-def test_every_text_is_stored_once_or_stands_in_a_box(walk: Walk) -> None:
+def test_every_text_is_stored_once_or_still_in_a_box(walk: Walk) -> None:
     walk.page.goto(walk.url)
     walk.sign_in(ADA)
     walk.open_room()

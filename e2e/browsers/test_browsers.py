@@ -71,7 +71,7 @@ def keep_picture(browser: Browser, name: str) -> None:
         (Path(folder) / f"{type(browser).__name__.lower()}-{name}.png").write_bytes(browser.picture())
 
 
-def test_two_people_talk(browser: Browser, site: Site, bob: ClientConnection) -> None:
+def test_two_users_chat(browser: Browser, site: Site, bob: ClientConnection) -> None:
     open_room(browser, site, "room-001")
     message = say(bob, "Hello **there**")
     browser.until(f"{LAST}.includes('Hello there')", SOON)
@@ -86,7 +86,7 @@ def test_two_people_talk(browser: Browser, site: Site, bob: ClientConnection) ->
     browser.until(f"document.getElementById('message-{message}').textContent.includes('was deleted')", SOON)
 
 
-def test_what_is_written_while_the_server_is_away_is_sent_once_when_it_is_back(browser: Browser, site: Site) -> None:
+def test_a_text_written_while_the_server_is_down_is_sent_once(browser: Browser, site: Site) -> None:
     open_room(browser, site, "room-002")
     site.stop()
     body = f"Written meanwhile {uuid.uuid4()}"
@@ -98,7 +98,7 @@ def test_what_is_written_while_the_server_is_away_is_sent_once_when_it_is_back(b
     browser.until("document.querySelector('#connection-status').textContent.trim() === ''")
 
 
-def test_odd_texts_keep_to_their_place(browser: Browser, site: Site, bob: ClientConnection) -> None:
+def test_odd_texts_stay_inside_their_message(browser: Browser, site: Site, bob: ClientConnection) -> None:
     open_room(browser, site, "room-001")
     wide, tall, mixed = (say(bob, body) for body in ("क्" * 3000, "a\n" * 4900, "English\n\nمرحبا `(a)` بالعالم"))
     browser.until(f"document.querySelector('#body-{mixed} p:last-child') !== null", 5)
@@ -118,7 +118,7 @@ def test_odd_texts_keep_to_their_place(browser: Browser, site: Site, bob: Client
         site.run(talk.delete, message)
 
 
-def test_one_moves_by_the_keyboard(browser: Browser, site: Site) -> None:
+def test_letter_keys_move_between_messages(browser: Browser, site: Site) -> None:
     open_room(browser, site, "room-003")
     browser.press(END)
     newest = browser.evaluate("Array.from(document.querySelectorAll('#messages article')).at(-1).id")
@@ -134,7 +134,7 @@ def test_one_moves_by_the_keyboard(browser: Browser, site: Site) -> None:
     assert browser.evaluate("document.activeElement.value") == "jk"
 
 
-def test_a_message_opens_over_the_conversation_and_gives_the_focus_back(browser: Browser, site: Site) -> None:
+def test_a_message_dialog_returns_the_focus_when_it_closes(browser: Browser, site: Site) -> None:
     open_room(browser, site, "room-004")
     browser.press(END + TAB + ENTER)
     browser.until("document.getElementById('dialog').open")
@@ -145,7 +145,7 @@ def test_a_message_opens_over_the_conversation_and_gives_the_focus_back(browser:
     browser.until("document.activeElement.closest('#messages .message:last-child') !== null")
 
 
-def test_older_messages_come_by_scrolling_and_the_place_is_kept(browser: Browser, site: Site) -> None:
+def test_scrolling_to_the_top_loads_older_messages_and_keeps_the_place(browser: Browser, site: Site) -> None:
     open_room(browser, site, "room-005")
     first = browser.evaluate("document.querySelector('#messages .message').id")
     assert browser.evaluate("document.querySelectorAll('#messages .message').length") == 50
@@ -171,7 +171,7 @@ def test_the_live_view_needs_no_script(browser: Browser, site: Site, bob: Client
     keep_picture(browser, "live-view")
 
 
-def test_in_firefox_without_javascript_one_signs_in_writes_edits_and_reads_live(
+def test_signing_in_writing_editing_and_reading_live_in_firefox_without_javascript(
     site: Site, keys: list[str], bob: ClientConnection
 ) -> None:
     if not install.firefox():

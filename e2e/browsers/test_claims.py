@@ -43,7 +43,7 @@ def browser(started: Browser, site: Site, keys: list[str]) -> Browser:
     return started
 
 
-def test_an_edit_that_something_else_answers_stays_with_words(browser: Browser, site: Site, way: Way) -> None:
+def test_an_edit_that_the_site_does_not_answer_is_kept_with_a_reason(browser: Browser, site: Site, way: Way) -> None:
     open_room(browser, site, "room-001")
     body = f"Edited {uuid.uuid4()}"
     browser.fill("#composer-body", body + ENTER)
@@ -63,7 +63,7 @@ def test_an_edit_that_something_else_answers_stays_with_words(browser: Browser, 
     assert site.run(talk.times_stored, typed.strip()) == 1
 
 
-def test_a_text_that_no_network_takes_waits_with_words_and_is_stored_once(
+def test_a_text_written_without_a_network_waits_with_a_note_and_is_stored_once(
     browser: Browser, site: Site, way: Way
 ) -> None:
     open_room(browser, site, "room-002")
@@ -77,7 +77,7 @@ def test_a_text_that_no_network_takes_waits_with_words_and_is_stored_once(
     assert site.run(talk.times_stored, body) == 1
 
 
-def test_a_text_of_who_is_signed_out_waits_until_they_are_back(browser: Browser, site: Site, way: Way) -> None:
+def test_a_text_written_while_signed_out_is_sent_after_signing_in(browser: Browser, site: Site, way: Way) -> None:
     open_room(browser, site, "room-003")
     site.run(people.end_all_sessions)
     way.become("lost")
@@ -94,7 +94,7 @@ def test_a_text_of_who_is_signed_out_waits_until_they_are_back(browser: Browser,
     assert site.run(talk.times_stored, body) == 1
 
 
-def test_a_room_in_a_hidden_tab_reads_nothing(browser: Browser, site: Site, keys: list[str]) -> None:
+def test_a_room_in_a_hidden_tab_marks_nothing_as_read(browser: Browser, site: Site, keys: list[str]) -> None:
     open_room(browser, site, "room-004")
     browser.open_tab()
     with site.page(site.populate(users=2, rooms=4)[1], "room-004") as bob:

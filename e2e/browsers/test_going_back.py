@@ -35,9 +35,7 @@ def firefox(site: Site, keys: list[str]) -> Iterator[Firefox]:
 
 
 @pytest.mark.parametrize(("slug", "how"), [("room-001", "edited"), ("room-002", "deleted"), ("room-003", "untouched")])
-def test_another_text_in_the_form_that_back_restored_is_stored_or_given_back(
-    firefox: Firefox, site: Site, slug: str, how: str
-) -> None:
+def test_a_new_text_in_a_form_restored_by_back_is_not_lost(firefox: Firefox, site: Site, slug: str, how: str) -> None:
     firefox.go(f"{site.url}/rooms/{slug}/")
     firefox.fill("#composer-body", "First text")
     sent = firefox.evaluate("document.querySelector('[name=client_id]').value")

@@ -96,7 +96,7 @@ def seconds_of_day(moment: datetime) -> float:
     return moment.hour * 3600 + moment.minute * 60 + moment.second + moment.microsecond / 1e6
 
 
-def test_opening_a_room_says_no_message(page: Page, site: Site, orca: Orca) -> None:
+def test_opening_a_room_says_no_messages(page: Page, site: Site, orca: Orca) -> None:
     lines = enter(page, site, orca)
     assert not any("Number" in line for line in lines)
     compare("opening", [line for line in lines if "Page has" in line or "Finished" in line])
@@ -136,7 +136,7 @@ def test_loading_a_hundred_older_messages_says_nothing(page: Page, site: Site, o
     assert ear.lines() == []
 
 
-def test_ones_own_message_says_nothing_or_sent_where_that_is_wished(page: Page, site: Site, orca: Orca) -> None:
+def test_an_own_message_says_nothing_or_sent_if_preferred(page: Page, site: Site, orca: Orca) -> None:
     enter(page, site, orca)
     write_by_keys(page, orca, "Mine")
     ear = orca.listen()
@@ -169,7 +169,7 @@ def test_an_edit_and_a_deletion_say_nothing(page: Page, site: Site, orca: Orca) 
     assert ear.lines() == []
 
 
-def test_a_refused_message_says_why_once(page: Page, site: Site, orca: Orca) -> None:
+def test_the_reason_for_a_refusal_is_said_once(page: Page, site: Site, orca: Orca) -> None:
     enter(page, site, orca)
     write_by_keys(page, orca, "Too long")
     box = page.locator("#composer-body")
