@@ -1,6 +1,6 @@
 """
 Every page and state: light, dark and in forced colours, wide and as narrow as a zoom of 400 % makes it, from left to
-right and from right to left. Nothing for axe-core to find or to wonder about, nothing that sticks out, nothing cut off.
+right and from right to left. axe-core finds nothing and doubts nothing, nothing overflows, nothing is cut off.
 """
 
 import re
@@ -23,14 +23,14 @@ RULES = {
         "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     },
     "resultTypes": ["violations", "incomplete"],
-    # Only a rule for phones that are turned would read the style sheets, and for what they import it adds inline ones.
+    # Only the rule for phone orientation needs the style sheets, and preloading adds inline ones for each import.
     "preload": False,
-    # Text with a contrast of 7 to 1.
+    # Contrast of text: 7 to 1.
     "rules": {"color-contrast-enhanced": {"enabled": True}},
 }
 
 
-# What forced colours can change of what axe-core finds.
+# The rules whose result may differ in forced colours.
 COLOUR_RULES = {
     "resultTypes": ["violations", "incomplete"],
     "runOnly": {"type": "rule", "values": ["color-contrast", "color-contrast-enhanced", "link-in-text-block"]},
@@ -40,7 +40,7 @@ AXE = Axe().axe_script
 
 @dataclass(frozen=True)
 class Look:
-    """How a page is looked at. What axe-core finds depends on one of these at a time."""
+    """How a page is displayed. Each of axe-core's findings depends on one of these only."""
 
     theme: str
     width: int
@@ -56,7 +56,7 @@ LOOKS = [
     Look("light", 1280, 800, forced_colors="active"),
 ]
 
-# What people who read with difficulty set: WCAG 2.2, 1.4.12.
+# The text spacing of WCAG 2.2, 1.4.12.
 SPACING = """
 () => {
   const sheet = new CSSStyleSheet();
@@ -67,7 +67,7 @@ SPACING = """
 }
 """
 
-# Texts that their own box cuts off; what is hidden from the eye on purpose and what one scrolls is not.
+# Texts cut off by their own box, except what is visually hidden on purpose and what scrolls.
 CUT_OFF = """
 () => Array.from(document.querySelectorAll("body *:not(input, textarea)")).filter((one) => {
   const style = getComputedStyle(one);
@@ -77,7 +77,7 @@ CUT_OFF = """
 }).map((one) => one.outerHTML.slice(0, 120))
 """
 
-# Main targets that are lower than 44 pixels.
+# Main targets less than 44 pixels high.
 SMALL_TARGETS = """
 () => Array.from(document.querySelectorAll(".button, textarea, select, input"))
   .filter((one) => !["checkbox", "radio", "hidden"].includes(one.type))
@@ -85,17 +85,17 @@ SMALL_TARGETS = """
   .map((one) => one.outerHTML.slice(0, 120))
 """
 
-# What axe-core cannot decide by itself, by rule and reason, with why there is nothing to mend.
+# What axe-core can't decide, by rule and reason, and why there is nothing to fix.
 EXPLAINED = {
-    # Half behind the header of a conversation that has been scrolled: the same text in the same colours is looked at
-    # where it lies free, in the same run.
+    # Half behind the header of a scrolled conversation: the same text in the same colours is also checked where it
+    # is uncovered, in the same run.
     ("color-contrast", "elmPartiallyObscured"),
     ("color-contrast-enhanced", "elmPartiallyObscured"),
-    # A line of several pieces in a dialog: axe-core counts what lies behind the dialog too, which is something else
-    # behind each piece. (Such lines: a time that names its day, for whom it is another day by then.)
+    # A line of several pieces in a dialog: axe-core includes what lies behind the dialog, which differs from piece
+    # to piece. (Such lines: a time with its day, for viewers in whose zone it is another day.)
     ("color-contrast", "elmPartiallyObscuring"),
     ("color-contrast-enhanced", "elmPartiallyObscuring"),
-    # In forced colours the system paints buttons; axe-core reckons with the style sheet's colour of their text.
+    # In forced colours the system paints buttons; axe-core uses the style sheet's colour for their text.
     ("color-contrast", "equalRatio"),
     ("color-contrast-enhanced", "equalRatio"),
 }
@@ -103,11 +103,11 @@ EXPLAINED = {
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    """A site that sends mail, and that one can sign in to from elsewhere."""
+    """A site that sends mail, and offers signing in with another account."""
     site = Site()
     elsewhere = {f"GITHUB_CLIENT_{part}": "x" for part in ("ID", "SECRET")}
     elsewhere |= {f"OIDC_CLIENT_{part}": "x" for part in ("ID", "SECRET")}
-    # Nobody listens there: what one sees then is one of the states.
+    # Nothing listens there: the page about a provider that is down is one of the states.
     elsewhere |= {"OIDC_SERVER_URL": "http://127.0.0.1:9", "OIDC_NAME": "Example School"}
     (site.folder / "mail").mkdir()
     site.environment |= {"EMAIL_URL": f"filemail:///{site.folder}/mail", **elsewhere}
@@ -127,7 +127,7 @@ def addresses(site: Site, keys: list[str]) -> everything.Addresses:
 
 @dataclass(frozen=True)
 class State:
-    """A page in a state: who looks (user number, or None), where, and what they do first."""
+    """A page in a state: its viewer (user number, or None), its path, and what the viewer does first."""
 
     viewer: int | None
     path: str
@@ -220,7 +220,7 @@ def lose_the_connection(page: Page) -> None:
 
 
 def confirm_password(page: Page) -> None:
-    """Where it is asked for again: once is enough for a while."""
+    """Confirm the password if asked: once is enough for a while."""
     if page.get_by_role("heading", name="Confirm Access").count():
         page.get_by_label("Password").fill("parley-demo")
         page.get_by_role("button", name="Confirm").click()
@@ -403,7 +403,7 @@ class Findings:
     inline: list[str] = field(default_factory=list)
 
 
-# Data that a script reads is no code: browsers never run it.
+# Data for scripts is not code: browsers never run it.
 INLINE = re.compile(
     r"<script(?![^>]*\ssrc=)(?![^>]*\stype=\"application/json\")[^>]*>|<style[\s>]|\sstyle=|\son[a-z]+=|javascript:",
     re.IGNORECASE,
@@ -411,7 +411,7 @@ INLINE = re.compile(
 
 
 def look_at(page: Page) -> Findings:
-    """Look at a page in every way."""
+    """Check a page in every look."""
     found = Findings(inline=INLINE.findall(page.content()))
     page.evaluate(AXE)
     for look in LOOKS:
@@ -436,7 +436,7 @@ def look_at(page: Page) -> Findings:
 
 
 def is_explained(doubt: dict[str, Any]) -> bool:
-    """Whether it is known, of every place, why axe-core cannot tell."""
+    """Whether it is known for every element why axe-core can't decide."""
     checks = [check for node in doubt["nodes"] for check in node["any"] + node["all"]]
     return bool(checks) and all((doubt["id"], (check["data"] or {}).get("messageKey")) in EXPLAINED for check in checks)
 

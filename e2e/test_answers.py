@@ -1,4 +1,4 @@
-"""Whatever answers in the site's place, or does not: the page keeps what it shows and what was typed, and says so."""
+"""Answers from something other than the site, or none: the page keeps what it shows and what was typed, and says so."""
 
 import re
 import urllib.parse
@@ -13,7 +13,7 @@ from tests.servers import Site
 
 Answer = dict[str, Any]
 
-# What proxies and networks really answer: a server that is away, a way in, a word from the office, nothing at all.
+# What real proxies and networks answer: the server is down, sign in to the network first, blocked, empty.
 BAD_GATEWAY: Answer = {
     "status": 502,
     "content_type": "text/html",
@@ -49,7 +49,7 @@ def answer_with(page: Page, pattern: str, answer: Answer) -> None:
 
 
 def open_dialog(one: Person, text: str) -> Locator:
-    """A message of one's own, opened over its room."""
+    """Post a message and open its dialog."""
     one.write(text)
     one.expect_message(text)
     one.page.locator("#messages .message", has_text=text).locator(".meta a").click()
@@ -69,7 +69,7 @@ def save(dialog: Locator) -> None:
 
 
 def expect_kept(dialog: Locator, words: str) -> None:
-    """The edit stands where it was, and one alert says why."""
+    """Expect the edit to be still there, and one alert to say why."""
     expect(dialog.get_by_role("alert")).to_have_count(1)
     expect(dialog.get_by_role("alert")).to_contain_text(words)
     expect(dialog.get_by_role("alert")).to_contain_text("What you typed is still here.")
@@ -85,7 +85,7 @@ def test_an_edit_that_the_site_does_not_answer_is_kept_with_a_reason(ada: Person
     answer_with(page, "/edit/$", answer)
     save(dialog)
     expect_kept(dialog, f"in place of this site ({answer['status']})")
-    # Again is answered again, and said again, once.
+    # A second attempt is answered likewise, and announced once more.
     save(dialog)
     expect_kept(dialog, "in place of this site")
     page.unroute(re.compile("/edit/$"))
@@ -109,7 +109,7 @@ def test_a_dialog_that_fails_to_load_gives_the_reason_and_a_retry_button(ada: Pe
     expect(page.locator("dialog")).to_be_hidden()
     again = page.locator("#refusal").get_by_role("button", name="Try again")
     link = page.locator("#messages .message", has_text=text).locator(".meta a")
-    # By the keyboard one is back at the message, whether it fails again, is closed, or works.
+    # The keyboard focus returns to the message, whether it fails again, is closed, or works.
     with page.expect_response(re.compile(r"/messages/\d+/$")):
         again.press("Enter")
     expect(words).to_contain_text("in place of this site")
@@ -162,7 +162,7 @@ def test_an_edit_that_is_too_large_is_refused_with_that_reason(ada: Person) -> N
 
 
 def sign_out_elsewhere(one: Person) -> Page:
-    """In another tab."""
+    """Sign out in another tab."""
     tab = one.context.new_page()
     tab.goto(one.site.url + "/accounts/logout/")
     tab.get_by_role("main").get_by_role("button", name=re.compile("Sign out", re.IGNORECASE)).click()
@@ -188,7 +188,7 @@ def test_a_signed_out_user_signs_in_in_another_tab_and_saves(site: Site, person:
     expect_kept(dialog, "You are signed out. Sign in in another tab, then try again here.")
     link = dialog.get_by_role("link", name="Sign in (opens a new tab)")
     expect(link).to_have_attribute("target", "_blank")
-    # Signing in gives the browser another token than the one in this form.
+    # After signing in the browser has another token than this form.
     sign_in(tab, site, "user0001")
     save(dialog)
     expect(dialog).to_be_hidden()
@@ -256,7 +256,7 @@ def test_an_edit_refused_after_its_dialog_was_closed_is_returned(ada: Person) ->
     bar = page.locator("#refusal")
     expect(bar.get_by_role("alert")).to_contain_text("in place of this site (502)")
     expect(bar.get_by_label("What you typed")).to_have_value("Half an edit")
-    # It stands nowhere else: what is asked for next, or refused, does not take its place.
+    # It exists nowhere else, so the next request or refusal does not replace it.
     answer_with(page, r"/messages/\d+/$", BAD_GATEWAY)
     page.locator("#messages .message", has_text="Closed too early").locator(".meta a").click()
     expect(bar.get_by_role("alert")).to_have_count(2)
@@ -297,7 +297,7 @@ def test_of_two_requested_dialogs_the_later_one_is_shown(ada: Person) -> None:
     for number, text in enumerate(("Asked for first", "Asked for last"), start=1):
         with page.expect_request(re.compile(r"/messages/\d+/$")):
             page.locator("#messages .message", has_text=text).locator(".meta a").click()
-        # The browser says that it asks before the route has it.
+        # The browser reports the request before the route has received it.
         while len(held) < number:
             page.evaluate("() => new Promise(requestAnimationFrame)")
     held[1].continue_()
@@ -330,7 +330,7 @@ def test_an_unsent_text_stays_visible_when_the_composer_is_removed(
     expect(box).to_have_attribute("readonly", "")
     expect(page.get_by_label("This was not sent. Copy it before you leave this page.")).to_be_visible()
     assert page.evaluate("window.said").count("This was not sent. Copy it before you leave this page.") == 1
-    # Who is in the middle of a word presses Enter at its end.
+    # A user who is still typing will press Enter at the end.
     expect(box).to_be_focused()
     box.press("Enter")
     expect(page.locator("#farewell")).to_be_visible()
@@ -343,6 +343,6 @@ def test_an_empty_composer_is_hidden_from_a_removed_member(site: Site, keys: lis
     as_owner(site, keys, "/rooms/room-007/members/user0003/remove/")
     expect(page.locator("#farewell")).to_be_visible()
     expect(page.locator("#composer-body")).to_be_hidden()
-    # What comes back unsent from the outbox comes into sight there.
+    # A text returned unsent from the outbox makes it visible.
     page.locator("#composer-body").evaluate("box => box.value = 'Given back'")
     expect(page.locator("#composer-body")).to_be_visible()

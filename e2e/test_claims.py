@@ -1,4 +1,4 @@
-"""What a page says of a message, of what was read and of who is signed in is so, or is corrected."""
+"""What a page says is true, or is corrected: about a message, what has been read, and who is signed in."""
 
 import re
 import socket
@@ -15,7 +15,7 @@ from tests.scenes import talk
 from tests.servers import Site
 
 COME_BACK = "() => dispatchEvent(new Event('focus'))"
-# A browser that is driven from outside keeps no pages, so it is told that it had.
+# A browser under automation caches no pages for Back, so the page is told that it came from the cache.
 KEPT = "() => { dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })); }"
 SIGNED_OUT = (
     "Not sent: you are signed out. It is kept here. Sign in again, then come back to this page: it is sent then."
@@ -28,7 +28,7 @@ def keys(site: Site) -> list[str]:
 
 
 class Proxy:
-    """A proxy that lets no WebSocket through, as in some companies: it passes requests on, and opens no tunnel."""
+    """A proxy that blocks WebSockets, as in some companies: it forwards requests, but opens no tunnel."""
 
     def __init__(self, port: int) -> None:
         self.port_behind = port
@@ -89,7 +89,7 @@ def test_behind_a_proxy_without_websockets_messages_show_as_sent(
     live = ada.markup()
     page.reload()
     assert ada.markup() == live
-    # What others say stands above one's own, and comes with it when the page is loaded.
+    # Messages of others that came earlier are there when the page is loaded again.
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-001")
     bob.write("Three")
@@ -134,11 +134,11 @@ def test_a_message_written_while_signed_out_is_sent_after_signing_in_again(site:
     expect(note).to_have_text(SIGNED_OUT)
     ada.page.clock.run_for(120_000)
     assert len(posts) == 1
-    # What is written behind it is not being sent either.
+    # What is written after it is not sent either.
     ada.write("Nor this")
     expect(note).to_have_text([SIGNED_OUT] * 2)
     assert len(posts) == 1
-    # Somebody else does not say it in their name.
+    # It is not sent while another user is signed in.
     sign_in(other, site, "waiter2")
     with ada.page.expect_response("**/accounts/viewer/"):
         ada.page.evaluate(COME_BACK)
@@ -169,7 +169,7 @@ def test_a_message_unsent_for_an_hour_is_returned_to_its_author(site: Site, keys
 
     ada.page.route_web_socket(re.compile("/ws/"), pass_on)
     page = ada.open_room("room-002")
-    # A page that hears nothing for a minute connects anew, and would find a way.
+    # A page that hears nothing for a minute reconnects, which would work.
     is_cut = True
     tries: list[str] = []
 
@@ -227,7 +227,7 @@ def test_a_text_already_stored_above_the_page_waits_no_longer(
     ada.write("And now")
     ada.expect_message("And now")
     ada.expect_nothing_pending()
-    # Where older messages come it is among them, once and in its place.
+    # Once older messages are loaded it is among them, once and in its place.
     page.locator("#older-link").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#messages > .message")).to_have_count(72)
@@ -293,7 +293,7 @@ def test_reading_is_reported_on_leaving_while_an_earlier_report_is_pending(
     bob.open_room("room-004")
     bob.write("The first")
     bob.expect_message("The first")
-    # No note is answered, and none is given up within these seconds.
+    # No report is answered, and none times out within these seconds.
     ada.page.route("**/read/", lambda route: None)
     with ada.page.expect_request("**/read/"):
         ada.open_room("room-004")
@@ -301,7 +301,7 @@ def test_reading_is_reported_on_leaving_while_an_earlier_report_is_pending(
     ada.expect_message("The last")
     last = ada.page.locator("#messages > .message").last.get_attribute("data-seq")
     with ada.page.expect_request(lambda one: f"seq={last}&" in (one.post_data or ""), timeout=5000):
-        # As when it goes, once it has noticed that the message is in view.
+        # As on leaving the page, once it has noticed that the message is in view.
         ada.page.evaluate("() => { setInterval(() => dispatchEvent(new PageTransitionEvent('pagehide')), 100); }")
 
 
@@ -347,14 +347,14 @@ def test_the_title_of_a_hidden_tab_counts_unread_messages_in_any_language(
     bob.expect_nothing_pending()
     with ada.page.expect_response("**/read/"):
         ada.open_room("room-004")
-    # Opened again, in a tab that is hidden from the first moment on.
+    # Opened again, in a tab that is hidden from the start.
     ada.page.add_init_script("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
     ada.open_room("room-004")
     expect(ada.page).to_have_title("Room 004 – Parley")
     bob.write("Look")
     ada.expect_message("Look")
     expect(ada.page).to_have_title("(1 unread) Room 004 – Parley")
-    # As a translator may have it.
+    # As in a translation that puts the number elsewhere.
     ada.page.evaluate("() => { window.ngettext = (one, many, number) => `%s) neu (`; }")
     for number in (2, 3):
         bob.write(f"Look {number}")
@@ -415,7 +415,7 @@ def test_back_after_signing_out_shows_nothing_private(site: Site, person: Join) 
     expect(page.get_by_role("main")).to_contain_text("backward")
     page.goto(f"{site.url}/accounts/profile/")
     sign_out(page, site)
-    for _ in range(3):  # to the page for signing out, one's profile, and the members
+    for _ in range(3):  # to the pages for signing out, the profile and the members
         page.go_back()
         expect(page.locator("html")).not_to_have_attribute("data-viewer", re.compile("."))
         expect(page.get_by_text("backward")).to_have_count(0)
@@ -472,7 +472,7 @@ def test_signing_out_of_a_shared_computer_deletes_waiting_texts(
     ada.page.get_by_role("main").get_by_role("button", name="Sign Out").click()
     expect(ada.page).to_have_url(f"{site.url}/")
     left = ada.page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('outbox:')).sort()")
-    # Another person's stay in any case.
+    # Those of another user stay in any case.
     assert left == (["outbox:#0:1:y"] if is_shared else ["outbox:#0:1:y", f"outbox:#{pk}:1:x"])
 
 
@@ -519,7 +519,7 @@ def test_an_edit_of_a_message_that_has_since_changed_keeps_both_texts(
     expect(dialog.get_by_label("The text as it is now")).to_have_value("From the phone")
     box = dialog.get_by_label("Message", exact=True)
     expect(box).to_have_value("From the desk")
-    # Who cannot see it hears why with the box, and is not left outside of the dialog.
+    # Screen readers hear the reason with the box, and the focus stays in the dialog.
     expect(box).to_be_focused()
     expect(box).to_have_accessible_description(re.compile("This message was changed meanwhile"))
     expect(box).to_be_in_viewport()

@@ -1,4 +1,4 @@
-"""Writing: input methods, keyboards on a screen, layouts that are not Latin, clicks that are the browser's."""
+"""Writing: input methods, screen keyboards, layouts that are not Latin, clicks that belong to the browser."""
 
 from collections.abc import Iterator
 
@@ -23,13 +23,13 @@ def ada(person: Join, site: Site, keys: list[str]) -> Iterator[Person]:
 
 
 class InputMethod:
-    """The browser's own input method, as the system drives it."""
+    """The browser's input method, driven as the system drives it."""
 
     def __init__(self, page: Page) -> None:
         self.session: CDPSession = page.context.new_cdp_session(page)
 
     def compose(self, text: str) -> None:
-        """Show text that is not settled yet."""
+        """Show text that is still being composed."""
         at = {"selectionStart": len(text), "selectionEnd": len(text)}
         self.session.send("Input.imeSetComposition", {"text": text, **at})
 
@@ -38,7 +38,7 @@ class InputMethod:
         self.session.send("Input.insertText", {"text": text})
 
     def enter(self, kind: str, key_code: int) -> None:
-        """The Enter key goes down or up, with a key code of Windows."""
+        """Press or release the Enter key, with a Windows key code."""
         key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": key_code}
         self.session.send("Input.dispatchKeyEvent", {"type": kind, **key})
 
@@ -102,7 +102,7 @@ def test_a_word_that_a_screen_keyboard_reinserts_after_sending_is_removed(ada: P
     page = ada.open_room("room-001")
     page.locator("#composer-body").press_sequentially("See you ")
     InputMethod(page).compose("tomorrow")
-    # As its suggestion bar does: the word that was under way is typed again once the box is empty.
+    # As a suggestion bar does: the unfinished word is typed again once the box is empty.
     page.evaluate(
         """() => {
           const box = document.getElementById("composer-body");
@@ -157,7 +157,7 @@ def test_the_marks_of_each_sample_surround_its_word_from_right_to_left_too(
 ) -> None:
     ada = person(site, "user0001", locale="ar").use_session(keys[0])
     page = ada.open_room("room-001")
-    # How far the two stars before the first word are from it.
+    # The distance between the first word and the two asterisks before it.
     gap = page.evaluate(
         """() => {
           const texts = [];

@@ -8,7 +8,7 @@ from tests.servers import Site
 
 
 def hold_conversation(ada: Person, bob: Person, cleo: Person) -> None:
-    """The journey of the product: each at their own process of the site, Cleo without JavaScript."""
+    """The main journey: sign up, create, find and join a room, chat; Cleo does so without JavaScript."""
     ada.sign_up()
     ada.page.get_by_role("link", name="New room").first.click()
     ada.page.get_by_label("Name").fill("Chess Club")

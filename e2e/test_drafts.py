@@ -1,4 +1,4 @@
-"""What was typed and not sent yet stays with who typed it, as long as the tab is open."""
+"""Unsent text is kept, for its author only, as long as the tab is open."""
 
 import pytest
 from playwright.sync_api import expect
@@ -68,7 +68,7 @@ def test_back_does_not_show_a_text_that_has_since_been_sent(site: Site, keys: li
 def test_back_restores_a_text_that_was_sent_to_a_failing_proxy(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected="502").use_session(keys[0])
     site.populate(users=2, rooms=1, messages=120)
-    # A page of the past has no socket: there the form itself goes.
+    # A page of older messages has no socket, so the form itself is submitted.
     page = ada.go("/rooms/room-001/?after=1")
     box = page.locator("#composer-body")
     page.route("**/messages/", lambda route: route.fulfill(status=502, body="Bad gateway"))

@@ -1,4 +1,4 @@
-"""Signing in with an account elsewhere: a real OpenID Connect provider in a process of its own."""
+"""Signing in with another account: a real OpenID Connect provider in a process of its own."""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def come(site: Site, person: Join) -> Join:
 
 
 def go_there(page: Page, path: str, button: str = "Continue with") -> None:
-    """From a page of the site to the provider."""
+    """Go from a page of the site to the provider."""
     page.goto(path)
     page.get_by_role("button", name=f"{button} {Provider.name}").click()
 
@@ -60,7 +60,7 @@ def sign_in_there(page: Page, name: str) -> None:
 
 
 def answer(page: Page, name: str, button: str = "Authorize") -> None:
-    """Answer the provider's question whether this site may know who one is."""
+    """Answer the provider's question whether this site may know the user."""
     sign_in_there(page, name)
     page.get_by_role("button", name=button).click()
 
@@ -113,7 +113,7 @@ def test_connecting_and_disconnecting_an_account_elsewhere(site: Site, come: Joi
 
 
 def confirm_password(page: Page) -> None:
-    """Where the site asks again who one is."""
+    """Confirm the password if the site asks."""
     if "/reauthenticate/" in page.url:
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Confirm").click()
@@ -156,7 +156,7 @@ def test_an_answer_without_a_request_is_refused(come: Join, query: str) -> None:
 
 
 def stolen_answer(one: Person, name: str) -> str:
-    """The provider's answer for one browser, which never arrives there."""
+    """The provider's response for one browser, which never gets it."""
     go_there(one.page, "/accounts/login/")
     sign_in_there(one.page, name)
     fields = {

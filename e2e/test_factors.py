@@ -11,13 +11,13 @@ from playwright.sync_api import CDPSession, Page, expect
 from e2e.conftest import PASSWORD, Join, Person
 from tests.servers import Site
 
-SECONDS = 30  # that a code of an app is shown
+SECONDS = 30  # for which an app shows a code
 
 
 @pytest.fixture
 def come(site: Site, person: Join) -> Join:
     def make(name: str, *, javascript: bool = False) -> Person:
-        # Browsers make passkeys for localhost, but not for 127.0.0.1.
+        # Browsers create passkeys for localhost, but not for 127.0.0.1.
         address = f"http://localhost:{site.port}"
         return person(site, name, javascript=javascript, expected="status of 4", base_url=address)
 
@@ -25,7 +25,7 @@ def come(site: Site, person: Join) -> Join:
 
 
 def code_of(secret: str, *, ahead: int = 0) -> str:
-    """The code that an app shows, or will show so many codes later: none is taken twice."""
+    """The code an app shows now, or so many codes later: none is accepted twice."""
     return str(format_hotp_value(hotp_value(secret, int(time.time()) // SECONDS + ahead)))
 
 
@@ -55,7 +55,7 @@ def confirm_password(page: Page) -> None:
 
 
 def set_up_an_app(page: Page) -> tuple[str, list[str]]:
-    """Gives the app's secret and the recovery codes that come with it."""
+    """Set up an authenticator app; returns its secret and the recovery codes."""
     page.goto("/accounts/2fa/")
     page.get_by_role("link", name="Set up an authenticator app").click()
     confirm_password(page)
@@ -106,7 +106,7 @@ def test_after_the_password_an_app_code_or_recovery_code_is_required(come: Join,
 
 
 class Key:
-    """A device that keeps passkeys, in the browser itself."""
+    """A virtual device for passkeys, in the browser."""
 
     def __init__(self, page: Page) -> None:
         self.session: CDPSession = page.context.new_cdp_session(page)
@@ -122,11 +122,11 @@ class Key:
         self.id = self.session.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
 
     def refuse(self) -> None:
-        """Whoever holds it is not its owner."""
+        """Fail to verify the user, as if its owner were not there."""
         self.session.send("WebAuthn.setUserVerified", {"authenticatorId": self.id, "isUserVerified": False})
 
     def count_as(self, count: int) -> None:
-        """It is a copy from when the passkey was used so often."""
+        """Set the signature counter back, as a copy made at that time would have it."""
         (credential,) = self.session.send("WebAuthn.getCredentials", {"authenticatorId": self.id})["credentials"]
         assert credential["signCount"] > count
         name = {"authenticatorId": self.id, "credentialId": credential["credentialId"]}
@@ -137,7 +137,7 @@ class Key:
 
 @pytest.fixture
 def pat(come: Join) -> Iterator[tuple[Page, Key]]:
-    """Somebody with a passkey."""
+    """A page of a user who has a passkey, and the device."""
     page = come("pat", javascript=True).page
     key = Key(page)
     page.goto("/accounts/login/")

@@ -1,4 +1,4 @@
-"""Names and texts that are markup, in a browser that would act on them: nothing does."""
+"""Names and texts that contain markup do nothing in a browser that would execute it."""
 
 import pytest
 from playwright.sync_api import Dialog, Page, Request, expect
@@ -7,7 +7,7 @@ from e2e.conftest import Join, Person
 from tests.scenes import hostile
 from tests.servers import Site
 
-# Whatever acts sets `acted`, asks for an address under /acted, or is an element with the attribute `marked`.
+# Whatever is executed sets `acted`, requests a path under /acted, or is an element with the attribute `marked`.
 HOSTILE = (
     '"><img src=/acted onerror=acted=1 marked>'
     "</script><script marked>acted=1</script>"
@@ -16,7 +16,7 @@ HOSTILE = (
     "<a href=javascript:acted=1 hx-get=/acted hx-trigger=load marked>x</a>"
     "<template for=status marked>x</template>{{7*7}}"
 )
-# Short enough for any field, each of another kind.
+# Short enough for any field, each in a different way.
 SHORT = [
     "<b id=messages marked>",
     '"><img marked src=/acted>',
@@ -36,7 +36,7 @@ def addresses(site: Site, keys: list[str]) -> hostile.Addresses:
 
 
 def watch(one: Person) -> list[str]:
-    """What acts in somebody's browser: dialogs, requests, and whatever the security policy stops."""
+    """A list of what is executed: dialogs and requests; what the security policy blocks is counted in the page."""
     acted: list[str] = []
 
     def ask(request: Request) -> None:
@@ -57,7 +57,7 @@ def watch(one: Person) -> list[str]:
 
 
 def marks_of(page: Page) -> list[str]:
-    """What in a page is there by somebody's name or text, and what has acted."""
+    """The elements that come from a hostile text, and what has been executed."""
     found: list[str] = page.evaluate(
         """() => {
           const inside = (root) => Array.from(root.querySelectorAll("*"), (one) =>
@@ -73,7 +73,7 @@ def marks_of(page: Page) -> list[str]:
 
 
 def pages_of(addresses: hostile.Addresses) -> list[str]:
-    """Every page that shows what somebody wrote."""
+    """Every page that shows a text of a user."""
     room = f"/rooms/{addresses['room']}/"
     return [
         *(
@@ -107,7 +107,7 @@ def test_hostile_texts_do_nothing_on_any_page_of_the_site_owner(
 ) -> None:
     owner = person(site, "owner", expected="status of 40[34]").use_session(keys[0])
     acted = watch(owner)
-    # So that what asks for the password again shows its page.
+    # So that pages that ask for the password again are shown.
     owner.go("/accounts/reauthenticate/?next=/accounts/username/")
     owner.page.get_by_label("Password").fill("parley-demo")
     owner.page.locator("main form button").first.click()
@@ -118,7 +118,7 @@ def test_hostile_texts_do_nothing_on_any_page_of_the_site_owner(
         assert (path, marks_of(page), acted) == (path, [], [])
         shown += page.content().count("&lt;")
         for link in page.locator("#messages .meta a").all()[:1]:
-            # The dialog, which scripts put into the page.
+            # The dialog, which a script inserts.
             owner.wait_until_live()
             link.click()
             expect(page.get_by_role("dialog")).to_be_visible()
@@ -146,7 +146,7 @@ def test_hostile_texts_that_arrive_live_do_nothing(
         writer.write(f"{short}{HOSTILE}{number}")
         writer.expect_nothing_pending()
     expect(reader.page.locator("#messages .message")).to_have_count(before + len(SHORT))
-    # The room's owner renames it, and somebody comes.
+    # The room's owner renames it, and a user joins.
     renamer = person(site, "renamer").use_session(keys[0])
     renamer.go(f"/rooms/{slug}/settings/")
     name = f"{SHORT[1]}{javascript}"
@@ -159,7 +159,7 @@ def test_hostile_texts_that_arrive_live_do_nothing(
     newcomer.go(f"/rooms/{slug}/")
     if newcomer.page.get_by_role("button", name="Join").count():
         newcomer.page.get_by_role("button", name="Join").first.click()
-    # The room is the same with scripts and without, so its end is not.
+    # Both runs use the same room, so each has a last message of its own.
     end = f"The end {javascript}"
     writer.write(end)
     expect(reader.page.locator("#messages").get_by_text(end)).to_have_count(1)

@@ -1,4 +1,4 @@
-"""Every page in a made-up language that shows what was never translated, and in Arabic."""
+"""Every page in a made-up language, which shows what can't be translated, and in Arabic."""
 
 import re
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from e2e.test_accessibility import CUT_OFF, STATES
 from tests.scenes import everything, people
 from tests.servers import Site
 
-# Pages whose own text is what people wrote, or English on purpose.
+# All but the pages whose address has the token of an invitation.
 PATHS = sorted({(state.viewer or 0, state.path) for state in STATES.values() if "ROOM" not in state.path})
 
-# The words that the eye and the ear find on a page, without what people wrote and what is the same in all languages.
+# All words seen or heard on a page, without what users wrote and what is the same in all languages.
 WORDS = """
 () => {
   const notOurs = "bdi, [dir=auto], .body, code, kbd, script, noscript, style, template, .statement, .brand, time,"
@@ -35,7 +35,7 @@ WORDS = """
 }
 """
 
-# Names, and what names things the same everywhere.
+# Names and terms that are the same in all languages.
 NAMES = (
     "user0001|user0002|user0003|user|ada|Ada Lovelace|Attic|Empty|Archived|Lobby|Room 001|For readers|For the new ones"
     "|Cellar|not-here-yet"
@@ -66,7 +66,7 @@ def texts(page: Page) -> list[str]:
 
 
 def plain_words(text: str) -> list[str]:
-    """The words in a text that no translator has seen."""
+    """The words in a text that were not translated."""
     without = re.sub(rf"\b({NAMES})\b|\S+@\S+|https?://\S+|[⟦⟧~]", " ", text)
     words = re.findall(r"[^\W\d_]{3,}", without)
     return [word for word in words if re.fullmatch("[A-Za-z]+", word) and re.search("[aeiouyAEIOUYcnsz]", word)]

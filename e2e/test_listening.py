@@ -1,4 +1,4 @@
-"""What a screen reader is given to say, and where people stopped reading."""
+"""What is announced to screen readers, and where a user stopped reading."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from e2e.conftest import REFUSED, Join, Person
 from tests.scenes import people
 from tests.servers import Site
 
-# Notes all that the live regions of a page say, with the time.
+# Records what the live regions of a page announce.
 EAR = """
 () => {
   window.heard = [];
@@ -29,25 +29,25 @@ def keys(site: Site) -> list[str]:
 
 @pytest.fixture
 def prefer(site: Site) -> Iterator[None]:
-    """Takes back what a test let user0001 prefer."""
+    """Resets what a test changed about announcements."""
     yield
     site.run(people.reset_what_is_announced)
 
 
 def listen(page: Page) -> None:
-    """Note what is said from here on."""
+    """Record what is announced from now on."""
     page.evaluate(EAR)
 
 
 def heard(page: Page) -> list[str]:
-    """What was said so far, without the space that makes the same text another."""
+    """What has been announced, without the space that makes a repeated text differ."""
     said: list[str] = page.evaluate("() => window.heard")
     return [line.strip().strip("\u00a0") for line in said]
 
 
 @pytest.fixture
 def pair(person: Join, site: Site, keys: list[str]) -> Iterator[tuple[Person, Person]]:
-    """Who listens, and who talks. Each test has a room of its own."""
+    """A listener and a writer. Each test uses a room of its own."""
     ada = person(site, "user0001", expected=REFUSED).use_session(keys[0])
     bob = person(site, "user0002").use_session(keys[1])
     yield ada, bob
@@ -57,7 +57,7 @@ rooms = (f"room-{number:03}" for number in range(1, 22))
 
 
 def meet(ada: Person, bob: Person) -> str:
-    """Both open a room that nobody has used yet; Ada listens."""
+    """Have both open an unused room, and record what is announced to Ada; returns its slug."""
     slug = next(rooms)
     ada.open_room(slug)
     bob.open_room(slug)
@@ -198,7 +198,7 @@ def test_announcements_are_listed_and_a_key_repeats_the_last_one(pair: tuple[Per
 def test_the_panel_keeps_the_last_fifty_announcements(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     meet(ada, bob)
-    # As the announcer says it; spoken, they would take a quarter of a second each.
+    # By the announcer's event, since real announcements take a quarter of a second each.
     ada.page.evaluate(
         "() => { for (let one = 1; one <= 60; one += 1)"
         " document.dispatchEvent(new CustomEvent('announced', { detail: `Line ${one}` })); }"
@@ -233,7 +233,7 @@ def test_a_refusal_is_announced_once_and_keeps_the_text_and_the_focus(pair: tupl
     assert len(heard(ada.page)) == 1
 
 
-# Where one stopped
+# Where the user stopped reading
 
 
 def test_messages_missed_while_away_are_counted_marked_and_then_read(pair: tuple[Person, Person]) -> None:
@@ -304,10 +304,10 @@ def test_a_message_seen_just_before_leaving_counts_as_read(pair: tuple[Person, P
     slug = meet(ada, bob)
     with ada.page.expect_response("**/read/"):
         bob.write("One")
-    # The next time the server is told after two seconds only.
+    # The next report to the server comes after two seconds at the earliest.
     bob.write("Two")
     ada.expect_message("Two")
-    # A browser tells of it while the next page is already loading.
+    # A browser reports it while the next page is already loading.
     for _ in range(20):
         ada.go("/")
         if not ada.page.locator(f"#room-{slug} .unread").count():

@@ -1,4 +1,4 @@
-"""What arrives by itself, and what survives when something breaks."""
+"""What arrives live, and what survives when something breaks."""
 
 import re
 import signal
@@ -11,7 +11,7 @@ from e2e.conftest import REFUSED, SERVER_AWAY, Join, Person
 from tests.scenes import talk
 from tests.servers import Site
 
-RECONNECTED = 30_000  # milliseconds: the longest pause between two tries, twice
+RECONNECTED = 30_000  # milliseconds: twice the longest pause between two attempts
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def keys(site: Site) -> list[str]:
 
 
 class Pair:
-    """Two people who look at the same room; the first one owns it."""
+    """Two users who have the same room open; the first one owns it."""
 
     def __init__(self, person: Join, site: Site, keys: list[str], slug: str, **options: str) -> None:
         self.slug = slug
@@ -46,7 +46,7 @@ def test_an_edit_and_a_deletion_show_on_the_other_page(site: Site, keys: list[st
     pair.two.expect_message("First")
     expect(pair.two.page.locator("#messages .edited")).to_have_count(1)
     assert pair.two.bodies() == ["First", "Second"]
-    # Back to where one was, though the message was swapped meanwhile.
+    # The focus returns to the link, though the message has since been swapped.
     expect(page.locator("#messages .message", has_text="First").locator(".meta a")).to_be_focused()
 
     page.locator("#messages .message", has_text="Second").locator(".meta a").click()
@@ -80,7 +80,7 @@ def test_a_new_name_topic_and_member_show_on_open_pages(site: Site, keys: list[s
     expect(pair.two.page.get_by_role("heading", level=1)).to_have_text("The Garden")
     expect(pair.two.page.locator(".topic")).to_have_text("Under the tree")
     expect(pair.two.page).to_have_title("The Garden – Parley")
-    # The page still has the address from before, and goes on working.
+    # The page still has the old address, and keeps working.
     pair.two.write("Nice here")
     pair.one.expect_message("Nice here")
     newcomer = person(site, "newcomer").sign_up("/rooms/the-garden/")
@@ -97,7 +97,7 @@ def test_a_removed_member_is_told_and_sees_nothing_more(site: Site, keys: list[s
     expect(pair.two.page.locator("#farewell")).to_contain_text("You are no longer a member", timeout=1000)
     expect(pair.two.page.locator("#alert")).to_have_text("You are no longer a member of this room.")
     expect(pair.two.page.locator("#composer")).to_have_count(0)
-    # Said once: in the place of the composer, and by the alert.
+    # Said once: in place of the composer, and by the alert.
     expect(pair.two.page.locator("#connection-status")).to_be_hidden()
     pair.one.open_room("room-004")
     pair.one.write("Without them")
@@ -133,7 +133,7 @@ def test_in_a_low_window_older_messages_load_only_by_their_link(site: Site, keys
     asked: list[str] = []
     ada.page.on("request", lambda request: asked.append(request.url) if "before=" in request.url else None)
     page = ada.open_room("room-005")
-    # The whole page scrolls there; by themselves they would go on coming until there are no more.
+    # The whole page scrolls there, so loading automatically would not stop before the first message.
     expect(page.locator("#older-link")).to_be_in_viewport()
     page.evaluate("() => fetch(location.href).then(answer => answer.text())")
     assert asked == []
@@ -192,7 +192,7 @@ def test_a_refused_message_returns_to_the_box_with_the_reason(site: Site, keys: 
 def test_sending_shows_at_once_clears_the_box_and_keeps_the_focus(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-007")
-    # Whatever the server does, in the same moment as the key.
+    # In the same moment as the key, whatever the server does.
     page.locator("#composer-body").fill("Now")
     seen = page.evaluate(
         """() => {
@@ -235,7 +235,7 @@ def test_an_unacknowledged_message_survives_a_reload_and_is_stored_once(
 ) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
     page = ada.open_room("room-010")
-    # Neither way out works: the socket swallows what is sent, the form's address fails.
+    # Neither way to send works: the socket discards messages, and the form's requests fail.
     page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
     blocked = re.compile("/messages/$")
 
@@ -257,7 +257,7 @@ def test_an_unacknowledged_message_survives_a_reload_and_is_stored_once(
 
 
 def say_so_many(writer: Person, count: int) -> None:
-    """Post by the form's address as fast as it goes, from the writer's own page."""
+    """Post by the form's address, as fast as possible, from the writer's page."""
     writer.page.evaluate(
         """async (count) => {
           const form = document.getElementById("composer");
@@ -282,7 +282,7 @@ def test_two_hundred_messages_posted_while_a_page_is_cut_off_arrive_in_order(
     pair.one.write("Before")
     pair.two.expect_message("Before")
     pair.two.context.set_offline(True)
-    # Being offline keeps an open socket open: cut it, as the network would.
+    # Going offline leaves an open socket open, so it is closed here.
     pair.two.page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.close()")
     expect(pair.two.page.locator("#connection-status")).to_contain_text("Not live")
     say_so_many(pair.one, 200)
@@ -345,7 +345,7 @@ def test_a_killed_server_loses_and_duplicates_nothing(fragile_site: Site, person
     assert pair.one.markup() == pair.two.markup()
 
 
-GONE_BACK = 45_000  # milliseconds: a look each 30 s, a second one, and the way back
+GONE_BACK = 45_000  # milliseconds: a check every 30 s, a second one, and reconnecting
 
 
 def test_open_pages_follow_a_database_that_goes_back_in_time(fragile_site: Site, person: Join) -> None:
@@ -363,7 +363,7 @@ def test_open_pages_follow_a_database_that_goes_back_in_time(fragile_site: Site,
     with reader.expect_request(lambda request: request.url.endswith("/read/"), timeout=RECONNECTED) as read:
         pair.one.write("New")
         pair.two.expect_message("New")
-    # Its number is one that the page had seen before, under another message.
+    # Its number is one that another message had on this page before.
     expect(reader.locator("#announce")).to_have_text("user0001: New")
     newest = reader.locator("#messages > .message").last.get_attribute("data-seq")
     assert f"seq={newest}&" in (read.value.post_data or "")

@@ -1,4 +1,4 @@
-"""Reading live with JavaScript switched off: one page that does not end."""
+"""The live view: reading live without JavaScript, on a page that never finishes loading."""
 
 import signal
 
@@ -8,7 +8,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from e2e.conftest import Join, Person
 from tests.servers import Site
 
-# What another browser calls itself: it gets the page that only grows.
+# A browser that can't patch its page, so new parts are only appended.
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 SOON = 1000  # milliseconds in which a change must show
 
@@ -19,7 +19,7 @@ def keys(site: Site) -> list[str]:
 
 
 def read_live(person: Join, site: Site, key: str, slug: str, **options: str) -> Person:
-    """Somebody without scripts who has opened the live view."""
+    """A user without scripts who has opened the live view."""
     one = person(site, "user0001", javascript=False, expected="ERR_|status of 4", **options).use_session(key)
     one.page.goto(f"{site.url}/rooms/{slug}/live/", wait_until="commit")
     expect(one.page.locator("#messages .message")).to_have_count(3)
@@ -47,7 +47,7 @@ def test_messages_edits_and_deletions_show_in_place_within_a_second(site: Site, 
     bob.delete("Second")
     expect(items.nth(4)).to_contain_text("This message was deleted.", timeout=SOON)
     expect(items).to_have_count(5)
-    # Once more in the same places, and the same markup as any page has.
+    # Edited once more in the same place; the ids are those of any page.
     bob.edit("First", "First of all")
     expect(items.nth(3)).to_contain_text("First of all", timeout=SOON)
     live = ada.markup_ids()
@@ -88,7 +88,7 @@ def test_a_browser_that_cannot_patch_gets_changes_at_the_end(site: Site, keys: l
     expect(items.nth(4)).to_contain_text("First")
     bob.delete("First")
     expect(items.nth(5)).to_contain_text("Deleted", timeout=SOON)
-    # Below the list, though the list has not ended.
+    # Below the list, though the list has not been closed.
     below = ada.page.locator("#composer-frame").bounding_box()
     last = items.last.bounding_box()
     assert below and last

@@ -31,7 +31,7 @@ class Mailbox:
     def next(self, address: str) -> str:
         """The text of the next mail, which is for this address."""
         deadline = time.monotonic() + 10
-        # Of mails within one second the names do not tell which came first.
+        # File names don't say which of two mails within a second came first.
         while not (
             new := [file for file in sorted(set(self.folder.glob("*.log")) - self.seen) if is_to(file, address)]
         ):
@@ -174,7 +174,7 @@ def test_a_forgotten_password_is_reset_by_a_link_that_works_once(come: Join, mai
     for label in ("New Password", "New Password (again)"):
         fay.page.get_by_label(label, exact=True).fill(NEW_PASSWORD)
     fay.page.get_by_role("button", name="Change Password").click()
-    mailbox.next("fay@example.org")  # says that the password was changed
+    mailbox.next("fay@example.org")  # the notice that the password was changed
     fay.page.goto("/accounts/login/")
     fay.page.get_by_label("User name or e-mail address").fill("fay@example.org")
     fay.page.get_by_label("Password").fill(NEW_PASSWORD)
@@ -197,6 +197,6 @@ def test_adding_an_address_confirming_it_and_making_it_primary(come: Join, mailb
     gus.page.goto("/accounts/email/")
     gus.page.get_by_label("gus@work.example").check()
     gus.page.get_by_role("button", name="Make Primary").click()
-    mailbox.next("gus@example.org")  # the old one is told
+    mailbox.next("gus@example.org")  # the old address is notified
     expect(gus.page.get_by_text("gus@work.example").first).to_be_visible()
     expect(gus.page.locator("label", has_text="gus@work.example")).to_contain_text("Primary")

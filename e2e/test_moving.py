@@ -1,4 +1,4 @@
-"""Moving by the keyboard alone: the targets, and a focus that is never lost, hidden or covered."""
+"""Moving by keyboard alone: what the keys reach, and a focus that is never lost, hidden or covered."""
 
 import re
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from e2e.conftest import Join, Person
 from tests.scenes import people, rooms, talk
 from tests.servers import Site
 
-# What has the focus: its id, or its class where it has none.
+# The focused element's id, or its class if it has none.
 FOCUS = "() => document.activeElement.id || document.activeElement.className || document.activeElement.tagName"
 
-# Whether what has the focus can be seen: it is not the page itself, lies in the window, nothing covers its middle, and
-# an outline of at least two pixels shows it.
+# Whether the focus is visible: on an element, within the window, its centre not covered, and with an outline of at
+# least two pixels.
 IS_SEEN = """
 () => {
   const one = document.activeElement;
@@ -37,7 +37,7 @@ IS_SEEN = """
 
 @pytest.fixture(scope="module")
 def site(redis_url: str) -> Iterator[Site]:
-    """Over Redis, so that the pages hear of what a test changes in a process of its own."""
+    """Over Redis, so that open pages are told of what a scene changes in another process."""
     with Site(environment={"REDIS_URL": redis_url}) as site:
         yield site
 
@@ -141,7 +141,7 @@ def test_f6_goes_round_the_parts_of_the_page_and_the_list_of_keys(ada: Person) -
 
 
 def test_fifty_changes_touch_neither_a_draft_nor_the_place_being_read(ada: Person) -> None:
-    # A topic from the start: the header must not grow by its line meanwhile.
+    # With a topic from the start, so that the header does not grow by its line later.
     ada.site.run(rooms.set_topic, "room-003", "Topic")
     page = ada.open_room("room-003")
     box = page.locator("#composer-body")
@@ -201,7 +201,7 @@ def test_the_focus_is_not_lost_when_all_messages_are_replaced(ada: Person) -> No
     page = ada.open_room("room-006")
     page.keyboard.press("End")
     page.keyboard.press("k")
-    # As after more changes than a page is told one by one.
+    # As after more changes than are sent one by one.
     page.evaluate("() => document.getElementById('messages').replaceChildren()")
     page.wait_for_function("() => document.activeElement !== document.body")
 
@@ -214,7 +214,7 @@ def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest(ada
     page.on("request", lambda request: asked.append(request.url) if "before=" in request.url else None)
     link.focus()
     expect(link).to_be_in_viewport()
-    # What the browser has to say of the link's coming into view, it has said two frames later.
+    # The browser reports within two frames that the link has come into view.
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
     page.evaluate("() => fetch(location.href).then(answer => answer.text())")
     assert asked == []
@@ -257,7 +257,7 @@ def test_the_focus_stays_in_place_when_the_composer_is_removed(ada: Person, pers
 
 
 def tab_through(page: Page, most: int = 120) -> list[str]:
-    """Go once through all that the Tab key reaches; gives what was wrong with any of it."""
+    """Go through everything the Tab key reaches; returns what was wrong."""
     wrong = []
     page.keyboard.press("Tab")
     first, steps = page.evaluate("() => { window.first = document.activeElement; return true; }"), 0
@@ -307,7 +307,7 @@ def test_a_room_does_not_trap_the_tab_key(ada: Person) -> None:
 
 
 def test_a_conversation_by_the_keyboard_alone(ada: Person) -> None:
-    """Find a room, make one, write, edit, delete, change what is announced, and leave."""
+    """Create a room, write, edit and delete."""
     page = ada.go("/")
     press_until(page, "New room")
     page.keyboard.press("Enter")
@@ -346,7 +346,7 @@ def test_a_conversation_by_the_keyboard_alone(ada: Person) -> None:
 
 
 def press_until(page: Page, name: str, by: str = "text") -> None:
-    """Press the Tab key until it has reached something called so."""
+    """Press the Tab key until the element with this text or name has the focus."""
     script = {
         "text": "name => document.activeElement.textContent.trim() === name",
         "name": "name => document.activeElement.name === name",

@@ -1,4 +1,4 @@
-"""Texts that are wide, tall, piled up or run the other way, in a browser: each keeps to its own place."""
+"""Texts that are wide, tall, stacked or right to left stay inside their own message."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.scenes import talk
 from tests.servers import Site
 
 ZALGO = "Z" + "\u0301\u0489\u0325\u030d" * 40
-# Letters that nothing divides: one cluster of 3,000 consonants, and of figures joined to one.
+# Unbreakable: a cluster of 3,000 consonants, 1,000 joined emoji, and wide ligatures.
 CLUSTERS = ["क्" * 3000, "👩\u200d" * 1000, "\ufdfd" * 300]
 TALL = ["a\n" * 5000, "> " * 17 + "b" * 900 + "\n" * 50 + "c", "```\n" + "d\n" * 300 + "```"]
 MIXED = (
@@ -48,7 +48,7 @@ def join(person: Join, site: Site, keys: list[str]) -> Join:
 
 
 def picture(page: Page, name: str) -> None:
-    """For who wants to look: PICTURES=folder in the environment."""
+    """Keep a screenshot if the environment says where: PICTURES=folder."""
     if folder := os.environ.get("PICTURES"):
         page.screenshot(path=Path(folder) / f"odd-texts-{name}.png")
 
@@ -110,7 +110,7 @@ def test_a_folded_message_opens_by_keyboard_with_and_without_scripts(join: Join,
     assert high
     assert low["height"] < 500
     assert high["height"] > 100_000
-    # Nothing is hidden from who listens, folded or not, and the control says which.
+    # Screen readers get the whole text, folded or not, and the control's state.
     expect(item.locator("details")).to_have_attribute("open", "")
     control.press("Enter")
     assert body.bounding_box() == pytest.approx(low, abs=2) or body.evaluate("one => one.clientHeight") < 500
@@ -142,7 +142,7 @@ def test_each_block_has_its_own_direction_and_code_runs_left_to_right(join: Join
     assert body.locator("li").evaluate_all(script) == ["rtl", "ltr"]
     assert body.locator("blockquote").evaluate_all(script) == ["rtl"]
     assert body.locator("code, pre, p > a").evaluate_all(script) == ["ltr"] * 4
-    # A line within a paragraph too: the Arabic one ends where the paragraph does.
+    # Lines within a paragraph too: the Arabic one is aligned to the other side.
     lines = body.locator("> p").first.evaluate(
         """one => { const range = document.createRange(); range.selectNodeContents(one);
         const box = one.getBoundingClientRect();

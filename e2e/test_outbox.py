@@ -1,4 +1,4 @@
-"""What the outbox does with a text that the server never answers: it goes back to the one who wrote it."""
+"""The outbox: unanswered texts are kept, sent again, and returned to their author in the end."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from tests.servers import Site
 
 MARKER = "Poison"
 MAX_UNANSWERED = 5
-# As many as the page makes for one try, so that the clock does not run away from what is answered.
+# As many requests as one attempt makes, so that the fake clock does not outrun real answers.
 ROUND_TRIPS = """async () => {
   for (let count = 0; count < 3; count++) await fetch("/livez").then((answer) => answer.text()).catch(() => {});
 }"""
@@ -33,13 +33,13 @@ def fragile_site() -> Iterator[Site]:
 
 
 def counts(page: Page) -> list[int]:
-    """How often each message in the outbox got no answer."""
+    """How often each message in the outbox was not answered."""
     stored: list[str] = page.evaluate("() => Object.keys(localStorage).sort().map(key => localStorage.getItem(key))")
     return [entry.get("unanswered", 0) for entry in map(json.loads, stored) if "client_id" in entry]
 
 
 class Swallower:
-    """A way to the server in which every text with the marker is lost, or answered with an error."""
+    """Between page and server: every text with the marker is lost, or answered with an error."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -62,7 +62,7 @@ class Swallower:
         self.swallowed += 1
 
     def let_time_pass(self, is_done: Callable[[], bool]) -> None:
-        """Until something is so."""
+        """Let the page's clock run until the condition is true."""
         for _ in range(60):
             if is_done():
                 return
@@ -91,10 +91,10 @@ def test_a_text_never_answered_is_returned_and_the_next_one_is_sent(site: Site, 
     ada.expect_message("Wholesome")
     ada.expect_nothing_pending()
     swallowed = way.swallowed
-    # The reload may have come between a message and its count.
+    # The reload may have come between sending a message and counting it.
     assert MAX_UNANSWERED <= swallowed <= MAX_UNANSWERED + 2
 
-    # It is not lost by a reload, and not sent by one.
+    # A reload neither loses nor sends it.
     page.reload()
     ada.wait_until_live()
     page.clock.run_for(20_000)
@@ -113,7 +113,7 @@ def test_a_text_is_not_given_up_while_offline(site: Site, keys: list[str], perso
     ada.page.clock.install()
     page = ada.open_room("room-002")
     page.context.set_offline(True)
-    # Being offline keeps an open socket open: it swallows what is sent, and is cut in the end.
+    # Going offline leaves an open socket open: it discards what is sent, and is closed in the end.
     page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
     ada.write("Patience")
     for _ in range(30):
@@ -147,7 +147,7 @@ def test_waiting_texts_say_so_and_their_sending_is_announced_once(site: Site, ke
         ada.expect_message(text)
     ada.expect_nothing_pending()
     page.wait_for_function("() => window.said.includes('Sent')")
-    # Who did not ask to hear it of each message hears it of those that waited, once.
+    # "Sent" is announced once for those that waited, though not preferred for each message.
     ada.write("Outside")
     ada.expect_message("Outside")
     ada.expect_nothing_pending()
@@ -195,7 +195,7 @@ def test_writing_more_does_not_delay_what_waits_for_an_answer(site: Site, keys: 
 
 
 def keep_trying(page: Page, times: int = 30) -> None:
-    """Let minutes go by, with what the network needs to answer in between."""
+    """Let minutes go by, giving the network time to answer."""
     for _ in range(times):
         page.clock.run_for(4000)
         page.evaluate(ROUND_TRIPS)
@@ -215,7 +215,7 @@ def test_every_waiting_text_says_so_and_not_only_the_first(site: Site, keys: lis
         ada.write(text)
     notes = page.locator("#pending .meta")
     expect(notes).to_have_text([NOT_YET] * 3)
-    # Who writes one more is told at once, and of that one.
+    # For one more message this is announced immediately, and for that one only.
     said = len(page.evaluate("window.said"))
     ada.write("Four")
     expect(notes).to_have_text([NOT_YET] * 4)
@@ -250,7 +250,7 @@ def test_a_text_refused_by_the_site_is_returned_with_its_reason(site: Site, keys
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|404").use_session(keys[0])
     page = ada.open_room("room-002")
     page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=1011, reason="Away"))
-    # As where the room is gone.
+    # As if the room had been deleted.
     page.route(POSTS, lambda route: route.continue_(url=f"{site.url}/rooms/no-such-room/messages/"))
     page.reload()
     page.clock.install()
@@ -262,7 +262,7 @@ def test_a_text_refused_by_the_site_is_returned_with_its_reason(site: Site, keys
 
 
 class Hole:
-    """A way to the server in which nothing that is written comes through, until it is filled."""
+    """Between page and server: no message gets through while it is open."""
 
     def __init__(self, page: Page) -> None:
         self.is_open = True
@@ -277,7 +277,7 @@ def test_a_text_is_not_sent_by_a_user_whose_name_is_its_authors_id(site: Site, p
     Hole(ada.page)
     ada.write("Between us")
     expect(ada.page.locator("#pending > li")).to_have_count(1)
-    # As if hers were the account of number 42.
+    # As if the id of her account were 42.
     move = "([key, to]) => { localStorage.setItem(to, localStorage.getItem(key)); localStorage.removeItem(key); }"
     (key,) = ada.page.evaluate("() => Object.keys(localStorage)")
     ada.page.evaluate(move, [key, re.sub(r"\d+(?=:\d+:)", "42", key, count=1)])

@@ -1,4 +1,4 @@
-"""Accounts as people use them: devices, profile, preferences, invitations, data, leaving. Mostly without JavaScript."""
+"""Accounts: devices, profile, preferences, invitations, data, closing. Mostly without JavaScript."""
 
 import io
 import json
@@ -16,13 +16,13 @@ from e2e.conftest import PASSWORD, Join, Person
 from tests.scenes import people
 from tests.servers import Site
 
-# Addresses that people come from, as a proxy would tell them: no more than 20 may sign up from one in a minute.
+# The users' addresses, as a proxy would report them: at most 20 may sign up from one in a minute.
 addresses = (f"10.0.0.{number}" for number in range(1, 255))
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    """A site behind a proxy, which has an owner: else the first to sign up in any test would be it."""
+    """A site behind a proxy. It has an owner, or else the first user to sign up in any test would be that."""
     with Site(environment={"TRUSTED_PROXY_COUNT": "1"}) as site:
         site.populate(users=1, rooms=1)
         site.run(people.make_site_owner, "user0001")
@@ -266,7 +266,7 @@ def test_an_invitation_leads_a_new_user_into_a_private_room(come: Join) -> None:
 
 
 def press_until(page: Page, key: str, wanted: str) -> None:
-    """Move by the key until the focused element's text or label has what is wanted."""
+    """Press the key until the focused element's text or label contains this."""
     script = """() => {
         const one = document.activeElement;
         const label = one.labels?.[0]?.textContent ?? one.getAttribute("aria-label") ?? "";

@@ -1,4 +1,4 @@
-"""A page that stays live, comes back by itself, and says when it cannot."""
+"""A page stays live, reconnects automatically, and says when it can't."""
 
 import re
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def test_a_page_says_when_it_loses_its_connection_and_when_it_is_live_again(
     )
     page.wait_for_timeout(4000)
     page.context.set_offline(False)
-    # At once, though by now it tries only every few seconds.
+    # Immediately, though by now it tries only every few seconds.
     page.wait_for_function(f"() => {LIVE}", timeout=1000)
     expect(page.locator("#connection-status")).to_be_hidden()
     expect(page.locator("#announce")).to_have_text("Live again.")
@@ -204,10 +204,10 @@ def test_a_page_that_grows_drops_its_oldest_messages_and_loads_them_again(
     bodies = ada.bodies()
     numbers = [int(body.removeprefix("Number ")) for body in bodies if body.startswith("Number")]
     assert numbers == list(range(numbers[0], 421))
-    # While its reader is in the past, nothing goes.
+    # While older messages are in view, none are dropped.
     bob.write("Something new")
     ada.expect_message("Something new")
     shown = ada.bodies()
-    # Still older ones may have come, if their link was in view once more.
+    # Even older ones may have been loaded, if their link came into view again.
     oldest = shown.index(bodies[0])
     assert shown[oldest : oldest + len(bodies)] == bodies

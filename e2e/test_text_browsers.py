@@ -1,7 +1,7 @@
 """
-w3m and lynx: sign up, find a room, join, read, page, write, edit; and how a page reads from top to bottom.
+w3m and lynx: sign up, find a room, join, read, page, write, edit; and what a page says from top to bottom.
 
-The transcripts are in e2e/transcripts. TRANSCRIPTS=write writes them anew, to be read before they are committed.
+The transcripts are in e2e/transcripts. TRANSCRIPTS=write updates them: read them before you commit.
 """
 
 import os
@@ -35,7 +35,7 @@ def need(program: str) -> None:
 
 
 class W3m:
-    """w3m moves by searching, and calls an editor for a box of several lines."""
+    """w3m: moves by searching, and opens an editor for a textarea."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -47,7 +47,7 @@ class W3m:
         return self.terminal
 
     def find(self, text: str) -> None:
-        """Put the cursor on the last place on the page that has this text."""
+        """Move the cursor to the last occurrence of this text on the page."""
         self.terminal.settle()
         self.terminal.press(f"G?{text}\r")
 
@@ -77,7 +77,7 @@ class W3m:
 
 
 class Lynx:
-    """lynx numbers all that one can go to, in the order of the Tab key."""
+    """lynx: numbers all links and fields, in the order of the Tab key."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -88,17 +88,17 @@ class Lynx:
         return self.terminal
 
     def show_end(self) -> None:
-        """All of the page is on the screen."""
+        """Do nothing: the whole page is on the screen."""
 
     def go(self, pattern: str) -> None:
-        """Go to what has the number that the pattern finds, the last of several: from the top, by the Tab key."""
+        """Go to the last element whose number the pattern finds: from the top, by the Tab key."""
         self.terminal.settle()
         found = re.findall(pattern, self.terminal.text(), re.DOTALL)
         assert found, self.terminal.text().strip()
         self.terminal.press("\x01" + "\t" * (int(found[-1]) - 1 - self.lines_below(int(found[-1]))))
 
     def lines_below(self, number: int) -> int:
-        """How many of the numbers before this one are the next lines of a box, which the Tab key passes over."""
+        """How many numbers before this one are further lines of a textarea, which the Tab key skips."""
         boxes = re.findall(r"\n\s+\[\d+\][^\n\[]*_{5}(?=\n\s+\[(\d+)\][^\n\[]*_{5})", self.terminal.text())
         return sum(int(one) < number for one in boxes)
 
@@ -112,7 +112,7 @@ class Lynx:
 
     def write(self, label: str, text: str) -> None:
         self.go(rf"{label}.*?\[(\d+)\][^\n]*")
-        # Into the box, to its end and out by erasing what stands there.
+        # Into the box, empty it, type, and out again.
         self.terminal.press(f"\r\x15{text}\t")
         self.terminal.expect(text)
 
@@ -162,7 +162,7 @@ DUMPS = {
 
 
 def dump(browser: str, address: str, home: Path) -> str:
-    """The page as the browser prints it, without what differs from day to day."""
+    """The page as the browser prints it, with a fixed date and time."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "vt100", "LANG": "C.UTF-8"}
     done = subprocess.run([*DUMPS[browser], address], env=environment, capture_output=True, text=True, check=True)
     text = re.sub(r"\b\w+day, \d+ \w+ \d{4}\b", "Monday, 23 November 2026", done.stdout)

@@ -126,7 +126,7 @@ def test_a_text_sent_after_the_session_ended_is_returned(ada: Person) -> None:
     tab.get_by_role("button", name="Sign in").click()
     expect(tab).to_have_url(f"{ada.site.url}/")
     page.get_by_role("button", name="Send again").click()
-    # Who signs in gets another token than the one in this page; that costs a look, and no text.
+    # After signing in the token differs from this page's: one more page to confirm, but no text is lost.
     expect(page.get_by_role("heading", name="This form is no longer valid")).to_be_visible()
     expect(page.get_by_label("Message")).to_have_value("A long thought")
     page.get_by_role("button", name="Send again").click()

@@ -38,9 +38,9 @@ START_SECONDS = 30  # that a server may take to answer
 
 def free_port() -> int:
     """
-    A port of loopback that nobody listens on.
+    A free port of the loopback interface.
 
-    Not one that the system gives to outgoing connections: while a server is down, one of those might take its port.
+    It is outside the range for outgoing connections, one of which might take the port while a server is down.
     """
     while True:
         port = random.randrange(20_000, 32_000)
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when somebody listens on the port. Raises RuntimeError where the process ended or took too long."""
+    """Return when the process listens on the port. Raises RuntimeError if it ends first or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -63,7 +63,7 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
-    """End a process and wait until it is gone."""
+    """Stop a process and wait for its end."""
     if process.poll() is None:
         process.send_signal(how)
         try:
@@ -108,7 +108,7 @@ class Postgres:
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"postgres://parley@127.0.0.1:{self.port}/postgres"
-        # PostgreSQL refuses to run as root; Debian's package brings a user for it.
+        # PostgreSQL refuses to run as root; Debian's package creates a user for it.
         self.account = "postgres" if os.geteuid() == 0 else None
 
     def __enter__(self) -> "Postgres":
@@ -135,7 +135,7 @@ class Postgres:
         )
 
     def start(self) -> None:
-        """Start the server and wait until it answers: it listens some time before."""
+        """Start the server and wait until it answers, which is some time after it listens."""
         self.process = self.run("postgres", "-D", self.folder, "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-F")
         wait_for_port(self.port, self.process)
         deadline = time.monotonic() + START_SECONDS
@@ -152,7 +152,7 @@ class Postgres:
         return True
 
     def stop(self) -> None:
-        """End it as an operator's restart does: clients are cut off, nothing that was committed is lost."""
+        """Stop it as an operator's restart does: clients are disconnected, nothing committed is lost."""
         stop(self.process, signal.SIGINT)
 
     def __exit__(self, *error: object) -> None:
@@ -172,7 +172,7 @@ class Provider:
         self.folder = Path(tempfile.mkdtemp(prefix="parley-provider-"))
 
     def settings(self) -> dict[str, str]:
-        """The site's environment for signing in here."""
+        """The site's environment for signing in with this provider."""
         return {
             "OIDC_SERVER_URL": self.url,
             "OIDC_CLIENT_ID": provider.CLIENT["id"],
@@ -203,7 +203,7 @@ class Provider:
 
 @cache
 def migrated_file() -> Path:
-    """A SQLite database as the migrations leave it, made once for all sites of a run: migrating takes seconds."""
+    """A migrated SQLite database, created once for all sites of a run, since migrating takes seconds."""
     site = Site()
     atexit.register(shutil.rmtree, site.folder, ignore_errors=True)
     site.manage("migrate", "--verbosity", "0")
@@ -219,7 +219,7 @@ class Site:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="parley-")))
     process: subprocess.Popen[bytes] | None = None
     application: str = "config.asgi:application"
-    # Where its people may sign in instead.
+    # With which its users may sign in.
     provider: Provider | None = None
 
     @property
@@ -235,7 +235,7 @@ class Site:
         return self.folder / f"daphne-{self.port}.log"
 
     def variables(self) -> dict[str, str]:
-        """The environment of the site's processes: nothing of the tests' own settings."""
+        """The environment of the site's processes, without the tests' own settings."""
         own = {"PORT": str(self.port), "DATA_DIR": str(self.folder), **self.environment}
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return {**kept, **own}
@@ -265,7 +265,7 @@ class Site:
         return result
 
     def populate(self, *, users: int = 5, rooms: int = 2, messages: int = 0, texts: Path | None = None) -> list[str]:
-        """Fill the site, with these texts in order or with any; gives the session keys of its users, in order."""
+        """Fill the site, with these texts in order or with any; returns its users' session keys, in order."""
         file = self.folder / "sessions"
         numbers = ["--users", str(users), "--rooms", str(rooms), "--messages", str(messages)]
         given = ["--texts", str(texts)] if texts else []
@@ -294,11 +294,11 @@ class Site:
         wait_for_port(self.port, self.process)
 
     def is_ready(self) -> bool:
-        """Whether /readyz answers with 200; further lines say what the site gets on without."""
+        """Whether /readyz says so; further lines say what the site does without."""
         return self.readiness().partition("\n")[0] == "ok"
 
     def readiness(self) -> str:
-        """What /readyz says; nothing where it does not answer."""
+        """What /readyz says; empty if it does not answer."""
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
                 return str(answer.read().decode().strip())
@@ -318,7 +318,7 @@ class Site:
         )
 
     def memory(self) -> int:
-        """How many bytes of memory the process has in use."""
+        """How many bytes of memory the process uses."""
         assert self.process
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")

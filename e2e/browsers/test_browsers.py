@@ -1,4 +1,4 @@
-"""The same site in other people's browsers: Firefox, and WebKitGTK, of which Safari is a relative."""
+"""The site in other browsers: Firefox, and WebKitGTK, which shares its engine with Safari."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.servers import Site
 PASSWORD = "parley-demo"
 IS_LIVE = "document.querySelector('.live')?._htmx?.ws?.connection?.socket?.readyState === 1"
 LAST = "(Array.from(document.querySelectorAll('#messages .message'), one => one.textContent).at(-1) ?? '')"
-SOON = 1.0  # seconds in which what others do must show
+SOON = 1.0  # seconds in which a change by another user must show
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +33,14 @@ def keys(site: Site) -> list[str]:
 
 @pytest.fixture(scope="module")
 def browser(started: Browser, site: Site, keys: list[str]) -> Browser:
-    """A browser whose person has signed in by the form."""
+    """A browser whose user has signed in by the form."""
     sign_in(started, site)
     return started
 
 
 @pytest.fixture
 def bob(site: Site, keys: list[str]) -> Iterator[ClientConnection]:
-    """Somebody else in the first room."""
+    """Another user's socket in the first room."""
     with site.page(keys[1]) as socket:
         yield socket
 
@@ -58,7 +58,7 @@ def open_room(browser: Browser, site: Site, slug: str) -> None:
 
 
 def say(socket: ClientConnection, body: str) -> int:
-    """Post from elsewhere; gives the message's id."""
+    """Post by another user's socket; returns the message's id."""
     socket.send(json.dumps({"body": body, "client_id": str(uuid.uuid4())}))
     while "<hx-sent" not in (frame := str(socket.recv(timeout=5))):
         pass
@@ -66,7 +66,7 @@ def say(socket: ClientConnection, body: str) -> int:
 
 
 def keep_picture(browser: Browser, name: str) -> None:
-    """For who wants to look: PICTURES=folder in the environment."""
+    """Keep a screenshot if the environment says where: PICTURES=folder."""
     if folder := os.environ.get("PICTURES"):
         (Path(folder) / f"{type(browser).__name__.lower()}-{name}.png").write_bytes(browser.picture())
 
@@ -163,7 +163,7 @@ def test_the_live_view_needs_no_script(browser: Browser, site: Site, bob: Client
     browser.until(f"{LAST}.includes('Live without scripts')", SOON)
     site.run(talk.edit, message, "Changed since")
     browser.until(f"{LAST}.includes('Changed since') && {LAST}.includes('Edited')", SOON)
-    # Below the list, though the list has not ended.
+    # Below the list, though the list has not been closed.
     bottom = "document.getElementById('messages').getBoundingClientRect().bottom"
     composer = "document.getElementById('composer-region').getBoundingClientRect()"
     assert browser.evaluate(f"{composer}.top >= Math.min({bottom}, innerHeight) - {composer}.height")

@@ -1,4 +1,4 @@
-"""What Firefox and WebKitGTK do where an answer is not ours, or none comes; and what they keep for Back."""
+"""Firefox and WebKitGTK: answers that don't come from the site, or not at all; and what they cache for Back."""
 
 import re
 import uuid
@@ -36,7 +36,7 @@ def keys(site: Site) -> list[str]:
 
 @pytest.fixture
 def browser(started: Browser, site: Site, keys: list[str]) -> Browser:
-    """A browser whose person is signed in."""
+    """A browser whose user is signed in."""
     started.go(f"{site.url}/")
     if not started.evaluate("document.documentElement.dataset.viewer"):
         sign_in(started, site)

@@ -1,4 +1,4 @@
-"""Firefox without scripts, and Back: the form that it restores is the one that was sent."""
+"""Firefox without scripts, and Back, which restores the form as it was sent."""
 
 from collections.abc import Iterator
 
@@ -51,7 +51,7 @@ def test_a_new_text_in_a_form_restored_by_back_is_not_lost(firefox: Firefox, sit
     assert firefox.evaluate("document.querySelector('[name=client_id]').value") == sent
     firefox.fill("#composer-body", " and another")
     firefox.click("#composer button")
-    # It is not stored, so the page says that it is not, and has it.
+    # It has not been stored, so the page says so and keeps it.
     firefox.until("document.querySelector('#composer-errors')?.textContent.includes('Send it again')")
     typed = firefox.evaluate("document.querySelector('#composer-body').value")
     assert "and another" in typed

@@ -1,7 +1,7 @@
 """
 The markup of every page, by the Nu HTML checker (vnu) and html-validate. `make test-markup` runs it, with npm and Java.
 
-What they may find is listed here: htmx's own attributes, which are no part of HTML.
+What they may find is listed here: htmx's own attributes, which are not part of HTML.
 """
 
 import json
@@ -32,7 +32,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def pages(site: Site, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Every page as the server sends it, in a file each."""
+    """Every page as the server sends it, each in a file."""
     keys = site.populate(users=3, rooms=1, messages=120)
     site.run(everything.people_and_talk)
     folder, files = tmp_path_factory.mktemp("pages"), []
@@ -60,7 +60,7 @@ def test_the_nu_html_checker_finds_nothing_but_htmx(pages: list[Path]) -> None:
         if one["type"] == "error" and not HTMX.match(one["message"])
     ]
     assert errors == []
-    # It has looked: htmx's attributes are there.
+    # The checker did run: htmx's attributes were found.
     assert any(HTMX.match(one["message"]) for one in found)
 
 

@@ -1,7 +1,7 @@
 """
-What Orca says of a room, held against the transcripts beside this file. `make test-speech` runs it.
+What Orca says of a room, compared with the transcripts in this folder. `make test-speech` runs it.
 
-TRANSCRIPTS=write writes them anew, to be read before they are committed.
+TRANSCRIPTS=write updates them: read them before you commit.
 """
 
 import json
@@ -62,7 +62,7 @@ def page(site: Site, keys: list[str], orca: Orca) -> Iterator[Page]:
 
 @pytest.fixture
 def bob(site: Site, keys: list[str]) -> Iterator[ClientConnection]:
-    """The other one, at a socket of his own."""
+    """The other user's socket."""
     with site.page(keys[1], slug="workshop") as socket:
         yield socket
 
@@ -72,18 +72,18 @@ def say(socket: ClientConnection, text: str) -> None:
 
 
 def enter(page: Page, site: Site, orca: Orca) -> list[str]:
-    """Open the room; gives what was said of it."""
+    """Open the room; returns what was said of it."""
     ear = orca.listen()
     page.goto(f"{site.url}/rooms/workshop/")
     page.wait_for_function("() => document.querySelector('.live')?._htmx?.ws?.connection?.socket?.readyState === 1")
     ear.until("Finished loading")
-    # Into the page, off the address bar: the header has nothing there to be clicked.
+    # Moves the focus from the address bar into the page: nothing there can be clicked.
     page.mouse.click(640, 20)
     return ear.lines()
 
 
 def compare(name: str, lines: list[str]) -> None:
-    """Hold what was said against the transcript."""
+    """Compare what was said with the transcript."""
     text = re.sub(r"\b\d\d:\d\d\b", "15:30", "\n".join(lines)) + "\n"
     text = re.sub(r"\b\w+day, \d+ \w+ \d{4}\b", "Monday, 23 November 2026", text)
     file = TRANSCRIPTS / f"{name}.txt"
@@ -153,7 +153,7 @@ def test_an_own_message_says_nothing_or_sent_if_preferred(page: Page, site: Site
 
 
 def write_by_keys(page: Page, orca: Orca, text: str) -> None:
-    """Go to the composer and write, without sending."""
+    """Move to the composer and write, without sending."""
     ear = orca.listen()
     page.keyboard.press("Escape")
     page.keyboard.type(text)
