@@ -21,14 +21,15 @@ def say(room: Room, author: User, body: str, client_id: uuid.UUID | None = None)
 def post(slug: str, author: str, *bodies: str, client_id: str = "") -> list[int]:
     """Post these, the first one under the client's id if given; returns the messages' ids."""
     room, user = Room.objects.get(slug=slug), User.objects.get(username=author)
-    ids = [uuid.UUID(client_id) if client_id else None] + [None] * len(bodies)
-    return [say(room, user, body, known).pk for body, known in zip(bodies, ids, strict=False)]
+    first = uuid.UUID(client_id) if client_id else None
+    return [say(room, user, body, None if number else first).pk for number, body in enumerate(bodies)]
 
 
 def post_in_the_past(slug: str, author: str, moments: list[str]) -> None:
     """Post a message for each of these moments, as if at that moment."""
-    for moment, message in zip(moments, post(slug, author, *moments), strict=True):
-        Message.objects.filter(pk=message).update(created_at=moment)
+    for moment in moments:
+        # One by one, since each stores whether it opens a day and whether it continues a group.
+        Message.objects.filter(pk__in=post(slug, author, moment)).update(created_at=moment)
 
 
 def edit(message: int, body: str) -> None:
