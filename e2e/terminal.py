@@ -58,7 +58,7 @@ class Terminal:
         with self.changed:
             while not all(text in self.text() for text in texts):
                 left = deadline - time.monotonic()
-                assert left > 0, f"No {texts} on the screen:\n{self.text().strip()}"
+                assert left > 0, f"{texts} not on the screen:\n{self.text().strip()}"
                 self.changed.wait(left)
 
     def settle(self) -> None:

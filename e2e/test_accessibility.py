@@ -194,7 +194,7 @@ def save_without_an_answer(page: Page) -> None:
     expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
 
 
-def look_without_an_answer(page: Page) -> None:
+def open_the_dialog_without_an_answer(page: Page) -> None:
     page.route(re.compile(r"/messages/\d+/$"), lambda route: route.fulfill(status=502, body="x"))
     page.locator("#messages .meta a").first.click()
     expect(page.locator("#refusal").get_by_role("alert")).to_be_visible()
@@ -234,7 +234,7 @@ def choose_a_bad_name(page: Page) -> None:
     expect(page.locator(".errorlist")).to_be_visible()
 
 
-def mistype_ones_name(page: Page) -> None:
+def mistype_the_user_name(page: Page) -> None:
     confirm_password(page)
     page.get_by_label("Who owns the site after you").fill("nobody")
     page.get_by_label("Your user name").fill("somebody")
@@ -292,7 +292,7 @@ def try_too_often(page: Page) -> None:
             page.get_by_role("button").first.click()
         if page.get_by_role("heading", name="Please wait a little").count():
             return
-    raise AssertionError("there is no end to it")
+    raise AssertionError("the number of attempts is not limited")
 
 
 STATES = {
@@ -303,7 +303,7 @@ STATES = {
     "sign in, bad": State(None, "/accounts/login/", submit_a_bad_sign_in),
     "reset a password": State(None, "/accounts/password/reset/"),
     "a reset that was sent": State(None, "/accounts/password/reset/done/"),
-    "nothing there": State(None, "/nowhere/"),
+    "not found": State(None, "/nowhere/"),
     "rooms for a stranger": State(None, "/rooms/"),
     "a public room for a stranger": State(None, "/rooms/attic/"),
     "home": State(1, "/"),
@@ -319,7 +319,7 @@ STATES = {
     "a room, refused": State(1, "/rooms/attic/", be_refused),
     "a room, not live": State(1, "/rooms/attic/", lose_the_connection),
     "a room, an edit unanswered": State(1, "/rooms/attic/", save_without_an_answer),
-    "a room, a dialog unanswered": State(1, "/rooms/attic/", look_without_an_answer),
+    "a room, a dialog unanswered": State(1, "/rooms/attic/", open_the_dialog_without_an_answer),
     "a room, its composer gone": State(1, "/rooms/attic/", lose_the_composer),
     "a form with a stale token": State(1, "/rooms/new/", send_a_stale_form),
     "a form after signing out": State(1, "/rooms/new/", write_while_signed_out),
@@ -355,10 +355,10 @@ STATES = {
     "passkeys": State(2, "/accounts/2fa/webauthn/"),
     "devices": State(2, "/accounts/sessions/"),
     "data": State(1, "/accounts/data/"),
-    "delete the account": State(1, "/accounts/delete/", mistype_ones_name),
+    "delete the account": State(1, "/accounts/delete/", mistype_the_user_name),
     "the site": State(1, "/site/"),
     "closing an account": State(1, "/site/people/user0002/close/"),
-    "somebody": State(2, "/people/user0001/"),
+    "a user": State(2, "/people/user0001/"),
     "keys": State(None, "/keys/"),
     "keys in a room": State(1, "/rooms/attic/", open_the_keys),
     "the statement": State(None, "/accessibility/"),

@@ -35,7 +35,7 @@ class Mailbox:
         while not (
             new := [file for file in sorted(set(self.folder.glob("*.log")) - self.seen) if is_to(file, address)]
         ):
-            assert time.monotonic() < deadline, "no mail has come"
+            assert time.monotonic() < deadline, "no mail has arrived"
             time.sleep(0.05)
         self.seen |= set(new)
         return new[-1].read_text()

@@ -18,16 +18,16 @@ FOCUS = "() => document.activeElement.id || document.activeElement.className || 
 IS_SEEN = """
 () => {
   const one = document.activeElement;
-  if (!one || one === document.body) return "on nothing";
+  if (!one || one === document.body) return "on no element";
   const box = one.getBoundingClientRect();
   const [left, right] = [Math.max(box.left, 0), Math.min(box.right, innerWidth)];
   const [top, bottom] = [Math.max(box.top, 0), Math.min(box.bottom, innerHeight)];
-  if (right - left < 1 || bottom - top < 1) return "outside of the window";
+  if (right - left < 1 || bottom - top < 1) return "outside the window";
   const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
   const isOurs = !hit || one.contains(hit) || hit.contains(one) || hit.closest("label")?.contains(one);
   if (!isOurs) return `covered by ${hit.outerHTML.slice(0, 80)}`;
   const style = getComputedStyle(one);
-  if (!one.matches(":focus-visible")) return "without a sign of it";
+  if (!one.matches(":focus-visible")) return "not :focus-visible";
   const isOutlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
   if (!isOutlined) return `without an outline: ${one.outerHTML.slice(0, 90)}`;
   return "";
@@ -270,7 +270,7 @@ def tab_through(page: Page, most: int = 120) -> list[str]:
         steps += 1
         if page.evaluate("() => document.activeElement === window.first || document.activeElement === document.body"):
             return wrong
-    return [*wrong, f"a trap: no end after {most} steps, at {focus(page)}"]
+    return [*wrong, f"a trap: not left after {most} steps, at {focus(page)}"]
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (320, 256)])
@@ -306,7 +306,7 @@ def test_a_room_does_not_trap_the_tab_key(ada: Person) -> None:
         assert tab_through(page, 260) == []
 
 
-def test_a_conversation_by_the_keyboard_alone(ada: Person) -> None:
+def test_a_conversation_by_keyboard_alone(ada: Person) -> None:
     """Create a room, write, edit and delete."""
     page = ada.go("/")
     press_until(page, "New room")

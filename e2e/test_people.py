@@ -278,9 +278,9 @@ def press_until(page: Page, key: str, wanted: str) -> None:
         seen.append(page.evaluate(script))
         if wanted in seen[-1]:
             outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-            assert outline != "none", f"the focus on {wanted!r} is not to be seen"
+            assert outline != "none", f"the focus on {wanted!r} is not visible"
             return
-    raise AssertionError(f"{wanted!r} is out of the keyboard's reach: {seen}")
+    raise AssertionError(f"{wanted!r} cannot be reached by keyboard: {seen}")
 
 
 def follow(page: Page, link: str, heading: str) -> None:
