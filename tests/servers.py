@@ -1,6 +1,7 @@
 """Real servers for tests: Redis, PostgreSQL, and the site itself under Daphne."""
 
 import atexit
+import json
 import os
 import random
 import shutil
@@ -12,11 +13,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
 import psycopg
 from websockets.sync.client import ClientConnection, connect
@@ -25,10 +28,13 @@ from websockets.typing import Origin
 from apps.live.frames import VERSION
 from tests.install import postgres_folder, redis_server
 from tests.provider import __main__ as provider
+from tests.scenes import as_json
 
 # In the address of a page's socket.
 FRAMES = f"frames={VERSION}"
 
+P = ParamSpec("P")
+T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
 DATABASE = "parley.sqlite3"  # in a site's data folder
 START_SECONDS = 30  # until a server must answer
@@ -61,7 +67,7 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
-    """End a process and wait until it is gone."""
+    """Stop a process and wait for its end."""
     if process.poll() is None:
         process.send_signal(how)
         try:
@@ -240,12 +246,13 @@ class Site:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return {**kept, **own}
 
-    def manage(self, *arguments: str) -> str:
-        """Run a command of manage.py; returns its output."""
+    def python(self, *arguments: str, given: str = "") -> str:
+        """Run Python in the site's environment with this on standard input; returns what it printed."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, *arguments],
             cwd=ROOT,
             env=self.variables(),
+            input=given,
             capture_output=True,
             text=True,
         )
@@ -253,12 +260,18 @@ class Site:
             raise RuntimeError(done.stdout + done.stderr)
         return done.stdout
 
-    def shell(self, code: str) -> str:
-        """Run Python with the site's models imported; returns its output."""
-        return self.manage("shell", "--verbosity", "0", "--command", code)
+    def manage(self, *arguments: str) -> str:
+        """Run a command of manage.py; returns what it printed."""
+        return self.python("manage.py", *arguments)
+
+    def run(self, scene: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call a function of tests/scenes in a process of the site; returns what it returned."""
+        given = as_json([list(arguments), named])
+        result: T = json.loads(self.python("-m", "tests.scenes", scene.__module__, scene.__qualname__, given=given))
+        return result
 
     def populate(self, *, users: int = 5, rooms: int = 2, messages: int = 0, texts: Path | None = None) -> list[str]:
-        """Fill the site, with these texts in order or with any; returns the session keys of its users, in order."""
+        """Fill the site, with these texts in order or with any; returns its users' session keys, in order."""
         file = self.folder / "sessions"
         numbers = ["--users", str(users), "--rooms", str(rooms), "--messages", str(messages)]
         given = ["--texts", str(texts)] if texts else []
@@ -287,7 +300,7 @@ class Site:
         wait_for_port(self.port, self.process)
 
     def is_ready(self) -> bool:
-        """Whether /readyz says "ok"; further lines say what the site currently lacks."""
+        """Whether /readyz says so; further lines say what the site does without."""
         return self.readiness().partition("\n")[0] == "ok"
 
     def readiness(self) -> str:
@@ -311,7 +324,7 @@ class Site:
         )
 
     def memory(self) -> int:
-        """The bytes of memory that the process uses."""
+        """How many bytes of memory the process uses."""
         assert self.process
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")

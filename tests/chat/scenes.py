@@ -1,7 +1,7 @@
 """The changes to messages."""
 
 from apps.chat import changes, parting, services
-from tests.scenes import WORDS, Form, Scene, Stage
+from tests.contract import WORDS, Form, Scene, Stage
 
 
 def post(stage: Stage) -> object:

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from tests.scenes import people, rooms
 from tests.servers import FRAMES, Site
 
 SIGNED_OUT, NO_LONGER_ALLOWED, NO_SUCH_ROOM = 4401, 4403, 4404
@@ -25,14 +26,7 @@ def site() -> Iterator[Site]:
     # Uses the database that the tests run on.
     with Site({name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ}) as site:
         site.populate(users=5, rooms=3, messages=9)
-        site.shell(
-            "from apps.rooms import services as s;"
-            "one, two = User.objects.filter(username__in=['user0001', 'user0002']).order_by('username');"
-            "room = s.create_room(owner=one, name='Attic', topic='', access='private');"
-            "s.add_member(room=room, user=two);"
-            "s.create_room(owner=one, name='Market', topic='', access='public');"
-            "s.create_room(owner=one, name='Новости', topic='', access='open')"
-        )
+        site.run(rooms.create_one_of_each_access)
         yield site
 
 
@@ -352,24 +346,14 @@ def site_post(site: Site, user: int, path: str, **fields: str) -> None:
 
 
 def test_staff_without_a_required_second_factor_get_no_socket(site: Site) -> None:
-    site.shell(
-        "from apps.accounts.models import SiteRules;"
-        "User.objects.filter(username__in=['user0004', 'user0005']).update(role='moderator');"
-        "SiteRules.objects.create(pk=1, staff_need_second_factor=True);"
-        "from allauth.mfa.models import Authenticator;"
-        "four = User.objects.get(username='user0004');"
-        "Authenticator.objects.create(user=four, type='totp', data={'secret': 'x'})"
-    )
+    site.run(people.require_second_factor, with_one="user0004", without="user0005")
     with opened(site, "room-001", 5) as barred, opened(site, "room-001", 4) as staff, opened(site, "room-001") as one:
         assert "need a second factor" in str(barred.recv(timeout=5))
         assert code_after(barred) == NO_LONGER_ALLOWED
         for socket in (staff, one):
             send(socket, "Still here")
             receive_until(socket, "<hx-sent")
-    site.shell(
-        "from apps.accounts.models import SiteRules; SiteRules.objects.all().delete();"
-        "User.objects.update(role='member')"
-    )
+    site.run(people.require_no_second_factor)
 
 
 def test_none_of_this_logs_a_traceback(site: Site) -> None:

@@ -7,7 +7,6 @@ In `make test` each fault lasts some seconds. The full run has at least 100,000 
 """
 
 import asyncio
-import json
 import os
 import random
 import signal
@@ -24,6 +23,7 @@ from bench.load import handshake
 from tests import install
 from tests.faults.crowd import Faults, Page, fresh_items
 from tests.faults.proxy import Proxy
+from tests.scenes import rooms, talk
 from tests.servers import FRAMES, Postgres, Redis, Site
 
 IS_FULL = os.environ.get("FAULTS") == "full"
@@ -123,48 +123,35 @@ async def write(page: Page, number: int, count: int) -> None:
 
 async def settled(stage: Stage) -> None:
     """Wait until every page has reached its room's number in the database."""
-    code = "import json; print(json.dumps(dict(Room.objects.values_list('slug', 'last_seq'))))"
-    heads = json.loads(await asyncio.to_thread(stage.sites[0].shell, code))
+    heads = await asyncio.to_thread(stage.sites[0].run, rooms.last_numbers)
     deadline = time.monotonic() + SETTLE_SECONDS
     while behind := [page for page in stage.pages if page.head < heads[page.slug]]:
         assert time.monotonic() < deadline, [(page.slug, page.head, heads[page.slug], page.socket) for page in behind]
         await asyncio.sleep(0.1)
 
 
-def stored(site: Site) -> list[tuple[int, str, int, str, str, str]]:
-    """Every message: its id, room, number, author, client id and text."""
-    file = site.folder / "stored.json"
-    site.shell(
-        "import json;"
-        "rows = Message.objects.order_by('room', 'seq').values_list("
-        "'pk', 'room__slug', 'seq', 'author__username', 'client_id', 'body');"
-        f"open({str(file)!r}, 'w').write(json.dumps([[*row[:4], str(row[4]), row[5]] for row in rows]))"
-    )
-    return [tuple(row) for row in json.loads(file.read_text())]
-
-
 def check(stage: Stage) -> dict[str, int]:
     """Check what each page was told and shown against the database; returns figures, or fails with the differences."""
-    rows = stored(stage.sites[0])
-    by_client = {client: (pk, room, body) for pk, room, _, _, client, body in rows}
+    messages = stage.sites[0].run(talk.all_stored)
+    by_client = {one["client_id"]: (one["message"], one["room"], one["body"]) for one in messages}
     by_room: dict[str, dict[int, int]] = {}
-    for pk, room, seq, *_ in rows:
-        by_room.setdefault(room, {})[seq] = pk
+    for one in messages:
+        by_room.setdefault(one["room"], {})[one["seq"]] = one["message"]
     found = stage.faults.found
-    copies = Counter(body for *_, body in rows if body.startswith("w"))
+    copies = Counter(one["body"] for one in messages if one["body"].startswith("w"))
     found += [f"{body} is stored {count} times" for body, count in copies.items() if count > 1]
     for page in stage.pages:
         found += [f"{post.body} was never answered" for post in page.outbox]
         for post in page.told:
             if by_client.get(post.client_id) != (post.message, page.slug, post.body):
                 found.append(f"{post.body} was acknowledged but is not stored like that")
-        found += out_of_order(page, rows)
+        found += out_of_order(page, messages)
         found += not_as_stored(page, by_room[page.slug])
     for slug in {page.slug for page in stage.pages}:
         found += not_as_fresh(stage, slug)
     assert not found, "\n".join(found[:20])
     return {
-        "posts": len(rows),
+        "posts": len(messages),
         "acknowledged": sum(len(page.told) for page in stage.pages),
         "frames": sum(page.frames for page in stage.pages),
         "sent again on reconnecting": sum(page.again for page in stage.pages),
@@ -172,9 +159,9 @@ def check(stage: Stage) -> dict[str, int]:
     }
 
 
-def out_of_order(page: Page, rows: list[tuple[int, str, int, str, str, str]]) -> list[str]:
+def out_of_order(page: Page, messages: list[talk.Stored]) -> list[str]:
     """A page's posts must be in the room in the order they were sent."""
-    numbers = {client: seq for _, _, seq, _, client, _ in rows}
+    numbers = {one["client_id"]: one["seq"] for one in messages}
     said = [numbers[post.client_id] for post in page.told if post.client_id in numbers]
     return [] if said == sorted(said) else [f"posts of a page of {page.slug} are stored in another order"]
 

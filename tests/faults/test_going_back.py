@@ -14,6 +14,7 @@ import pytest
 from tests import install
 from tests.faults.crowd import Faults, Page, fresh_items
 from tests.faults.test_faults import living
+from tests.scenes import people, rooms
 from tests.servers import Postgres, Redis, Site
 
 ROOM = "room-001"
@@ -119,9 +120,7 @@ def test_running_processes_notice_that_the_database_went_back(servers: tuple[Red
         keys = first.populate(users=8, rooms=1)
         took = asyncio.run(scene_numbers_go_back((first, second), servers[1], name, keys))
         print(f"every page showed the truth after {took:.1f} s")
-        visible = "Room.objects.visible_to(User.objects.get(username='user0001'))"
-        unread = f"print([room.unread_count for room in {visible}.with_unread_count()])"
-        assert "-" not in first.shell(f"from apps.rooms.models import Room; {unread}")
+        assert first.run(rooms.unread_count, "user0001", ROOM) >= 0
 
 
 async def until_ended(pages: list[Page]) -> float:
@@ -168,19 +167,6 @@ def test_running_processes_notice_a_restore_from_another_machine(
         print(f"every page had ended after {took:.1f} s")
         assert first.is_ready()
         assert second.is_ready()
-        asyncio.run(scene_all_is_as_before((first, second), signed_in(first)))
+        asyncio.run(scene_all_is_as_before((first, second), first.run(people.new_sessions)))
         for site in (first, second):
             assert "Traceback" not in site.log.read_text(), site.log.read_text()[-5000:]
-
-
-def signed_in(site: Site) -> list[str]:
-    """Keys of new sessions for its users."""
-    code = """
-from pathlib import Path
-from apps.chat.management.commands.populate import write_sessions
-people = User.objects.filter(username__startswith="user").order_by("pk")
-write_sessions(list(people), Path("{file}"))
-"""
-    file = site.folder / "again"
-    site.shell(code.format(file=file))
-    return file.read_text().splitlines()

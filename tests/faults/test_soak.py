@@ -30,6 +30,7 @@ from apps.core import limits
 from tests import install
 from tests.faults.crowd import Page, fresh_items
 from tests.faults.test_faults import Stage, settled
+from tests.scenes.rooms import wrong_counts
 from tests.servers import Postgres, Redis, Site
 
 SECONDS = 600 if os.environ.get("FAULTS") == "full" else 25
@@ -46,22 +47,6 @@ LIMITS = {
 # Authors' names and initials, which open pages don't update.
 NAMES = re.compile(r' data-initials="[^"]*"|(?<=<bdi>)[^<]*(?=</bdi>\s*</h3>)')
 MINE = re.compile(r'<li id="message-(\d+)"[^>]*data-author="([^"]*)"')
-
-# Recount everything. Prints each stored count that is wrong.
-COUNTED = """
-from django.db.models import Max
-wrong = []
-for room in Room.objects.all():
-    said = room.messages
-    latest = max(said.aggregate(n=Max("changed_seq"))["n"] or 0, room.details_seq, room.members_seq)
-    if room.member_count != room.memberships.count(): wrong.append(f"{room.slug}: members")
-    if room.message_count != said.count(): wrong.append(f"{room.slug}: messages")
-    if room.last_seq < latest: wrong.append(f"{room.slug}: last number")
-    if said.values("changed_seq").distinct().count() != said.count(): wrong.append(f"{room.slug}: a number twice")
-    for one in room.memberships.all():
-        if one.read_count != said.filter(seq__lte=one.last_read_seq).count(): wrong.append(f"{one}: read")
-print(*wrong, sep="\\n")
-"""
 
 
 @dataclass
@@ -273,7 +258,7 @@ def test_fifty_users_doing_everything_at_once_cause_no_errors() -> None:
         assert not answers.faults, "\n".join(answers.faults[:20])
         assert len(answers.busy) <= answers.statuses.total() / 1000, answers.busy
         assert row == (0,)
-        assert stage.sites[0].shell(COUNTED).strip() == ""
+        assert stage.sites[0].run(wrong_counts) == []
         for page in stage.pages:
             assert not differences(stage, page), page.slug
         assert not stage.faults.found, stage.faults.found[:10]

@@ -19,16 +19,12 @@ import psycopg
 import pytest
 
 from tests import install
+from tests.scenes import people
 from tests.servers import DATABASE, ROOT, Postgres, Site, migrated_file
 
 TOKEN = "a" * 32
 PASSWORD = "parley-demo"
 MESSAGES = 500
-PICTURE = """
-from apps.accounts import pictures
-user = User.objects.get(username="user0001")
-pictures.store(user=user, small=bytes(range(256)), large=bytes(range(255, -1, -1)) * 40)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +58,7 @@ def prepared(request: pytest.FixtureRequest) -> Iterator[Site]:
     else:
         shutil.copy(migrated_file(), site.folder / DATABASE)
     site.populate(users=2, rooms=1, messages=MESSAGES)
-    site.shell(PICTURE)
+    site.run(people.store_picture, "user0001")
     (site.folder / "media" / "ab").mkdir(parents=True)
     (site.folder / "media" / "ab" / "minutes ü.txt").write_bytes(b"minutes" * 400_000)
     yield site

@@ -13,6 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.live.test_bodies import processor_seconds
+from tests.scenes import rooms
 from tests.servers import FRAMES, Site
 
 # Instead of 20, 20, 60 and 75 seconds.
@@ -36,7 +37,7 @@ def site() -> Iterator[Site]:
     """A site with the real limits."""
     with site_with() as running:
         running.populate(users=3, rooms=1)
-        running.shell("from apps.rooms.models import Room; Room.objects.update(access='public')")
+        running.run(rooms.set_access, "room-001", "public")
         yield running
 
 

@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection
 
 from bench.load import finish_opening, open_socket
 from tests.faults.test_faults import IS_FULL
+from tests.scenes import people, talk
 from tests.servers import FRAMES, Site
 
 COME_BACK, SIGNED_OUT, NO_LONGER_ALLOWED, TOO_MUCH = 1000, 4401, 4403, 4429
@@ -91,8 +92,8 @@ def test_a_new_password_closes_other_browsers_pages_and_reconnects_its_own(site:
 
 def test_a_switched_off_account_loses_its_pages_at_once(site: Site, keys: list[str]) -> None:
     # Done by the site's owner in the admin, in the process that has the open pages.
-    site.shell("User.objects.filter(username='user0001').update(role='owner', is_staff=True, is_superuser=True)")
-    pk = site.shell("print(User.objects.get(username='user0003').pk)").strip()
+    site.run(people.make_site_owner, "user0001", opens_admin=True)
+    pk = site.run(people.ids)["user0003"]
     owner = site.populate(users=6, rooms=2)[0]
     with site.page(keys[2]) as theirs, site.page(keys[3]) as other:
         fields = {"username": "user0003", "role": "member", "date_joined_0": "2026-01-01", "date_joined_1": "10:00"}
@@ -102,11 +103,7 @@ def test_a_switched_off_account_loses_its_pages_at_once(site: Site, keys: list[s
 
 
 def test_an_expired_session_loses_its_pages_within_a_second(site: Site, keys: list[str]) -> None:
-    site.shell(
-        "from django.contrib.sessions.models import Session; from django.utils import timezone; import datetime;"
-        f"Session.objects.filter(session_key='{keys[3]}')"
-        ".update(expire_date=timezone.now() + datetime.timedelta(seconds=3))"
-    )
+    site.run(people.let_session_end, keys[3], seconds=3)
     with site.page(keys[3]) as theirs, site.page(keys[4]) as other:
         # It reconnects, and is then told that it is signed out.
         assert closed_with(theirs, within=4)[0] == COME_BACK
@@ -116,26 +113,21 @@ def test_an_expired_session_loses_its_pages_within_a_second(site: Site, keys: li
 
 
 def test_a_page_rendered_for_another_user_is_told_that_it_is_signed_out(site: Site, keys: list[str]) -> None:
-    pks = site.shell("print(*User.objects.order_by('username').values_list('pk', flat=True))").split()
-    with site.page(keys[4], query=f"since=9999&viewer={pks[4]}") as own:
+    ids = site.run(people.ids)
+    with site.page(keys[4], query=f"since=9999&viewer={ids['user0005']}") as own:
         expect_alive(own)
-    with site.page(keys[4], query=f"since=9999&viewer={pks[5]}") as foreign:
+    with site.page(keys[4], query=f"since=9999&viewer={ids['user0006']}") as foreign:
         assert closed_with(foreign)[0] == SIGNED_OUT
 
 
 def test_changes_without_a_signal_are_found_by_polling(site: Site, keys: list[str]) -> None:
     # Done by another process, without Redis: nothing tells the process with the pages.
     with site.page(keys[4]) as switched_off, site.page(keys[5]) as removed, site.page(keys[0]) as other:
-        site.shell(
-            "User.objects.filter(username='user0005').update(is_active=False);"
-            "from apps.rooms.models import Membership, Room;"
-            "Room.objects.filter(slug='room-001').update(access='private');"
-            "Membership.objects.filter(user__username='user0006').delete()"
-        )
+        site.run(people.shut_out_silently, "room-001", switched_off="user0005", removed="user0006")
         assert closed_with(switched_off, within=32)[0] == SIGNED_OUT
         assert closed_with(removed, within=2)[0] == NO_LONGER_ALLOWED
         expect_alive(other)
-    site.shell("User.objects.update(is_active=True)")
+    site.run(people.switch_on_all)
 
 
 def test_a_page_that_sends_without_waiting_for_answers_is_warned_and_closed(site: Site, keys: list[str]) -> None:
@@ -230,10 +222,7 @@ def test_acknowledged_posts_are_stored_before_the_process_ends(shutting_down: Si
         with pytest.raises(ConnectionClosed):
             while True:
                 acknowledged += "<hx-sent" in str(writer.recv(timeout=1))
-    stored = shutting_down.shell(
-        "from apps.chat.models import Message; print(Message.objects.filter(body__startswith='Last').count())"
-    )
-    assert int(stored) >= acknowledged
+    assert shutting_down.run(talk.count_beginning, "Last words") >= acknowledged
 
 
 def test_stuck_readers_are_disconnected_and_memory_stays_small(shutting_down: Site) -> None:

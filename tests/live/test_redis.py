@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection
 from tests import install
 from tests.conftest import PASSWORD
 from tests.live.test_layer import post, receive_until, wait_for_line, wait_for_the_layer
+from tests.scenes import rooms
 from tests.servers import Postgres, Redis, Site
 
 COUNTS = "degraded: redis keeps no counts, each process counts alone what people try"
@@ -249,12 +250,12 @@ def test_replayed_redis_messages_are_not_shown_again(stage: Stage) -> None:
 def test_two_sites_on_one_redis_see_nothing_of_each_other(stage: Stage, number: int) -> None:
     """Both have a room-001 under the same key, and its next change has the same number."""
     url = stage.redis.url.removesuffix("/0") + f"/{number}"
-    last = "room = Room.objects.get(slug='room-001'); print(room.pk, room.last_seq)"
     with Site({"REDIS_URL": url, "SECRET_KEY": "another"}) as other:
         keys = other.populate(users=2, rooms=2)
         with stage.pages() as (writer, reader):
-            other.shell(f"Room.objects.update(last_seq={stage.sites[0].shell(last).split()[1]})")
-            assert other.shell(last) == stage.sites[0].shell(last)
+            stands = stage.sites[0].run(rooms.id_and_last_number, "room-001")
+            other.run(rooms.set_last_number, "room-001", stands[1])
+            assert other.run(rooms.id_and_last_number, "room-001") == stands
             with other.page(keys[0]) as stranger, other.page(keys[1]) as onlooker:
                 for turn in range(3):
                     post(writer, f"A secret of the one site {turn}.")
@@ -275,9 +276,5 @@ def test_two_sites_on_one_redis_see_nothing_of_each_other(stage: Stage, number: 
 
 def test_a_member_removed_by_one_process_is_told_by_the_other(stage: Stage) -> None:
     with stage.sites[1].page(stage.keys[2]) as page:
-        stage.sites[0].shell(
-            "from apps.rooms.services import remove_member\n"
-            "remove_member(room=Room.objects.get(slug='room-001'), "
-            "user=User.objects.get(username='user0003'), reason='Out of here.')"
-        )
+        stage.sites[0].run(rooms.remove_member, "room-001", "user0003", "Out of here.")
         receive_until(page, "Out of here.")
