@@ -52,7 +52,9 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "apps.accounts.openid_connect",
+    "django_tasks_db",
     "apps.core",
+    "apps.jobs",
     "apps.accounts",
     "apps.live",
     "apps.rooms",
@@ -136,6 +138,9 @@ else:
         }
     }
 
+# Jobs are rows of the same database, stored with what asks for them (apps/jobs).
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": list(limits.JOB_THREADS)}}
+
 # Static files: with hashed names, and cached for ever, where `collectstatic` has run; else straight from the
 # source, so that `runserver` works on a checkout as it is.
 
@@ -174,7 +179,7 @@ EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
 DEFAULT_FROM_EMAIL = environment.sender("DEFAULT_FROM_EMAIL", "Parley <parley@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
-EMAIL_TIMEOUT = 10  # seconds; somebody waits for the page
+EMAIL_TIMEOUT = 10  # seconds; more mails wait behind it
 
 # Cookies and transport
 

@@ -10,7 +10,7 @@ from django.conf import settings
 
 ROOT = settings.BASE_DIR
 # Each app knows only those before it.
-LAYERS = ("core", "accounts", "live", "rooms", "chat")
+LAYERS = ("core", "jobs", "accounts", "live", "rooms", "chat")
 # Of templates' folders: those of django-allauth's pages, which accounts have their own version of.
 OF_ACCOUNTS = {"account", "allauth", "mfa", "socialaccount"}
 # Who tells pages that something changed; others call their verbs.

@@ -266,3 +266,24 @@ MAX_SWEPT_SESSIONS = 500
 MAX_CLOCK_DIFFERENCE_SECONDS = 10.0
 # How long a `migrate` waits for another one.
 MIGRATE_SECONDS = 600.0
+
+# Jobs (apps/jobs). How many of a queue one process does at once: those that work on the database, of which SQLite does
+# one at a time anyway; and those that wait for others' servers.
+JOB_THREADS = {"default": 1, "network": 4}
+# How often a process looks for what others enqueued; what it enqueues itself begins at once.
+JOB_POLL_SECONDS = 1.0
+# How often a process that does jobs says that it lives, and after how long a silence others do what it had begun.
+JOB_BEAT_SECONDS = 10.0
+JOB_LEASE_SECONDS = 30.0
+# How long no worker was heard of before web processes do the jobs themselves.
+WORKER_SILENCE_SECONDS = 60.0
+# How often a job is tried, and how long after the first failure; twice as long after each, up to the last number.
+JOB_TRIES = 8
+JOB_RETRY_SECONDS = 5.0
+MAX_JOB_RETRY_SECONDS = 3600.0
+# How long a process that ends waits for what it is doing: less than shutdown.WORK_SECONDS.
+JOB_SHUTDOWN_SECONDS = 8.0
+# How long those that are done, and those that failed, can be seen; and how many rows are deleted at once.
+KEPT_JOBS_DAYS = 1
+KEPT_FAILED_JOBS_DAYS = 30
+MAX_PRUNED_ROWS = 500
