@@ -27,6 +27,8 @@ from apps.jobs.models import StoredJob, Worker
 
 logger = logging.getLogger(__name__)
 
+# Those of workers, which the processes that serve do not sweep away before others have seen that they are gone.
+PRESENCE = "jobs"
 Row = DBTaskResult[Any, Any]
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
@@ -125,11 +127,8 @@ def end(row: Row, *, reason: str, places: StackSummary | None = None) -> bool:
 
 def reclaim(worker: UUID, own: set[UUID]) -> None:
     """Have those done again whose worker is gone, or lost them: what this one does just now is in `own`."""
-    running = list(StoredJob.objects.running().filter(task_path__in=known))
-    if not running:
-        return
     living = {str(pk) for pk in living_workers()}
-    for row in running:
+    for row in StoredJob.objects.running().filter(task_path__in=known):
         last = row.worker_ids[-1] if row.worker_ids else ""
         if last in living and (last != str(worker) or row.pk in own):
             continue
@@ -147,7 +146,7 @@ def living_workers() -> list[UUID]:
     lease = timedelta(seconds=limits.JOB_LEASE_SECONDS)
     seen = list(Worker.objects.filter(seen_at__gt=Now() - lease))
     here = socket.gethostname()[:255]
-    gone = [one.pk for one in seen if one.machine == here and presence.is_gone(one.pk)]
+    gone = [one.pk for one in seen if one.machine == here and presence.is_gone(one.pk, PRESENCE)]
     if gone:
         Worker.objects.filter(pk__in=gone).delete()
     return [one.pk for one in seen if one.pk not in gone]

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -98,11 +99,13 @@ class Runner:
 
     def keep(self) -> None:
         """Say that this process lives, see to what others left, and wake the threads for what is due."""
-        presence.hold(self.id)
-        beat_at = -limits.JOB_BEAT_SECONDS
+        presence.hold(self.id, claims.PRESENCE)
+        beat_at = -inf
         while not self.stopping.is_set():
             is_well = True
             if time.monotonic() - beat_at >= limits.JOB_BEAT_SECONDS and (is_well := self.safely(self.beat)):
+                if beat_at < self.began:
+                    presence.sweep(claims.PRESENCE)
                 beat_at = time.monotonic()
             if is_well and self.is_needed:
                 is_well = self.safely(self.look)
