@@ -287,3 +287,12 @@ JOB_SHUTDOWN_SECONDS = 8.0
 KEPT_JOBS_DAYS = 1
 KEPT_FAILED_JOBS_DAYS = 30
 MAX_PRUNED_ROWS = 500
+
+# Mail that the site sends. How often one is tried, which takes about a day; and how long it is worth sending, where it
+# holds no code that is over sooner.
+MAIL_TRIES = 30
+MAIL_SECONDS = 24 * 3600.0
+# How long a page waits to learn whether the mail server is there; and for how long after mails failed a page that has
+# learned nothing says that it is not.
+MAIL_WAIT_SECONDS = 2.0
+MAIL_TROUBLE_SECONDS = 60.0

@@ -8,3 +8,5 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         # Each app's jobs stand in its jobs.py; what is not imported here, this process leaves to others.
         autodiscover_modules("jobs")
+
+        from apps.jobs import restored  # noqa: F401

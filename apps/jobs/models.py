@@ -35,6 +35,23 @@ class Periodic(models.Model):
         return self.path
 
 
+class OutgoingMail(models.Model):
+    """A mail that the site sends (outgoing.py)."""
+
+    # All of it, encrypted; empty once it was sent, or will not be.
+    sealed = models.BinaryField()
+    # A digest of the address, with the site's key.
+    receiver = models.CharField(max_length=64, db_index=True)
+    # What it holds is worth nothing after this.
+    expires_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    # The last time that the mail server did not take it.
+    failed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"mail {self.pk}"
+
+
 class StoredJob(DBTaskResult[Any, Any]):
     """A job's row, by the name that the admin shows."""
 
