@@ -260,7 +260,7 @@ PROVIDER_REACHED_SECONDS = 0.5
 BEAT_SECONDS = 15.0
 SOON_SECONDS = 2.0
 SILENCE_SECONDS = 45.0
-# Expired sessions that each of them deletes at a beat: 2.9 million a day, in transactions that nobody notices.
+# Expired sessions that are deleted at once, in a transaction that nobody notices.
 MAX_SWEPT_SESSIONS = 500
 # How far a process's clock may be from the database's. Machines that keep time are within a tenth of a second.
 MAX_CLOCK_DIFFERENCE_SECONDS = 10.0

@@ -18,6 +18,7 @@ from apps.core import limits
 from apps.core.signals import restored
 from apps.jobs import claims, outgoing
 from apps.jobs.job import NETWORK
+from apps.jobs.jobs import prune
 from apps.jobs.models import OutgoingMail, StoredJob
 from tests.accounts.mailing import ADDRESS, ask_to_join, code_in, sends_mail
 from tests.conftest import PASSWORD, confirm_password, make_user
@@ -186,6 +187,18 @@ def test_what_waited_at_a_backup_is_not_sent_again_after_a_restore(hand: Hand) -
     told = [answer for _, answer in restored.send(sender=None) if answer and "Mails" in answer]
     assert told == ["Mails that were waiting to be sent, and are not: 1."]
     assert (hand.do_all(NETWORK), mail.outbox) == (0, [])
+
+
+def test_what_was_done_is_deleted_after_a_while_and_what_failed_is_to_be_seen_longer(hand: Hand) -> None:
+    queue()
+    hand.do_all(NETWORK)
+    prune.func()
+    assert (StoredJob.objects.count(), OutgoingMail.objects.count()) == (1, 1)
+    long_ago = timezone.now() - timedelta(days=limits.KEPT_JOBS_DAYS, seconds=1)
+    StoredJob.objects.update(finished_at=long_ago)
+    OutgoingMail.objects.update(expires_at=long_ago)
+    prune.func()
+    assert (StoredJob.objects.count(), OutgoingMail.objects.count()) == (0, 0)
 
 
 # Who waits for their page
