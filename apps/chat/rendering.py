@@ -3,9 +3,9 @@
 from html import escape
 
 from apps.core import limits
-from apps.core.bounded import Exceeded, Pool
+from apps.core.bounded import Busy, Exceeded, Pool
 
-# Raise it when the same source would give other HTML; what is stored with a lower one can then be made again.
+# Raise it when the same source would give other HTML; what is stored with a lower one is then made again (renewal.py).
 RENDERER_VERSION = 5
 
 RENDER = "apps.chat.markdown:html_of"
@@ -29,6 +29,16 @@ def to_html_now(source: str) -> str:
     """The same as `to_html`, for synchronous code."""
     try:
         return text_of(pool.run(RENDER, source.encode()))
+    except Exceeded:
+        return as_typed(source)
+
+
+def to_html_when_free(source: str) -> str:
+    """The same, for who can wait. Raises Busy where nobody could look at it just now."""
+    try:
+        return text_of(pool.run(RENDER, source.encode()))
+    except Busy:
+        raise
     except Exceeded:
         return as_typed(source)
 

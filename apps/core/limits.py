@@ -296,3 +296,9 @@ MAIL_SECONDS = 24 * 3600.0
 # learned nothing says that it is not.
 MAIL_WAIT_SECONDS = 2.0
 MAIL_TROUBLE_SECONDS = 60.0
+
+# Rendering messages anew (apps/chat/renewal.py). For how long one job of it works; how many messages it looks at in one
+# query; and after how long all are looked through again, for what older processes stored meanwhile.
+RENEWAL_SECONDS = 1.0
+RENEWAL_ROWS = 2000
+RENEWAL_AGAIN_HOURS = 24
