@@ -71,9 +71,10 @@ def test_the_owner_switches_off_anyone_but_an_owner(owner: Client) -> None:
     assert (ada.is_active, bob.is_active) == (True, False)
 
 
-def test_the_admin_has_people_and_their_factors_and_nothing_else() -> None:
+def test_the_admin_has_people_and_their_factors_and_jobs_and_nothing_else() -> None:
     # No text of anybody's, no token, key, session or address: those have pages with rules of their own.
-    assert {model._meta.label for model in admin.site._registry} == {"accounts.User", "mfa.Authenticator"}
+    shown = {"accounts.User", "mfa.Authenticator", "jobs.StoredJob"}
+    assert {model._meta.label for model in admin.site._registry} == shown
 
 
 SECRETS = {"secret": "totp-secret", "seed": "codes-seed", "name": "Phone", "credential": {"id": "key-material"}}
