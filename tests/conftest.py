@@ -2,16 +2,19 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django_tasks import task_backends
+from django_tasks.backends.immediate import ImmediateBackend
 from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.chat import services as chat
 from apps.chat.models import Message
-from apps.core import trouble
+from apps.core import limits, trouble
 from apps.live import limits as live_limits
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
@@ -21,6 +24,13 @@ from apps.rooms.models import Membership, Room
 def _cheap_passwords(settings: Settings) -> None:
     """Hashing is slow on purpose, and tests sign up hundreds of users. Tests that measure it use the real hashers."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _jobs_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they are enqueued, at once; tests of jobs themselves have the real way."""
+    immediate = ImmediateBackend("default", {"QUEUES": list(limits.JOB_THREADS)})
+    monkeypatch.setattr(task_backends, "_connections", SimpleNamespace(default=immediate))
 
 
 @pytest.fixture(autouse=True)

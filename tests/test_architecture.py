@@ -10,7 +10,7 @@ from django.conf import settings
 
 ROOT = settings.BASE_DIR
 # Each app knows only those before it.
-LAYERS = ("core", "accounts", "live", "rooms", "chat")
+LAYERS = ("core", "jobs", "accounts", "live", "rooms", "chat")
 # Template folders of django-allauth's pages, whose overrides belong to accounts.
 OF_ACCOUNTS = {"account", "allauth", "mfa", "socialaccount"}
 # The modules that tell pages about changes; others call their verbs.

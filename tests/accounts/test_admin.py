@@ -71,9 +71,10 @@ def test_the_owner_can_switch_off_anyone_but_an_owner(owner: Client) -> None:
     assert (ada.is_active, bob.is_active) == (True, False)
 
 
-def test_the_admin_has_only_users_and_their_factors() -> None:
+def test_the_admin_has_only_users_their_factors_and_jobs() -> None:
     # No user's texts, tokens, keys, sessions or addresses: those have pages with their own rules.
-    assert {model._meta.label for model in admin.site._registry} == {"accounts.User", "mfa.Authenticator"}
+    shown = {"accounts.User", "mfa.Authenticator", "jobs.StoredJob"}
+    assert {model._meta.label for model in admin.site._registry} == shown
 
 
 SECRETS = {"secret": "totp-secret", "seed": "codes-seed", "name": "Phone", "credential": {"id": "key-material"}}
