@@ -29,6 +29,7 @@ from apps.rooms.verbs import Kind
 messages_changed = Signal()
 
 POSTED, EDITED, DELETED = (Kind(name, announced=True) for name in ("posted", "edited", "deleted"))
+IMPORTED = Kind("imported", announced=True)
 # The author closed their account.
 AUTHOR_LEFT = Kind("author_left", announced=True)
 
