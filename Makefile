@@ -1,4 +1,4 @@
-# The commands of this project; README.md says what they do.
+# The project's commands, described in CONTRIBUTING.md.
 .PHONY: run test test-speech test-markup bench lint format requirements messages
 
 PORT ?= 8000
@@ -6,10 +6,10 @@ export PORT
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-# A formatter that breaks lines would put spaces where people see and hear them; this one indents, and that is all.
+# Only indents: a formatter that breaks lines would add spaces that users see and hear.
 INDENT = $(VENV)/bin/djhtml --tabwidth 2
 
-# Installs quietly, and again only when the list of requirements has changed. A step that fails says why.
+# Install quietly, and only when the requirements changed; report why if a step fails.
 install = @test -x $(PYTHON) || python3 -m venv $(VENV) || { echo "Install Python 3.11 or newer with its venv module (Debian: apt install python3-venv)."; exit 1; }; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Parley needs Python 3.11 or newer; this is `$(PYTHON) --version`."; exit 1; }; \
 	cmp -s requirements/$(1).txt $(VENV)/$(1).installed || { echo "Installing what requirements/$(1).txt lists ..."; \
@@ -29,10 +29,10 @@ test:
 	@$(PYTHON) -m tests.install
 	@$(MAKE) --no-print-directory checks
 
-# Several at a time: servers and browsers mostly wait. Fewer where a browser holds the product to a second.
+# Tests run in parallel: servers and browsers mostly wait. Fewer for browser tests that assert sub-second timing.
 SEVERAL = --dist worksteal --numprocesses
 LOOK_AT_THE_CLOCK := e2e/browsers e2e/test_conversation.py e2e/test_listening.py e2e/test_live.py e2e/test_live_view.py e2e/test_people.py e2e/test_staying_live.py
-# With commands of their own, below.
+# These have commands of their own, below.
 BY_THEMSELVES := e2e/speech e2e/markup
 NEED_SERVERS := tests/live tests/faults
 
@@ -46,8 +46,8 @@ checks:
 	$(PYTHON) -m pytest e2e $(BY_THEMSELVES:%=--ignore=%) $(LOOK_AT_THE_CLOCK:%=--ignore=%) $(SEVERAL) 4
 	$(PYTHON) -m pytest $(LOOK_AT_THE_CLOCK) $(SEVERAL) 2
 
-# Hostile texts, names and pictures by chance; fails where anything takes longer, grows larger or is answered worse than
-# the limits say. A short form of it is part of the tests.
+# Random hostile texts, names and pictures; fails if anything takes longer, grows larger or is answered worse than the
+# limits allow. A short run of it is part of the tests.
 .PHONY: fuzz
 MINUTES ?= 5
 fuzz:
@@ -55,7 +55,7 @@ fuzz:
 	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed, for $(MINUTES) minutes"; \
 	FUZZ_SEED=$$seed FUZZ_SECONDS=$$(( $(MINUTES) * 60 )) $(PYTHON) -m pytest tests/fuzz -s
 
-# A person's random walk through a site that breaks; fails where a text is lost, doubled or shown to somebody else.
+# A random walk through a site with failures; fails if a text is lost, duplicated or shown to another user.
 .PHONY: walk
 STEPS ?= 500
 walk:
@@ -76,13 +76,13 @@ postgres:
 	$(PYTHON) -m tests.on_postgres tests --ignore=tests/core --ignore=tests/fuzz $(NEED_SERVERS:%=--ignore=%)
 	$(PYTHON) -m tests.on_postgres tests/core/test_database.py
 
-# What a screen reader says, by a real Orca. By itself, since it needs a screen and some minutes.
+# What a screen reader (Orca) says. Separate, since it needs a display and some minutes.
 test-speech:
 	$(call install,test)
 	@$(PYTHON) -m tests.install speech
 	dbus-run-session -- $(PYTHON) -m pytest e2e/speech
 
-# Whether the pages' markup is valid HTML. By itself, since it needs npm and Java.
+# Whether the pages are valid HTML. Separate, since it needs npm and Java.
 test-markup:
 	$(call install,test)
 	@$(PYTHON) -m tests.install markup
@@ -107,14 +107,14 @@ bench:
 	$(call install,test)
 	@$(PYTHON) -m bench
 
-# Brings the catalogues in config/locale up to date with the texts in the code, and compiles them (docs/translating.md).
+# Update the catalogues in config/locale from the code, and compile them (docs/translating.md).
 messages:
 	$(call install,test)
 	$(PYTHON) manage.py makemessages --all --no-obsolete --add-location file --ignore .venv --ignore var --ignore tests --ignore e2e --ignore bench
 	$(PYTHON) manage.py makemessages --all --no-obsolete --add-location file --domain djangojs --ignore .venv --ignore var --ignore static/vendor
 	$(PYTHON) manage.py compilemessages --ignore .venv --verbosity 0
 
-# Compiles requirements/*.in to the hashed lists; for every platform and Python that the site runs on.
+# Compile requirements/*.in to lists with hashes, for every platform and Python that the site supports.
 requirements:
 	$(call install,test)
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/base.in -o requirements/base.txt

@@ -28,13 +28,13 @@ def main() -> None:
 
 
 def advice_on(error: Exception) -> str:
-    """What to do about a database that is not as the command needs it; nothing where it is."""
+    """Return advice if the database is down or not migrated; an empty string otherwise."""
     from apps.core.database import NO_DATABASE
     from apps.core.views import NOT_ANSWERING, reason_not_ready
 
     reason = reason_not_ready()
     if reason == NOT_ANSWERING and not isinstance(error, NO_DATABASE):
-        return ""  # it was there, and is inside a transaction that has failed
+        return ""  # the database is up; the command's own transaction has failed
     if reason == NOT_ANSWERING:
         return f"The database does not answer ({error}). Is its server running, and DATABASE_URL right?"
     return f"The database is not up to date: {reason}. Run first: {sys.executable} manage.py migrate" if reason else ""

@@ -1,9 +1,9 @@
 """
-`make bench`: how fast live delivery is here, as ratios to something real in the same run.
+`make bench`: the speed of live delivery, as ratios to real alternatives in the same run.
 
-The server stands on one core and the load (bench/load.py) on another, each a process of its own. The product's side
-has real sessions, membership, database and rendering. Beside it stand the usual Channels consumer (yardstick.py) and
-the least a server could do (bare.py), under the same Daphne. `python -m bench delivery memory` runs some parts only.
+The server runs on one core and the load generator (bench/load.py) on another, in separate processes. Parley runs with
+real sessions, membership, database and rendering. It is compared with the usual Channels consumer (yardstick.py) and
+the least a server could do (bare.py), under the same Daphne. `python -m bench delivery memory` runs only these parts.
 """
 
 import json
@@ -30,7 +30,7 @@ from websockets.sync.client import ClientConnection
 from bench import weight
 from bench.load import Plan
 from bench.streams import Readers, opened, processor_seconds
-from tests.servers import ROOT, Postgres, Redis, Site, free_port, stop, wait_for_port
+from tests.servers import FRAMES, ROOT, Postgres, Redis, Site, free_port, stop, wait_for_port
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 SERVER_CORE, LOAD_CORE = (CORES[0], CORES[1]) if len(CORES) > 1 else (None, None)
@@ -42,13 +42,13 @@ results: dict[str, Any] = {}
 
 
 def show(name: str, value: str, ratio: str = "") -> None:
-    """One line of the table."""
+    """Print one line of the table."""
     print(f"{name:<66}{value:>24}   {ratio}", flush=True)
 
 
 @contextmanager
 def on_core(core: int | None) -> Iterator[None]:
-    """Have what is started meanwhile run on one core."""
+    """Pin processes started in this context to one core."""
     if core is None:
         yield
         return
@@ -58,7 +58,7 @@ def on_core(core: int | None) -> Iterator[None]:
 
 
 class Load:
-    """The load's process."""
+    """The load generator's process."""
 
     def __init__(self, plan: Plan) -> None:
         with on_core(LOAD_CORE):
@@ -68,7 +68,7 @@ class Load:
         self.opened_in: float = self.tell(json.dumps(asdict(plan)))["seconds"]
 
     def tell(self, line: str) -> dict[str, Any]:
-        """Order something; gives the answer."""
+        """Send a command; return the reply."""
         assert self.process.stdin
         assert self.process.stdout
         print(line, file=self.process.stdin, flush=True)
@@ -87,7 +87,7 @@ class Load:
 
 @contextmanager
 def server(application: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """Another ASGI application under the same Daphne; gives its port."""
+    """Run another ASGI application under the same Daphne; yield its port and process."""
     port = free_port()
     command = [sys.executable, "-m", "daphne", "--verbosity", "0", "--port", str(port), "--websocket_timeout", "-1"]
     with on_core(SERVER_CORE):
@@ -101,7 +101,7 @@ def server(application: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
 
 @contextmanager
 def parley(environment: dict[str, str] | None = None, *, users: int, rooms: int) -> Iterator[tuple[Site, list[str]]]:
-    """The product, filled; gives the session keys of its users."""
+    """Run Parley with users and rooms; yield the site and its users' session keys."""
     site = Site(environment or {}, application="bench.probe:application")
     site.manage("migrate", "--verbosity", "0")
     keys = site.populate(users=users, rooms=rooms)
@@ -115,15 +115,15 @@ def parley(environment: dict[str, str] | None = None, *, users: int, rooms: int)
 
 
 def sockets(keys: list[str], count: int, rooms: int, query: str = FAR) -> list[tuple[str, str]]:
-    """Pages of people, spread over the rooms."""
+    """Return paths and cookies of users' pages, spread over the rooms."""
     return [
-        (f"/ws/rooms/room-{number % rooms + 1:03}/?{query}", f"sessionid={keys[number % len(keys)]}")
+        (f"/ws/rooms/room-{number % rooms + 1:03}/?{FRAMES}&{query}", f"sessionid={keys[number % len(keys)]}")
         for number in range(count)
     ]
 
 
 def posted(load: Load) -> dict[str, Any]:
-    """Post for a while; gives what arrived."""
+    """Post for a while; return what arrived."""
     found = load.tell("post")
     found["frames_a_second"] = found["frames"] / found["seconds"]
     found["posts_a_second"] = found["posts"] / found["seconds"]
@@ -143,7 +143,7 @@ def figures(run: dict[str, Any]) -> str:
 
 
 def measure_load() -> None:
-    """What the load itself can take, from a process that only writes."""
+    """Measure the load generator itself, with a process that only writes."""
     port = free_port()
     with on_core(SERVER_CORE):
         process = subprocess.Popen([sys.executable, "-m", "bench.blaster", str(port)], cwd=ROOT)
@@ -158,7 +158,7 @@ def measure_load() -> None:
 
 
 def measure_delivery() -> None:
-    """500 sockets in one room, and 5,000 in 100."""
+    """Measure 500 sockets in one room, and 5,000 in 100."""
     with server("bench.yardstick:application") as (port, _), Load(plan([port], [("/", "")] * 500)) as load:
         stock = results["stock"] = posted(load)
     show("one consumer a socket, group_send, nothing stored", frames(stock))
@@ -179,7 +179,7 @@ def measure_delivery() -> None:
 
 
 def measure_crowds() -> None:
-    """What delivering costs for each frame, apart from storing and with nothing merged: one post at a time."""
+    """Measure the cost of delivering a frame, without storing or batching: one post at a time."""
     costs = []
     for count, rooms in ((500, 1), (5000, 100)):
         with parley(users=500, rooms=rooms) as (site, keys):
@@ -198,15 +198,15 @@ def plan(ports: list[int], pages: list[tuple[str, str]], posters: int = POSTERS)
 
 
 def delivering(site: Site) -> float:
-    """Microseconds of processor time that the hub spent on a frame to one socket."""
+    """Return the microseconds of CPU time that the hub spent per frame and socket."""
     with urllib.request.urlopen(f"{site.url}/bench") as answer:
         spent = json.load(answer)
     return float(spent["seconds"] / spent["frames"] * 1e6)
 
 
 def measure_memory() -> None:
-    """5,000 idle sockets, after as many have come and gone before, so that only what a socket needs counts."""
-    path = f"/ws/rooms/room-001/?{FAR}"
+    """Measure 5,000 idle sockets, after warming up with others, so that only what a socket needs counts."""
+    path = f"/ws/rooms/room-001/?{FRAMES}&{FAR}"
     with server("bench.bare:application") as (port, process):
         bare = memory_of_each(port, [(path, "sessionid=" + "a" * 32)] * 5000, lambda: resident(process.pid))
     with parley(users=500, rooms=100) as (site, keys):
@@ -217,7 +217,7 @@ def measure_memory() -> None:
 
 
 def memory_of_each(port: int, pages: list[tuple[str, str]], memory: Callable[[], int]) -> float:
-    """Bytes for each of the sockets."""
+    """Return the bytes per socket."""
     with Load(Plan([port], pages[:1000])):
         pass
     time.sleep(4)  # Daphne forgets closed sockets a second or two later
@@ -228,12 +228,12 @@ def memory_of_each(port: int, pages: list[tuple[str, str]], memory: Callable[[],
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory that a process has in use."""
+    """Return the resident memory of a process in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def measure_processes() -> None:
-    """500 sockets in one room on one process, and half of them on each of two, over Redis."""
+    """Measure 500 sockets in one room on one process, and split between two, over Redis."""
     with Redis() as layer:
         environment = {"REDIS_URL": layer.url, "SECRET_KEY": "shared"}
         with parley(environment, users=500, rooms=1) as (first, keys):
@@ -260,13 +260,13 @@ def measure_processes() -> None:
 
 
 def published(url: str) -> int:
-    """How many messages Redis was given to distribute."""
+    """Return how many messages were published through Redis."""
     calls: int = redis.Redis.from_url(url).info("commandstats").get("cmdstat_publish", {}).get("calls", 0)
     return calls
 
 
 def measure_storing() -> None:
-    """Posts stored a second, 20 people at once, in one room and in twenty, on both databases."""
+    """Measure posts stored per second by 20 users at once, in one room and in twenty, on both databases."""
     with Postgres() as postgres:
         for name, environment in (
             ("SQLite", {}),
@@ -283,7 +283,7 @@ def measure_storing() -> None:
 
 
 def measure_size() -> None:
-    """A room of 1,000 messages and 10 members, and one of 1,000,000 and 10,000."""
+    """Compare a room of 1,000 messages and 10 members with one of 1,000,000 and 10,000."""
     found = {}
     for messages, members in ((1_000, 10), (1_000_000, 10_000)):
         with parley(users=members, rooms=1) as (site, keys):
@@ -299,7 +299,7 @@ def measure_size() -> None:
 
 
 def page_time(site: Site, key: str) -> float:
-    """The median time of the room's page, in milliseconds."""
+    """Return the median response time of the room's page in milliseconds."""
     request = urllib.request.Request(f"{site.url}/rooms/room-001/", headers={"Cookie": f"sessionid={key}"})
     times = []
     for _ in range(120):
@@ -311,13 +311,13 @@ def page_time(site: Site, key: str) -> float:
 
 
 def post_time(site: Site, key: str) -> float:
-    """The median time from sending a post to its acknowledgement, in milliseconds."""
+    """Return the median time from sending a post to its acknowledgement in milliseconds."""
     with site.page(key, query=FAR) as socket:
         return statistics.median([answered(socket) for _ in range(200)][50:]) * 1000
 
 
 def answered(socket: ClientConnection) -> float:
-    """Post; gives the seconds until it is acknowledged."""
+    """Post; return the seconds until it is acknowledged."""
     began = time.perf_counter()
     socket.send(json.dumps({"body": "Hello **everyone**", "client_id": str(uuid.uuid4())}))
     while "<hx-sent" not in str(socket.recv(timeout=60)):
@@ -326,7 +326,7 @@ def answered(socket: ClientConnection) -> float:
 
 
 def measure_return() -> None:
-    """2,000 pages come back at once after a restart, each having missed 100 messages, while somebody posts."""
+    """Measure 2,000 pages reconnecting after a restart, each having missed 100 messages, while a user posts."""
     with parley(users=500, rooms=20) as (site, keys):
         site.stop(signal.SIGKILL)
         site.populate(users=500, rooms=20, messages=2000)
@@ -354,7 +354,7 @@ def measure_return() -> None:
 
 
 def measure_streams() -> None:
-    """500 live views without scripts beside 500 sockets: memory, and processor time for each message to each."""
+    """Compare 500 live views without scripts to 500 sockets: memory, and CPU time per message and reader."""
     socket_memory, socket_time = cost_of_readers("sockets")
     view_memory, view_time = cost_of_readers("live views")
     results["streams"] = {"memory": view_memory / socket_memory, "time": view_time / socket_time}
@@ -365,7 +365,7 @@ def measure_streams() -> None:
 
 
 def cost_of_readers(kind: str, count: int = 500, messages: int = 40) -> tuple[float, float]:
-    """Bytes of memory for each reader, and microseconds of processor time for each message to each."""
+    """Return the bytes of memory per reader, and the microseconds of CPU time per message and reader."""
     with parley(users=count // 2 + 1, rooms=1) as (site, keys):
         assert site.process
         Readers(site.port, opened(kind, keys, 100, site.port), b"").close()
@@ -386,9 +386,9 @@ def cost_of_readers(kind: str, count: int = 500, messages: int = 40) -> tuple[fl
 
 
 def measure_bytes() -> None:
-    """A room's page with nothing kept by the browser, the next room's, and what compressing takes."""
+    """Measure a room's page with an empty cache, the next room's, and the cost of compression."""
     with on_core(SERVER_CORE), weight.collected_site() as (site, key):
-        # In turn, since other work on the machine comes and goes.
+        # Alternating, so that other work on the machine affects both.
         times = [[weight.processor_time(site, key, encoding) for encoding in ("identity", "gzip")] for _ in range(5)]
         plain, packed = (statistics.median(kind) for kind in zip(*times, strict=True))
         loads = [weight.room_pages(site, key) for _ in range(5)]
@@ -424,7 +424,7 @@ PARTS: dict[str, Callable[[], None]] = {
 
 
 def main() -> None:
-    """Measure, print the table, write var/bench.json."""
+    """Run the parts, print the table and write var/bench.json."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # thousands of sockets
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

@@ -1,4 +1,4 @@
-"""The least a server could do: send one prepared string to each socket of the same path whenever one sends anything."""
+"""The least a server could do: send a prepared string to all sockets of a path whenever one of them sends."""
 
 from collections import defaultdict
 from typing import Any
@@ -8,7 +8,7 @@ rooms: defaultdict[str, list[Any]] = defaultdict(list)
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Put the poster's mark, so that its arrival can be timed, into a string otherwise prepared."""
+    """Serve; the poster's mark is put into the prepared string, so that its arrival can be timed."""
     sends = rooms[scope["path"]]
     while True:
         event = await receive()

@@ -1,4 +1,4 @@
-"""Writes frames to whoever connects as fast as the system takes them: tells how much the load can take."""
+"""Writes frames to each client as fast as it can: shows how much the load generator can take."""
 
 import socket
 import sys
@@ -7,7 +7,7 @@ from bench.load import ONE_READ
 
 
 def main() -> None:
-    """Serve one connection after another on the port of the command line."""
+    """Serve one connection after another on the port given on the command line."""
     frame = b"\x81\x7e" + (900).to_bytes(2, "big") + b'<hx-seq after="1" value="2">' + b"x" * 872
     many = frame * (ONE_READ // len(frame))
     listener = socket.socket()

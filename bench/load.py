@@ -1,8 +1,8 @@
 """
-The load: many sockets in one process without an event loop of its own, so that the server is what is measured.
+The load generator: many sockets in one process, polled directly without asyncio, so the server is the bottleneck.
 
-Started as `python -m bench.load`; reads a Plan as JSON from standard input, writes one line of JSON when all sockets
-are open, and then does what it is told, line by line.
+Run as `python -m bench.load`; reads a Plan as JSON from standard input, prints a line of JSON when all sockets are
+open, and then executes commands, one per line.
 """
 
 import base64
@@ -18,7 +18,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 
 ONE_READ = 1 << 18
-# Every so many sockets the arrival of each message is timed; of the others the frames are counted only.
+# Message arrivals are timed on every tenth socket; on the others, frames are only counted.
 TIMED_EACH = 10
 MARK = b"mark-"
 MARK_LENGTH = len(MARK) + 8
@@ -27,8 +27,8 @@ MARK_LENGTH = len(MARK) + 8
 @dataclass(frozen=True)
 class Plan:
     """
-    What to do. `sockets` are pairs of path and cookie, spread over the ports; the first `posters` of them post, each
-    one message at a time: the next when the last has come back. `together` is how many connect at once.
+    What to do. `sockets` are pairs of path and cookie, spread over the ports; the first `posters` of them post, one
+    message at a time, each after the last one has come back. `together` is how many connect at once.
     """
 
     ports: list[int]
@@ -36,7 +36,7 @@ class Plan:
     posters: int = 0
     seconds: float = 0.0
     together: int = 50
-    # One message at a time over all: the posters take turns.
+    # One message at a time overall: the posters take turns.
     in_turn: bool = False
     warm_up: float = 1.0
     body: str = "Hello **everyone**, see https://example.org and `code`."
@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass
 class Result:
-    """What arrived: `frames` are messages on sockets; delays in milliseconds from sending to arrival."""
+    """What arrived: `frames` counts messages over all sockets; delays are milliseconds from sending to arrival."""
 
     frames: int = 0
     posts: int = 0
@@ -52,25 +52,25 @@ class Result:
     seconds: float = 0.0
     median: float = 0.0
     slowest_hundredth: float = 0.0
-    # How much of the time the load was busy itself; near 1, it and not the server is what was measured.
+    # The share of time that the load generator itself was busy; near 1, it was the bottleneck and not the server.
     busy: float = 0.0
 
 
 @dataclass(eq=False)
 class Socket:
-    """One client connection, after its handshake."""
+    """A client connection after its handshake."""
 
     connection: socket.socket
     is_timed: bool
     poster: int | None
-    # Bytes of a frame still to come, and what is held of an incomplete header or a timed message.
+    # Bytes left of the current frame, and buffered data of an incomplete header or timed message.
     skip: int = 0
     held: bytes = b""
     frames: int = 0
 
 
 def client_frame(text: str) -> bytes:
-    """A text frame from a client, masked with zeros, which leave it as it is (RFC 6455, 5.3)."""
+    """Return a client's text frame, masked with zeros, which leaves the text unchanged (RFC 6455, 5.3)."""
     payload = text.encode()
     length = len(payload)
     header = bytes([0x81, 0x80 | length]) if length < 126 else bytes([0x81, 0x80 | 126]) + struct.pack("!H", length)
@@ -78,7 +78,7 @@ def client_frame(text: str) -> bytes:
 
 
 def handshake(path: str, cookie: str, port: int) -> bytes:
-    """The request that opens a socket."""
+    """Return the request that opens a WebSocket."""
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [
         f"GET {path} HTTP/1.1",
@@ -94,7 +94,7 @@ def handshake(path: str, cookie: str, port: int) -> bytes:
 
 
 def open_socket(port: int, path: str, cookie: str) -> socket.socket:
-    """Connect and send the handshake; `finish_opening` reads the answer."""
+    """Connect and send the handshake; `finish_opening` reads the response."""
     connection = socket.create_connection(("127.0.0.1", port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.sendall(handshake(path, cookie, port))
@@ -102,7 +102,7 @@ def open_socket(port: int, path: str, cookie: str) -> socket.socket:
 
 
 def finish_opening(connection: socket.socket) -> bytes:
-    """Read the answer to the handshake; gives what came after it. Raises ConnectionError where it is a refusal."""
+    """Read the handshake's response; return what came after it. Raises ConnectionError if it was refused."""
     answer = b""
     while b"\r\n\r\n" not in answer:
         more = connection.recv(65536)
@@ -117,7 +117,7 @@ def finish_opening(connection: socket.socket) -> bytes:
 
 
 class Load:
-    """Runs a plan."""
+    """Executes a plan."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -133,7 +133,7 @@ class Load:
         self.ready_to_post: deque[int] = deque()
 
     def open(self) -> None:
-        """Open all sockets, some at a time."""
+        """Open all sockets, in batches."""
         waiting = list(enumerate(self.plan.sockets))
         for start in range(0, len(waiting), self.plan.together):
             some = waiting[start : start + self.plan.together]
@@ -153,13 +153,13 @@ class Load:
         return self.plan.ports[number % len(self.plan.ports)]
 
     def wait_for_all(self) -> None:
-        """Return when each socket has been sent something."""
+        """Wait until every socket has received a message."""
         while any(not client.frames for client in self.by_descriptor.values()):
             for descriptor, _ in self.poll.poll(1):
                 self.read(self.by_descriptor[descriptor])
 
     def run(self) -> Result:
-        """Post for the plan's time, and some before that is not counted."""
+        """Post for the plan's time, after a warm-up that is not counted."""
         began = time.perf_counter() + self.plan.warm_up
         end = began + self.plan.seconds
         for number in range(1 if self.plan.in_turn else len(self.posters)):
@@ -192,7 +192,7 @@ class Load:
         return self.delays[int(len(self.delays) * share)] * 1000 if self.delays else 0.0
 
     def post(self, number: int) -> None:
-        """Let a poster post its next message."""
+        """Send a poster's next message."""
         mark = MARK + f"{number:03}{uuid.uuid4().hex[:5]}".encode()
         self.last_mark[number] = mark
         self.sent_at[mark] = time.perf_counter()
@@ -202,7 +202,7 @@ class Load:
         self.posters[number].connection.setblocking(False)
 
     def read(self, client: Socket) -> None:
-        """Take what has arrived on one socket."""
+        """Read what has arrived on one socket."""
         try:
             count = client.connection.recv_into(self.buffer)
         except BlockingIOError:
@@ -213,7 +213,7 @@ class Load:
         self.take(client, memoryview(self.buffer)[:count], time.perf_counter())
 
     def take(self, client: Socket, data: memoryview, now: float) -> None:
-        """Count the frames in the data; in timed sockets and posters look for the marks of the posts."""
+        """Count the frames in the data; on timed sockets and posters, look for the marks of posts."""
         if client.is_timed or client.poster is not None:
             self.look_for_marks(client, bytes(data), now)
         end = len(data)
@@ -235,14 +235,14 @@ class Load:
             elif length == 127:
                 length = int.from_bytes(data[at : at + 8], "big")
                 at += 8
-            # An answer to one poster is a short frame; a message is never that short.
+            # Replies to a poster are short frames; messages are never that short.
             if text and length > 200:
                 client.frames += 1
             at += length
         client.skip = at - end
 
     def look_for_marks(self, client: Socket, data: bytes, now: float) -> None:
-        """Note when the marks in the data were sent; a poster that sees its own may post again."""
+        """Record the delays of the marks in the data; a poster that sees its own may post again."""
         at = data.find(MARK)
         while at >= 0:
             mark = data[at : at + MARK_LENGTH]
@@ -258,20 +258,20 @@ class Load:
 
 
 def header_length(data: memoryview, at: int, end: int) -> int:
-    """How long the frame header at this place is; 2 where too little is there to tell."""
+    """Return the length of the frame header at this position; 2 if too little has arrived to know."""
     if end - at < 2:
         return 2
     return {126: 4, 127: 10}.get(data[at + 1], 2)
 
 
 def main() -> None:
-    """See the module."""
+    """Read the plan, open the sockets and execute commands."""
     plan = Plan(**json.loads(sys.stdin.readline()))
     load = Load(plan)
     began = time.perf_counter()
     load.open()
     print(json.dumps({"opened": len(load.by_descriptor), "seconds": time.perf_counter() - began}), flush=True)
-    # What is asked for next: "post", "wait for all", or nothing more.
+    # The next command: "post", "wait for all", or end of input.
     while order := sys.stdin.readline().strip():
         if order == "post":
             print(json.dumps(asdict(load.run())), flush=True)

@@ -1,4 +1,4 @@
-"""Readers that only read: live views without scripts, and sockets, the same way, so that they can be compared."""
+"""Passive readers: live views without scripts, and sockets read in the same way for comparison."""
 
 import select
 import socket
@@ -8,19 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.load import handshake
+from tests.servers import FRAMES
 
-CLOCK_TICKS = 100  # a second, on Linux
+CLOCK_TICKS = 100  # per second, on Linux
 
 
 def live_view(path: str, cookie: str, port: int) -> bytes:
-    """The request of a browser that patches, for a live view."""
+    """Return the request for a live view, from a browser that supports patching."""
     agent = "Mozilla/5.0 Chrome/156.0.0.0"
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Cookie: {cookie}", f"User-Agent: {agent}"]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 class Readers:
-    """Connections that are read as fast as anything comes, by a thread; `arrived` counts a mark in what comes."""
+    """Connections read by a thread as fast as data arrives; `arrived` counts occurrences of a mark."""
 
     def __init__(self, port: int, requests: list[bytes], mark: bytes) -> None:
         self.mark = mark
@@ -49,14 +50,14 @@ class Readers:
                     self.poll.unregister(descriptor)
 
     def wait(self, is_so: Callable[[], bool], patience: float = 60.0) -> None:
-        """Wait until something is so."""
+        """Wait until a condition holds."""
         deadline = time.monotonic() + patience
         while not is_so():
             assert time.monotonic() < deadline, f"{len(self.answered)} answered, {self.arrived} arrived"
             time.sleep(0.005)
 
     def wait_for(self, count: int) -> None:
-        """Wait until so many messages have arrived, all readers together."""
+        """Wait until this many messages have arrived, over all readers."""
         self.wait(lambda: self.arrived >= count)
 
     def close(self) -> None:
@@ -66,14 +67,14 @@ class Readers:
 
 
 def opened(kind: str, keys: list[str], count: int, port: int) -> list[bytes]:
-    """The requests of so many readers of one room, two for each person."""
+    """Return the requests of readers of one room, two per user."""
     cookies = [f"sessionid={keys[number // 2]}" for number in range(count)]
     if kind == "live views":
         return [live_view("/rooms/room-001/live/", cookie, port) for cookie in cookies]
-    return [handshake("/ws/rooms/room-001/?since=999999999", cookie, port) for cookie in cookies]
+    return [handshake(f"/ws/rooms/room-001/?{FRAMES}&since=999999999", cookie, port) for cookie in cookies]
 
 
 def processor_seconds(pid: int) -> float:
-    """How long a process has been running on a processor."""
+    """Return the CPU time of a process in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS

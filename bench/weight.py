@@ -1,4 +1,4 @@
-"""What a browser gets to show a room: bytes on the wire by kind, requests, and how soon something is seen."""
+"""What a browser loads to show a room: bytes on the wire by kind, requests, and the time to first paint."""
 
 import gzip
 import http.client
@@ -17,21 +17,21 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 from bench.streams import processor_seconds
 from tests.install import headless_browser
 from tests.servers import Site
+from tests.sockets import IS_LIVE
 
 TALK = Path(__file__).with_name("talk.txt")
 MESSAGES = len(TALK.read_text(encoding="utf-8").splitlines())
 MAX_COLD_BYTES = 58 * 1000
 MAX_NEXT_BYTES = 10 * 1000
-# A telephone on a middling network.
+# A phone on a mediocre network.
 NETWORK = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}
-IS_LIVE = "() => document.querySelector('.live')?._htmx?.ws?.connection?.socket?.readyState === 1"
 FIRST_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-LOADED = 30  # seconds that a page may take
+LOADED = 30  # timeout in seconds
 
 
 @dataclass
 class Load:
-    """One page with all that belongs to it. Bytes are those of answers, their headers included."""
+    """One page with everything it loads. Bytes are those of responses, headers included."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     requests: int = 0
@@ -43,7 +43,7 @@ class Load:
 
 
 class Wire:
-    """Counts what comes to a page, by the browser's own log of the network."""
+    """Counts what a page receives, using the browser's network events."""
 
     def __init__(self, session: CDPSession) -> None:
         self.load = Load()
@@ -67,7 +67,7 @@ class Wire:
 
     def ended(self, event: dict[str, Any]) -> None:
         self.under_way.discard(event["requestId"])
-        # What the browser had kept takes no bytes.
+        # Responses from the browser's cache take no bytes.
         if event["encodedDataLength"]:
             self.count(self.kinds[event["requestId"]], int(event["encodedDataLength"]))
 
@@ -83,11 +83,11 @@ class Wire:
 
 
 def measured(page: Page, address: str) -> Load:
-    """Open a room; gives what it took until all is there and the page is live."""
+    """Open a room; return what it took until everything is loaded and the page is live."""
     session = page.context.new_cdp_session(page)
     wire = Wire(session)
     page.goto(address)
-    page.wait_for_function(IS_LIVE)
+    page.wait_for_function(f"() => {IS_LIVE}")
     deadline = time.monotonic() + LOADED
     while wire.under_way and time.monotonic() < deadline:
         page.wait_for_timeout(50)
@@ -98,7 +98,7 @@ def measured(page: Page, address: str) -> Load:
 
 
 def size_of_icon(page: Page, site: Site) -> int:
-    """A browser without windows asks for no icon; any other does."""
+    """Return the icon's size: headless browsers don't request icons, all others do."""
     path = page.locator("link[rel=icon]").get_attribute("href")
     assert path
     connection = http.client.HTTPConnection("127.0.0.1", site.port)
@@ -110,7 +110,7 @@ def size_of_icon(page: Page, site: Site) -> int:
 
 
 def room_pages(site: Site, key: str) -> tuple[Load, Load]:
-    """Open a room with nothing kept, then the next one; the site must be filled with `talk.txt`."""
+    """Open a room with an empty cache, then the next one; the site must be filled with `talk.txt`."""
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=headless_browser(), args=arguments)
@@ -128,7 +128,7 @@ def room_pages(site: Site, key: str) -> tuple[Load, Load]:
 
 @contextmanager
 def collected_site() -> Iterator[tuple[Site, str]]:
-    """A site as `make run` starts it, with two rooms of talk; gives somebody's session as well."""
+    """Run a site as `make run` does, with two rooms of messages; yield a user's session key as well."""
     site = Site()
     site.manage("migrate", "--verbosity", "0")
     site.manage("collectstatic", "--no-input", "--verbosity", "0")
@@ -140,7 +140,7 @@ def collected_site() -> Iterator[tuple[Site, str]]:
 
 
 def processor_time(site: Site, key: str, encoding: str, count: int = 60) -> float:
-    """Milliseconds of the server's processor time for one room page, asked for with this Accept-Encoding."""
+    """Return the milliseconds of the server's CPU time per room page, requested with this Accept-Encoding."""
     headers = {"Cookie": f"sessionid={key}", "Accept-Encoding": encoding}
     request = urllib.request.Request(f"{site.url}/rooms/room-001/", headers=headers)
     assert site.process

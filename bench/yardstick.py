@@ -1,4 +1,4 @@
-"""The usual chat consumer of Channels tutorials: each socket is in the group, and each renders what arrives."""
+"""The usual chat consumer of Channels tutorials: each socket joins the group, and each renders what arrives."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ settings.configure(
 )
 django.setup()
 
-# About as large as the product's own message, and much simpler.
+# About as large as Parley's own message, and much simpler.
 MESSAGE = Template(
     '<li id="m{{ id }}" class="message"><article><h3>{{ author }}</h3><div class="body">{{ body }}</div>'
     '<p class="meta"><a href="/rooms/room-001/messages/{{ id }}/"><time>{{ time }}</time></a></p></article></li>'
@@ -24,7 +24,7 @@ MESSAGE = Template(
 
 
 class Consumer(AsyncWebsocketConsumer):
-    """Stores nothing."""
+    """A consumer that stores nothing."""
 
     async def connect(self) -> None:
         await self.channel_layer.group_add("room", self.channel_name)

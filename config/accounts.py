@@ -1,11 +1,11 @@
-"""The settings of accounts, and of django-allauth, which has their journeys."""
+"""Settings for accounts and for django-allauth, which implements most of their pages."""
 
 from apps.core import limits
 from config import environment
 from config.providers import provider_names, social_providers
 
 SIGNUP = environment.choice("SIGNUP", "open", ("open", "invite", "closed"))
-# Where people sign in with an account they have elsewhere, by django-allauth's names.
+# Sign-in providers, by their django-allauth names.
 SOCIALACCOUNT_PROVIDERS = social_providers(["google", "github", *provider_names("SOCIAL_PROVIDERS")])
 
 AUTH_USER_MODEL = "accounts.User"
@@ -38,9 +38,9 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_RATE_LIMITS = limits.ACCOUNT_RATES
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.accounts.tokens.ResetTokens"  # noqa: S105  # a class
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.accounts.tokens.ResetTokens"  # noqa: S105  # a class, not a password
 SENDS_MAIL = bool(environment.text("EMAIL_URL"))
-# All of this hangs on whether the site can send mail.
+# All of this depends on whether the site can send mail.
 if SENDS_MAIL:
     ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
     ACCOUNT_EMAIL_VERIFICATION = "mandatory"
@@ -51,15 +51,14 @@ if SENDS_MAIL:
 else:
     ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
     ACCOUNT_EMAIL_VERIFICATION = "none"
-# An address that nobody has confirmed says nothing about whose it is: two people may give the same one, and neither
-# learns of the other.
+# An unconfirmed address proves nothing: two users may enter the same one, and neither learns of the other.
 ACCOUNT_PREVENT_ENUMERATION = "strict"
 
 SOCIALACCOUNT_ADAPTER = "apps.accounts.social.SocialAccountAdapter"
 SOCIALACCOUNT_FORMS = {"signup": "apps.accounts.forms.SocialSignupForm"}
-# A first visit from elsewhere ends in a form, so that nobody has a second account by surprise.
+# A first sign-in with a provider shows a form, so that no one gets a second account by accident.
 SOCIALACCOUNT_AUTO_SIGNUP = False
-# Never by an address alone: whoever runs the provider could take over any account.
+# Never by address alone: whoever runs the provider could take over any account.
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_LOGIN_ON_GET = False
 
@@ -73,7 +72,7 @@ MFA_FORMS = {
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-# A clock that is half a minute off is the most common trouble with these codes.
+# A clock that is half a minute off is the most common problem with these codes.
 MFA_TOTP_TOLERANCE = 1
-# Without mail an address cannot be confirmed, and would bar the second factor for ever.
+# Without mail, addresses can't be confirmed, and so second factors could never be set up.
 MFA_ALLOW_UNVERIFIED_EMAIL = not SENDS_MAIL

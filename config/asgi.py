@@ -9,11 +9,11 @@ from apps.chat import rendering
 
 is_served = "daphne.server" in sys.modules
 if is_served:
-    # Before all else: it has imports of its own to do, which the first message would wait for.
+    # First: its own imports take a while, and the first message would have to wait for them.
     rendering.pool.start()
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-# Before the imports below: it loads the apps, whose models they need.
+# Before the imports below, whose models need the apps loaded.
 http = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
@@ -24,10 +24,10 @@ from apps.core.content_types import as_our_pages_write_it  # noqa: E402
 from apps.core.origins import SiteOriginValidator, as_the_site_is_reached  # noqa: E402
 from apps.live.lines import with_lines  # noqa: E402
 
-# Else Django imports all views when it is asked for the first address, while everybody waits.
+# Otherwise Django would import all views on the first request, while everyone waits.
 from config import urls  # noqa: E402, F401
 
-# Who opens a socket, the consumer finds out itself, from the session (apps/accounts/sign_ins.py).
+# Consumers authenticate sockets themselves, from the session (apps/accounts/sign_ins.py).
 pages = as_our_pages_write_it(as_the_site_is_reached(http))
 sockets = SiteOriginValidator(URLRouter(websocket_urlpatterns))
 application = with_lines(shutdown.counted(ProtocolTypeRouter({"http": pages, "websocket": sockets})))

@@ -1,4 +1,4 @@
-"""Read settings from the environment. A bad value stops the start with one line that names the variable."""
+"""Read settings from the environment. A bad value aborts the start with one line naming the variable."""
 
 import ipaddress
 import os
@@ -21,17 +21,17 @@ from apps.core.domains import ascii_domain, ascii_sender, ascii_url
 
 
 def refuse(name: str, problem: str) -> NoReturn:
-    """Stop the process with one line about the variable `name`."""
+    """Exit with one line about the variable `name`."""
     raise SystemExit(f"{name} {problem}")
 
 
 def text(name: str, default: str = "") -> str:
-    """The variable's value, or the default where it is unset or empty."""
+    """Return the variable's value, or the default if it is unset or empty."""
     return os.environ.get(name, "").strip() or default
 
 
 def flag(name: str, *, default: bool = False) -> bool:
-    """A yes-or-no variable."""
+    """Return a boolean variable."""
     value = text(name).lower()
     if not value:
         return default
@@ -43,7 +43,7 @@ def flag(name: str, *, default: bool = False) -> bool:
 
 
 def number(name: str, default: int, *, minimum: int, maximum: int) -> int:
-    """A whole number between `minimum` and `maximum`."""
+    """Return a whole number from `minimum` to `maximum`."""
     value = text(name, str(default))
     if not value.isdecimal() or not minimum <= int(value) <= maximum:
         refuse(name, f"is {value!r}; it must be a whole number from {minimum} to {maximum}.")
@@ -51,7 +51,7 @@ def number(name: str, default: int, *, minimum: int, maximum: int) -> int:
 
 
 def choice(name: str, default: str, options: tuple[str, ...]) -> str:
-    """One of a few words."""
+    """Return one of a few values."""
     value = text(name, default)
     if value not in options:
         refuse(name, f"is {value!r}; it must be one of {', '.join(options)}.")
@@ -59,7 +59,7 @@ def choice(name: str, default: str, options: tuple[str, ...]) -> str:
 
 
 def time_zone(name: str) -> str:
-    """The name of a time zone, such as Europe/Berlin; by default the machine's own."""
+    """Return a time zone name such as Europe/Berlin; by default the machine's own."""
     value = text(name, machine_time_zone())
     try:
         ZoneInfo(value)
@@ -70,9 +70,9 @@ def time_zone(name: str) -> str:
 
 def prefer_packaged_time_zones() -> None:
     """
-    Take the rules of time zones from the tzdata that is installed with the site and not from the machine's.
+    Use the time zone rules of the installed tzdata package, not the machine's.
 
-    That may be years old, and differ between the machines of one site. PYTHONTZPATH says otherwise.
+    The machine's may be years old, and differ between the machines of one site. PYTHONTZPATH overrides this.
     """
     if not os.environ.get("PYTHONTZPATH") and find_spec("tzdata"):
         reset_tzpath(())
@@ -80,13 +80,13 @@ def prefer_packaged_time_zones() -> None:
 
 
 def machine_time_zone() -> str:
-    """The zone that /etc/localtime is a link to, as on Linux and macOS; else UTC."""
+    """Return the zone that /etc/localtime links to, as on Linux and macOS, or UTC."""
     zone = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
     return zone or "UTC"
 
 
 def writable_folder(name: str, default: Path) -> Path:
-    """A folder that exists when this returns; for its owner alone, where it is made here."""
+    """Return an existing folder; if it has to be created, it is accessible to its owner only."""
     folder = Path(text(name, str(default))).absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,35 +96,34 @@ def writable_folder(name: str, default: Path) -> Path:
 
 
 def is_command() -> bool:
-    """Whether this process runs one of Django's commands, and does not serve."""
+    """Return whether this process runs a Django command other than runserver."""
     program = Path(sys.argv[0])
     is_django = program.name in {"manage.py", "django-admin"} or program.parts[-2:] == ("django", "__main__.py")
     return is_django and sys.argv[1:2] != ["runserver"]
 
 
 def database(name: str, data_folder: Path) -> dict[str, Any]:
-    """Django's settings for the database at the URL: SQLite (the default) or PostgreSQL."""
+    """Return Django's settings for the database URL: SQLite (the default) or PostgreSQL."""
     value = text(name, f"sqlite:///{data_folder / 'parley.sqlite3'}")
     scheme = value.partition(":")[0]
     config: dict[str, Any]
     if scheme == "sqlite":
         config = Env.db_url_config(value)
-        # IMMEDIATE takes the write lock at BEGIN: with the default, two writers that both began by reading
-        # fail with "database is locked" however long they are ready to wait.
+        # IMMEDIATE takes the write lock at BEGIN: with the default, of two writers that both began by reading,
+        # one fails with "database is locked" whatever the timeout.
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": limits.FILE_SECONDS,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
         }
-        # A file and not memory: tests of what happens at once need connections of their own.
+        # A file, not memory: concurrency tests need several connections.
         config["TEST"] = {"NAME": data_folder / "test.sqlite3"}
         return config
     if scheme in {"postgres", "postgresql"}:
         config = Env.db_url_config(value, engine="apps.core.postgresql")
-        # A persistent connection would be tied to a thread, and under ASGI each request has its own.
+        # A persistent connection belongs to a thread, and under ASGI each request has a new one.
         config["CONN_MAX_AGE"] = 0
-        # By default a pool whose server was away waits longer and longer, up to minutes, before it tries again,
-        # however long the server has been back.
+        # By default, a pool backs off for up to minutes before it reconnects, however long the server has been back.
         pool = {
             "min_size": 2,
             "max_size": limits.MAX_CONNECTIONS,
@@ -134,16 +133,16 @@ def database(name: str, data_folder: Path) -> dict[str, Any]:
         own = config.get("OPTIONS", {})
         config["OPTIONS"] = {**reaching_postgres(), **own, "pool": pool}
         if not is_command():
-            # What the URL says comes later, and counts.
+            # Options from the URL come last, and win.
             config["OPTIONS"]["options"] = f"{postgres_limits()} {own.get('options', '')}".strip()
         return config
     refuse(name, "must begin with sqlite:/// or postgres://.")
 
 
 def reaching_postgres() -> dict[str, Any]:
-    """In libpq's words, how the server is reached, and given up where it falls silent; the URL may say otherwise."""
+    """Return libpq options for reaching the server, and giving up if it is silent; the URL may override them."""
     return {
-        # Only where nothing else names the program, as pg_dump does itself.
+        # Only a fallback: pg_dump, for example, sets its own name.
         "fallback_application_name": "parley",
         "connect_timeout": limits.CONNECT_SECONDS,
         "keepalives_idle": limits.SILENT_SECONDS,
@@ -155,9 +154,9 @@ def reaching_postgres() -> dict[str, Any]:
 
 def postgres_limits() -> str:
     """
-    What no connection of a process that serves may take longer than, so that what one holds keeps no other.
+    Return the timeouts for connections of a serving process, so that no statement blocks others for long.
 
-    Commands have none of it: a migration or a restore takes as long as it takes.
+    Commands have none of them: a migration or a restore may take as long as it needs.
     """
     seconds = {
         "lock_timeout": limits.LOCK_SECONDS,
@@ -168,7 +167,7 @@ def postgres_limits() -> str:
 
 
 def redis(name: str) -> str:
-    """The Redis server's URL, or an empty string."""
+    """Return the Redis URL, or an empty string."""
     value = text(name)
     if value and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
         refuse(name, "must begin with redis://, rediss:// or unix://.")
@@ -176,12 +175,12 @@ def redis(name: str) -> str:
 
 
 def derived(key: str, purpose: str) -> str:
-    """A key of its own for one purpose, from which the site's cannot be found."""
+    """Derive a key for one purpose, from which the site's key can't be recovered."""
     return salted_hmac(f"config.environment {purpose}", "", secret=key, algorithm="sha256").hexdigest()
 
 
 def email(name: str) -> dict[str, Any]:
-    """Django's settings for mail: to the console where the variable is unset."""
+    """Return Django's mail settings; the default prints mail to the console."""
     value = text(name, "consolemail://")
     if urlsplit(value).scheme not in Env.EMAIL_SCHEMES:
         refuse(name, "must look like smtp+tls://user:password@mail.example.org:587.")
@@ -205,7 +204,7 @@ class Site:
 
 
 def site(name: str, *, port: int, more_hosts: list[str]) -> Site:
-    """Where the site is reached, as one URL; loopback stands for localhost, 127.0.0.1 and [::1] alike."""
+    """Parse the site's URL; a loopback host stands for localhost, 127.0.0.1 and [::1]."""
     typed = text(name, f"http://127.0.0.1:{port}").rstrip("/")
     value = in_ascii(name, typed, ascii_url)
     parts = urlsplit(value)
@@ -222,7 +221,7 @@ def site(name: str, *, port: int, more_hosts: list[str]) -> Site:
 
 
 def in_ascii(name: str, value: str, convert: Callable[[str], str]) -> str:
-    """The value with its host as browsers and mail servers name it."""
+    """Return the value with its host in ASCII, as browsers and mail servers write it."""
     try:
         return convert(value)
     except ValueError:
@@ -230,17 +229,17 @@ def in_ascii(name: str, value: str, convert: Callable[[str], str]) -> str:
 
 
 def ascii_host(pattern: str) -> str:
-    """A host of Django's ALLOWED_HOSTS in ASCII; `.example.org` stands for what is below it too."""
+    """Convert an entry of ALLOWED_HOSTS to ASCII; `.example.org` matches subdomains too."""
     return "." + ascii_domain(pattern[1:]) if pattern.startswith(".") else ascii_domain(pattern)
 
 
 def sender(name: str, default: str) -> str:
-    """Who sends mail: an address, or `Name <name@example.org>`."""
+    """Return the sender of mail: an address, or `Name <name@example.org>`."""
     return in_ascii(name, text(name, default), ascii_sender)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine as seen by itself."""
+    """Return whether the host is this machine's loopback."""
     if host == "localhost":
         return True
     try:
@@ -250,12 +249,12 @@ def is_loopback(host: str) -> bool:
 
 
 def bracketed(host: str) -> str:
-    """The host as it stands in a URL: an IPv6 address goes into brackets."""
+    """Return the host as written in a URL: IPv6 addresses are put in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def secret_key(name: str, data_folder: Path, *, required: bool) -> str:
-    """The variable's value, else one made at the first start and kept in the data folder."""
+    """Return the variable's value, or a key generated at the first start and kept in the data folder."""
     value = text(name)
     if value:
         return value
@@ -263,7 +262,7 @@ def secret_key(name: str, data_folder: Path, *, required: bool) -> str:
         refuse(name, "is not set; a site on https needs its own. Make one with: openssl rand -base64 48")
     keyfile = data_folder / "secret_key"
     if not keyfile.exists():
-        # Whole, or not there: of two processes that start together one keeps its key, and both read that.
+        # Written atomically: of two processes starting together, one key wins, and both read that.
         draft = data_folder / f"secret_key.{os.getpid()}"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:

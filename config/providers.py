@@ -1,4 +1,4 @@
-"""Where people sign in with an account they have elsewhere, read from the environment."""
+"""Sign-in providers, read from the environment."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -10,9 +10,9 @@ from config.environment import in_ascii, refuse, text
 
 def social_providers(names: list[str]) -> dict[str, dict[str, Any]]:
     """
-    django-allauth's settings for those of the providers that have an id and a secret, and for OpenID Connect.
+    Return django-allauth's settings for the providers that have an id and a secret, and for OpenID Connect.
 
-    For a provider called "gitlab" these are GITLAB_CLIENT_ID and GITLAB_CLIENT_SECRET.
+    For a provider called "gitlab" the variables are GITLAB_CLIENT_ID and GITLAB_CLIENT_SECRET.
     """
     found: dict[str, dict[str, Any]] = {}
     for name in names:
@@ -33,7 +33,7 @@ def social_providers(names: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def is_issuer(address: str) -> bool:
-    """Whether it can be an OpenID Connect provider's; the address of its configuration may have a query."""
+    """Return whether this can be an OpenID Connect issuer; the URL of a discovery document may have a query."""
     try:
         parts = urlsplit(address)
         has_port = parts.port != 0
@@ -44,7 +44,7 @@ def is_issuer(address: str) -> bool:
 
 
 def social_app(prefix: str) -> dict[str, Any]:
-    """A provider's id and secret for this site, or nothing where neither is set."""
+    """Return a provider's app settings, or an empty dict if neither id nor secret is set."""
     client_id, secret = text(f"{prefix}_CLIENT_ID"), text(f"{prefix}_CLIENT_SECRET")
     if client_id and not secret:
         refuse(f"{prefix}_CLIENT_SECRET", f"is not set, but {prefix}_CLIENT_ID is.")
@@ -55,13 +55,13 @@ def social_app(prefix: str) -> dict[str, Any]:
     return {"client_id": client_id, "secret": secret, "settings": {"oauth_pkce_enabled": True}}
 
 
-# Of django-allauth's: what the others are made of, a test's where anybody is whom they like, and OpenID before OpenID
-# Connect, which asks any server that a visitor names.
+# Of django-allauth's providers: base classes, a test provider where anyone can be anyone, SAML, and OpenID 2.0, which
+# sends requests to any server that a visitor names.
 NOT_FOR_SITES = {"base", "oauth", "oauth2", "dummy", "openid", "saml"}
 
 
 def provider_names(name: str) -> list[str]:
-    """Names of django-allauth's providers, with commas between."""
+    """Return the comma-separated names of django-allauth's providers."""
     names = [one.strip() for one in text(name).split(",") if one.strip()]
     for one in names:
         if not one.isidentifier() or find_spec(f"allauth.socialaccount.providers.{one}") is None:

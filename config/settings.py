@@ -1,4 +1,4 @@
-"""All settings, read from the environment; docs/operating.md lists the variables. An app with many has its own file."""
+"""All settings, read from the environment (see docs/operating.md). Apps with many settings have their own file."""
 
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
 TRUSTED_PROXY_COUNT = environment.number("TRUSTED_PROXY_COUNT", 0, minimum=0, maximum=10)
 SECRET_KEY = environment.secret_key("SECRET_KEY", DATA_DIR, required=SITE.is_https)
 SECRET_KEY_IS_GIVEN = bool(environment.text("SECRET_KEY"))
-# The secrets that the site makes for itself; they go along in a backup.
+# Secrets that the site generates; backups include them.
 KEY_FILES = [DATA_DIR / "secret_key"]
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -39,7 +39,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
-    "django.forms",  # its templates, for FORM_RENDERER
+    "django.forms",  # templates for FORM_RENDERER
     "django.contrib.messages",
     "django.contrib.sessions",
     "servestatic",
@@ -59,10 +59,10 @@ INSTALLED_APPS = [
     "apps.chat",
 ]
 
-# Every one of these is async-capable (tests/core/test_middleware.py): one that is not would put each request
-# on a thread and back.
+# All of these are async-capable (tests/core/test_middleware.py): one that isn't would send each request through a
+# thread and back.
 MIDDLEWARE = [
-    # First: a static file needs none of the headers that say what a page may do.
+    # First: static files need none of the security headers of pages.
     "servestatic.middleware.ServeStaticMiddleware",
     "apps.core.middleware.security_headers",
     "apps.core.middleware.health",
@@ -87,7 +87,7 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
         "OPTIONS": {
-            # As Django's own by default, but for ours.
+            # Django's default, with our own loader for files.
             "loaders": [
                 (
                     "django.template.loaders.cached.Loader",
@@ -111,7 +111,7 @@ DATABASES = {"default": environment.database("DATABASE_URL", DATA_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = environment.redis("REDIS_URL")
-# Sites may share a Redis, whose channels know no database numbers: everything there is named by the site's own key.
+# Sites may share a Redis, and its channels aren't separated by database number: the prefix comes from the site's key.
 REDIS_PREFIX = f"parley.{environment.derived(SECRET_KEY, 'names in Redis')[:24]}."
 CACHES: dict[str, dict[str, object]]
 if REDIS_URL:
@@ -136,12 +136,12 @@ else:
         }
     }
 
-# Static files: with hashed names, and cached for ever, where `collectstatic` has run; else straight from the
-# source, so that `runserver` works on a checkout as it is.
+# Static files: with hashed names and cached forever after `collectstatic`; otherwise straight from the source, so that
+# `runserver` works on a fresh checkout.
 
 
 def static_file_headers(headers: Headers, path: str, url: str) -> None:
-    """All that a static file says beside its own type: browsers take it for that."""
+    """Make browsers use the declared type; static files need no other header."""
     headers["X-Content-Type-Options"] = "nosniff"
 
 
@@ -174,27 +174,27 @@ EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
 DEFAULT_FROM_EMAIL = environment.sender("DEFAULT_FROM_EMAIL", "Parley <parley@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
-EMAIL_TIMEOUT = 10  # seconds; somebody waits for the page
+EMAIL_TIMEOUT = 10  # seconds; a user is waiting for the page
 
 # Cookies and transport
 
-# Browsers make passkeys for https and for localhost only; the library knows https only.
+# Browsers allow passkeys on https and on localhost; the library only knows https.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SITE.is_https
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE.is_https
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SITE.is_https else 0
 SECURE_REFERRER_POLICY = "same-origin"
-# What Django's `check --deploy` would have, and this site has not:
+# What Django's `check --deploy` recommends, and why it is not done here:
 SILENCED_SYSTEM_CHECKS = [
-    "security.W002",  # X-Frame-Options: frame-ancestors of our policy says it (apps/core/middleware.py)
-    "security.W005",  # HSTS for subdomains: they are other people's sites
-    "security.W008",  # from http to https leads whatever ends TLS; a redirect here would break health checks
-    "security.W021",  # the preload list of browsers is for the whole domain, and for its owner to decide
+    "security.W002",  # X-Frame-Options: replaced by frame-ancestors in our policy (apps/core/middleware.py)
+    "security.W005",  # HSTS for subdomains: they belong to other people
+    "security.W008",  # redirecting http to https is up to the proxy that ends TLS; here it would break health checks
+    "security.W021",  # HSTS preloading covers the whole domain, so its owner has to decide
 ]
-# A site on https counts every request as such (apps/core/origins.py).
+# A site on https treats every request as https (apps/core/origins.py).
 if TRUSTED_PROXY_COUNT and not SITE.is_https:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-# In a cookie, not the session: rendering them in an async view then needs no database.
+# Cookies, not sessions: rendering messages in an async view then needs no database.
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 MESSAGE_TAGS = {message_levels.DEBUG: "info"}
 DATA_UPLOAD_MAX_MEMORY_SIZE = limits.MAX_BODY_BYTES
@@ -203,9 +203,9 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
 # Language and time
 
 LANGUAGE_CODE = "en"
-# Each by its own name, for who reads no other. Their words are in config/locale (docs/translating.md).
+# Each in its own language. Translations are in config/locale (docs/translating.md).
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("ar", "العربية")]
-# The second has what libraries would say in another voice.
+# The second rewords texts of libraries to match ours.
 LOCALE_PATHS = [BASE_DIR / "config" / "locale", BASE_DIR / "config" / "locale_allauth"]
 environment.prefer_packaged_time_zones()
 TIME_ZONE = environment.time_zone("TIME_ZONE")
@@ -220,12 +220,12 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "apps": {"level": "INFO"},
-        # A stack trace for each time that Redis is away; apps.live says so in a line.
+        # Would log a traceback for each failed call to Redis; apps.live logs one line.
         "channels_redis": {"level": "CRITICAL"},
         "django.request": {"level": "ERROR"},
-        # A host or a frame that is refused is the sender's fault; the answer says so.
+        # A refused host or frame is the client's fault; the response says so.
         "django.security": {"level": "ERROR"},
-        # Whoever looks for holes names any host; who has moved the site reads here which one is missing.
+        # Scanners try all kinds of hosts; after a move, operators see here which host is missing.
         "django.security.DisallowedHost": {"filters": ["one_line"]},
     },
 }

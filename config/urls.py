@@ -1,4 +1,4 @@
-"""All addresses."""
+"""All URLs."""
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
@@ -9,7 +9,7 @@ from django.views.i18n import set_language
 from apps.core import views as core
 from apps.rooms import views as rooms
 
-# One way to sign in, with its limits on guessing.
+# A single sign-in page, with rate limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
@@ -19,7 +19,7 @@ urlpatterns = [
     path("", include("apps.accounts.urls")),
     path("people/<str:username>/", rooms.person, name="person"),
     path("accounts/", include("allauth.urls")),
-    # Its own would let an old password be guessed at without limits.
+    # Django's own would allow guessing the old password without limits.
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     path("accessibility/", core.accessibility, name="accessibility"),
@@ -31,6 +31,6 @@ urlpatterns = [
 handler400 = "apps.core.views.bad_request"
 handler403 = "apps.core.views.permission_denied"
 handler404 = "apps.core.views.page_not_found"
-# django-allauth asks for this one, and so do the site's own limits.
+# Used by django-allauth, and by the site's own limits.
 handler429 = "apps.core.views.too_many_requests"
 handler500 = "apps.core.views.server_error"

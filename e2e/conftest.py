@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests import install, servers
 from tests.servers import Site
+from tests.sockets import IS_LIVE
 
 PASSWORD = "correct horse battery 9"
 
@@ -97,10 +98,7 @@ class Person:
         return self.page
 
     def wait_until_live(self) -> None:
-        # htmx keeps the socket's state on the element that holds the connection.
-        self.page.wait_for_function(
-            "() => document.querySelector('.live')?._htmx?.ws?.connection?.socket?.readyState === 1"
-        )
+        self.page.wait_for_function(f"() => {IS_LIVE}")
 
     def write(self, text: str) -> None:
         """Type into the composer and send by Enter, as one does with JavaScript."""

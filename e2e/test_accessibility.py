@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from e2e.conftest import Join, Person
 from tests.servers import Site
+from tests.sockets import SOCKET
 
 RULES = {
     "runOnly": {
@@ -250,7 +251,7 @@ def open_a_members_menu(page: Page) -> None:
 
 def lose_the_connection(page: Page) -> None:
     page.context.set_offline(True)
-    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.close()")
+    page.evaluate(f"{SOCKET}.close()")
     expect(page.locator("#connection-status")).to_be_visible(timeout=20_000)
 
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, Join
 from tests.servers import Site
+from tests.sockets import SOCKET
 
 COME_BACK = "() => dispatchEvent(new Event('focus'))"
 # A browser that is driven from outside keeps no pages, so it is told that it had.
@@ -183,7 +184,7 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
     page.route("**/messages/", refuse)
     page.route("**/livez", lambda route: route.abort())
     page.clock.install()
-    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
+    page.evaluate(f"{SOCKET}.send = () => {{}}")
     ada.write("Into the void")
     for _ in range(900):
         page.clock.run_for(30_000)

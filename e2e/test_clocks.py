@@ -7,8 +7,7 @@ import pytest
 
 from e2e.conftest import Join, Person
 from tests.servers import Site
-
-SOCKET = "document.querySelector('.live')._htmx.ws.connection.socket"
+from tests.sockets import SOCKET
 
 
 class Viewer(NamedTuple):

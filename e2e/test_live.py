@@ -9,6 +9,7 @@ from playwright.sync_api import Route, expect
 
 from e2e.conftest import REFUSED, SERVER_AWAY, Join, Person
 from tests.servers import Site
+from tests.sockets import SOCKET
 
 RECONNECTED = 30_000  # milliseconds: the longest pause between two tries, twice
 
@@ -237,7 +238,7 @@ def test_what_was_not_acknowledged_survives_a_reload_and_is_stored_once(
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
     page = ada.open_room("room-010")
     # Neither way out works: the socket swallows what is sent, the form's address fails.
-    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
+    page.evaluate(f"{SOCKET}.send = () => {{}}")
     blocked = re.compile("/messages/$")
 
     def fail(route: Route) -> None:
@@ -284,7 +285,7 @@ def test_two_hundred_messages_posted_while_a_page_is_cut_off_arrive_in_order(
     pair.two.expect_message("Before")
     pair.two.context.set_offline(True)
     # Being offline keeps an open socket open: cut it, as the network would.
-    pair.two.page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.close()")
+    pair.two.page.evaluate(f"{SOCKET}.close()")
     expect(pair.two.page.locator("#connection-status")).to_contain_text("Not live")
     say_so_many(pair.one, 200)
     pair.two.context.set_offline(False)

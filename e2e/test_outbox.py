@@ -10,6 +10,7 @@ from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from e2e.conftest import MINUTES_PASSED, SERVER_AWAY, Join, Person
 from tests.servers import Site
+from tests.sockets import MAYBE_SOCKET, SOCKET
 
 MARKER = "Poison"
 MAX_UNANSWERED = 5
@@ -116,11 +117,11 @@ def test_a_text_is_not_given_up_while_the_network_is_away(site: Site, keys: list
     page = ada.open_room("room-002")
     page.context.set_offline(True)
     # Being offline keeps an open socket open: it swallows what is sent, and is cut in the end.
-    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
+    page.evaluate(f"{SOCKET}.send = () => {{}}")
     ada.write("Patience")
     for _ in range(30):
         page.clock.run_for(4000)
-    page.evaluate("document.querySelector('.live')._htmx.ws?.connection?.socket?.close()")
+    page.evaluate(f"{MAYBE_SOCKET}?.close()")
     for _ in range(30):
         page.clock.run_for(4000)
     assert counts(page) == [0]
@@ -138,7 +139,7 @@ def test_all_that_waits_says_so_and_one_hears_when_nothing_does_any_more(
     page = ada.open_room("room-003")
     page.evaluate("window.said = []; document.addEventListener('say', ({ detail }) => said.push(detail))")
     page.context.set_offline(True)
-    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.close()")
+    page.evaluate(f"{SOCKET}.close()")
     texts = ["First in the tunnel", "Second in the tunnel"]
     for number, text in enumerate(texts, start=1):
         ada.write(text)
@@ -274,7 +275,7 @@ class Hole:
         self.is_open = True
         page.route(POSTS, lambda route: route.abort() if self.is_open else route.continue_())
         page.route("**/livez", lambda route: route.abort() if self.is_open else route.continue_())
-        page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.send = () => {}")
+        page.evaluate(f"{SOCKET}.send = () => {{}}")
 
 
 def test_what_somebody_wrote_is_not_sent_by_who_has_their_number_for_a_name(site: Site, person: Join) -> None:
@@ -331,7 +332,7 @@ def test_the_browser_asks_before_a_text_goes_that_the_storage_did_not_take(
     asked.value.dismiss()
     expect(page.locator("#pending > li")).to_have_count(1)
     hole.is_open = False
-    page.evaluate("document.querySelector('.live')._htmx.ws.connection.socket.close()")
+    page.evaluate(f"{SOCKET}.close()")
     ada.expect_message("Nowhere else")
     ada.expect_nothing_pending()
     with page.expect_event("close"):

@@ -10,9 +10,7 @@ from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, Join, Person
 from e2e.test_live import say_so_many
 from tests import install
 from tests.servers import Postgres, Site
-
-LIVE = "document.querySelector('.live')._htmx?.ws?.connection?.socket?.readyState === 1"
-SOCKET = "document.querySelector('.live')._htmx.ws.connection.socket"
+from tests.sockets import IS_LIVE, SOCKET
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +39,7 @@ def test_a_page_says_when_it_is_not_live_and_when_it_is_again(site: Site, keys: 
     page.wait_for_timeout(4000)
     page.context.set_offline(False)
     # At once, though by now it tries only every few seconds.
-    page.wait_for_function(f"() => {LIVE}", timeout=1000)
+    page.wait_for_function(f"() => {IS_LIVE}", timeout=1000)
     expect(page.locator("#connection-status")).to_be_hidden()
     expect(page.locator("#announce")).to_have_text("Live again.")
     assert spoken.json_value() == [
@@ -54,7 +52,7 @@ def test_a_short_break_is_not_worth_a_word(site: Site, keys: list[str], person: 
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-001")
     page.evaluate(f"() => {{ window.first = {SOCKET}; window.first.close(); }}")
-    page.wait_for_function(f"() => {LIVE} && {SOCKET} !== window.first")
+    page.wait_for_function(f"() => {IS_LIVE} && {SOCKET} !== window.first")
     assert page.evaluate("document.getElementById('announce').textContent") == ""
     expect(page.locator("#connection-status")).to_be_hidden()
 
@@ -143,7 +141,7 @@ def test_a_new_password_leaves_the_pages_of_the_same_browser_live(site: Site, ke
     for field, value in {"oldpassword": PASSWORD, "password1": new, "password2": new}.items():
         other.locator(f"input[name={field}]").fill(value)
     other.get_by_role("main").get_by_role("button").first.click()
-    ada.page.wait_for_function(f"() => {LIVE} && {SOCKET} !== window.first")
+    ada.page.wait_for_function(f"() => {IS_LIVE} && {SOCKET} !== window.first")
     expect(ada.page.locator("#connection-status")).to_be_hidden()
     ada.write("Still me")
     ada.expect_message("Still me")

@@ -22,8 +22,12 @@ import psycopg
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from apps.live.frames import VERSION
 from tests.install import postgres_folder, redis_server
 from tests.provider import __main__ as provider
+
+# In the address of a page's socket.
+FRAMES = f"frames={VERSION}"
 
 ROOT = Path(__file__).parent.parent
 DATABASE = "parley.sqlite3"  # in the folder of a site's data
@@ -299,7 +303,7 @@ class Site:
     def page(self, key: str, slug: str = "room-001", query: str = "since=9999") -> ClientConnection:
         """A socket of a room's page, opened with this session."""
         return connect(
-            f"{self.socket_url}/ws/rooms/{slug}/?{query}",
+            f"{self.socket_url}/ws/rooms/{slug}/?{FRAMES}&{query}",
             additional_headers={"Cookie": f"sessionid={key}"},
             origin=Origin(self.url),
             compression=None,

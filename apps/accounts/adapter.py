@@ -1,4 +1,4 @@
-"""Where django-allauth asks this site how it wants things done with accounts."""
+"""django-allauth account adapter."""
 
 import logging
 import threading
@@ -34,11 +34,11 @@ RESET_LETTER = "account/email/password_reset_key"
 
 
 class MailNotSentError(ImmediateHttpResponse):
-    """A mail could not be sent; with the page that says so, where no form does."""
+    """A mail could not be sent; carries the error page, in case no form reports it."""
 
 
 class SiteName:
-    """What mails call the site."""
+    """The site's name and domain in mails."""
 
     name = "Parley"
     domain = settings.SITE_URL.partition("://")[2]
@@ -50,14 +50,14 @@ class AccountAdapter(DefaultAccountAdapter):
     is_notice = False
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Whether this browser may make an account: by SIGNUP, by an invitation, or because it is the first one."""
+        """Return whether this browser may sign up: by SIGNUP, by invitation, or to create the first account."""
         if settings.SIGNUP == "open" or not services.people().exists():
             return True
         found = invitations.stashed_in(request) if settings.SIGNUP == "invite" else None
         return found is not None and found.lets_strangers_in
 
     def save_user(self, request: HttpRequest, user: User, form: "ModelForm[User]", commit: bool = True) -> User:
-        """Store a new account; the first one becomes the site's owner. An invitation is used up with it."""
+        """Store a new account and use up its invitation; the first account owns the site."""
         with transaction.atomic():
             saved: User = super().save_user(request, user, form, commit=commit)
             if commit:
@@ -68,7 +68,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return saved
 
     def use_invitation(self, request: HttpRequest, user: User) -> None:
-        """Let the invitation that a new account came with be used up by it, in one transaction with it."""
+        """Use up the invitation that the new account came with, in the same transaction."""
         try:
             invitations.accept_stashed(request, user)
         except Refusal as error:
@@ -78,12 +78,12 @@ class AccountAdapter(DefaultAccountAdapter):
             messages.warning(request, _("Your invitation is not good any more. %(reason)s") % {"reason": error})
 
     def get_login_stages(self) -> list[str]:
-        """What stands between a right password and being signed in; with our own rule about addresses."""
+        """Return the steps between a right password and being signed in, with our own for addresses."""
         own = {"allauth.account.stages.EmailVerificationStage": "apps.accounts.stages.ConfirmAddressStage"}
         return [own.get(path, path) for path in super().get_login_stages()]
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """Note that somebody has proved that the address is theirs; of two who do so at once, one."""
+        """Record that the user has proved the address; if two do so at once, only one succeeds."""
         was_unproven = proof.is_unproven(email_address.user)
         try:
             with transaction.atomic():
@@ -101,19 +101,19 @@ class AccountAdapter(DefaultAccountAdapter):
         return confirmed
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """The address that devices are listed and tries counted by. allauth's own bars who has an odd one."""
+        """Return the address for device lists and rate limits. allauth's version locks users with odd addresses out."""
         return client_address(request)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Count one more wrong password, until it turns out right: by account, or by a device that its owner used."""
+        """Count a wrong password until it turns out right: per account, or per device that its owner has used."""
         user = find(credentials.get("email") or credentials.get("username") or "")
         device = known_devices.known_name(request, user)
         if device is None:
-            # By what is typed, of which any number of spellings may lead to one account.
+            # By the text entered, normalised: many spellings may lead to one account.
             typed = {name: credentials[name] for name in ("username", "email") if credentials.get(name)}
             super().pre_authenticate(request, **{name: letters.key(login) for name, login in typed.items()})
             return
-        # Given back by django-allauth where the password is right.
+        # Rolled back by django-allauth if the password is right.
         self._login_failed_rl_usage = ratelimit.consume(
             request, app="allauth.account", action="login_failed_in_known_device", key=device
         )
@@ -121,23 +121,23 @@ class AccountAdapter(DefaultAccountAdapter):
             raise self.validation_error("too_many_login_attempts")
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponseBase:
-        """Where somebody is led who has signed in, by whatever means; their browser is known from now on."""
+        """Return where to go after signing in by any method, and remember this browser as the user's."""
         response: HttpResponseBase = super().post_login(request, user, **kwargs)
         known_devices.remember(request, response, user)
         return response
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
-        """How somebody can say again who they are."""
+        """Return the ways in which the user can reauthenticate."""
         return super().get_reauthentication_methods(user) or (again.methods_for(user) if user.is_authenticated else [])
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
-        """Whether that is asked at all. Of who has no password and no factor it is asked here: allauth asks nothing."""
+        """Return whether to ask for it. allauth never asks users without a password or second factor; we do."""
         if again.must_say_again(self.request):
             raise ReauthenticationRequired
         return bool(super().is_reauthentication_required(app=app, **kwargs))
 
     def is_safe_url(self, url: str) -> bool:
-        """Whether somebody may be led there, as `next` asks; what cannot be read is no address."""
+        """Return whether `next` may be followed; an invalid URL is not safe."""
         try:
             safe: bool = super().is_safe_url(url)
         except ValueError:
@@ -145,19 +145,19 @@ class AccountAdapter(DefaultAccountAdapter):
         return safe
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
-        """The name as it will be stored. Raises ValidationError; with `shallow` it asks no database."""
+        """Return the name as it will be stored. Raises ValidationError; with `shallow`, without database queries."""
         if not shallow:
             closing.let_name_go(username)
         return services.clean_username(username, only_characters=shallow)
 
     def clean_email(self, email: str) -> str:
-        """The address as it will be stored. Raises ValidationError where no mail can be sent to it."""
+        """Return the address as it will be stored. Raises ValidationError if no mail can be sent to it."""
         if email:
             mail.check_address(email)
         return email
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send a mail whose links lead to SITE_URL, whatever host the request named, unless too many went there."""
+        """Send a mail with links to SITE_URL, whatever the Host header, unless the address has had too many."""
         try:
             taken = mail.take(self.request, email, is_notice=self.is_notice)
         except ValueError:
@@ -176,7 +176,7 @@ class AccountAdapter(DefaultAccountAdapter):
             self.tell_other_spellings(email, more)
 
     def tell_other_spellings(self, email: str, context: dict[str, Any]) -> None:
-        """Send a link to a new password to who has the same mailbox by another address: that is barred too."""
+        """Mail a password reset link to owners of the same mailbox under another spelling: they are locked out too."""
         letters = []
         for one in mail.other_spellings(email):
             link = settings.SITE_URL + mail.way_to_new_password(one.user)
@@ -184,13 +184,13 @@ class AccountAdapter(DefaultAccountAdapter):
             letter = self.render_mail(RESET_LETTER, one.email, own | {"password_reset_url": link} | context)
             letters.append(letter)
         if letters:
-            # Not while somebody waits: by the clock, they could tell that there is such an address.
+            # In the background: the response time would reveal that there is such an address.
             threading.Thread(target=send_all, args=[letters], name="mail", daemon=True).start()
 
     def render_mail(
         self, template_prefix: str, email: str, context: dict[str, Any], headers: dict[str, str] | None = None
     ) -> EmailMessage:
-        """The mail, to an address in ASCII; vacation programs do not answer it."""
+        """Return the mail to an ASCII address, marked so that vacation responders don't reply."""
         to = mail.ascii_address(email)
         message: EmailMessage = super().render_mail(template_prefix, to, context, mail.HEADERS | (headers or {}))
         if context["is_last"]:
@@ -201,9 +201,9 @@ class AccountAdapter(DefaultAccountAdapter):
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
         """
-        Tell somebody what happened to their account, at an address that they have proved is theirs.
+        Notify a user of what happened to their account, at an address that they have proved.
 
-        What happened stands, so a mail that fails is only logged.
+        A failure is only logged, since the change itself has already been made.
         """
         if settings.SENDS_MAIL:
             email = proof.address_to_tell(user, email)
@@ -219,7 +219,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 def send_all(letters: list[EmailMessage]) -> None:
-    """Send them, as far as the mail server takes them."""
+    """Send mails, logging failures."""
     for letter in letters:
         try:
             letter.send()
@@ -228,6 +228,6 @@ def send_all(letters: list[EmailMessage]) -> None:
 
 
 def at_site_url(address: str) -> str:
-    """The same page's address on SITE_URL."""
+    """Move a URL to SITE_URL, keeping its path."""
     parts = urlsplit(address)
     return settings.SITE_URL + parts._replace(scheme="", netloc="").geturl()

@@ -1,8 +1,8 @@
 """
-django-allauth's forms that take an address.
+django-allauth's forms that take an e-mail address.
 
-Where the site sends mail, an address is theirs who proved it, and a form that a mail is sent after says so where none
-would be sent, and keeps what was typed.
+If the site sends mail, an address belongs to the user who has proved it. Forms that send mail report it if none would
+be sent, and keep what was typed.
 """
 
 from allauth.account.adapter import get_adapter
@@ -22,7 +22,7 @@ from apps.accounts.models import User
 
 
 class MailedForm:
-    """Mixed into a form of django-allauth with the address that a mail goes to."""
+    """Mixin for forms of django-allauth that send mail to the address entered."""
 
     def clean_email(self) -> str:
         address: str = super().clean_email()  # type: ignore[misc]  # of the form this is mixed into
@@ -32,7 +32,7 @@ class MailedForm:
 
 
 class NewAddressMixin:
-    """For the forms to sign up with: an address that nobody proved is free."""
+    """Mixin for sign-up forms: an address that no one has proved is free."""
 
     account_already_exists: bool
 
@@ -45,10 +45,10 @@ class NewAddressMixin:
 
 
 class RequestLoginCodeForm(AllauthRequestLoginCodeForm):
-    """Ask for a code to sign in with."""
+    """Request a code to sign in with."""
 
     def clean_email(self) -> str:
-        # Not by way of allauth's own, which asks more where an address is unknown.
+        # Not calling allauth's version, which runs more queries for an unknown address.
         email: str = self.cleaned_data["email"]
         if not ratelimit.consume(context.request, action="request_login_code", key=email.lower()):
             raise get_adapter().validation_error("too_many_login_attempts")
@@ -58,7 +58,7 @@ class RequestLoginCodeForm(AllauthRequestLoginCodeForm):
 
 
 class ResetPasswordForm(AllauthResetPasswordForm):
-    """Ask for a way to a new password."""
+    """Request a link to reset the password."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -66,7 +66,7 @@ class ResetPasswordForm(AllauthResetPasswordForm):
             self.fields["email"].help_text = _("This site sends no mail. Whoever runs it finds the link in its log.")
 
     def clean_email(self) -> str:
-        # Not by way of allauth's own, which asks more where an address is unknown.
+        # Not calling allauth's version, which runs more queries for an unknown address.
         email: str = get_adapter().clean_email(self.cleaned_data["email"].lower())
         mail.check(context.request, email)
         self.users = proof.people_at(email)
@@ -74,27 +74,27 @@ class ResetPasswordForm(AllauthResetPasswordForm):
 
     def save(self, request: HttpRequest, **kwargs: object) -> str:
         if not self.users:
-            # What a known address takes.
+            # Takes the time that a known address would.
             default_token_generator.make_token(User(pk=0))
         email: str = super().save(request, **kwargs)
         return email
 
 
 class AddEmailForm(MailedForm, AllauthAddEmailForm):
-    """Add an address to one's account."""
+    """Add an address to an account."""
 
 
 class ChangeEmailForm(MailedForm, AllauthChangeEmailForm):
-    """Give another address while one signs up."""
+    """Change the address while signing up."""
 
 
 class ConfirmEmailVerificationCodeForm(AllauthConfirmEmailVerificationCodeForm):
-    """Prove an address by the code that was mailed to it."""
+    """Prove an address with the code mailed to it."""
 
     def clean_code(self) -> str:
-        # Not by way of allauth's own, for which an address that somebody else only typed is taken.
+        # Not calling allauth's version, for which an address is taken even if someone else has only entered it.
         code: str = BaseConfirmCodeForm.clean_code(self)
-        # Who signs up has no account yet, and is told when it is made.
+        # During sign-up there is no account yet; the user is told when it is created.
         if self.user and proof.is_confirmed(self.email, but_by=self.user):
             raise get_adapter().validation_error("email_taken")
         return code

@@ -1,7 +1,7 @@
 """
-Django's admin, for the site's owners: what the site's own pages do not do.
+Django's admin for the site's owners, for what the site's own pages don't offer.
 
-Everything in it is a way past those pages and their rules, so little is: no secret is shown, nobody's words are.
+It bypasses those pages and their rules, so it contains little: no secrets, and nothing that users wrote.
 """
 
 from typing import Any
@@ -30,27 +30,27 @@ from apps.accounts import services
 from apps.accounts.guards import recently_authenticated
 from apps.accounts.models import User
 
-# django-allauth shows them with keys, tokens and what a provider told of somebody, each to be edited. People see and
-# change their own on the pages of their account; providers are set in the environment; rights go by roles.
+# django-allauth would show keys, tokens and provider data here, all editable. Users manage their own on their account
+# pages; providers are configured in the environment; permissions follow from roles.
 for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession, Authenticator, Group):
     admin.site.unregister(model)
 
 
-class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # it takes none at run time
-    """A new account by an owner's hand, with the same rule for names as everywhere."""
+class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # not generic at run time
+    """Create an account as an owner, with the usual rule for usernames."""
 
     def clean_username(self) -> str:
         return services.clean_username(self.cleaned_data["username"])
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # it takes none at run time
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # not generic at run time
     """
-    People. Names are changed by their bearers, so that the old ones stay reserved.
+    Users. Usernames are changed only by their owners, so that the old ones stay reserved.
 
-    Accounts are not deleted here, and roles not given: both follow rules that keep the site's owner
-    (apps/accounts/closing.py, /site/). An owner's password is their own affair; the viewer's own too, who knows the
-    old one.
+    Accounts can't be deleted and roles not assigned here: both follow rules that keep the site's owner
+    (apps/accounts/closing.py, /site/). Passwords of owners can't be set, not even the viewer's own: changing it takes
+    the old one.
     """
 
     add_form = PersonCreationForm
@@ -70,7 +70,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # it takes none at run 
         if obj is None:
             return ()
         given = ("username", "display_name", "email", "role", "password_link", "last_login", "date_joined")
-        # Anyone else can be switched off here; an owner's role is taken away first, by the rules.
+        # Anyone else can be deactivated here; an owner's role has to be taken away first, by the rules.
         return (*given, "is_active") if obj.is_site_owner else given
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -78,7 +78,7 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # it takes none at run 
 
     @admin.display(description=gettext_lazy("Password"))
     def password_link(self, obj: User) -> str | SafeString:
-        """Where a new one is set. Django's own field shows the beginning of the hash."""
+        """Link to setting a new password. Django's own field shows the beginning of the hash."""
         if obj.is_site_owner:
             return "–"
         address = reverse("admin:auth_user_password_change", args=[obj.pk])
@@ -93,22 +93,22 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # it takes none at run 
 
 
 @admin.register(Authenticator)
-class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none at run time
+class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """
-    Who has which second factor, without the secrets; and its removal for somebody who has lost it.
+    Lists second factors without their secrets, and removes one for a user who has lost it.
 
-    Not an owner's, and not the last one of somebody who must have one: their role is taken away first.
+    Not an owner's, and not the last one of a user who must have one: their role has to be taken away first.
     """
 
     list_display = fields = ("user", "type", "created_at", "last_used_at")
     list_select_related = ("user",)
     list_filter = ("type",)
     search_fields = ("user__username",)
-    # What is deleted in a heap passes by the rules.
+    # Bulk deletion would bypass the rules.
     actions = None
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        # Else ?data__contains= would tell the secrets letter by letter.
+        # Otherwise ?data__contains= would reveal the secrets letter by letter.
         return not lookup.startswith("data") and super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -132,6 +132,6 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none 
         obj.delete()
         delete_dangling_recovery_codes(user)
         prefix = "mfa/email/webauthn_removed" if was == Authenticator.Type.WEBAUTHN else "mfa/email/totp_deactivated"
-        # Not the owner's address and browser, which the mail would name.
+        # Without the owner's IP address and browser, which the mail would include.
         by_whom = {"ip": "–", "user_agent": _("an owner of this site")}
         get_account_adapter(request).send_notification_mail(prefix, user, by_whom)

@@ -1,8 +1,8 @@
 """
-Saying again who one is, for somebody who has neither a password nor a second factor: who signs in from elsewhere only.
+Reauthentication for users with neither a password nor a second factor: those who only sign in with a provider.
 
-django-allauth asks these people nothing (`did_recently_reauthenticate`), so whoever sits down at their open browser
-could give the account a password of their own.
+django-allauth asks these users for nothing (`did_recently_reauthenticate`), so anyone at their unlocked computer could
+set a password of their own on the account.
 """
 
 import time
@@ -19,12 +19,12 @@ from django.utils.translation import gettext as _
 from apps.accounts import proof
 from apps.accounts.models import User
 
-# In the session: the code that was mailed, and how often another was entered.
+# Session key: the code mailed, and the number of wrong tries.
 STATE = "code_to_say_again"
 
 
 def methods_for(user: User) -> list[dict[str, Any]]:
-    """The ways that are open, as django-allauth lists its own: a mailed code or, without mail, signing in again."""
+    """Return the available methods in django-allauth's format: a mailed code or, without mail, signing in again."""
     if address_of(user):
         return [way("reauthenticate_by_code", _("Send me a code by mail"))]
     if SocialAccount.objects.filter(user=user).exists():
@@ -33,17 +33,17 @@ def methods_for(user: User) -> list[dict[str, Any]]:
 
 
 def way(name: str, description: str) -> dict[str, Any]:
-    """One of them."""
+    """Return one method."""
     return {"id": name, "description": description, "url": reverse(name)}
 
 
 def address_of(user: User) -> str:
-    """Where a code reaches nobody else; empty without such an address, and where the site sends no mail."""
+    """Return an address where a code reaches no one else; empty if there is none, or if the site sends no mail."""
     return proof.address_to_tell(user) if proof.can_prove() else ""
 
 
 def must_say_again(request: HttpRequest) -> bool:
-    """Whether the viewer has another way than a password or a factor, and has not used it within the last minutes."""
+    """Return whether the viewer depends on these methods and has not authenticated within the last minutes."""
     user = request.user
     if not isinstance(user, User) or get_reauthentication_flows(user) or not methods_for(user):
         return False
@@ -52,24 +52,24 @@ def must_say_again(request: HttpRequest) -> bool:
 
 
 def expect_code(request: HttpRequest, code: str) -> None:
-    """Remember what was mailed."""
+    """Remember the code that was mailed."""
     request.session[STATE] = {"code": code, "at": time.time(), "tries": 0}
 
 
 def expected_code(request: HttpRequest) -> str:
-    """The code that is good now, or an empty string."""
+    """Return the code that is currently valid, or an empty string."""
     state = request.session.get(STATE, {})
     is_fresh = time.time() - state.get("at", 0) < app_settings.LOGIN_BY_CODE_TIMEOUT
     return str(state["code"]) if is_fresh and state["tries"] < app_settings.LOGIN_BY_CODE_MAX_ATTEMPTS else ""
 
 
 def count_wrong_code(request: HttpRequest) -> None:
-    """A code is good for a few tries."""
+    """Count a failed try; a code allows only a few."""
     if state := request.session.get(STATE):
         request.session[STATE] = state | {"tries": state["tries"] + 1}
 
 
 def note_right_code(request: HttpRequest) -> None:
-    """The viewer has shown who they are; the code is used up."""
+    """Record the reauthentication; the code is used up."""
     request.session.pop(STATE, None)
     record_authentication(request, request.user, method="code", reauthenticated=True)

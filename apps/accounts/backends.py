@@ -1,4 +1,4 @@
-"""Who somebody is by name or address and password."""
+"""Authentication by username or address, and password."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from apps.accounts.services import person_named
 
 class AuthenticationBackend(AllauthBackend):
     """
-    One password is hashed for each try, whoever is meant and whether or not there is such an account.
+    Hashes exactly one password per attempt, whether or not the account exists.
 
-    With django-allauth's own backend, and Django's beside it, a known address takes one hash more than an unknown
-    one, and everything takes twice as long.
+    django-allauth's backend next to Django's would hash once more for a known address than for an unknown one, and
+    take twice as long for everything.
     """
 
     def authenticate(self, request: HttpRequest | None, **credentials: Any) -> User | None:
-        """The active account with these credentials; `username` may be an address."""
+        """Return the active account with these credentials; `username` may be an address."""
         password = credentials.get("password")
         if not password:
             return None
@@ -30,7 +30,7 @@ class AuthenticationBackend(AllauthBackend):
         if not user.check_password(password):
             return None
         if not self.user_can_authenticate(user):
-            # The sign-in page then tells its owner that the account is switched off.
+            # The sign-in page will then tell its owner that the account is deactivated.
             self._stash_user(user)
             return None
         return user
@@ -38,15 +38,15 @@ class AuthenticationBackend(AllauthBackend):
 
 def find(login: str) -> User | None:
     """
-    Who has this name or, since no name has an @, this address.
+    Return the user with this name or, since no name contains an @, this address.
 
-    Of several, who confirmed it, or else who has been in and had it first: the password then says that it is they.
+    Of several, the one who confirmed it, or else has signed in and had it first; the password shows if it is them.
     """
     if "@" not in login:
         return person_named(login, User.objects.all())
     address = login.lower()
     found = list(EmailAddress.objects.filter(email=address).select_related("user"))
-    # Asked always, though it matters only where nobody has confirmed the address: it may take long, and would tell.
+    # Always queried, though only needed if no one has confirmed the address: the time taken would reveal that.
     named = list(User.objects.filter(email=address))
     users = [one.user for one in found if one.verified] or [one.user for one in found] + named
     return min(users, key=lambda user: (user.last_login is None, user.pk), default=None)

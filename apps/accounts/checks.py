@@ -1,4 +1,4 @@
-"""Who owns the site, as `manage.py check` and `manage.py migrate` look at it."""
+"""System checks of `manage.py check` and `manage.py migrate` about owners and sign-in providers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,24 +16,24 @@ from config.environment import is_loopback
 
 @register(Tags.database)
 def site_has_an_owner(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """A site with accounts and without an owner has nobody who could give roles. Asked before each start."""
+    """Warn about a site with accounts but no owner: no one could assign roles. Runs before each start."""
     if not databases:
         return []
     try:
         is_lived_in_and_unowned = services.people().exists() and not services.has_owner()
     except (DatabaseError, *NO_DATABASE):
-        return []  # before the first migration, or while the database is away, which others say
+        return []  # before the first migration, or the database is down, which others report
     return [Warning(services.NO_OWNER, id="accounts.W001")] if is_lived_in_and_unowned else []
 
 
 @register(deploy=True)
 def site_will_have_an_owner(**kwargs: Any) -> list[CheckMessage]:
-    """Whoever signs up first where nobody has an account owns the site."""
+    """Warn if the next user to sign up would become the site's owner."""
     try:
         if services.people().exists():
             return site_has_an_owner(databases=["default"])
     except (DatabaseError, *NO_DATABASE):
-        return []  # not there yet, or away; /readyz says so
+        return []  # before the first migration, or the database is down; /readyz reports it
     return warning(
         12,
         "Nobody owns the site: it will belong to the next person who signs up.",
@@ -45,13 +45,13 @@ def site_will_have_an_owner(**kwargs: Any) -> list[CheckMessage]:
 def accounts_elsewhere_are_of_todays_issuer(
     *, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """After a change of OIDC_SERVER_URL the operator says what is meant. Asked before each start."""
+    """Ask what to do with the old accounts after OIDC_SERVER_URL has changed. Runs before each start."""
     if not databases:
         return []
     try:
         found = issuers.former()
     except (DatabaseError, *NO_DATABASE):
-        return []  # before the first migration, or while the database is away, which others say
+        return []  # before the first migration, or the database is down, which others report
     now = issuers.present() if found else {}
     return [
         one
@@ -67,17 +67,17 @@ def accounts_elsewhere_are_of_todays_issuer(
 
 @register(deploy=True)
 def accounts_elsewhere_would_be_asked_about(**kwargs: Any) -> list[CheckMessage]:
-    """The same, for who asks for everything and names no database."""
+    """Do the same for `check --deploy`, which names no database."""
     return accounts_elsewhere_are_of_todays_issuer(databases=["default"])
 
 
 @register(deploy=True)
 def providers_are_asked_in_secret(**kwargs: Any) -> list[CheckMessage]:
-    """Only the connection says whose an ID token is (apps/accounts/elsewhere/answers.py)."""
+    """Warn about providers without TLS: only the connection authenticates an ID token (elsewhere/answers.py)."""
     try:
         servers = issuers.present().values()
     except (DatabaseError, *NO_DATABASE):
-        return []  # not there yet, or away; /readyz says so
+        return []  # before the first migration, or the database is down; /readyz reports it
     return [
         one
         for server in servers

@@ -1,7 +1,7 @@
 """
-A viewer's clock as data for viewer.js, so that what a frame brings is shown as the page would show it.
+A viewer's clock: the formats in which times are shown, and all that viewer.js needs to show times in frames alike.
 
-A browser's own zones may be older or newer than ours, or lack one, and its words for days are not Django's.
+The browser's own zones may be older or newer than ours, or incomplete, and its day names are not Django's.
 """
 
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -15,31 +15,52 @@ from apps.accounts.models import User
 
 FIRST_YEAR = 2000
 YEARS_AHEAD = 2
+# As Django's date filter has them.
+HOURS_24, HOURS_12 = "H:i", "g:i"
+# Before the time, if the viewer's day is not the site's, which headings show.
+OTHER_DAY = "D "
 # No zone has changed its clocks twice in less.
 STEP = timedelta(days=4)
 MINUTE = timedelta(minutes=1)
 
 
 class Change(NamedTuple):
-    """From `since` (seconds of Unix time) on a zone's clocks are `offset` seconds ahead of UTC, and called `name`."""
+    """From `since` (Unix time) on, a zone is `offset` seconds ahead of UTC and its time is called `name`."""
 
     since: int
     offset: int
     name: str
 
 
+def time_formats(viewer: object) -> list[str]:
+    """How the viewer's clock shows hour and minute, before noon and after."""
+    if not isinstance(viewer, User) or not viewer.clock:
+        return [HOURS_24, HOURS_24]
+    return [f"{HOURS_12} {literally(half)}" for half in (pgettext("clock", "a.m."), pgettext("clock", "p.m."))]
+
+
+def full_format() -> str:
+    """How a whole date is shown. The name of the zone follows; its letter gives nothing in an hour that repeats."""
+    return pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i")
+
+
+def literally(text: str) -> str:
+    """A text as part of a format."""
+    return "".join(f"\\{character}" for character in text)
+
+
 def clock_of(viewer: object) -> dict[str, Any] | None:
-    """What viewer.js needs for a viewer; nothing for one who sees the times as frames bring them."""
+    """Return what viewer.js needs; None if the viewer sees times as they are in frames."""
     site = timezone.get_default_timezone()
     if not isinstance(viewer, User) or not (viewer.clock or viewer.time_zone):
         return None
     last = timezone.now().year + YEARS_AHEAD
     return {
-        "hours": viewer.clock,
-        "halves": [pgettext("clock", "a.m."), pgettext("clock", "p.m.")],
+        "times": time_formats(viewer),
+        "otherDay": OTHER_DAY,
+        "full": full_format(),
         "own": changes_of(viewer.zone, last),
         "site": changes_of(site, last),
-        "format": pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i"),
         "months": [str(dates.MONTHS[number]) for number in range(1, 13)],
         "shortMonths": [str(dates.MONTHS_3[number]) for number in range(1, 13)],
         "days": [str(dates.WEEKDAYS[number]) for number in range(7)],
@@ -49,7 +70,7 @@ def clock_of(viewer: object) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=128)
 def changes_of(zone: tzinfo, last_year: int) -> list[Change]:
-    """When a zone's clocks were changed since the first year, and will be until the end of the last."""
+    """Return a zone's changes of offset from FIRST_YEAR to the end of the last year."""
     start, end = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(last_year + 1, 1, 1, tzinfo=UTC)
     changes = [change_at(zone, start)]
     for number in range(1, (end - start) // STEP + 1):
@@ -60,7 +81,7 @@ def changes_of(zone: tzinfo, last_year: int) -> list[Change]:
 
 
 def change_between(zone: tzinfo, before: datetime, after: datetime) -> Change:
-    """The change of a zone's clocks that lies between the two moments, to the minute."""
+    """Return the change between two moments, to the minute."""
     old = change_at(zone, before)[1:]
     while after - before > MINUTE:
         middle = before + (after - before) // 2 // MINUTE * MINUTE
@@ -69,7 +90,7 @@ def change_between(zone: tzinfo, before: datetime, after: datetime) -> Change:
 
 
 def change_at(zone: tzinfo, moment: datetime) -> Change:
-    """How a zone's clocks stand from a moment on."""
+    """Return a zone's offset and name from a moment on."""
     local = moment.astimezone(zone)
     offset = (local.utcoffset() or timedelta()) // timedelta(seconds=1)
     return Change(int(moment.timestamp()), offset, local.tzname() or "")

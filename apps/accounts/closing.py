@@ -1,4 +1,4 @@
-"""Closing an account: the person goes, and with them what is theirs alone."""
+"""Closing an account: deleting the user, and what belongs to them alone."""
 
 from datetime import timedelta
 
@@ -15,16 +15,16 @@ from apps.core import limits, locks
 from apps.core.database import whole
 from apps.core.errors import Refusal
 
-# Sent in the transaction that deletes an account, before it goes, with `user` and `delete_messages`. Receivers hand
-# over or delete what their app keeps of the person.
+# Sent in the transaction that deletes an account, before the deletion, with `user` and `delete_messages`. Receivers
+# hand over or delete what their app stores about the user.
 account_closing = Signal()
-# Sent before that, outside any transaction, where an owner closes somebody's account whose messages are to go, with
-# `user` and `deleter`: receivers delete what may be much, piece by piece, so that rooms are not locked meanwhile.
+# Sent before that, outside any transaction, when an owner closes the account of a user whose messages are to be
+# deleted, with `user` and `deleter`: receivers delete large amounts in batches, so that rooms aren't locked for long.
 messages_going = Signal()
 
 
 def needs_heir(user: User) -> bool:
-    """Whether the site would be without an owner, and somebody else is there to take over."""
+    """Return whether the site would lose its only owner while there is someone to take over."""
     if not user.is_site_owner:
         return False
     others = services.proven().filter(is_active=True).exclude(pk=user.pk)
@@ -34,15 +34,15 @@ def needs_heir(user: User) -> bool:
 @whole()
 def close_account(*, user: User, delete_messages: bool, heir: User | None) -> None:
     """
-    Delete an account. What its person said stays without a name, or goes.
+    Delete an account. The user's messages stay without a name, or are deleted.
 
-    One transaction, so that nobody is ever half gone. Raises Refusal where the site needs an heir and none is
-    given, or the heir has gone meanwhile. An account that has gone already stays so.
+    A single transaction, so an account is never half deleted. Raises Refusal if the site needs an heir and none is
+    given, or if the heir is gone. Does nothing if the account is already gone.
     """
     services.lock_roles()
     found, left = locks.find(user, heir)
     if found is None:
-        return  # closed in another tab meanwhile
+        return  # closed in another tab
     if needs_heir(found):
         if heir is None or not heir.is_active:
             raise Refusal(_("A site needs an owner. Say who owns it after you."))
@@ -54,16 +54,16 @@ def close_account(*, user: User, delete_messages: bool, heir: User | None) -> No
         services.set_role(user=left, role=User.Role.OWNER)
     account_closing.send(sender=User, user=found, delete_messages=delete_messages)
     FormerUsername.objects.get_or_create(digest=found.name_digest)
-    # Whoever writes something new about them waits from here on, and learns that they are gone.
+    # From here on, inserting a row that refers to the user waits, and then fails since they are gone.
     locks.take(found, to_delete=True)
     found.delete()
 
 
 def close_account_of(*, user: User, owner: User, delete_messages: bool) -> None:
     """
-    Delete somebody else's account, as an owner of the site. Raises Refusal for another owner's.
+    Delete another user's account, as an owner of the site. Raises Refusal if it is an owner's.
 
-    Should it end half-way, the account is switched off and some of its messages are deleted; done again, it goes on.
+    If it breaks off halfway, the account is deactivated and some messages are deleted; running it again continues.
     """
     switch_off(user)
     if delete_messages:
@@ -73,20 +73,20 @@ def close_account_of(*, user: User, owner: User, delete_messages: bool) -> None:
 
 @whole()
 def close_locked_account(user: User, *, delete_messages: bool) -> None:
-    """Close it unless it has become an owner's."""
+    """Close the account, unless it has become an owner's."""
     close_account(user=locked_unless_owner(user), delete_messages=delete_messages, heir=None)
 
 
 @whole()
 def switch_off(user: User) -> None:
-    """End what they do here, so that nothing is said meanwhile. Raises Refusal for an owner."""
+    """Deactivate the account, so that the user can't post any more. Raises Refusal for an owner."""
     found = locked_unless_owner(user)
     found.is_active = False
     found.save(update_fields=["is_active"])
 
 
 def locked_unless_owner(user: User) -> User:
-    """The account as it is now, with the roles locked. Raises Refusal for an owner, and where it has gone."""
+    """Lock the roles and return the current account. Raises Refusal if it is an owner's or gone."""
     services.lock_roles()
     found: User | None = locks.find(user)[0]
     if found is None:
@@ -96,7 +96,7 @@ def locked_unless_owner(user: User) -> User:
 
 
 def refuse_owners(user: User) -> None:
-    """Raise Refusal for an owner of the site, whose account nobody else closes."""
+    """Raise Refusal for an owner of the site, whose account no one else may close."""
     if user.is_site_owner:
         name = {"name": user.username}
         raise Refusal(_("%(name)s owns this site. Give them another role first.") % name)
@@ -104,7 +104,7 @@ def refuse_owners(user: User) -> None:
 
 @transaction.atomic
 def let_go(user: User) -> None:
-    """Delete an account that nobody was ever in. Its name is free again: nobody has seen it used."""
+    """Delete the account if it was never proved or used. Its name is free again, since no one has seen it."""
     services.lock_roles()
     if proof.is_unproven(user):
         account_closing.send(sender=User, user=user, delete_messages=False)
@@ -113,7 +113,7 @@ def let_go(user: User) -> None:
 
 
 def let_name_go(name: str) -> None:
-    """Free a user name that somebody wants, where it is that of an account whose address was not confirmed for days."""
+    """Free a username that someone wants if its account has had an unconfirmed address for days."""
     before = timezone.now() - timedelta(days=limits.UNPROVEN_NAME_DAYS)
     digest = names.look_alike_digest(name)
     for user in proof.unproven().filter(name_digest=digest, date_joined__lt=before):
@@ -122,9 +122,9 @@ def let_name_go(name: str) -> None:
 
 def lock_all_at(*emails: str, owner: User | None = None) -> None:
     """
-    Lock whoever loses one of these addresses when somebody, `owner` or a new account, proves it.
+    Lock all users who lose one of these addresses when a user (`owner`, or a new account) proves it.
 
-    To be called before any room is locked, as by a new account, which is in the lobby at once (core/locks.py).
+    Must be called before any room is locked; a new account joins the lobby at once (core/locks.py).
     """
     services.lock_roles()
     named = Q(pk__in=EmailAddress.objects.filter(email__in=emails).values("user"))
@@ -135,9 +135,9 @@ def lock_all_at(*emails: str, owner: User | None = None) -> None:
 
 def let_address_go(*, email: str, owner: User) -> None:
     """
-    Now that `owner` has proved the address, others who typed it lose it, and accounts that hold nothing else go.
+    Take the address away from others now that `owner` has proved it, and delete accounts that have nothing else.
 
-    Who has been in such an account keeps the account: it was never the address that made it theirs.
+    An account that has been used is kept: it never depended on the address.
     """
     for user in proof.unproven().filter(emailaddress__email=email).exclude(pk=owner.pk).distinct():
         let_go(user)
@@ -148,7 +148,7 @@ def let_address_go(*, email: str, owner: User) -> None:
 
 @transaction.atomic
 def settle(*, user: User) -> None:
-    """Give a new account, or one whose address was proved just now, what belongs to who has proved an address."""
+    """Give a new or newly proved account what a proved address entitles it to."""
     if not proof.can_prove():
         return
     services.lock_roles()

@@ -1,4 +1,4 @@
-"""The forms by which accounts end."""
+"""Forms for closing accounts."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from apps.core.forms import PlainTextField
 
 
 class DeleteAccountForm(forms.Form):
-    """Confirm that one's account goes, and say what becomes of one's messages."""
+    """Confirm closing your own account, and choose what happens to your messages."""
 
     class Messages(TextChoices):
         KEEP = "keep", _("Stay, under the name “Deleted account”")
@@ -58,7 +58,7 @@ class DeleteAccountForm(forms.Form):
 
 
 class CloseAccountForm(DeleteAccountForm):
-    """Confirm that somebody else's account goes, and say what becomes of their messages."""
+    """Confirm closing another user's account, and choose what happens to their messages."""
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, user=user, needs_heir=False, **kwargs)

@@ -1,8 +1,8 @@
 """
-A stranger's picture to two small ones: decoded, cut to a square, encoded again, with nothing of what came beside it.
+Turns an uploaded picture into two small square ones: decoded, cropped and re-encoded, without any metadata.
 
-It only ever runs in a child process that is limited (pictures.py), and imports nothing of Django. Of the decoded
-picture one copy is held and shrunk band by band: the largest one allowed takes some 64 MB, WebP twice as much.
+Only runs in a resource-limited child process (pictures.py), and doesn't import Django. The decoded picture is held once
+and reduced band by band: the largest one allowed takes some 64 MB, WebP twice as much.
 """
 
 import re
@@ -10,13 +10,13 @@ import warnings
 import zipfile
 from io import BytesIO
 
-# The plugins, so that the fork server has them and no child has to import them.
+# The plugins, so that the fork server has already imported them for its children.
 from PIL import GifImagePlugin, Image, ImageCms, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from apps.core import limits
 from apps.core.bounded import Refused
 
-# The decoders that may see a stranger's bytes.
+# The only decoders that get to see uploads.
 FORMATS = tuple(
     plugin.format
     for plugin in (
@@ -26,14 +26,14 @@ FORMATS = tuple(
         GifImagePlugin.GifImageFile,
     )
 )
-# What some phones' JPEG are, with a second picture behind the first.
+# MPO is the JPEG of some phones, with a second picture after the first.
 JPEG = {"JPEG", "MPO"}
-SMALL, LARGE = 96, 384  # pixels a side: twice what pages show, for screens that are twice as fine
+SMALL, LARGE = 96, 384  # pixels per side: twice what pages show, for high-density screens
 QUALITY = 82
-# What a browser or a program might run, were the file ever taken for something other than a picture.
+# What browsers or other programs might execute if the file were ever taken for something else.
 OTHER_FORMATS = re.compile(rb"<(?:script|html|!doctype)|<\?php|%PDF-", re.IGNORECASE)
 MAX_PROFILE_BYTES = 1024 * 1024
-# How to turn a picture upright, by the camera's note (Exif 2.3, Orientation).
+# Transformations for each Exif orientation (Exif 2.3).
 ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -48,31 +48,31 @@ UPRIGHT = {
 
 def square_sizes(data: bytes) -> tuple[bytes, bytes]:
     """
-    The picture's middle square as WebP, small and large.
+    Return the picture's central square as WebP, small and large.
 
-    Raises Refused: "polyglot" for what is a page, a program or an archive as well, "pixels" for a picture that is too
-    large, "unreadable" for anything that is no picture of a kind that is taken.
+    Raises Refused: "polyglot" if it is also a web page, a program or an archive, "pixels" if it is too large,
+    "unreadable" if it isn't a picture in a supported format.
     """
     if OTHER_FORMATS.search(data) or zipfile.is_zipfile(BytesIO(data)):
         raise Refused("polyglot")
     try:
         with warnings.catch_warnings():
-            # Our own limits are lower than the library's.
+            # Our own limits are below the library's.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = square(data)
     except (Refused, MemoryError):
         raise
     except Image.DecompressionBombError:
         raise Refused("pixels") from None
-    except Exception:  # decoders raise whatever they like
+    except Exception:  # decoders raise all kinds of exceptions
         raise Refused("unreadable") from None
     return encoded(picture, SMALL), encoded(picture, LARGE)
 
 
 def square(data: bytes) -> Image.Image:
-    """The middle square, upright, some LARGE pixels a side or more."""
+    """Return the central square, upright, with at least LARGE pixels per side if possible."""
     image: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
-    # Known from the header: a bomb goes off only when it is decoded.
+    # Known from the header: a decompression bomb only goes off when decoded.
     if image.width * image.height > max_pixels(image):
         raise Refused("pixels")
     exif = Image.Exif()
@@ -90,25 +90,25 @@ def square(data: bytes) -> Image.Image:
 
 
 def max_pixels(image: Image.Image) -> int:
-    """How large a picture of this kind may be: what the decoder holds of it differs."""
+    """Return the size limit for this format: decoders differ in how much they hold in memory."""
     if image.format in JPEG and not image.info.get("progressive"):
         return limits.MAX_JPEG_PIXELS
     return limits.MAX_WEBP_PIXELS if image.format == "WEBP" else limits.MAX_PICTURE_PIXELS
 
 
 def first_frame_of_webp(image: WebPImagePlugin.WebPImageFile) -> Image.Image:
-    """Its pixels, without the further copy that Pillow makes."""
+    """Return its pixels, without the extra copy that Pillow makes."""
     pixels, _ = image._decoder.get_next()
     return Image.frombuffer("RGBA", image.size, pixels, "raw", "RGBA", 0, 1)
 
 
 def shrunk(image: Image.Image) -> Image.Image:
-    """The middle square in RGBA, averaged to between one and two times LARGE pixels a side, a band at a time."""
+    """Return the central square in RGBA, reduced to between LARGE and twice that per side, a band at a time."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     factor = max(1, side // LARGE)
     band = factor * 16
-    # What is left over at the right and below is less than a pixel of the result.
+    # The remainder at the right and bottom is less than one pixel of the result.
     width = side // factor * factor
     result = Image.new("RGBA", (side // factor, side // factor))
     for offset in range(0, width, band):
@@ -119,14 +119,14 @@ def shrunk(image: Image.Image) -> Image.Image:
 
 
 def in_eight_bits(image: Image.Image) -> Image.Image:
-    """The same picture; grey of 16 bits a pixel is scaled, since converting would cut it off at white."""
+    """Convert 16-bit grey to 8 bits by scaling, since Pillow's conversion would clip it to white."""
     if image.mode in {"I", "I;16", "I;16B"}:
         return image.point(lambda value: value * (1 / 256)).convert("L")
     return image
 
 
 def in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """The picture with the colours that its profile means, as far as that can be read."""
+    """Convert the picture from its colour profile to sRGB, if the profile is readable."""
     if not profile or len(profile) > MAX_PROFILE_BYTES:
         return picture
     try:
@@ -134,7 +134,7 @@ def in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
             picture.convert("RGB"), ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
         )
     except (ImageCms.PyCMSError, OSError):
-        return picture  # of another kind of colours than RGB, or damaged
+        return picture  # damaged, or not for RGB
     if colours is None:
         return picture
     colours.putalpha(picture.getchannel("A"))
@@ -142,7 +142,7 @@ def in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
 
 
 def encoded(picture: Image.Image, side: int) -> bytes:
-    """The picture `side` pixels wide, as WebP."""
+    """Return the picture as WebP, scaled to `side` pixels."""
     buffer = BytesIO()
     picture.resize((side, side), Image.Resampling.LANCZOS).save(buffer, "WEBP", quality=QUALITY)
     return buffer.getvalue()

@@ -1,10 +1,10 @@
-"""What people would call the browsers that they are signed in with."""
+"""Names of browsers for the list of signed-in devices."""
 
 import re
 
 from django.utils.translation import gettext as _
 
-# Browsers name those that they descend from too, so the order counts.
+# In order: browsers also name those that they are derived from.
 BROWSERS = [
     ("Edge", r"\bEdg(?:e|A|iOS)?/"),
     ("Opera", r"\bOPR/"),
@@ -23,7 +23,7 @@ SYSTEMS = [
 
 
 def device_of(user_agent: str) -> str:
-    """A few words such as "Firefox on Linux"."""
+    """Return a short description such as "Firefox on Linux"."""
     browser = next((name for name, pattern in BROWSERS if re.search(pattern, user_agent)), _("A browser"))
     system = next((name for name, pattern in SYSTEMS if pattern in user_agent), "")
     return _("%(browser)s on %(system)s") % {"browser": browser, "system": system} if system else browser

@@ -1,4 +1,4 @@
-"""All of one person's data as a ZIP archive, made piece by piece."""
+"""Export of all of a user's data as a ZIP archive, streamed."""
 
 import json
 import zipfile
@@ -16,10 +16,10 @@ from django.db.models import Model
 from apps.accounts.models import Invitation, Picture, User
 
 Rows = Callable[[User], Iterator[dict[str, Any]]]
-# What other apps keep of a person, by the name of its file.
+# Data that other apps store about a user, by file name.
 sections: dict[str, Rows] = {}
 
-# Tables that stand in the account's file, and their columns for whose a row is.
+# Tables included in the account's file, and their columns for the user.
 TABLES: dict[str, tuple[type[Model], str]] = {
     "email_addresses": (EmailAddress, "user"),
     "accounts_elsewhere": (SocialAccount, "user"),
@@ -28,25 +28,25 @@ TABLES: dict[str, tuple[type[Model], str]] = {
     "invitations": (Invitation, "made_by"),
 }
 KEYS = {"id", "user"}
-# The columns that stay here; every other is in the archive.
+# Columns left out; all others are exported.
 WITHHELD: dict[type[Model], set[str]] = {
     User: {
         *("id", "password"),
-        # They follow from the names.
+        # Derived from the names.
         *("name_digest", "name_key", "display_key", "display_digest", "shows_username"),
-        # They follow from the role.
+        # Derived from the role.
         *("is_superuser", "is_staff"),
         # The picture itself is in the archive.
         "picture_key",
-        # Always so for who asks for an archive, or not used at all.
+        # Constant for anyone who can request an archive, or unused.
         *("is_active", "is_demonstration", "first_name", "last_name"),
     },
     EmailAddress: KEYS,
     SocialAccount: KEYS,
-    # What it is made of would be a second factor for whoever finds the archive.
+    # With its secret, anyone who finds the archive would have the second factor.
     Authenticator: {*KEYS, "data"},
     UserSession: {*KEYS, "session_key", "data"},
-    # Its link opens a way in. What it leads to stands in the files of that app.
+    # Its link grants access. The room it leads to is in that app's files.
     Invitation: {"id", "made_by", "digest", "room"},
 }
 
@@ -59,12 +59,12 @@ Passwords are kept as hashes only, and are not in here, as little as the secrets
 
 
 def register(file: str, rows: Rows) -> None:
-    """Have `file` in every archive: the rows that the function gives for a person."""
+    """Add `file` to every archive, with the rows that the function yields for a user."""
     sections[file] = rows
 
 
 class Outbox(RawIOBase):
-    """A file that only keeps what was written since it was last emptied."""
+    """A write-only file that keeps what was written since it was last emptied."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -77,14 +77,14 @@ class Outbox(RawIOBase):
         return len(data)
 
     def take(self) -> bytes:
-        """What there is, which is then gone."""
+        """Return what was written, and empty it."""
         taken = b"".join(self.pieces)
         self.pieces.clear()
         return taken
 
 
 def archive(user: User) -> Iterator[bytes]:
-    """The archive's bytes. Of a table no more than a few hundred rows are in memory at a time."""
+    """Yield the archive's bytes. At most a few hundred rows of a table are in memory at a time."""
     outbox = Outbox()
     with zipfile.ZipFile(outbox, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("README.txt", ABOUT.format(files="\n".join(sections)))
@@ -97,12 +97,12 @@ def archive(user: User) -> Iterator[bytes]:
                     section.write(text)
                     if piece := outbox.take():
                         yield piece
-        # What closing the archive writes comes last.
+        # Closing the archive writes its directory.
     yield outbox.take()
 
 
 def json_list(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    """The rows as one JSON list, a line each."""
+    """Yield the rows as one JSON list, one per line."""
     separator = "["
     for row in rows:
         yield f"{separator}\n{as_json(row)}".encode()
@@ -111,21 +111,21 @@ def json_list(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
 
 
 def as_json(value: Any) -> str:
-    """JSON that people can read, in every alphabet."""
+    """Return readable JSON, with non-ASCII letters unescaped."""
     return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
 
 
 def account_of(user: User) -> dict[str, Any]:
-    """What is kept of the person in this app and in django-allauth's."""
+    """Return what this app and django-allauth store about the user."""
     own = {name: getattr(user, name) for name in exported_columns(User)}
     return own | {name: rows_of(model, person, user) for name, (model, person) in TABLES.items()}
 
 
 def rows_of(model: type[Model], person: str, user: User) -> list[dict[str, Any]]:
-    """What a table has about somebody, by the name of its column for that."""
+    """Return a user's rows in a table; `person` is its column for the user."""
     return list(model._default_manager.filter(**{person: user}).values(*exported_columns(model)))
 
 
 def exported_columns(model: type[Model]) -> list[str]:
-    """The columns of a table that the archive has: all that are not withheld."""
+    """Return a table's exported columns: all that are not withheld."""
     return [field.name for field in model._meta.concrete_fields if field.name not in WITHHELD[model]]

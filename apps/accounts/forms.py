@@ -1,4 +1,4 @@
-"""What comes from outside about accounts and people."""
+"""Forms for accounts and profiles."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -36,18 +36,18 @@ class LoginForm(AllauthLoginForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # The field takes a name or an address; as "email" a password manager would not offer the name it keeps.
+        # The field takes a name or an address; with "email" a password manager would not offer stored usernames.
         self.fields["login"].widget.attrs |= {"autocomplete": "username", **NAME_BOX}
         self.fields["login"].label = _("User name or e-mail address")
         drop_placeholders(self)
 
 
 class NameTakenError(Exception):
-    """Somebody else was faster; the form that was sent says so now."""
+    """Someone else took the name first; the form now has the error."""
 
 
 class SignupForm(NewAddressMixin, AllauthSignupForm):
-    """Make an account. Saving raises NameTakenError for who comes second."""
+    """Create an account. Saving raises NameTakenError if someone else was faster."""
 
     def clean_email(self) -> str:
         address: str = super().clean_email()
@@ -59,7 +59,7 @@ class SignupForm(NewAddressMixin, AllauthSignupForm):
         return saved_or_taken(self, partial(super().try_save, request))
 
     def made_just_now(self) -> User | None:
-        """The account that this very form has made already, a moment ago: its button was clicked twice."""
+        """Return the account that this same form created a moment ago, if its button was clicked twice."""
         if set(self.errors) != {"username"} or not self.has_error("username", "username_taken"):
             return None
         typed = {"name_key": letters.key(names.normalized(self.data["username"])), "email": self.cleaned_data["email"]}
@@ -73,7 +73,7 @@ class SignupForm(NewAddressMixin, AllauthSignupForm):
 
 
 class SocialSignupForm(NewAddressMixin, AllauthSocialSignupForm):
-    """Make an account for somebody who comes from elsewhere. Saving raises NameTakenError for who comes second."""
+    """Create an account for a user of a sign-in provider. Saving raises NameTakenError if someone else was faster."""
 
     def save(self, request: HttpRequest) -> User:
         with transaction.atomic():
@@ -91,7 +91,7 @@ class SocialSignupForm(NewAddressMixin, AllauthSocialSignupForm):
 
 
 def saved_or_taken(form: forms.Form, save: Callable[[], Any]) -> Any:
-    """What `save` returns. Raises NameTakenError."""
+    """Return what `save` returns. Raises NameTakenError."""
     saved = save_unless_taken(form, save)
     if saved is None:
         raise NameTakenError
@@ -99,17 +99,17 @@ def saved_or_taken(form: forms.Form, save: Callable[[], Any]) -> Any:
 
 
 def drop_placeholders(form: forms.Form) -> None:
-    """They say what the labels say, and look like something typed."""
+    """Remove placeholders: they repeat the labels, and look like input."""
     for field in form.fields.values():
         field.widget.attrs.pop("placeholder", None)
 
 
 def describe_sign_up(form: forms.Form) -> None:
-    """What the two forms say about their fields."""
+    """Set labels and hints of both sign-up forms."""
     form.fields["username"].help_text = USERNAME_HINT
     form.fields["username"].widget.attrs |= NAME_BOX
     if "email" in form.fields:
-        # Without "(optional)", which every field says that is.
+        # Drop allauth's "(optional)": our field template already adds it.
         form.fields["email"].label = _("Email")
     drop_placeholders(form)
     if settings.SENDS_MAIL:
@@ -118,18 +118,18 @@ def describe_sign_up(form: forms.Form) -> None:
 
 @cache
 def time_zones() -> list[tuple[Any, Any]]:
-    """The world's time zones by continent, for a select; first of all the site's own."""
+    """Return the time zones by continent for a select, starting with the site's own."""
     areas: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(available_timezones()):
         area, place = name.partition("/")[::2]
-        # Else they are old names of others, or like Etc/GMT+5 nobody's.
+        # The rest are deprecated aliases, or places nobody lives in, such as Etc/GMT+5.
         if place and area not in {"Etc", "SystemV", "US", "Canada", "Brazil", "Chile", "Mexico", "posix", "right"}:
             areas.setdefault(area, []).append((name, place.replace("_", " ").replace("/", ", ")))
     return [("", format_lazy(_("The site’s own ({zone})"), zone=settings.TIME_ZONE)), ("UTC", "UTC"), *areas.items()]
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Who one is, as others see it."""
+    """A user's profile, as others see it."""
 
     display_name = OneLineField(
         max_length=60,
@@ -170,7 +170,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_display_name(self) -> str:
         name: str = self.cleaned_data["display_name"]
         if name == self.initial.get("display_name"):
-            return name  # whatever rules there were when it was chosen
+            return name  # unchanged, so it is accepted whatever the rules were at the time
         name = names.clean_display_name(name)
         if name and services.name_is_taken(name, self.instance):
             raise ValidationError(
@@ -180,7 +180,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class UsernameForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Another user name."""
+    """Change the username."""
 
     username = PlainTextField(
         label=_("User name"),
@@ -198,7 +198,7 @@ class UsernameForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class PictureForm(forms.Form):
-    """A picture of oneself. When valid, `sizes` has it small and large."""
+    """Upload a profile picture. When valid, `sizes` has it small and large."""
 
     picture = forms.FileField(
         label=_("Picture"),
@@ -209,19 +209,19 @@ class PictureForm(forms.Form):
     )
     sizes: tuple[bytes, bytes]
 
-    def clean_picture(self) -> UploadedFile:  # type: ignore[type-arg]  # it takes none at run time
+    def clean_picture(self) -> UploadedFile:  # type: ignore[type-arg]  # not generic at run time
         upload: UploadedFile = self.cleaned_data["picture"]  # type: ignore[type-arg]
         self.sizes = pictures.square_sizes(upload, upload.size or 0)
         return upload
 
 
 def has_choices(name: str) -> bool:
-    """Whether a column of User is one of several, and not a switch."""
+    """Return whether a column of User has choices; otherwise it is a switch."""
     return bool(User._meta.get_field(name).choices)  # type: ignore[union-attr]
 
 
 class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
-    """How the site looks and behaves for one."""
+    """The user's preferences."""
 
     class Meta:
         model = User
@@ -232,7 +232,7 @@ class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class InvitationForm(forms.Form):
-    """Make a link that lets people in."""
+    """Create an invitation link."""
 
     note = OneLineField(
         max_length=80, required=False, label=_("For whom"), help_text=_("Only for the list of invitations.")
@@ -249,6 +249,6 @@ class InvitationForm(forms.Form):
 
 
 class SiteRoleForm(forms.Form):
-    """Choose somebody's role on the site."""
+    """Choose a user's role on the site."""
 
     role = forms.ChoiceField(choices=User.Role.choices)

@@ -1,4 +1,4 @@
-"""What stands before a view that matters: a password asked again."""
+"""Decorators that protect sensitive views."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -10,5 +10,5 @@ View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 def recently_authenticated(view: View) -> View:
-    """Ask for the password or the second factor again, unless that was done within the last minutes."""
+    """Ask for the password or second factor again, unless the user gave it within the last minutes."""
     return cast(View, reauthentication_required(view))

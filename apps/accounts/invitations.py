@@ -1,4 +1,4 @@
-"""Verbs about invitations: make one, find the one that a link names, use it."""
+"""Operations on invitations: create, find by link, use, revoke."""
 
 import secrets
 from datetime import timedelta
@@ -22,15 +22,15 @@ from apps.core.turns import ANYTHING, Place
 invitation_accepted = Signal()
 
 SESSION_KEY = "invitation"
-MAX_USABLE = 100  # invitations of one person at a time
+MAX_USABLE = 100  # active invitations per user
 
 
 @whole(at=lambda *, room_id, **others: place_at(room_id))
 def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses: int) -> str:
     """
-    Make an invitation; gives the secret of its link, which nobody can find out again.
+    Create an invitation; return the secret of its link, which is not stored.
 
-    Raises Refusal for somebody who has too many of them, and locks.Gone for a room that was deleted meanwhile.
+    Raises Refusal if the user has too many, and locks.Gone if the room has been deleted.
     """
     locks.take(made_by)
     if room_id:
@@ -52,18 +52,18 @@ def make(*, made_by: User, room_id: int | None, note: str, days: int, most_uses:
 
 
 def rooms() -> Any:
-    """The model of what an invitation lets into; by name, as in the model of invitations."""
+    """Return the model of rooms; by name, since rooms build on accounts."""
     return apps.get_model("rooms.Room")
 
 
 def place_at(room_id: int | None) -> Place:
-    """Where turns are taken: else those who follow links to one room that is held keep all others waiting."""
+    """Return where to queue: by room, or else a single locked room would delay invitations to all the others."""
     place: Place = rooms().place_of(room_id) if room_id else ANYTHING
     return place
 
 
 def usable() -> QuerySet[Invitation]:
-    """Those that still let somebody in; those to rooms if the room's app agrees."""
+    """Return the invitations that still work; those to rooms still need the approval of the rooms app."""
     may_invite = Q(room__isnull=False) | Q(made_by__role__in=[User.Role.OWNER, User.Role.MODERATOR])
     return Invitation.objects.filter(
         may_invite, revoked_at=None, uses__lt=F("most_uses"), expires_at__gt=timezone.now(), made_by__is_active=True
@@ -71,45 +71,45 @@ def usable() -> QuerySet[Invitation]:
 
 
 def revoke(*, invitation: Invitation) -> None:
-    """From now on it lets nobody in."""
+    """Revoke an invitation."""
     Invitation.objects.filter(pk=invitation.pk).update(revoked_at=timezone.now())
 
 
 def find(token: str) -> Invitation | None:
-    """The invitation that a link names, where it still lets somebody in."""
+    """Return the invitation with this link, if it still works."""
     return usable().select_related("made_by", "room").filter(digest=digest_of(token)).first()
 
 
 def stash(request: HttpRequest, invitation: Invitation) -> None:
-    """Remember the invitation until this browser has made an account."""
+    """Keep the invitation in the session until this browser has created an account."""
     request.session[SESSION_KEY] = invitation.digest
 
 
 def stashed_in(request: HttpRequest) -> Invitation | None:
-    """The invitation that this browser came with, where it still lets somebody in."""
+    """Return the invitation kept in this browser's session, if it still works."""
     stashed = request.session.get(SESSION_KEY)
     return usable().select_related("room", "made_by").filter(digest=stashed).first() if stashed else None
 
 
 def accept_stashed(request: HttpRequest, user: User) -> None:
-    """Use the invitation that this browser came with, if any. Raises Refusal where it has become useless."""
+    """Use the invitation kept in this browser's session, if any. Raises Refusal if it no longer works."""
     if stashed := request.session.pop(SESSION_KEY, None):
         accept(digest=stashed, user=user)
 
 
 def accept(*, digest: str, user: User) -> Invitation:
-    """Use an invitation once. Raises Refusal where it lets nobody in any more."""
+    """Use an invitation once. Raises Refusal if it no longer works."""
     to = usable().filter(digest=digest).values_list("room", flat=True).first()
     return use(digest=digest, user=user, room_id=to)
 
 
 @whole(at=lambda *, room_id, **others: place_at(room_id))
 def use(*, digest: str, user: User, room_id: int | None) -> Invitation:
-    """The transaction of `accept`."""
+    """Do what `accept` does, in one transaction with its locks."""
     locks.find(user)
     if room_id:
         locks.find_one(rooms(), room_id)
-    # The row lock makes the last use go to one of two people who come at once.
+    # The row lock gives the last use to only one of two concurrent users.
     invitation = usable().select_for_update(of=("self",), no_key=True).filter(digest=digest).first()
     if invitation is None:
         raise Refusal(_("It has expired, was revoked, or has been used up. Ask for a new one."))

@@ -1,9 +1,9 @@
 """
-Browsers in which somebody signed in before: strangers' wrong passwords do not lock their owner out of them.
+Browsers where a user has signed in before: strangers' wrong passwords don't lock the account's owner out there.
 
-A cookie holds, for each of a few accounts, a random name of the browser, when it was given, and a seal over both, the
-account and its password. Only somebody who tries that account learns whether it is good for it: it names nobody, and
-is worth nothing once the password has changed or the account is gone. (OWASP calls this device cookies.)
+For each of a few accounts, a cookie holds a random name for the browser, the time it was issued, and a signature over
+both, the account and its password. It names no account: only someone trying an account learns whether it is valid for
+it. It becomes worthless when the password changes or the account is deleted. (OWASP calls this device cookies.)
 """
 
 import re
@@ -20,7 +20,7 @@ from apps.core import limits
 from apps.core.hashing import digest
 
 COOKIE = "devices"
-# Where signing in and saying again who one is happen.
+# Where users sign in and reauthenticate.
 PATH = "/accounts/"
 KNOWN_SECONDS = 365 * 24 * 3600
 SALT = "apps.accounts.known_devices"
@@ -28,7 +28,7 @@ SALT = "apps.accounts.known_devices"
 
 @dataclass(frozen=True)
 class Entry:
-    """What the cookie holds for one account."""
+    """The cookie's entry for one account."""
 
     device: str
     given_at: int
@@ -38,28 +38,28 @@ class Entry:
         return f"{self.device}.{self.given_at}.{self.seal}"
 
     def is_good_for(self, user: User) -> bool:
-        """Whether it was given to this account, with the password that it has now, not too long ago."""
+        """Return whether it was issued to this account, with its current password, and not too long ago."""
         is_fresh = 0 <= time.time() - self.given_at < KNOWN_SECONDS
         return is_fresh and constant_time_compare(self.seal, seal_of(self.device, self.given_at, user))
 
 
 def seal_of(device: str, given_at: int, user: User) -> str:
-    """The seal on an entry."""
+    """Return the signature of an entry."""
     value = f"{user.pk}.{device}.{given_at}.{user.get_session_auth_hash()}"
     return salted_hmac(SALT, value, algorithm="sha256").hexdigest()
 
 
 def entries_in(request: HttpRequest) -> list[Entry]:
-    """What the browser sent, the newest first. It may be anything."""
+    """Return the entries that the browser sent, newest first. They are untrusted."""
     found = re.findall(r"(\w{16})\.(\d{1,12})\.([0-9a-f]{64})", request.COOKIES.get(COOKIE, "")[:4096], re.ASCII)
     return [Entry(device, int(given_at), seal) for device, given_at, seal in found][: limits.MAX_KNOWN_ACCOUNTS]
 
 
 def known_name(request: HttpRequest, user: User | None) -> str | None:
     """
-    A name for the browser, where it is one in which `user` signed in before, or is signed in now.
+    Return a name for the browser if `user` has signed in there before, or is signed in now.
 
-    For nobody as much is looked at: by the clock, whoever sends a long cookie could tell the two apart.
+    An unknown user takes as much work: otherwise the response time to a long cookie would tell the two apart.
     """
     user = user or User(pk=0)
     if request.user.pk == user.pk and request.session.session_key:
@@ -69,7 +69,7 @@ def known_name(request: HttpRequest, user: User | None) -> str | None:
 
 
 def remember(request: HttpRequest, response: HttpResponseBase, user: User) -> None:
-    """Have the browser remember that `user` has signed in. It keeps its name, so that its count of tries goes on."""
+    """Set the cookie after `user` has signed in. The browser keeps its name, and thereby its count of attempts."""
     entries = entries_in(request)
     own = next((one for one in entries if one.is_good_for(user)), None)
     device, now = own.device if own else get_random_string(16), int(time.time())

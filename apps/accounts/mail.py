@@ -1,21 +1,21 @@
 """
-Mail that cannot be turned on a person: how often one address is mailed, and what each mail says of itself.
+Limits on mail, so that it can't be used against people: how often one address is mailed, and what the last mail says.
 
-Whoever knows an address can type it into the forms for a code, a new password and a new account, and each time a mail
-goes there. So mails are counted by receiver, whatever they are about and whoever asks. That alone would let three
-requests of a stranger bar the owner of the address from their own code. Therefore:
+Anyone can enter someone's address into the forms for a login code, a password reset or a new account, and each time it
+gets a mail. So mails are counted by recipient, whatever they are about and whoever requests them. That alone would let
+a stranger lock the address's owner out of their own codes with a few requests. Therefore:
 
-- A browser in which the owner of the address signed in before has a count of its own, which nobody else can use up.
-- One network uses up a part only of what strangers may have sent to one address.
-- The last mail before the count is full says so, and holds a link to a new password that works in any browser. So
-  whoever fills the count has put into the owner's own mailbox what lets them in. (A code cannot do that: it is good
-  only in the browser that asked for it, or it could be guessed from many.)
-- The same goes to whoever proved another spelling of the mailbox (ada+chess@, a.da@gmail.com), in a mail of its own:
-  that count is theirs too, and a stranger may have asked for mails to a spelling that nobody has.
-- Notices of what was done to an account are counted by themselves: strangers cannot keep them away.
+- A browser where the address's owner has signed in before has a limit of its own, which no one else can use up.
+- A single network can use up only a part of the limit that all strangers share.
+- The last mail before the limit says so, and has a password reset link that works in any browser. So whoever exhausts
+  the limit has sent the owner a way in. (A code can't do this: it works only in the browser that requested it, or it
+  could be guessed from many.)
+- The same goes, in a separate mail, to users who have proved another spelling of the mailbox (ada+chess@,
+  a.da@gmail.com): the limit is theirs too, and a stranger may have used a spelling that no one has.
+- Notices about changes to an account have a limit of their own: strangers can't suppress them.
 
-Whoever asks beyond that is told so, and nothing is sent. That tells nothing of accounts: an address is counted the
-same whether somebody here has it or not.
+Requests beyond the limit are refused with a message. That reveals nothing about accounts: an address is counted the
+same whether an account has it or not.
 """
 
 import re
@@ -41,11 +41,11 @@ from apps.core.addresses import client_address, network_of
 from apps.core.domains import ascii_domain
 from apps.core.views import problem
 
-# Before django-allauth's own counts in the cache.
+# Prefix of our keys in django-allauth's cached counters.
 APP = "apps.accounts.mail"
-# RFC 3834: so that no vacation answers. Exchange asks for words of its own.
+# RFC 3834: keeps vacation responders quiet. Exchange needs a header of its own.
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "OOF, AutoReply, RN, NRN, DR"}
-# The one provider known to all where dots mean nothing; a stranger has thousands of ways to write such an address.
+# The best-known provider that ignores dots: a stranger has thousands of ways to write such an address.
 WITHOUT_DOTS = {"gmail.com", "googlemail.com"}
 
 NO_ADDRESS = gettext_lazy(
@@ -58,13 +58,13 @@ TOO_MANY = gettext_lazy(
 
 
 def ascii_address(address: str) -> str:
-    """The address as it goes to the mail server. Raises ValueError where there can be no such domain."""
+    """Return the address as passed to the mail server. Raises ValueError if its domain is invalid."""
     name, _at, domain = address.rpartition("@")
     return f"{name}@{domain if domain.startswith('[') else ascii_domain(domain)}"
 
 
 def check_address(address: str) -> None:
-    """Raises ValidationError where no mail can be sent there."""
+    """Raise ValidationError if no mail can be sent to the address."""
     try:
         ascii_address(address)
     except ValueError:
@@ -72,10 +72,10 @@ def check_address(address: str) -> None:
 
 
 def receiver(address: str) -> str:
-    """Whose mailbox it is, in one way of writing it, for counting only. Raises ValueError."""
-    # Not by casefold(), which makes one of what may be two people's: strasse and straße.
+    """Return a normalised form of the mailbox, for counting only. Raises ValueError."""
+    # Not casefold(), which merges what may be two people's: strasse and straße.
     name, _at, domain = ascii_address(address).lower().rpartition("@")
-    # What follows a plus is a person's own mark at nearly all providers.
+    # Nearly all providers ignore a suffix after a plus.
     name = re.sub(r"(?<=.)\+.*", "", name)
     if domain in WITHOUT_DOTS:
         name, domain = name.replace(".", ""), "gmail.com"
@@ -83,7 +83,7 @@ def receiver(address: str) -> str:
 
 
 def is_received_by(mailbox: str, address: str) -> bool:
-    """Whether mail to the address, perhaps from before odd ones were refused, lies in this mailbox."""
+    """Return whether mail to the address arrives in this mailbox; old rows may have invalid addresses."""
     try:
         return receiver(address) == mailbox
     except ValueError:
@@ -91,7 +91,7 @@ def is_received_by(mailbox: str, address: str) -> bool:
 
 
 def other_spellings(address: str) -> list[EmailAddress]:
-    """Proved addresses of the same mailbox that are written in another way; a few of them. Raises ValueError."""
+    """Return a few proved addresses that are other spellings of the same mailbox. Raises ValueError."""
     mailbox = receiver(address)
     alike = EmailAddress.objects.filter(verified=True, user__is_active=True, email__startswith=mailbox[0])
     others = alike.exclude(email=address.lower()).values_list("pk", "email").order_by("pk")
@@ -101,19 +101,19 @@ def other_spellings(address: str) -> list[EmailAddress]:
 
 @dataclass
 class Taken:
-    """One mail that may be sent. `is_last` where the next one would be refused."""
+    """One mail that may be sent. `is_last` if the next one would be refused."""
 
     usages: list[ratelimit.RateLimitUsage]
     is_last: bool = False
 
     def give_back(self) -> None:
-        """Undo it: it was not sent."""
+        """Uncount it: it was not sent."""
         for usage in self.usages:
             usage.rollback()
 
 
 def counts(request: HttpRequest, address: str, *, is_notice: bool = False) -> Iterator[tuple[str, str]]:
-    """Where a mail to this address is counted: the names of limits.MAIL_RATES, and whose they are."""
+    """Yield where a mail to this address is counted: names in limits.MAIL_RATES with the key for each."""
     mailbox = receiver(address)
     if is_notice:
         yield "notices", mailbox
@@ -127,16 +127,16 @@ def counts(request: HttpRequest, address: str, *, is_notice: bool = False) -> It
 
 
 def consume(request: HttpRequest, count: tuple[str, str], *, dry_run: bool = False) -> ratelimit.RateLimitUsage | None:
-    """One more there; None where that is too many. `dry_run` only asks."""
+    """Count one; return None if that exceeds the limit. `dry_run` only checks."""
     action, key = count
-    # Also in answer to a GET, as when somebody comes back from elsewhere with an address that is not confirmed.
+    # For GET as well, such as the callback of a provider that supplied an unconfirmed address.
     return ratelimit.consume(
         request, app=APP, action=action, key=key, config=limits.MAIL_RATES, limit_get=True, dry_run=dry_run
     )
 
 
 def take(request: HttpRequest, address: str, *, is_notice: bool = False) -> Taken | None:
-    """Count one more mail to this address; None where that would be too many. Raises ValueError for no address."""
+    """Count one mail to this address; return None if that exceeds the limit. Raises ValueError if invalid."""
     taken = Taken([])
     where = list(counts(request, address, is_notice=is_notice))
     for count in where:
@@ -150,48 +150,48 @@ def take(request: HttpRequest, address: str, *, is_notice: bool = False) -> Take
 
 
 def check(request: HttpRequest, address: str) -> None:
-    """Raises ValidationError where no mail would be sent, so that a form can say so before anything is stored."""
+    """Raise ValidationError if no mail would be sent, so that a form can report it before anything is stored."""
     check_address(address)
     if not all(consume(request, count, dry_run=True) for count in counts(request, address)):
         raise ValidationError(TOO_MANY, code="too_many_mails")
 
 
 def last_words(template_prefix: str, address: str) -> str:
-    """What the last mail says before the count is full: where its owner can go on from any browser."""
+    """Return the paragraph for the last mail before the limit: how its owner can continue from any browser."""
     owner = proof.owner_of(address)
-    # Made for nobody too: by the clock, a stranger could tell that there is an account.
+    # Created for unknown addresses too: the response time would reveal that there is an account.
     link = settings.SITE_URL + way_to_new_password(owner or User(pk=0))
-    # A mail with such a link needs no second one.
+    # A password reset mail needs no second link.
     if owner is None or template_prefix == "account/email/password_reset_key":
         link = ""
     return "\n\n" + render_to_string("accounts/mail/last_words.txt", {"link": link}).strip() + "\n"
 
 
 def way_to_new_password(user: User) -> str:
-    """The path of a page where its owner makes a new password; good once, for settings.PASSWORD_RESET_TIMEOUT."""
+    """Return the path of a password reset page; valid once, for settings.PASSWORD_RESET_TIMEOUT."""
     token: str = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
     names = {"uidb36": user_pk_to_url_str(user), "key": token}
     return reverse("account_reset_password_from_key", kwargs=names)
 
 
 def not_sent(request: HttpRequest) -> HttpResponse:
-    """503: the mail server does not take it."""
+    """Return 503: the mail server refuses the mail."""
     advice = _("Nothing was sent. Please try again in a while. If it goes on, tell whoever runs this site.")
     return page(request, 503, _("The mail could not be sent"), advice)
 
 
 def too_many(request: HttpRequest) -> HttpResponse:
-    """429, for where there was no form to say it in."""
+    """Return 429, if there is no form to show the error."""
     return page(request, 429, _("No mail was sent"), str(TOO_MANY))
 
 
 def no_address(request: HttpRequest) -> HttpResponse:
-    """422: an address from before such addresses were refused, or that somebody else has set."""
+    """Return 422: an address older than the check, or set by someone else."""
     return page(request, 422, _("No mail was sent"), str(NO_ADDRESS))
 
 
 def page(request: HttpRequest, status: int, heading: str, advice: str) -> HttpResponse:
-    """What went wrong, and what was typed, to be sent again."""
+    """Return an error page that gives back what was typed."""
     response = problem(request, status, heading, advice)
     if status != 422:
         response.headers["Retry-After"] = "600"

@@ -1,4 +1,4 @@
-"""Rules that stand before every page."""
+"""Rules that apply to every page."""
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib import messages
@@ -14,13 +14,13 @@ from apps.core.kept import would_lose
 from apps.core.middleware import GetResponse
 from apps.core.views import problem
 
-# Where one sets up a second factor, signs out, or leaves; and what asks for no rights.
+# Paths for setting up a second factor, signing out or closing the account; and public ones.
 OPEN_PATHS = ("/accounts/", "/people/pictures/", "/words/", "/language/", "/accessibility/", "/keys/")
 
 
 @sync_and_async_middleware
 def staff_second_factor(get_response: GetResponse) -> GetResponse:
-    """Lead owners and moderators who must have a second factor and have none to where they set one up."""
+    """Redirect owners and moderators without a required second factor to the page where they set one up."""
     if not iscoroutinefunction(get_response):
 
         def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -41,7 +41,7 @@ def staff_second_factor(get_response: GetResponse) -> GetResponse:
 
 
 def staff_elsewhere(request: HttpRequest) -> User | None:
-    """The viewer, if an owner or moderator, on a page that the rule is about; others cost no query."""
+    """Return the viewer if they are staff and the page is subject to the rule; for all others, no query is needed."""
     user = request.user
     if not isinstance(user, User) or not user.is_site_moderator or request.path.startswith(OPEN_PATHS):
         return None
@@ -49,7 +49,7 @@ def staff_elsewhere(request: HttpRequest) -> User | None:
 
 
 def to_second_factor(request: HttpRequest) -> HttpResponseBase:
-    """The way there, with the reason; who has written something, or a script, gets the reason and keeps the text."""
+    """Redirect there with the reason; scripts and forms get an error page that keeps the text."""
     if would_lose(request):
         return problem(request, 403, _("You may not do that"), str(NEEDED))
     messages.warning(request, NEEDED)

@@ -1,4 +1,4 @@
-"""People."""
+"""Users, pictures, invitations and the site's rules."""
 
 from contextlib import suppress
 from datetime import tzinfo
@@ -18,9 +18,9 @@ from apps.core import letters, locks
 
 class User(AbstractUser):
     """
-    Somebody with an account. Custom from the first migration on, since it can't be changed later.
+    A user's account. Custom from the first migration on, since it can't be changed later.
 
-    Who they are and what they prefer stands in the same row, so that a page needs one query for all of it.
+    Profile and preferences are in the same row, so that a page needs only one query.
     """
 
     class Role(models.TextChoices):
@@ -65,30 +65,30 @@ class User(AbstractUser):
         _("User name"),
         max_length=150,
         unique=True,
-        # Not Django's, which knows no vowel signs.
+        # Django's validator rejects combining vowel signs.
         validators=[check_characters],
         error_messages={"unique": _("Somebody has this user name already.")},
     )
     role = models.CharField(max_length=16, choices=Role, default=Role.MEMBER)
-    # Unique, so that nobody can be taken for somebody else.
+    # Unique, so that no user can be mistaken for another.
     name_digest = models.CharField(max_length=64, unique=True, editable=False)
-    # By which a name is found, however it is typed; of two old names with one key, the later one's has a number too.
+    # For finding a name however it is typed. If two old names have the same key, the later one's ends in a number.
     name_key = models.CharField(max_length=512, unique=True, editable=False)
 
-    # Made by `populate`, with a password that everybody knows: not one of those whose site this is.
+    # Created by `populate` with a well-known password: doesn't count as one of the site's users.
     is_demonstration = models.BooleanField(default=False, editable=False)
 
     display_name = models.CharField(max_length=60, blank=True)
-    # For those who look for it, and for what looks like it.
+    # For searching, and for finding look-alikes.
     display_key = models.CharField(max_length=240, blank=True, editable=False)
     display_digest = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
-    # Whether another could be taken for them by that name, so that the user name stands beside it.
+    # Whether the name looks like another user's, so that the username is shown next to it.
     shows_username = models.BooleanField(default=False, editable=False)
     about = models.CharField(max_length=500, blank=True)
     pronouns = models.CharField(max_length=30, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
     language = models.CharField(max_length=16, blank=True)
-    # Names the picture in its address; empty without one.
+    # Part of the picture's URL; empty without a picture.
     picture_key = models.CharField(max_length=43, blank=True)
 
     theme = models.CharField(max_length=16, choices=Theme, blank=True)
@@ -98,7 +98,7 @@ class User(AbstractUser):
     enter_key = models.CharField(max_length=8, choices=EnterKey, blank=True)
     motion = models.CharField(max_length=16, choices=Motion, blank=True)
     sounds = models.BooleanField(default=False)
-    # For who listens: in which order a message is read out, and what is spoken besides messages that arrive.
+    # For screen readers: the order in which a message is read, and what else is announced besides new messages.
     reading_order = models.CharField(max_length=8, choices=ReadingOrder, blank=True)
     says_sent = models.BooleanField(default=False)
     says_changes = models.BooleanField(default=False)
@@ -110,32 +110,32 @@ class User(AbstractUser):
                 self.set_name_keys()
             super().save(*args, **kwargs)
             return
-        # Always made anew: the account may have been tried under another name.
+        # Always recomputed: saving may have been attempted under another name before.
         self.set_name_keys()
         self.set_display_keys()
         if self.is_superuser:
-            # `createsuperuser` makes an owner: a site without one would be the next stranger's who signs up.
+            # `createsuperuser` creates an owner: otherwise the next stranger to sign up would own the site.
             self.role = self.Role.OWNER
         with transaction.atomic():
-            # First: the lobby, and what an invitation leads to, are locked after it (core/locks.py).
+            # First: the lobby and the invitation's room are locked after it (core/locks.py).
             locks.who_is_here()
             super().save(*args, **kwargs)
             self.have_others_told_apart()
 
     def set_name_keys(self) -> None:
-        """What follows from the user name."""
+        """Set the keys that follow from the username."""
         self.name_digest, self.name_key = look_alike_digest(self.username), letters.key(self.username)
 
     def set_display_keys(self) -> None:
-        """What follows from the display name."""
+        """Set the keys that follow from the display name."""
         self.display_key = letters.key(self.display_name)
         self.display_digest = look_alike_digest(self.display_name) if self.display_name else ""
 
     def have_others_told_apart(self) -> None:
         """
-        Others whose display name looks like one of one's own are shown with their user name from now on.
+        From now on, show the username of others whose display name looks like one of this user's names.
 
-        Under the lock of who is here, so that of two who take one name at once both are.
+        Runs under the `who_is_here` lock, so that it covers both of two users who take one name at once.
         """
         digests = {self.name_digest, self.display_digest} - {""}
         others = User.objects.filter(display_digest__in=digests, shows_username=False).exclude(pk=self.pk)
@@ -147,13 +147,13 @@ class User(AbstractUser):
 
     @property
     def name(self) -> str:
-        """What others call them."""
+        """Return the name that others see."""
         return self.display_name or self.username
 
     @property
     def zone(self) -> tzinfo:
-        """Whose clock their pages show: their own zone's, else the site's, as where there is no such zone any more."""
-        # Raises ValueError for what cannot be a name, OSError for part of one, KeyError for one that there is not.
+        """Return the time zone for the user's pages: their own, or the site's if it is unset or no longer exists."""
+        # ZoneInfo raises ValueError for invalid names, OSError for a part of one, and KeyError for unknown ones.
         with suppress(ValueError, OSError, KeyError):
             if self.time_zone:
                 return ZoneInfo(self.time_zone)
@@ -165,16 +165,16 @@ class User(AbstractUser):
 
     @property
     def is_site_moderator(self) -> bool:
-        """Owners may do what moderators may."""
+        """Return whether they may do what moderators may; owners may too."""
         return self.role in {self.Role.OWNER, self.Role.MODERATOR}
 
 
 class FormerUsername(models.Model):
     """
-    A user name that somebody had. It leads to them, and nobody else can have it.
+    A username that a user had before. It still leads to them, and no one else can take it.
 
-    When the account is deleted the name stays taken, so that nobody can pass for who is gone; no more of it is
-    kept than a hash.
+    After the account is deleted the name stays reserved, so that no one can pose as its owner; only a hash of it is
+    kept.
     """
 
     digest = models.CharField(max_length=64, unique=True)
@@ -186,9 +186,9 @@ class FormerUsername(models.Model):
 
 class Picture(models.Model):
     """
-    A person's picture, re-encoded by us, in two sizes.
+    A user's picture, re-encoded by us, in two sizes.
 
-    In the database: a few kilobytes that come and go with the account, and that every process of the site has.
+    In the database: it is a few kilobytes, is deleted with the account, and is available to every process.
     """
 
     user = models.OneToOneField(User, models.CASCADE, related_name="picture")
@@ -201,7 +201,7 @@ class Picture(models.Model):
 
 
 class SiteRules(models.Model):
-    """What the site's owner has decided; one row."""
+    """The owner's decisions about the site; a single row."""
 
     staff_need_second_factor = models.BooleanField(default=False)
 
@@ -214,15 +214,15 @@ class SiteRules(models.Model):
 
 class Invitation(models.Model):
     """
-    A link that lets its bearer join a room if it names one, and make an account where SIGNUP asks for an invitation.
+    A link that lets its holder join a room, if it names one, and sign up if SIGNUP requires an invitation.
 
-    Only a hash of the link's secret is stored. It counts for nothing once who made it has gone, and to the site
-    for no more than who made it may do now.
+    Only a hash of the link's secret is stored. It is void once its creator is gone, and for signing up it is worth only
+    what its creator may do now.
     """
 
     digest = models.CharField(max_length=64, unique=True)
     made_by = models.ForeignKey(User, models.CASCADE, related_name="invitations")
-    # By name: rooms build on accounts, not the other way round. They hear of it by `invitation_accepted`.
+    # By name: rooms build on accounts, not the reverse. They are notified through `invitation_accepted`.
     room = models.ForeignKey("rooms.Room", models.CASCADE, null=True, blank=True, related_name="invitations")
     note = models.CharField(max_length=80, blank=True)
     most_uses = models.PositiveSmallIntegerField()
@@ -236,7 +236,7 @@ class Invitation(models.Model):
 
     @property
     def ending(self) -> str:
-        """Why it lets nobody in any more; empty while it does."""
+        """Return why it no longer works; empty while it does."""
         if self.revoked_at:
             return gettext("revoked")
         if self.uses >= self.most_uses:
@@ -247,8 +247,8 @@ class Invitation(models.Model):
     @property
     def lets_strangers_in(self) -> bool:
         """
-        Whether one may make an account by it where SIGNUP asks for an invitation.
+        Return whether it allows signing up if SIGNUP requires an invitation.
 
-        Only by one of those who may invite to the site: anybody can open a room and make links to it.
+        Only if its creator may invite to the site: anyone can create a room and invitations to it.
         """
         return self.made_by.is_site_moderator

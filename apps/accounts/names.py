@@ -1,4 +1,4 @@
-"""User names: what they are made of, and when two of them look the same."""
+"""Usernames: which characters they may have, and when two of them look the same."""
 
 import hashlib
 import re
@@ -16,67 +16,66 @@ from apps.core import letters
 
 MAX_CHARACTERS = 40
 MAX_DISPLAYED_CHARACTERS = 60
-MAX_MARKS = 2  # that may stand on one letter; more of them run over the lines above and below
+MAX_MARKS = 2  # on one letter; more would overlap the lines above and below
 
 
 def normalized(name: str) -> str:
-    """The name as it is stored: NFKC, so that one name has one spelling, whatever the keyboard."""
+    """Return the name as it is stored: in NFKC, so that it has one spelling whatever the keyboard."""
     return unicodedata.normalize("NFKC", name).strip()
 
 
-# A dot above that the letter has already.
+# A combining dot above a letter that already has one.
 DOTS = re.compile("([ij])\u0307")
 
 
 def look_alike_digest(name: str) -> str:
     """
-    A key that two names share when people would take one for the other: "Ian" and "lan", "paypal" in two alphabets.
+    Return a key that two names share if people would confuse them: "Ian" and "lan", "paypal" in two alphabets.
 
-    The skeleton of Unicode's UTS #39, without regard to case, and hashed to a length that a column holds. What cannot
-    be seen, or only as a space more, does not count.
+    It is a hash of the skeleton by Unicode's UTS #39, ignoring case, invisible characters and extra spaces.
     """
     skeleton = "".join(prototype(letter) for letter in decomposed(name))
-    # Casefolded last: a capital I looks like a small l, a small i does not.
+    # Casefolded last: a capital I looks like a lower-case l, a lower-case i does not.
     return hashlib.sha256(DOTS.sub(r"\1", skeleton).casefold().encode()).hexdigest()
 
 
 def look_alike_digests(name: str) -> set[str]:
     """
-    It, and as it was made while no letter of scripts from right to left looked like another: of a former name nothing
-    else is kept.
+    Return the digest, and its older form, which treated right-to-left scripts as if none of their letters looked alike:
+    former names are stored only as digests.
     """
     older = "".join(prototype(letter, older_look_alikes) for letter in decomposed(name))
     return {look_alike_digest(name), hashlib.sha256(older.casefold().encode()).hexdigest()}
 
 
 def decomposed(name: str) -> str:
-    """What is seen of a name, each mark by itself."""
+    """Return the visible part of a name, with combining marks separated."""
     seen = letters.INVISIBLE.sub("", normalized(name))
     return unicodedata.normalize("NFD", " ".join(seen.split()))
 
 
 def look_alikes(letter: str) -> list[str]:
-    """What looks like a letter. Around those from right to left the table has marks, which are no part of it."""
+    """Return the look-alikes of a letter. The table wraps right-to-left ones in marks, which are stripped."""
     found = confusables_data.get(letter) or confusables_data.get(f"\u200e{letter}\u200e", [])
     return [one["c"].replace("\u200e", "") for one in found]
 
 
 def older_look_alikes(letter: str) -> list[str]:
-    """The same with the marks."""
+    """Return the look-alikes with those marks."""
     return [one["c"] for one in confusables_data.get(letter, [])]
 
 
 def prototype(letter: str, look_alikes: Callable[[str], list[str]] = look_alikes) -> str:
-    """The one that stands for all letters that look like this one."""
+    """Return the letter that represents all that look like this one."""
     others = look_alikes(letter)
     if len(others) != 1:
-        return letter  # nothing looks like it, or it is the prototype of many
-    # Of just two that look alike the data does not say which stands for the other.
+        return letter  # nothing looks like it, or it is the prototype itself
+    # For a pair of look-alikes the data does not say which represents the other.
     return min(letter, others[0]) if len(look_alikes(others[0])) == 1 else others[0]
 
 
 def check_characters(name: str) -> None:
-    """Raises ValidationError for a normalized name that is too long or has something in it that no name has."""
+    """Raise ValidationError for a normalised username that is too long or has invalid characters."""
     if len(name) > MAX_CHARACTERS:
         raise ValidationError(
             _("A user name has at most %(count)d characters."), code="too_long", params={"count": MAX_CHARACTERS}
@@ -97,21 +96,21 @@ def check_characters(name: str) -> None:
 
 
 def check_marks(name: str) -> None:
-    """Raises ValidationError for a name with letters that carry more marks than any language needs."""
-    # Those that take a place of their own (Mc) do not: Burmese has four vowel signs behind one letter.
+    """Raise ValidationError for letters with more combining marks than any language needs."""
+    # Spacing marks (Mc) don't count: Burmese has four vowel signs after one letter.
     if re.search(f"(Mn){{{MAX_MARKS + 1}}}", "".join(map(unicodedata.category, name))):
         raise ValidationError(_("A letter of this name carries too many marks. Leave some out."), code="marks")
 
 
 def check_strays(name: str) -> None:
-    """Raises ValidationError for a name with something in it that cannot be seen and does nothing."""
+    """Raise ValidationError for invisible characters that have no effect."""
     places = letters.strays(name)
     if places:
         raise not_seen_behind(letters.without_strays(name[: places[0]]).strip())
 
 
 def not_seen_behind(before: str) -> ValidationError:
-    """What to say of something in a name that cannot be seen, by the letters before it."""
+    """Return the error for an invisible character, naming the letters before it."""
     if before:
         reason = _("There is something after “%(letters)s” in this name that cannot be seen. Type the name anew.")
     else:
@@ -121,11 +120,11 @@ def not_seen_behind(before: str) -> ValidationError:
 
 def clean_display_name(name: str) -> str:
     """
-    The name as it will be stored. Raises ValidationError where others could not see it, or would take it for no
-    person's.
+    Return the display name as it will be stored. Raises ValidationError if others could not see it, or would not take
+    it for a person's.
     """
     check_strays(name)
-    # Normalising may take away the symbol that something belonged to.
+    # Normalising may remove the symbol that a joiner or selector belonged to.
     name = letters.without_strays(normalized(name))
     if len(name) > MAX_DISPLAYED_CHARACTERS:
         raise ValidationError(
@@ -142,13 +141,13 @@ def clean_display_name(name: str) -> str:
 
 
 def is_reserved(name: str) -> bool:
-    """Whether it is, or looks like, what the site says in place of a name, in any of its languages."""
+    """Return whether it is, or looks like, the site's placeholder for a name, in any of its languages."""
     return look_alike_digest(letters_of(name)) in reserved_digests()
 
 
 @cache
 def reserved_digests() -> set[str]:
-    """Of the names that stand for nobody."""
+    """Return the digests of those placeholders."""
     found = set()
     for language, _name in settings.LANGUAGES:
         with translation.override(language):
@@ -157,5 +156,5 @@ def reserved_digests() -> set[str]:
 
 
 def letters_of(name: str) -> str:
-    """A name without its spaces and signs: what is left makes people take it for another."""
+    """Return a name without spaces and symbols: the letters alone can make people confuse it with another."""
     return "".join(letter for letter in normalized(name) if letters.is_word_letter(letter))

@@ -1,9 +1,9 @@
 """
-Passkeys: what a browser answers is a stranger's JSON, base64 and CBOR, and is looked at before a library reads it.
+Passkeys: a browser sends untrusted JSON, base64 and CBOR, which is validated before a library reads it.
 
-fido2 makes as many bytes as a number says that stands where bytes should, follows brackets however deep they go, and
-raises whatever comes of the rest; and what somebody adds is stored as it came. So only strings in the places where
-the standard has them go on, and all else is a refusal in words: https://www.w3.org/TR/webauthn-3/#sctn-parseable-formats
+fido2 allocates as many bytes as a number says that stands in place of bytes, recurses into brackets to any depth, and
+raises arbitrary exceptions for the rest; and a new passkey is stored as it was sent. So only strings in the places that
+the standard defines are passed on: https://www.w3.org/TR/webauthn-3/#sctn-parseable-formats
 """
 
 import json
@@ -32,26 +32,26 @@ COPIED = _(
     "Sign in another way, then remove this passkey and add it again."
 )
 BASE64 = re.compile(r"[A-Za-z0-9_-]+={0,2}")
-# What the standard has in the answer of a device that signs, and of one that makes a passkey, as text.
+# The parts that the standard defines as text, when a device signs and when it creates a passkey.
 PARTS = ("clientDataJSON", "authenticatorData", "signature", "userHandle", "attestationObject")
 CLIENT_DATA = ("type", "challenge", "origin")
-# Where the last count of uses is kept, among what django-allauth keeps of a passkey.
+# Key of the last signature counter in the data that django-allauth stores for a passkey.
 COUNT = "sign_count"
 
 T = TypeVar("T", AuthenticationResponse, RegistrationResponse)
 
 
 class NotAnAnswerError(ValueError):
-    """This is nothing that a device answers."""
+    """The input is nothing that an authenticator would send."""
 
 
 def refuse_number(text: str) -> NoReturn:
-    """For what Python reads as a number and JSON does not have: NaN, Infinity."""
+    """Reject NaN and Infinity, which Python parses although JSON does not have them."""
     raise NotAnAnswerError(text)
 
 
 def object_in(text: str | bytes) -> dict[str, Any]:
-    """The object that the text is in JSON. Raises ValueError, RecursionError."""
+    """Parse a JSON object. Raises ValueError, RecursionError."""
     found = json.loads(text, parse_constant=refuse_number)
     if not isinstance(found, dict):
         raise NotAnAnswerError("no object")
@@ -60,9 +60,9 @@ def object_in(text: str | bytes) -> dict[str, Any]:
 
 def answer_in(text: str) -> dict[str, Any]:
     """
-    What a device answered, without anything that nobody asked it.
+    Return an authenticator's response, reduced to what was asked for.
 
-    Raises ValueError or RecursionError, and those only.
+    Raises only ValueError or RecursionError.
     """
     found = object_in(text)
     name, response, results = found.get("rawId"), found.get("response"), found.get("clientExtensionResults")
@@ -83,16 +83,16 @@ def answer_in(text: str) -> dict[str, Any]:
 
 
 def is_base64(value: object) -> bool:
-    """Whether it is text that may stand for bytes."""
+    """Return whether the value is base64url text."""
     return isinstance(value, str) and BASE64.fullmatch(value) is not None
 
 
 def check_attestation(data: bytes) -> None:
-    """Look at the outermost of what a device says of a new passkey. Raises ValueError."""
+    """Check the outermost structure of a new passkey's attestation. Raises ValueError."""
     try:
         found = cbor.decode(data)
     except Exception as error:
-        # It raises from IndexError to struct.error for what it cannot read.
+        # The library raises anything from IndexError to struct.error for invalid input.
         raise NotAnAnswerError("no CBOR") from error
     kinds = {"fmt": str, "authData": bytes, "attStmt": dict}
     if not isinstance(found, dict) or not all(isinstance(found.get(key), kind) for key, kind in kinds.items()):
@@ -100,21 +100,21 @@ def check_attestation(data: bytes) -> None:
 
 
 def read(kind: type[T], answer: dict[str, Any]) -> T:
-    """The answer as fido2 reads it. Raises ValidationError."""
+    """Parse the response with fido2. Raises ValidationError."""
     try:
         return kind.from_dict(answer)
     except Exception as error:
-        # It touches nothing but the answer, and raises from KeyError to struct.error for what it cannot read.
+        # It uses nothing but the response, and raises anything from KeyError to struct.error for invalid input.
         raise ValidationError(REFUSED, code="refused") from error
 
 
 class CredentialField(forms.JSONField):
-    """What a script puts in for a device. It is good for one time, so it is never shown again."""
+    """An authenticator's response, filled in by a script. It is valid only once, so it is never shown again."""
 
     widget = forms.HiddenInput
     default_error_messages = {"required": REFUSED, "invalid": REFUSED}
 
-    def to_python(self, value: Any) -> dict[str, Any] | None:  # type: ignore[override]  # as JSONField has it
+    def to_python(self, value: Any) -> dict[str, Any] | None:  # type: ignore[override]  # as in JSONField
         if value in self.empty_values:
             return None
         try:
@@ -132,7 +132,7 @@ class CredentialField(forms.JSONField):
 
 
 def in_own_words(clean: Callable[[], Any]) -> Any:
-    """What django-allauth's check gives; where it refuses, it speaks of a code that nobody has typed."""
+    """Run django-allauth's validation; replace its error, which mentions a code that no one has typed."""
     try:
         return clean()
     except ValidationError as error:
@@ -142,7 +142,7 @@ def in_own_words(clean: Callable[[], Any]) -> Any:
 
 
 def field_to_show(form: forms.Form, field: str | None) -> str | None:
-    """Which field an error stands at: of a hidden one Django would say the name. What was refused is not used."""
+    """Return the field to show an error at: Django names hidden ones. The refused value is dropped."""
     if field != "credential":
         return field
     form.cleaned_data.pop(field, None)
@@ -150,7 +150,7 @@ def field_to_show(form: forms.Form, field: str | None) -> str | None:
 
 
 class UseForm(forms.Form):
-    """A passkey is used; mixed into each of django-allauth's forms for that."""
+    """Mixin for django-allauth's forms that use a passkey."""
 
     credential = CredentialField()
 
@@ -164,9 +164,9 @@ class UseForm(forms.Form):
 @transaction.atomic
 def count_use(authenticator: Authenticator, count: int) -> None:
     """
-    Keep how often a device says that the passkey was used. Raises ValidationError where that does not go up.
+    Store the authenticator's signature counter. Raises ValidationError if it has not increased.
 
-    Then two devices have the same secret. Passkeys that a person's devices share do not count; they say 0 each time.
+    In that case two devices have the same secret. Passkeys synced between devices don't count; they send 0 each time.
     """
     stored = Authenticator.objects.select_for_update().filter(pk=authenticator.pk).first()
     if stored is None:
@@ -186,11 +186,11 @@ class PasskeySignInForm(UseForm, allauth_forms.LoginWebAuthnForm):
 
 
 class PasskeyAgainForm(UseForm, allauth_forms.ReauthenticateWebAuthnForm):
-    """Say again who one is."""
+    """Reauthenticate."""
 
 
 class PasskeySecondForm(UseForm, allauth_forms.AuthenticateWebAuthnForm):
-    """The second step, after a password."""
+    """Sign in with a passkey as second factor, after a password."""
 
     def add_error(self, field: str | None, error: Any) -> None:
         super().add_error(field_to_show(self, field), error)
@@ -217,18 +217,18 @@ class AddPasskeyForm(allauth_forms.AddWebAuthnForm):
 
 
 def is_usable(key: CoseKey) -> bool:
-    """Whether signatures can be checked with it. One that cannot would be an error at each sign-in from then on."""
+    """Return whether signatures can be verified with the key. Otherwise every later sign-in would fail."""
     try:
         key.verify(b"", b"")
     except InvalidSignature:
         return True
     except Exception:
-        # Whatever the numbers in it make of the arithmetic.
+        # Invalid key parameters can cause any error.
         return False
     return False
 
 
 class RenamePasskeyForm(allauth_forms.EditWebAuthnForm):
-    """Give a passkey another name."""
+    """Rename a passkey."""
 
     name = OneLineField(max_length=limits.MAX_PASSKEY_NAME_CHARACTERS, label=_("Name"))

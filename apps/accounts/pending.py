@@ -1,9 +1,9 @@
 """
-A new account on a site that sends mail: nothing is stored until its address is proved.
+Sign-ups on a site that sends mail: nothing is stored until the address is proved.
 
-What was typed waits in the browser's session, the password as a hash. So nobody's address or name is held by somebody
-who does not prove anything, a mail that cannot be sent leaves nothing behind, and all is done alike, with as much work
-and one mail, whether the address has an account or not.
+The form's data waits in the browser's session, with the password hashed. So no one can occupy an address or name
+without proving anything, a mail that can't be sent leaves nothing behind, and the response, its timing and the number
+of mails are the same whether the address has an account or not.
 """
 
 from dataclasses import asdict, dataclass
@@ -38,12 +38,12 @@ SESSION_KEY = "sign_up"
 
 
 class ClosedError(Exception):
-    """This browser may not make an account any more."""
+    """This browser may no longer create an account."""
 
 
 @dataclass(frozen=True)
 class SignUp:
-    """What somebody typed to sign up."""
+    """The data entered to sign up."""
 
     username: str
     email: str
@@ -51,7 +51,7 @@ class SignUp:
 
 
 class SignUpProcess(EmailVerificationProcess):
-    """django-allauth's code for an address, without an account that it would belong to."""
+    """django-allauth's verification code for an address, without an account."""
 
     @cached_property
     def email_address(self) -> EmailAddress:
@@ -59,7 +59,7 @@ class SignUpProcess(EmailVerificationProcess):
         return EmailAddress(email=self.email, user=User(username=found.username if found else ""))
 
     def send(self, skip_enumeration_mails: bool = False) -> None:
-        """One mail, whatever is known: the code, or that there is an account already; the code then stays secret."""
+        """Send one mail in any case: the code, or a notice that there is an account; then the code stays secret."""
         handle_verification_email_rate_limit(self.request, self.email)
         if proof.is_confirmed(self.email):
             get_adapter().send_account_already_exists_mail(self.email)
@@ -68,30 +68,30 @@ class SignUpProcess(EmailVerificationProcess):
 
 
 def name_of_form(request: HttpRequest) -> str:
-    """A name for what a browser has sent, by which the same is known when its button is clicked twice."""
+    """Return a key for the form sent by this browser, the same if its button is clicked twice."""
     browser = request.META.get("CSRF_COOKIE") or get_random_string(32)
     return f"sign_up.{digest(' '.join([browser, request.POST.get('email', ''), request.POST.get('username', '')]))}"
 
 
 def note_made(request: HttpRequest) -> None:
-    """Remember that this form has made an account. Before that is committed: a second click may wait for just that."""
+    """Remember that this form has created an account. Before the commit: a second click may be waiting for it."""
     cache.set(name_of_form(request), True, limits.SENT_TWICE_SECONDS)
 
 
 def has_made_account(request: HttpRequest) -> bool:
-    """Whether the same form of the same browser has made an account a moment ago, where no code is asked for."""
+    """Return whether the same form of this browser created an account a moment ago, on a site without codes."""
     return cache.get(name_of_form(request)) is True
 
 
 def begin(request: HttpRequest, *, username: str, email: str, password: str, redirect_url: str) -> None:
-    """Keep what was typed and mail a code. Raises ImmediateHttpResponse, with nothing kept, where no mail goes out."""
+    """Keep the data and mail a code. Raises ImmediateHttpResponse, keeping nothing, if no mail is sent."""
     sign_up = SignUp(username, email, make_password(password))
     process = SignUpProcess(request, SignUpProcess.initial_state(None, email))
     before = request.session.get(SESSION_KEY)
     request.session[SESSION_KEY] = asdict(sign_up)
     process.generate_code()
-    # A form that is sent twice is answered twice, perhaps in two sessions, and its browser goes by the second answer:
-    # so both know the one code that is mailed.
+    # A form sent twice gets two responses, perhaps in two sessions, and the browser keeps the second one's cookie: so
+    # both sessions hold the code that is mailed.
     key = name_of_form(request)
     if cache.add(key, process.code, limits.SENT_TWICE_SECONDS):
         try:
@@ -107,7 +107,7 @@ def begin(request: HttpRequest, *, username: str, email: str, password: str, red
 
 
 def wait_at_code(request: HttpRequest, login: Login) -> None:
-    """Have the page for signing in lead back to the code until it is entered."""
+    """Make the sign-in page redirect to the code's form until the code is entered."""
     controller = LoginStageController(request, login)
     for stage in controller.get_stages():
         if stage.key == EmailVerificationStage.key:
@@ -118,30 +118,30 @@ def wait_at_code(request: HttpRequest, login: Login) -> None:
 
 
 def stashed_in(request: HttpRequest) -> SignUp | None:
-    """What somebody typed in this browser to sign up, without having proved their address yet."""
+    """Return the sign-up in this browser's session whose address is not proved yet."""
     stashed = request.session.get(SESSION_KEY)
     return SignUp(**stashed) if stashed else None
 
 
 def is_open(request: HttpRequest) -> bool:
-    """Whether this browser may still make an account, now that its address is proved."""
+    """Return whether this browser may still create an account, now that its address is proved."""
     return bool(get_adapter(request).is_open_for_signup(request))
 
 
 def made_from(sign_up: SignUp) -> User | None:
-    """The account that was made of just this: no other has its password's salt."""
+    """Return the account created from exactly this sign-up: its password hash has a unique salt."""
     return User.objects.filter(email=sign_up.email, password=sign_up.password).first()
 
 
 @transaction.atomic
 def make_account(request: HttpRequest, sign_up: SignUp) -> User:
     """
-    Make the account, since the address is proved. What others left under the address without proof goes.
+    Create the account now that the address is proved; unproved claims by others to the address are removed.
 
-    Raises ValidationError where somebody else was faster, and ClosedError.
+    Raises ValidationError if someone else was faster, and ClosedError.
     """
     closing.lock_all_at(sign_up.email)
-    # Asked here: of two who are the first, or have the last use of an invitation, one has made an account by now.
+    # Checked under the lock: of two first users, or two with an invitation's last use, one has an account by now.
     if not is_open(request):
         raise ClosedError
     username = services.clean_username(sign_up.username)

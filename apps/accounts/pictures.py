@@ -1,4 +1,4 @@
-"""People's pictures: whatever is sent is decoded, cut to a square and encoded again; nothing else of it is kept."""
+"""Profile pictures: uploads are decoded, cropped to a square and re-encoded; nothing else of them is kept."""
 
 import secrets
 from typing import IO
@@ -11,7 +11,7 @@ from apps.core import limits, locks
 from apps.core.bounded import Exceeded, Pool, Refused
 from apps.core.database import whole
 
-# One child, so that one picture is decoded at a time; a fresh one for each, which leaves no memory taken.
+# One child, so that one picture is decoded at a time; replaced after each one to free its memory.
 pool = Pool(
     name="pictures",
     modules=["apps.accounts.decoding"],
@@ -23,9 +23,9 @@ pool = Pool(
 
 def square_sizes(file: IO[bytes], size: int) -> tuple[bytes, bytes]:
     """
-    The picture as WebP, small and large, without anything that came with it.
+    Return the picture as WebP, small and large, without metadata.
 
-    Raises ValidationError for what is too large or no picture of a kind that is taken.
+    Raises ValidationError if it is too large, or not in a supported format.
     """
     if size > limits.MAX_PICTURE_BYTES:
         raise refusal("bytes")
@@ -39,7 +39,7 @@ def square_sizes(file: IO[bytes], size: int) -> tuple[bytes, bytes]:
 
 
 def refusal(code: str) -> ValidationError:
-    """Why a picture is not taken, and what to do."""
+    """Return the error for a refused picture, with advice."""
     texts = {
         "bytes": _("The picture has more than 5 MB. Choose a smaller one, or scale it down."),
         "polyglot": _(
@@ -55,9 +55,9 @@ def refusal(code: str) -> ValidationError:
 @whole()
 def store(*, user: User, small: bytes, large: bytes) -> None:
     """
-    Give a person this picture, at a new address, so that browsers may keep each address's for ever.
+    Store a user's picture under a new URL, so that browsers may cache each URL forever.
 
-    Raises locks.Gone for an account that was deleted meanwhile, as does `remove`.
+    Raises locks.Gone if the account has been deleted, as does `remove`.
     """
     locks.take(user)
     user.picture_key = secrets.token_urlsafe(32)
@@ -67,7 +67,7 @@ def store(*, user: User, small: bytes, large: bytes) -> None:
 
 @whole()
 def remove(*, user: User) -> None:
-    """Take a person's picture away."""
+    """Remove a user's picture."""
     locks.take(user)
     Picture.objects.filter(user=user).delete()
     user.picture_key = ""

@@ -1,4 +1,4 @@
-"""How the site looks and behaves for somebody: each preference is declared here, and its column in models.py."""
+"""User preferences: each is declared here, and has a column in models.py."""
 
 from dataclasses import dataclass
 
@@ -10,26 +10,26 @@ from apps.accounts.models import User
 
 @dataclass(frozen=True)
 class Preference:
-    """One, by the name of its column."""
+    """A preference, named after its column."""
 
     name: str
     label: Promise
     hint: Promise | str = ""
-    # Style sheets and scripts read it as `data-<attribute>` of <html>, which is left out where it says nothing.
+    # Style sheets and scripts read it as `data-<attribute>` of <html>, which is omitted for an empty value.
     attribute: str = ""
-    # What a switch says there.
+    # Attribute values for a switch.
     on: str = "on"
     off: str = ""
 
     def value_for(self, user: User) -> str:
-        """The attribute's value."""
+        """Return the attribute's value."""
         value: str | bool = getattr(user, self.name)
         if isinstance(value, bool):
             return self.on if value else self.off
         return value
 
 
-# In the order in which they are asked for.
+# In the form's order.
 PREFERENCES = [
     Preference("theme", _("Colours"), attribute="theme"),
     Preference("text_size", _("Text"), attribute="text"),
@@ -41,7 +41,6 @@ PREFERENCES = [
         "reading_order",
         _("Order in which a message is read out"),
         _("By a screen reader, also when a new message is announced."),
-        attribute="order",
     ),
     Preference("says_sent", _("Say “Sent” when my own message is stored"), attribute="says-sent"),
     Preference("says_changes", _("Say when messages are edited or deleted"), attribute="says-changes"),
@@ -63,6 +62,6 @@ PREFERENCES = [
 
 
 def attributes_of(user: User) -> dict[str, str]:
-    """What stands on <html> of somebody's preferences."""
+    """Return the attributes of <html> for a user's preferences."""
     found = {one.attribute: one.value_for(user) for one in PREFERENCES if one.attribute}
     return {attribute: value for attribute, value in found.items() if value}

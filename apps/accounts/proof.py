@@ -1,8 +1,8 @@
 """
-Whose an address is: whoever proved it.
+Who an address belongs to: the user who proved it.
 
-Where the site sends mail, an address that nobody proved counts for nothing: anybody can type anybody's. Where it does
-not, nobody can prove one, and addresses go by who gave them first.
+If the site sends mail, an unproved address counts for nothing: anyone can enter anyone's. If it doesn't, no address can
+be proved, and one belongs to whoever entered it first.
 """
 
 from allauth.account.internal.userkit import filter_users_by_email
@@ -14,12 +14,12 @@ from apps.accounts.models import User
 
 
 def is_confirmed(email: str, *, but_by: User | None = None) -> bool:
-    """Whether somebody, other than `but_by`, has proved that the address is theirs."""
+    """Return whether a user other than `but_by` has proved the address."""
     return bool(EmailAddress.objects.filter(email=email.lower(), verified=True).exclude(user=but_by).exists())
 
 
 def people_at(email: str) -> list[User]:
-    """Whose account a mail to this address may open: with mail, who proved it; else those who gave it."""
+    """Return whose accounts a mail to the address may open: who proved it or, without mail, who entered it."""
     if can_prove():
         return list(User.objects.filter(emailaddress__email=email.lower(), emailaddress__verified=True, is_active=True))
     found: list[User] = filter_users_by_email(email, is_active=True, prefer_verified=True, for_login=True)
@@ -27,29 +27,29 @@ def people_at(email: str) -> list[User]:
 
 
 def owner_of(address: str) -> User | None:
-    """Who has proved that the address is theirs."""
+    """Return the user who has proved the address."""
     found = EmailAddress.objects.filter(email=address.lower(), verified=True).select_related("user").first()
     return found.user if found and found.user.is_active else None
 
 
 def address_to_tell(user: User, email: str | None = None) -> str:
-    """Where somebody is told what happened to their account: `email`, or another that they have proved; or empty."""
+    """Return where to notify a user about their account: `email` or another address they have proved; or empty."""
     theirs = EmailAddress.objects.filter(user=user, verified=True)
     found = theirs.filter(email=email).first() or theirs.order_by("-primary", "pk").first()
     return found.email if found else ""
 
 
 def can_prove() -> bool:
-    """Whether anybody can prove that an address is theirs."""
+    """Return whether addresses can be proved on this site."""
     return bool(settings.SENDS_MAIL)
 
 
 def unproven() -> QuerySet[User]:
     """
-    Accounts that somebody made for themself under an address that they never proved, and so were never in.
+    Return accounts that were signed up for under an address that was never proved, and that were never used.
 
-    Such an account holds nothing of anybody's. Made by hand, an account has no primary address in this table; one of
-    the time when the site sent no mail has been used. Both are their people's, whatever address stands there.
+    Such accounts hold nothing. An account created by an admin has no primary address in this table, and one from the
+    time when the site sent no mail has been used: both belong to their users, whatever their address.
     """
     if not can_prove():
         return User.objects.none()
@@ -60,5 +60,5 @@ def unproven() -> QuerySet[User]:
 
 
 def is_unproven(user: User) -> bool:
-    """Whether somebody has yet to prove that they are who they said when they made the account."""
+    """Return whether the account was signed up for, but never proved or used."""
     return user.last_login is None and unproven().filter(pk=user.pk).exists()

@@ -1,4 +1,4 @@
-"""What of accounts must not come back with a restored database."""
+"""Account data that must not become valid again after a restore."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,10 +16,10 @@ from apps.core.signals import restored
 @receiver(restored)
 def end_sessions(**kwargs: Any) -> str:
     """
-    Sign everybody out, and leave no code or link that was sent before.
+    Sign everyone out, and invalidate codes and links sent before the restore.
 
-    Somebody may have signed out since the backup, or thrown a device away. Codes stand in the session; a link to a new
-    password is spent by another moment of joining (apps/accounts/tokens.py), which nobody is shown so exactly.
+    A user may have signed out or discarded a device since the backup. Codes are in the session; a password reset link
+    becomes invalid when date_joined changes (apps/accounts/tokens.py), which is never shown to the microsecond.
     """
     count, _ = Session.objects.all().delete()
     UserSession.objects.all().delete()
@@ -29,8 +29,8 @@ def end_sessions(**kwargs: Any) -> str:
 
 @receiver(restored)
 def withdraw_invitations(**kwargs: Any) -> str:
-    """Each may have been used or revoked since the backup, and would let somebody in once more."""
-    # Not `usable`: what is worth nothing just now may be good again with its maker's role.
+    """Revoke all open invitations: each may have been used or revoked since the backup."""
+    # Not `usable`: one that doesn't work now may work again when its creator's role changes.
     open_ones = Invitation.objects.filter(revoked_at=None, uses__lt=F("most_uses"), expires_at__gt=timezone.now())
     count = open_ones.update(revoked_at=timezone.now())
     return f"Invitations revoked, since they may have been used: {count}. Make new ones." if count else ""

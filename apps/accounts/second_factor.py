@@ -1,4 +1,4 @@
-"""Where django-allauth asks this site how it wants things done with second factors, and who must have one."""
+"""django-allauth's adapter for second factors, and who must have one."""
 
 from collections.abc import Iterable
 
@@ -19,18 +19,18 @@ class MFAAdapter(DefaultMFAAdapter):
     """The site's rules for second factors."""
 
     def get_totp_issuer(self) -> str:
-        """What authenticator apps call the site."""
+        """Return the site's name for authenticator apps."""
         return f"Parley ({self._get_site_name()})"
 
     def build_totp_svg(self, url: str) -> SafeString:
-        """The QR code as an element of the page: the security policy loads no picture from an address of data."""
+        """Return the QR code as inline SVG: the Content-Security-Policy blocks data: URLs."""
         svg = super().build_totp_svg(url).partition("<svg ")[2]
         label = _("QR code of the secret below")
-        # Squares, as the library draws them: the names in `url` are in it as dots alone.
+        # Safe: the library draws squares only, and the names in `url` are encoded in them.
         return format_html('<svg class="picture" role="img" aria-label="{}" {}', label, SafeString(svg))
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
-        """Not the last one of somebody who must have one."""
+        """Refuse to delete the last factor of a user who must have one."""
         if authenticator.type == Authenticator.Type.RECOVERY_CODES or not must_have_one(authenticator.user):
             return True
         others: QuerySet[Authenticator] = factors_of(authenticator.user).exclude(pk=authenticator.pk)
@@ -38,23 +38,23 @@ class MFAAdapter(DefaultMFAAdapter):
 
 
 def factors_of(user: User) -> QuerySet[Authenticator]:
-    """What somebody has beside a password; recovery codes only stand in for it."""
+    """Return a user's second factors, without recovery codes, which only stand in for one."""
     found: QuerySet[Authenticator] = Authenticator.objects.filter(user=user)
     return found.exclude(type=Authenticator.Type.RECOVERY_CODES)
 
 
 def must_have_one(user: User) -> bool:
-    """Whether the site's rules want a second factor of this person."""
+    """Return whether the site's rules require a second factor of this user."""
     return user.is_site_moderator and SiteRules.objects.filter(staff_need_second_factor=True).exists()
 
 
 def lacks_one(user: User) -> bool:
-    """Whether this person must have a second factor and has none."""
+    """Return whether the user must have a second factor and has none."""
     return must_have_one(user) and not factors_of(user).exists()
 
 
 def staff_without_one(among: Iterable[int] | None = None) -> set[int]:
-    """Those owners and moderators, of the users with these keys or of all, who must have a second factor and do not."""
+    """Return the owners and moderators (of these keys, or of all) who must have a second factor and have none."""
     if not SiteRules.objects.filter(staff_need_second_factor=True).exists():
         return set()
     staff = User.objects.filter(role__in=[User.Role.OWNER, User.Role.MODERATOR])

@@ -1,4 +1,4 @@
-"""Verbs about accounts."""
+"""Operations on accounts: names, roles and profiles."""
 
 import logging
 
@@ -15,7 +15,7 @@ from apps.core.errors import Refusal
 
 logger = logging.getLogger(__name__)
 
-# For who runs the site, so not translated.
+# For the operator, so not translated.
 NO_OWNER = (
     "Nobody owns this site: make an owner with `manage.py createsuperuser` (a new user name), sign in as them,"
     " and give roles at /site/."
@@ -23,18 +23,17 @@ NO_OWNER = (
 
 
 def lock_roles() -> None:
-    """Let one transaction at a time decide who owns the site."""
+    """Serialise transactions that decide who owns the site."""
     locks.who_is_here()
 
 
 @whole()
 def claim_unowned_site(*, user: User) -> None:
     """
-    Make `user` the owner of a site where nobody else has an account: the role, and the keys to Django's admin.
+    Make `user` the owner if no one else has an account: with the role and access to Django's admin.
 
-    People made for demonstration do not count, nor who has not proved their address. Where others have an account and
-    none of them is an owner, whoever runs the site says who is (apps/accounts/checks.py): a stranger must not own what
-    they wrote.
+    Demonstration users don't count, nor do users with an unproved address. If others have accounts but none is an
+    owner, the operator has to name one (apps/accounts/checks.py): a stranger must not get hold of what they wrote.
     """
     lock_roles()
     if not people().exclude(pk=user.pk).exists():
@@ -46,25 +45,25 @@ def claim_unowned_site(*, user: User) -> None:
 
 
 def proven() -> QuerySet[User]:
-    """Accounts but for those whose address was never proved, which nobody was ever in."""
+    """Return the accounts except sign-ups that were never proved or used."""
     return User.objects.exclude(pk__in=proof.unproven())
 
 
 def people() -> QuerySet[User]:
-    """Those whose site this is."""
+    """Return the site's actual users."""
     return proven().filter(is_demonstration=False)
 
 
 def has_owner() -> bool:
-    """Whether somebody who can sign in owns the site."""
+    """Return whether the site has an owner who can sign in."""
     return proven().filter(role=User.Role.OWNER, is_active=True).exists()
 
 
 def set_role(*, user: User, role: str) -> None:
     """
-    Give somebody a role on the site. Owners have the keys to Django's admin.
+    Give a user a role on the site. Owners get access to Django's admin.
 
-    Links to the site that they made end with the right to make them, and do not come back with it.
+    Becoming a member revokes the user's open invitations to the site, for good.
     """
     if role == User.Role.MEMBER:
         Invitation.objects.filter(made_by=user, room=None, revoked_at=None).update(revoked_at=timezone.now())
@@ -76,9 +75,9 @@ def set_role(*, user: User, role: str) -> None:
 @whole()
 def change_role(*, user: User, role: str) -> None:
     """
-    Give somebody a role on the site.
+    Give a user a role on the site.
 
-    Raises Refusal where that would leave the site without an owner, or where the account has gone.
+    Raises Refusal if the site would be left without an owner, or if the account is gone.
     """
     lock_roles()
     if locks.find(user) == [None]:
@@ -90,7 +89,7 @@ def change_role(*, user: User, role: str) -> None:
 
 
 def people_by_role(query: str = "") -> QuerySet[User]:
-    """Those with an account, or who is switched off, owners first; with `query`, those whose names have it."""
+    """Return all users, inactive ones included, owners first; with `query`, those whose names contain it."""
     rank = Case(*(When(role=role, then=number) for number, role in enumerate(User.Role)), output_field=IntegerField())
     people = User.objects.alias(rank=rank).order_by("rank", "username")
     if query:
@@ -100,9 +99,9 @@ def people_by_role(query: str = "") -> QuerySet[User]:
 
 def person_named(typed: str, among: QuerySet[User]) -> User | None:
     """
-    Who of them has the user name that somebody typed, in whatever case and normal form.
+    Return the user with the username as typed, in any case and normal form.
 
-    Of those whose names older rules let in beside others, who has just this one.
+    Older rules allowed several such names; of these, the exact match is returned.
     """
     name = names.normalized(typed)
     found = among.filter(Q(name_key=letters.key(name)) | Q(username__in={typed.strip(), name}))
@@ -110,15 +109,15 @@ def person_named(typed: str, among: QuerySet[User]) -> User | None:
 
 
 def account_named(typed: str) -> User | None:
-    """The active account whose user name somebody typed, perhaps with an @ before it."""
+    """Return the active user with the username as typed, optionally after an @."""
     return person_named(names.normalized(typed).removeprefix("@"), proven().filter(is_active=True))
 
 
 def clean_username(username: str, *, user: User | None = None, only_characters: bool = False) -> str:
     """
-    The name as it will be stored, for `user` or for a new account.
+    Return the username as it will be stored, for `user` or for a new account.
 
-    Raises ValidationError where it is no user name, or looks like one that somebody else has or had.
+    Raises ValidationError if it is invalid, or looks like one that someone else has or had.
     """
     name = names.normalized(username)
     names.check_characters(name)
@@ -132,7 +131,7 @@ def clean_username(username: str, *, user: User | None = None, only_characters: 
 
 
 def name_is_taken(name: str, user: User | None) -> bool:
-    """Whether another than `user` has or had a name that looks like this one."""
+    """Return whether someone other than `user` has or had a name that looks like this one."""
     digest = names.look_alike_digest(name)
     others = User.objects.filter(name_digest=digest) | User.objects.filter(name_key=letters.key(name))
     former = FormerUsername.objects.filter(digest__in=names.look_alike_digests(name))
@@ -144,9 +143,9 @@ def name_is_taken(name: str, user: User | None) -> bool:
 @whole()
 def change_username(*, user: User, username: str) -> User:
     """
-    Give somebody another name, which `clean_username` has passed. The old one goes on leading to them.
+    Change a username to one from `clean_username`. The old one keeps leading to the user.
 
-    Raises locks.Gone for an account that was deleted meanwhile.
+    Raises locks.Gone if the account has been deleted.
     """
     locks.who_is_here()
     (user,) = locks.take(user)
@@ -163,9 +162,9 @@ def change_username(*, user: User, username: str) -> User:
 @whole()
 def store_profile(*, user: User, fields: list[str]) -> None:
     """
-    Store what a form has put into one's profile; who could be taken for another is shown with both names.
+    Store a profile changed by a form; a user who could be mistaken for another is shown with both names.
 
-    Raises locks.Gone for an account that was deleted meanwhile.
+    Raises locks.Gone if the account has been deleted.
     """
     locks.who_is_here()
     locks.take(user)
@@ -176,5 +175,5 @@ def store_profile(*, user: User, fields: list[str]) -> None:
 
 
 def others_called(digest: str, user: User) -> QuerySet[User]:
-    """Others than the user with a name, of either kind, that looks like this."""
+    """Return other users with a username or display name that looks like this."""
     return User.objects.filter(Q(display_digest=digest) | Q(name_digest=digest)).exclude(pk=user.pk)

@@ -1,4 +1,4 @@
-"""Who an open page belongs to, and whether they are still signed in the way they were when it was opened."""
+"""Who an open page belongs to, and whether they are still signed in as when it was opened."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from django.utils.crypto import constant_time_compare
 from apps.accounts.models import User
 from apps.accounts.second_factor import staff_without_one
 
-# How many values go into one query.
+# Values per query.
 SESSIONS_AT_ONCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """One person in one browser; with `user_id` None, nobody. `expires` is in seconds since the epoch."""
+    """A user in a browser; anonymous if `user_id` is None. `expires` is in seconds since the epoch."""
 
     user_id: int | None
     session_key: str = ""
-    # Changes with the password, as the session's own copy does not.
+    # Changes with the password; the session's own copy doesn't.
     auth_hash: str = ""
     expires: float = inf
 
@@ -35,20 +35,20 @@ NOBODY = SignIn(user_id=None)
 
 
 class Ending(Enum):
-    """How a sign-in is over."""
+    """Why a sign-in has ended."""
 
     SIGNED_OUT = 1
-    # The session has gone, perhaps only to a new key: the browser knows, and may come again.
+    # The session is gone, perhaps only to a new key: the browser then has that, and may reconnect.
     MOVED = 2
-    # They must have a second factor now, and have none.
+    # The user now must have a second factor, and has none.
     BARRED = 3
 
 
 def sign_in_from(session_key: str | None) -> tuple[User | AnonymousUser, SignIn]:
     """
-    Who the session belongs to.
+    Return the session's user and sign-in.
 
-    As `django.contrib.auth.get_user`, but it never changes the session: a socket could not tell the browser.
+    Like `django.contrib.auth.get_user`, but never changes the session: a WebSocket can't set the browser's cookie.
     """
     row = Session.objects.filter(session_key=session_key or "", expire_date__gt=timezone.now()).first()
     if row is None:
@@ -69,8 +69,8 @@ def sign_in_from(session_key: str | None) -> tuple[User | AnonymousUser, SignIn]
 
 def which_ended(sign_ins: Iterable[SignIn]) -> dict[SignIn, Ending]:
     """
-    Those of the sign-ins that are over, and how: two queries for some thousands of them, and two more where owners or
-    moderators of the site are among them.
+    Return the sign-ins that have ended, and why: two queries for every SESSIONS_AT_ONCE of them, and two more if the
+    site's owners or moderators are among them.
     """
     ended: dict[SignIn, Ending] = {}
     left = iter(sign_ins)

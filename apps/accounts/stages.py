@@ -1,4 +1,4 @@
-"""What stands between a right password and being signed in."""
+"""Steps between a right password and being signed in."""
 
 from allauth.account.models import EmailAddress
 from allauth.account.stages import EmailVerificationStage
@@ -12,10 +12,10 @@ from apps.accounts import proof
 
 class ConfirmAddressStage(EmailVerificationStage):
     """
-    Only who has just made an account must confirm an address before they are in.
+    Requires only new accounts to confirm their address before they are signed in.
 
-    Who was in before is let in by their password: the address may be mistyped, or be of the time when the site sent no
-    mail. It counts for nothing until they confirm it.
+    Users who have signed in before need only their password: the address may be mistyped, or from the time when the
+    site sent no mail. It counts for nothing until they confirm it.
     """
 
     def handle(self) -> tuple[HttpResponseBase | None, bool]:

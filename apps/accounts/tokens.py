@@ -1,4 +1,4 @@
-"""Tokens in links to a new password."""
+"""Tokens in password reset links."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from django.contrib.auth.tokens import PasswordResetTokenGenerator
 
 class ResetTokens(PasswordResetTokenGenerator):
     """
-    They end with the password and with the addresses of the account, and outlive a sign-in, as Django's do not. The
-    moment of joining is in them for restores, which spend what was mailed (apps/accounts/restored.py).
+    Tokens that become invalid when the password or the addresses change but, unlike Django's, survive a sign-in. They
+    include date_joined, which a restore changes to invalidate links sent before (apps/accounts/restored.py).
 
-    Else the link that the last mail of the day holds (apps/accounts/mail.py) would be worth nothing once its owner has
-    signed in somewhere, and the browser that they need it for would be barred until tomorrow.
+    Otherwise the link in the last mail of the day (apps/accounts/mail.py) would become worthless when its owner signs
+    in anywhere, and the browser that they need it for would stay locked out until tomorrow.
     """
 
     def _make_hash_value(self, user: Any, timestamp: int) -> str:

@@ -1,4 +1,4 @@
-"""Addresses of accounts beside django-allauth's own."""
+"""URLs of accounts, in addition to django-allauth's."""
 
 from allauth.account.views import password_set
 from allauth.mfa.recovery_codes import views as recovery_codes
@@ -15,18 +15,18 @@ from apps.core.limited import View, limited
 
 
 def factors(view: View) -> View:
-    """One of django-allauth's views, counted by person, and so for who is signed in only."""
+    """Wrap a django-allauth view with a limit per user, which requires signing in."""
     return login_required(limited("factors")(view))
 
 
 urlpatterns = [
-    # In place of django-allauth's own, which end in an error where two choose one name at once.
+    # These replace django-allauth's, which fail if two users choose one name at the same time.
     path("accounts/signup/", views.signup, name="account_signup"),
     path("accounts/confirm-email/", views.confirm_email, name="account_email_verification_sent"),
-    # In place of django-allauth's own, which says nothing of a code that is too old.
+    # Replaces django-allauth's, which doesn't say that a code is too old.
     path("accounts/login/code/confirm/", views.confirm_login_code, name="account_confirm_login_code"),
     path("accounts/viewer/", views.viewer, name="viewer"),
-    # django-allauth's own pages, which count nothing.
+    # django-allauth's own views, which have no rate limits.
     path("accounts/2fa/totp/activate/", factors(totp.activate_totp), name="mfa_activate_totp"),
     path("accounts/2fa/totp/deactivate/", factors(totp.deactivate_totp), name="mfa_deactivate_totp"),
     path(
@@ -43,9 +43,9 @@ urlpatterns = [
         name="socialaccount_connections",
     ),
     path("accounts/3rdparty/signup/", limited("sign_ups")(views.social_signup), name="socialaccount_signup"),
-    # In place of django-allauth's own, which wait for a provider without end and believe what it says.
+    # These replace django-allauth's, which wait for providers without limit and trust their responses.
     path("accounts/", include(provider_urls())),
-    # Who has no password is asked for none here, and so says first who they are.
+    # A user without a password can't be asked for it here, so has to reauthenticate first.
     path("accounts/password/set/", recently_authenticated(password_set), name="account_set_password"),
     path("accounts/reauthenticate/code/", views.reauthenticate_by_code, name="reauthenticate_by_code"),
     path("accounts/reauthenticate/elsewhere/", views.reauthenticate_elsewhere, name="reauthenticate_elsewhere"),
@@ -54,7 +54,7 @@ urlpatterns = [
     path("accounts/profile/picture/remove/", views.remove_picture, name="remove_picture"),
     path("accounts/username/", views.change_username, name="change_username"),
     path("accounts/preferences/", views.preferences, name="preferences"),
-    # In place of django-allauth's own page, which cannot end one session.
+    # Replaces django-allauth's page, which can't end a single session.
     path("accounts/sessions/", views.sessions, name="sessions"),
     path("accounts/sessions/<int:pk>/end/", views.end_session, name="end_session"),
     path("accounts/sessions/end-others/", views.end_other_sessions, name="end_other_sessions"),

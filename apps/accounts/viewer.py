@@ -1,4 +1,4 @@
-"""Who looks at a page."""
+"""The user viewing a page."""
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
@@ -10,7 +10,7 @@ Viewer = User | AnonymousUser
 
 
 def signed_in(request: HttpRequest) -> User:
-    """The signed-in person, in a view that `login_required` guards."""
+    """Return the signed-in user, in a view with `login_required`."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user

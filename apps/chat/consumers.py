@@ -25,11 +25,13 @@ from apps.core.addresses import client_address, network_of
 from apps.core.connections import TOO_MUCH
 from apps.core.database import NO_DATABASE
 from apps.core.turns import TooBusyError
+from apps.live.frames import VERSION
 from apps.live.limits import Allowance, allowance_of
 from apps.live.lines import line_for
 from apps.live.listeners import NO_LONGER_ALLOWED, SIGNED_OUT, Listener, alert
+from apps.live.people import topic_of
 from apps.live.process import current_process
-from apps.live.sources import ANEW, in_language
+from apps.live.sources import ANEW
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit
 
@@ -47,7 +49,6 @@ class OpenPage:
     """A page listening to a room. Small: a process holds thousands of them, mostly idle."""
 
     room_id: int
-    topic: str
     listener: Listener
     allowance: Allowance
     # As of when the page connected.
@@ -112,6 +113,8 @@ class RoomConsumer(AsyncWebsocketConsumer):
         elif query.get("viewer", [str(sign_in.user_id)])[-1] != str(sign_in.user_id):
             # The page was rendered for another user, who signed out in another tab.
             await self.close(SIGNED_OUT)
+        elif query.get("frames", [""])[-1] != str(VERSION):
+            listener.end(NO_LONGER_ALLOWED, fragments.outdated(visit.room, listener.language))
         else:
             await self.join(visit, listener, since_in(query, visit.room.last_seq))
 
@@ -130,13 +133,16 @@ class RoomConsumer(AsyncWebsocketConsumer):
                 listener.end(TOO_MUCH, fragments.told_off(too_many_pages(user_id)))
             return
         allowance.sockets += 1
-        topic = in_language(visit.room.live_topic, listener.language)
-        self.page = OpenPage(visit.room.pk, topic, listener, allowance, visit.may_post)
+        self.page = OpenPage(visit.room.pk, listener, allowance, visit.may_post)
         # Frees the handshake's data, which would otherwise live as long as the socket.
         self.scope = {"type": "websocket"}
         head = visit.room.last_seq
         try:
-            await current_process().hub.join(listener, topic, since=since, head=head)
+            process = current_process()
+            await process.hub.join(listener, visit.room.live_topic, since=since, head=head)
+            if user_id is not None and not listener.is_ended:
+                await process.hub.join(listener, topic_of(user_id), since=0, head=0)
+                process.hear_news([], [user_id])
         except NO_DATABASE as error:
             logger.warning("A page could not be told what it missed: %s", error)
             await self.close()
@@ -179,7 +185,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
     def leave(self) -> None:
         """Unsubscribe the page."""
         if self.page:
-            current_process().hub.leave(self.page.listener, self.page.topic)
+            current_process().hub.leave(self.page.listener)
             self.page.allowance.sockets -= 1
             self.page = None
 

@@ -3,32 +3,45 @@
 from collections.abc import Iterable
 
 from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.html import escape
+from django.utils.translation import gettext
 
 from apps.chat.forms import MessageForm
 from apps.chat.history import Window
 from apps.chat.models import Message
+from apps.chat.shown import ShownMessage, shown
+from apps.live.parts import Part, Parts, Swap, to_htmx
+from apps.rooms import fragments as rooms
 from apps.rooms.models import Room
 
 
-def message(one: Message) -> str:
+def message(one: Message | ShownMessage) -> str:
     """Return a message as an item of the list."""
     return render_to_string("chat/message.html", {"message": one})
 
 
-def new_messages(messages: Iterable[Message]) -> str:
-    """Return the part of a frame that inserts messages into the list, in order and each once."""
-    items = "".join(message(one) for one in messages)
-    return f'<hx-upsert hx-target="#messages" key="data-seq" sort>{items}</hx-upsert>'
+def new_messages(messages: Iterable[Message | ShownMessage]) -> Parts:
+    """Return the parts that insert messages into the list, in order and each once."""
+    return tuple(part("messages", Swap.UPSERT, one) for one in messages)
 
 
-def changed_message(one: Message) -> str:
-    """Return the part of a frame that replaces a message, on the pages that show it."""
-    return f'<hx-partial hx-target="#message-{one.pk}" hx-swap="outerHTML">{message(one)}</hx-partial>'
+def changed_message(one: Message | ShownMessage) -> Parts:
+    """Return the part that replaces a message, on the pages that show it."""
+    return (part(f"message-{one.pk}", Swap.OUTER, one),)
 
 
-def fresh_conversation(room: Room, window: Window) -> str:
-    """Return the part of a frame that replaces the conversation by the newest messages, after too many changes."""
-    return render_to_string("chat/conversation_frame.html", {"room": room, "window": window})
+def part(target: str, swap: Swap, one: Message | ShownMessage) -> Part:
+    """Return a part that shows one message."""
+    one = shown(one) if isinstance(one, Message) else one
+    return Part(target, swap, message(one), one.facts)
+
+
+def fresh_conversation(room: Room, window: Window) -> Parts:
+    """Return the part that replaces the conversation by the newest messages, after too many changes."""
+    html = render_to_string("chat/conversation.html", {"room": room, "window": window})
+    facts = {"kind": "conversation", "messages": [shown(one).facts for one in window.messages]}
+    return (Part("conversation", Swap.INNER, html, facts),)
 
 
 def sent(one: Message) -> str:
@@ -38,7 +51,7 @@ def sent(one: Message) -> str:
 
 def stored(one: Message) -> str:
     """Return the same plus the message, for a sender by form: their page may have no socket that delivers it."""
-    return sent(one) + new_messages([one])
+    return sent(one) + to_htmx(new_messages([one]))
 
 
 def stranger() -> str:
@@ -58,6 +71,22 @@ def delayed(form: MessageForm) -> str:
     return f'<hx-delayed client="{client_id}"></hx-delayed>'
 
 
-def told_off(reason: str) -> str:
-    """Return the final frame for a page that exceeded a limit."""
-    return render_to_string("rooms/farewell_frame.html", {"reason": reason, "room": None})
+def told_off(reason: str) -> Parts:
+    """Return the final parts for a page that exceeded a limit."""
+    return rooms.farewell(reason)
+
+
+def outdated(room: Room, language: str) -> Parts:
+    """
+    Return the part that asks a page of an older version of the site to reload.
+
+    What is written in the page stays, and is there again when it has reloaded (draft.js). Scripts of all versions leave
+    the way on to an element called `farewell`.
+    """
+    with translation.override(language):
+        reason = gettext("This site was updated. What you have written stays here when you reload the page.")
+        html = render_to_string("chat/outdated.html", {"room": room, "reason": reason})
+    return (
+        Part("refusal", Swap.INNER, html),
+        Part("alert", Swap.INNER, escape(reason), {"kind": "farewell", "reason": reason}),
+    )

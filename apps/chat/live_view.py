@@ -1,58 +1,40 @@
 """
 A room's conversation as one page that keeps loading, for browsers without scripts.
 
-The hub's frames are made for htmx. This module converts their messages to what the browser supports. Chromium patches
-the page (`<template for>`, WICG's declarative partial updates). Other browsers get new messages at the end of the
-list, and changes as new entries; with declarative shadow DOM, the composer stays below.
+It shows the same changes as other pages, in a form that the browser supports. Chromium patches the page
+(`<template for>`, WICG's declarative partial updates). Other browsers get new messages at the end of the list, and
+changes as new entries; with declarative shadow DOM, the composer stays below.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
-from html import unescape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
 from django.template import Context
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.html import strip_tags
-from django.utils.safestring import SafeString
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, ngettext
 
 from apps.accounts.models import User
 from apps.accounts.templatetags.clocks import clock
 from apps.accounts.viewer import Viewer
 from apps.chat.mentions import is_named
+from apps.chat.shown import KIND, ShownMessage, from_facts
 from apps.chat.spoken import text_of
-from apps.chat.templatetags.spoken import label_of, spoken
+from apps.chat.templatetags.spoken import ORDERS, spoken
+from apps.live.frames import Burst
+from apps.live.parts import Part
 from apps.rooms.access import Visit
 from apps.rooms.models import Membership
 
 # The first Chromium version known to support it.
 PATCHING_CHROMIUM = 156
 
-# User text is only in the body, which never contains <div> or <article> (apps/chat/markdown.py) and stays unchanged.
-MESSAGE = re.compile(
-    r"""
-    (?P<head>
-    <li\ id="message-(?P<pk>\d+)"\s+class="(?P<kind>[^"]*)"\s+data-seq="(?P<seq>\d+)"[^>]*?
-    (?:\s+data-mentions="(?P<mentions>[^"]*)")?\s+data-author="(?P<author>[^"]*)">
-    .*?(?P<avatar><(?:img|span)\ class="avatar[^>]*>(?:</span>)?)
-    \s*<h3\ [^>]*>\s*(?P<name>.*?)\s*</h3>
-    \s*<div\ [^>]*>)
-    (?P<body>.*?)
-    (?P<tail></div>\s*(?P<fold><details\ .*?</details>)?
-    \s*<p\ class="meta">\s*<a\ href="(?P<address>[^"]*)".*?</article>\s*</li>)
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-# The time of a message. Day headings have no hour, and user text contains no <time>.
-TIME = re.compile(r'<time datetime="([^"]+T[^"]+)"[^>]*>[^<]*</time>')
 # Invisible keep-alive: stops proxies closing the connection, and detects clients that have left.
 HEARTBEAT = "<!-- live -->\n"
-FAREWELL = re.compile(r'<hx-partial hx-target="#alert" hx-swap="innerHTML">(.*?)</hx-partial>', re.DOTALL)
 
 
 def can_patch(user_agent: str) -> bool:
@@ -70,9 +52,21 @@ class Style(NamedTuple):
     time_zone: str = ""
     reading_order: str = ""
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether messages look as they do in frames, which are the same for all viewers."""
+        return not (self.clock or self.time_zone or self.reading_order)
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What a template needs to show things in this style."""
+        if self.is_usual:
+            return {}
+        return {"user": User(clock=self.clock, time_zone=self.time_zone, reading_order=self.reading_order)}
+
 
 class Piece(NamedTuple):
-    """A message in a frame, rendered for a live view."""
+    """A message, rendered for a live view."""
 
     seq: int
     author: str
@@ -92,65 +86,60 @@ def style_of(viewer: Viewer, *, patches: bool, language: str) -> Style:
     return Style(patches, language, viewer.clock, viewer.time_zone, viewer.reading_order)
 
 
-@lru_cache(maxsize=32)
-def pieces_of(frame: str, style: Style) -> list[Piece]:
-    """Return the messages in a frame, rendered once for all live views of a style."""
+def pieces_of(burst: Burst, style: Style) -> list[Piece]:
+    """Return the messages in a burst, rendered once for all live views of a style."""
+    return burst.once(style, lambda: [piece_of(message, html, style) for message, html in messages_in(burst)])
+
+
+def messages_in(burst: Burst) -> Iterator[tuple[ShownMessage, str]]:
+    """Yield the messages that a burst shows, each with its HTML if that was made."""
+    for part in parts_of(burst):
+        if part.facts.get("kind") == KIND:
+            yield from_facts(part.facts), part.html
+        for facts in part.facts.get("messages", ()):
+            yield from_facts(facts), ""
+
+
+def parts_of(burst: Burst) -> Iterator[Part]:
+    """Yield all parts in a burst."""
+    for frame in burst.frames:
+        yield from frame.parts
+
+
+def piece_of(message: ShownMessage, html: str, style: Style) -> Piece:
+    """Render one message; `html` is its HTML in the usual style, if that exists."""
     with translation.override(style.language):
-        return [piece_of(found, style) for found in MESSAGE.finditer(frame)]
+        if not html or not style.is_usual:
+            html = render_to_string("chat/message.html", {"message": message} | style.context)
+        item = html.strip()
+        if style.patches:
+            place = f'<?start name="message-{message.pk}">{item}<?end>'
+            appended = f'<template for="more">{place}<?marker name="more"></template>'
+            changed = f'<template for="message-{message.pk}">{place}</template>'
+        else:
+            appended, changed = item, changed_entry(message, style)
+        announced = announcement_of(message, style)
+    return Piece(message.seq, message.author_username, message.mentions.split(), announced, appended, changed)
 
 
-def piece_of(found: re.Match[str], style: Style) -> Piece:
-    """Render one message."""
-    head, tail = for_viewer(found, style)
-    item = head + found["body"] + tail
-    announced = spoken(
-        style.reading_order, author=plain(found["name"]), text=text_of(found["body"]), time=time_in(tail)
+def announcement_of(message: ShownMessage, style: Style) -> str:
+    """Return the announcement of a message, in the style's reading order and by its clock."""
+    name = message.author_name
+    return spoken(
+        ORDERS[style.reading_order],
+        author=f"{name} ({message.author_username})" if message.shows_username else name,
+        text=gettext("This message was deleted.") if message.is_deleted else text_of(message.html),
+        time=strip_tags(clock(Context(style.context), message.created_at)),
     )
-    if style.patches:
-        place = f'<?start name="message-{found["pk"]}">{item}<?end>'
-        appended = f'<template for="more">{place}<?marker name="more"></template>'
-        changed = f'<template for="message-{found["pk"]}">{place}</template>'
-    else:
-        appended, changed = item, changed_entry(found, tail)
-    return Piece(int(found["seq"]), found["author"], (found["mentions"] or "").split(), announced, appended, changed)
 
 
-def for_viewer(found: re.Match[str], style: Style) -> tuple[str, str]:
-    """Apply the viewer's clock and reading order to the HTML around a message's text, as viewer.js does in pages."""
-    head, tail = found["head"], found["tail"]
-    if not (style.clock or style.time_zone or style.reading_order):
-        return head, tail
-    viewer = User(clock=style.clock, time_zone=style.time_zone, reading_order=style.reading_order)
-    context = Context({"user": viewer})
-    tail = TIME.sub(lambda time: clock(context, datetime.fromisoformat(time[1])), tail)
-    usual, liked = label_of(Context(), int(found["pk"])), label_of(context, int(found["pk"]))
-    return head.replace(f'aria-labelledby="{usual}"', f'aria-labelledby="{liked}"'), tail
-
-
-def plain(markup: str) -> str:
-    """Return the text of some HTML."""
-    return unescape(strip_tags(markup))
-
-
-def time_in(item: str) -> str:
-    """Return the time that a message shows."""
-    return plain(found[0]) if (found := TIME.search(item)) else ""
-
-
-def changed_entry(found: re.Match[str], tail: str) -> str:
+def changed_entry(message: ShownMessage, style: Style) -> str:
     """
     Render a changed message as a new entry, for a page that can't replace the old one.
 
     Without ids, which already exist on the page, and without a day heading or group.
     """
-    kinds = found["kind"].split()
-    time = TIME.search(tail)
-    context = {
-        "is_deleted": "deleted" in kinds,
-        "time": SafeString(time[0] if time else ""),
-        **{part: SafeString(found[part] or "") for part in ("avatar", "name", "body", "fold", "address")},
-    }
-    return render_to_string("chat/stream_changed.html", context).strip()
+    return render_to_string("chat/stream_changed.html", {"message": message} | style.context).strip()
 
 
 @dataclass
@@ -164,13 +153,14 @@ class Stream:
     newest: int = 0
     farewell: str = ""
 
-    def more(self, frame: str) -> str:
-        """Return HTML that, appended to the page, shows a frame's changes."""
-        if farewell := FAREWELL.search(frame):
-            self.farewell = plain(farewell[1])
+    def more(self, burst: Burst) -> str:
+        """Return HTML that, appended to the page, shows a burst's changes."""
+        for part in parts_of(burst):
+            if part.facts.get("kind") == "farewell":
+                self.farewell = part.facts["reason"]
         parts: list[str] = []
         arrived: list[Piece] = []
-        for piece in pieces_of(frame, self.style):
+        for piece in pieces_of(burst, self.style):
             if piece.seq > self.newest:
                 self.newest = piece.seq
                 arrived.append(piece)

@@ -64,6 +64,23 @@ class Message(models.Model):
         return reverse("message", args=[self.room.slug, self.pk])
 
     @property
+    def version(self) -> int:
+        """The number of its last change."""
+        return self.changed_seq
+
+    @property
+    def author_username(self) -> str:
+        return self.author.username if self.author else ""
+
+    @property
+    def shows_username(self) -> bool:
+        return self.author is not None and self.author.shows_username
+
+    @property
+    def picture_key(self) -> str:
+        return self.author.picture_key if self.author else ""
+
+    @property
     def author_name(self) -> str:
         """The author's display name."""
         return self.author.name if self.author else _("Deleted account")
@@ -82,6 +99,10 @@ class Message(models.Model):
     def is_tall(self) -> bool:
         """Whether it is folded: it has many lines when wrapped at a page's width."""
         return sum(1 + len(line) // CHARACTERS_OF_A_LINE for line in self.body.split("\n")) > MAX_LINES_UNFOLDED
+
+    @property
+    def is_edited(self) -> bool:
+        return self.edited_at is not None and not self.is_deleted
 
     @property
     def is_deleted(self) -> bool:

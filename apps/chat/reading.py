@@ -7,6 +7,7 @@ from apps.chat.models import Message
 from apps.core.database import repeated
 from apps.core.turns import MARKS, own_turn
 from apps.rooms.access import Visit
+from apps.rooms.changes import tell_moved
 from apps.rooms.models import Membership, Room
 
 
@@ -20,7 +21,9 @@ def mark_read(*, room: Room, user: User, seq: int) -> None:
     left = Message.objects.filter(room=room, seq__gt=seq, seq__lte=room.last_seq).count()
     own = Membership.objects.filter(room=room, user=user, last_read_seq__lt=seq)
     with own_turn(MARKS):
-        repeated(partial(own.update, last_read_seq=seq, read_count=room.message_count - left))
+        moved = repeated(partial(own.update, last_read_seq=seq, read_count=room.message_count - left))
+    if moved:
+        tell_moved(user.pk)
 
 
 def first_unread(visit: Visit) -> Message | None:

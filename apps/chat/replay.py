@@ -1,10 +1,13 @@
 """The hub's source for rooms: missed changes, last numbers, and who may keep listening."""
 
+from itertools import chain
+
 from django.utils import translation
 
 from apps.chat import fragments, history
 from apps.chat.models import Message
 from apps.core import epoch
+from apps.live.parts import Parts
 from apps.live.sources import ANEW, Batch
 from apps.live.threads import in_thread
 from apps.rooms import fragments as room_fragments
@@ -20,7 +23,7 @@ MARKUP_CHARACTERS = 900
 
 
 class RoomSource:
-    """The source of topics named `room.<pk>.<language>`."""
+    """The source of feeds named `room.<pk>.<language>`."""
 
     async def replay(self, topic: str, since: int) -> Batch:
         """Return everything that changed in the room after number `since`."""
@@ -71,7 +74,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
     if since == ANEW:
         around = room_fragments.details(room) + room_fragments.members(room)
         return Batch(0, room.last_seq, (around, fresh(room)), epoch.State.epoch)
-    parts = []
+    parts: list[Parts] = []
     if room.details_seq > since:
         parts.append(room_fragments.details(room))
     if room.members_seq > since:
@@ -82,7 +85,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
         .order_by("changed_seq")[: MAX_REPLAYED_MESSAGES + 1]
     )
     if len(changed) > MAX_REPLAYED_MESSAGES or sum(len(message.html) for message in changed) > MAX_REPLAYED_CHARACTERS:
-        return Batch(since, room.last_seq, ("".join(parts), fresh(room)))
+        return Batch(since, room.last_seq, (tuple(chain.from_iterable(parts)), fresh(room)))
     for message in changed:
         message.room = room  # the fragment contains its slug
     parts += [fragments.changed_message(message) for message in changed if message.seq <= since]
@@ -91,7 +94,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
     return Batch(since, room.last_seq, joined(parts, PIECE_CHARACTERS))
 
 
-def fresh(room: Room) -> str:
+def fresh(room: Room) -> Parts:
     """Replace the page's messages with the newest, as many as can be sent to a slow client at once."""
     window = history.newest(room)
     *_, kept = [[], *runs(window.messages, 2 * PIECE_CHARACTERS)]
@@ -113,11 +116,15 @@ def runs(messages: list[Message], max_characters: int) -> list[list[Message]]:
     return found
 
 
-def joined(parts: list[str], max_characters: int) -> tuple[str, ...]:
+def joined(parts: list[Parts], max_characters: int) -> tuple[Parts, ...]:
     """Join parts, in order, into pieces of at most `max_characters` where possible."""
-    pieces = [""]
-    for part in parts:
-        if pieces[-1] and len(pieces[-1]) + len(part) > max_characters:
-            pieces.append("")
-        pieces[-1] += part
+    pieces: list[Parts] = [()]
+    size = 0
+    for some in parts:
+        length = sum(len(part.html) for part in some)
+        if size and size + length > max_characters:
+            pieces.append(())
+            size = 0
+        pieces[-1] += some
+        size += length
     return tuple(pieces)

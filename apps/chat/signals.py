@@ -7,6 +7,9 @@ from django.dispatch import receiver
 from apps.accounts.closing import account_closing, messages_going
 from apps.accounts.models import User
 from apps.chat import parting
+from apps.chat.changes import POSTED, messages_changed
+from apps.rooms.changes import tell_moved
+from apps.rooms.verbs import Kind
 
 
 @receiver(account_closing)
@@ -19,3 +22,10 @@ def let_messages_go(user: User, delete_messages: bool, **kwargs: Any) -> None:
 def delete_messages(user: User, deleter: User, **kwargs: Any) -> None:
     """Delete a user's messages before their account is deleted."""
     parting.delete_all_by(author=user, deleter=deleter)
+
+
+@receiver(messages_changed)
+def tell_that_authors_have_read(kind: Kind, actor: User | None, **kwargs: Any) -> None:
+    """Have open pages of an author show that they have read what stands above their new message."""
+    if kind == POSTED and actor:
+        tell_moved(actor.pk)

@@ -1,4 +1,4 @@
-"""A message's text for announcements (announcer.js does the same)."""
+"""A message's text as it is read out. spoken.js has the same rule; e2e/test_same_rules.py compares the two."""
 
 import re
 from html import unescape

@@ -1,4 +1,4 @@
-"""Whose request it is, as far as the network tells: the address of a client."""
+"""The client address behind a request, as far as the network can tell."""
 
 import ipaddress
 from typing import Any
@@ -8,18 +8,18 @@ from django.http import HttpRequest
 
 from apps.core import limits
 
-# Where nothing is known, as behind a socket of the file system.
-UNKNOWN = "0.0.0.0"  # noqa: S104  # an address, nobody listens there
+# Used when no address is known, for example behind a Unix socket.
+UNKNOWN = "0.0.0.0"  # noqa: S104  # never bound
 
 RequestOrScope = HttpRequest | dict[str, Any]
 
 
 def client_address(request: RequestOrScope) -> str:
     """
-    The address of the client of a request, or of an ASGI scope.
+    Return the client address for a request or an ASGI scope.
 
-    It is taken from X-Forwarded-For only where TRUSTED_PROXY_COUNT says that proxies of ours wrote it, and only from
-    the entry of the outermost of these. Where that is no address, the address of whoever is connected counts.
+    X-Forwarded-For is trusted only for as many proxies as TRUSTED_PROXY_COUNT says; the entry used is the one that the
+    outermost of them wrote. If that is no valid address, the address of the connection counts.
     """
     if isinstance(request, HttpRequest):
         forwarded, peer = request.headers.get("X-Forwarded-For", ""), request.META.get("REMOTE_ADDR", "")
@@ -30,7 +30,7 @@ def client_address(request: RequestOrScope) -> str:
 
 
 def forwarded_address(forwarded: str) -> str | None:
-    """What the outermost of our own proxies says of who asked it."""
+    """Return the client address that our outermost proxy reported, if any."""
     count = settings.TRUSTED_PROXY_COUNT
     entries = forwarded.rsplit(",", count)
     if not count or len(entries) < count:
@@ -39,14 +39,14 @@ def forwarded_address(forwarded: str) -> str | None:
 
 
 def read_address(text: str) -> str | None:
-    """An address in one way of writing it, from `1.2.3.4`, `1.2.3.4:80`, `::1` and `[::1]:80`; None for all else."""
+    """Normalise an address such as `1.2.3.4`, `1.2.3.4:80`, `::1` or `[::1]:80`; return None for anything else."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        # Without the name of a network card (fe80::1%eth0), which no column of addresses takes.
+        # Drop the zone (fe80::1%eth0): database address columns reject it.
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
@@ -54,7 +54,7 @@ def read_address(text: str) -> str | None:
 
 
 def network_of(address: str) -> str:
-    """What stands for one household or school in a count: an address of IPv4 itself, of IPv6 its network."""
+    """Return the key to count a household or school under: the IPv4 address itself, or the IPv6 network."""
     if ":" not in address:
         return address
     return str(ipaddress.ip_network(f"{address}/{limits.IPV6_PREFIX_BITS}", strict=False).network_address)

@@ -1,8 +1,8 @@
 """
-What a request is answered; htmx with our own mark: without it no page takes an answer in (static/js/answers.js).
+Responses, marked as ours for htmx: pages swap in no response without that mark (static/js/answers.js).
 
-Others answer in our place: a proxy whose server is away, the sign-in page of a network, our own sign-in page behind a
-redirect. htmx would put any of that into the page, over what somebody has typed.
+Others may respond in our place: a proxy whose upstream is down, a network's login page, our own sign-in page behind
+a redirect. htmx would swap any of these into the page, over what the user has typed.
 """
 
 from collections.abc import Callable
@@ -18,22 +18,22 @@ from django.utils.cache import patch_vary_headers
 View = TypeVar("View", bound=Callable[..., Any])
 
 RETRY_AFTER_SECONDS = 5
-# What an answer is: "fragment", which goes into the page; "done", which shows nothing; or "refusal" and "signed-out",
-# words for the person.
+# Header with the kind of response: "fragment" is swapped into the page, "done" shows nothing, "refusal" and
+# "signed-out" are messages to the user.
 MARK = "Parley-Answer"
-# Whom it was made for: another tab may have signed in somebody else.
+# Header with the user it was made for: another tab may have signed in as someone else.
 VIEWER = "Parley-Viewer"
-# The response's attribute by which a page lets pages of this site show it in a frame.
+# Response attribute set by pages that this site may show in a frame.
 FRAMED_BY_OURSELVES = "framed_by_ourselves"
 
 
 def is_for_htmx(request: HttpRequest) -> bool:
-    """Whether a script asked, which takes a part of a page. Also for what never came to the middleware for htmx."""
+    """Return whether a script asked for a fragment. Works before the htmx middleware has run, too."""
     return request.headers.get("HX-Request") == "true"
 
 
 def fragments_for_htmx(view: View) -> View:
-    """What this view itself answers htmx is a part of the page; where it leads elsewhere, or raises, it is not."""
+    """Mark the view's responses to htmx as fragments; redirects and errors raised stay unmarked."""
 
     def mark(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         patch_vary_headers(response, ["HX-Request"])
@@ -54,19 +54,19 @@ def fragments_for_htmx(view: View) -> View:
 
 
 def refusal(status: int, *sentences: str, kind: str = "refusal") -> HttpResponse:
-    """Words for the person, which a script shows beside what they typed."""
+    """Return a message for the user, which a script shows next to what they typed."""
     text = " ".join(one if one.endswith((".", "!", "?", "؟", "。")) else f"{one}." for one in sentences)
     return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8", headers={MARK: kind})
 
 
 def see_other(url: str) -> HttpResponse:
-    """303: what was posted is done, and the result is to be seen at `url`."""
+    """Redirect with 303 after a successful POST; the result is at `url`."""
     response = redirect(url)
     response.status_code = 303
     return response
 
 
 def retried_soon(response: HttpResponse) -> HttpResponse:
-    """The same response, which says when to come again."""
+    """Add a Retry-After header to the response."""
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

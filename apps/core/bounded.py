@@ -1,13 +1,13 @@
 """
-Work on what a stranger sent, bounded by construction: in child processes that are limited and can be killed.
+Work on untrusted input in child processes that are resource-limited and can be killed.
 
-A thread cannot be ended, and one match of a regular expression holds up the whole process, with its timers and
-signals. Here the system itself ends a child whose job takes more processor time than it may, and forks a fresh one
-from a fork server that has everything imported: that takes milliseconds. Libraries were weighed by what is known,
-not measured: `pebble` looks for dead workers at intervals, `concurrent.futures` breaks the whole pool, and
-`multiprocessing`'s fork server imports the program's main module, here all of Daphne, into each child.
+A thread can't be killed, and a single regular expression match blocks the whole process, with its timers and
+signals. Here the kernel kills a child that exceeds its CPU time, and a fork server with everything imported replaces it
+within milliseconds. Libraries were considered by their documented behaviour, not measured: `pebble` polls for dead
+workers, `concurrent.futures` breaks the whole pool, and `multiprocessing`'s fork server imports the main module, here
+all of Daphne, into each child.
 
-The child's side is bounded_child.py. Neither imports Django, and a child is given none of the site's environment.
+The child's side is bounded_child.py. Neither imports Django; children get none of the site's environment.
 """
 
 import asyncio
@@ -28,25 +28,25 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# How long the fork server may take to import its modules.
+# Timeout for the fork server to import its modules.
 START_SECONDS = 20.0
-# After this many jobs a child is replaced, so that nothing one of them leaves behind adds up.
+# A child is replaced after this many jobs, so leaks can't add up.
 JOBS_PER_CHILD = 1000
 LENGTH = struct.Struct(">I")
 
-# The kinds of messages: a job, and a child's answers, of which all but the first end it: each wakes the pool's thread,
-# which must wait for its turn beside the threads of the site, so what is done at once is said in one.
+# Message kinds: a job, and a child's replies, of which all but RESULT end it. A finished result is a single message,
+# since each message wakes the pool's thread, which then competes with the site's threads.
 JOB, RESULT, DONE, REFUSED, OVER, FAILED = b"j", b"r", b"d", b"x", b"o", b"f"
 
 
 @dataclass(frozen=True)
 class Limits:
     """
-    What one job may take.
+    Resource limits for one job.
 
-    Processor seconds are the child's, counted by the system; wall seconds bound the wait for its answer on a machine
-    that is shared; memory is what the child may allocate on top of what it started with; output is the size of one
-    result. A job that has waited for a free child for `queue_seconds` is not begun.
+    Processor seconds are the child's CPU time, enforced by the kernel; wall seconds bound the wait for its reply on a
+    busy machine; memory is what it may allocate beyond its size at startup; output is the size of one result. A job
+    that has queued for `queue_seconds` is not started.
     """
 
     processor_seconds: float
@@ -57,11 +57,11 @@ class Limits:
 
 
 class Exceeded(Exception):  # noqa: N818  # like TimeoutError, it is an outcome
-    """The job went over a limit, or its child died, before there was any result."""
+    """The job exceeded a limit, or its child died, before there was any result."""
 
 
 class Refused(Exception):  # noqa: N818
-    """The function refuses the input; `code` says why. Raised in the child, it reaches the caller."""
+    """The function rejected the input; `code` says why. Raised in the child, it is re-raised in the caller."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -69,23 +69,23 @@ class Refused(Exception):  # noqa: N818
 
 
 def send_message(connection: socket.socket, kind: bytes, parts: tuple[bytes, ...]) -> None:
-    """Send one message: its kind, the number of parts, each part with its length."""
+    """Send one message: its kind, the number of parts, and each part prefixed with its length."""
     head = kind + LENGTH.pack(len(parts))
     connection.sendall(head + b"".join(LENGTH.pack(len(part)) + part for part in parts))
 
 
 class Reader:
-    """Messages from the other end. Raises EOFError when that is gone, Exceeded for more than `max_bytes` a message."""
+    """Reads messages. Raises EOFError when the connection is closed, Exceeded for messages over `max_bytes`."""
 
     def __init__(self, connection: socket.socket, max_bytes: int) -> None:
         self.connection = connection
         self.max_bytes = max_bytes
         self.buffer = bytearray()
-        # When to give up, by time.monotonic(); for ever while it is None.
+        # When to give up, by time.monotonic(); None means never.
         self.deadline: float | None = None
 
     def take(self, count: int) -> bytes:
-        """The next `count` bytes."""
+        """Read the next `count` bytes."""
         while len(self.buffer) < count:
             if self.deadline is not None:
                 # Zero would make the socket non-blocking.
@@ -99,7 +99,7 @@ class Reader:
         return taken
 
     def message(self) -> tuple[bytes, tuple[bytes, ...]]:
-        """The next message: its kind and its parts."""
+        """Read the next message; return its kind and parts."""
         kind = self.take(1)
         left = self.max_bytes
         parts = []
@@ -112,13 +112,13 @@ class Reader:
         return kind, tuple(parts)
 
     def number(self) -> int:
-        """The next number."""
+        """Read the next number."""
         number: int = LENGTH.unpack(self.take(LENGTH.size))[0]
         return number
 
 
 class Child:
-    """One child process, as its pool sees it. It ends with its connection, or with a job that takes too long."""
+    """A child process as its pool sees it. It ends when its connection closes or a job takes too long."""
 
     def __init__(self, connection: socket.socket, limits: Limits) -> None:
         self.connection = connection
@@ -127,13 +127,13 @@ class Child:
 
 
 class ForkServer:
-    """The process that has imported a pool's modules, and forks its children."""
+    """The process that has imported a pool's modules and forks its children."""
 
     def __init__(self, modules: list[str], limits: Limits) -> None:
         self.control, theirs = socket.socketpair()
         start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from apps.core.bounded_child import serve; serve()"
         arguments = [str(theirs.fileno()), json.dumps(asdict(limits)), *modules]
-        # Isolated, and without the environment: nothing of the site's secrets is in its memory.
+        # Isolated, with an empty environment: none of the site's secrets are in its memory.
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603  # all of it is ours
                 [sys.executable, "-I", "-c", start, *arguments],
@@ -141,21 +141,21 @@ class ForkServer:
                 stdin=subprocess.DEVNULL,
                 env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
                 cwd="/",
-                start_new_session=True,  # Ctrl+C is for the server
+                start_new_session=True,  # Ctrl+C is for the server only
             )
         self.control.settimeout(START_SECONDS)
         if self.control.recv(1) != b"!":
             raise OSError("the fork server did not start")
 
     def fork(self, limits: Limits) -> Child:
-        """A fresh child. Raises OSError when the fork server is gone."""
+        """Return a new child. Raises OSError when the fork server is gone."""
         ours, theirs = socket.socketpair()
         with theirs:
             socket.send_fds(self.control, [b"f"], [theirs.fileno()])
         return Child(ours, limits)
 
     def close(self) -> None:
-        """End it."""
+        """Kill the fork server."""
         self.control.close()
         self.process.kill()
         self.process.wait()
@@ -165,8 +165,8 @@ class Pool:
     """
     A few children for one kind of work.
 
-    Each is driven by a thread of its own, so that neither an event loop nor a thread with a database connection waits
-    for one. Children are started at first use, or by `start`, and replaced when they die.
+    Each child has a thread of its own, so neither the event loop nor a thread holding a database connection waits for
+    it. Children are started on first use or by `start`, and replaced when they die.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Pool:
     ) -> None:
         self.name = name
         self.jobs_per_child = jobs_per_child
-        # How many jobs were begun.
+        # Number of jobs started.
         self.jobs = 0
         self.modules = modules
         self.limits = limits
@@ -184,20 +184,20 @@ class Pool:
         self.fork_server: ForkServer | None = None
 
     def start(self) -> None:
-        """Start the fork server in the background, so that the first job need not wait for it."""
+        """Start the fork server in the background, so the first job doesn't have to wait for it."""
         self.threads.submit(self._fork)
 
     def run(self, function: str, *arguments: bytes) -> tuple[bytes, ...]:
         """
-        The result of `function` ("package.module:name"), which is given `arguments` and returns parts of bytes.
+        Run `function` ("package.module:name") with `arguments` in a child and return its result, a tuple of bytes.
 
-        A function that yields results before the one that it returns, each better than the one before, may be ended
-        between them: the last one counts. Raises Exceeded when there is none, and Refused when the function did.
+        A function may yield intermediate results, each better than the last; if it is killed, the latest counts. Raises
+        Exceeded if there is none, and Refused if the function did.
         """
         return self.threads.submit(self._run, function, arguments, time.monotonic()).result()
 
     async def run_async(self, function: str, *arguments: bytes) -> tuple[bytes, ...]:
-        """The same as `run`, without holding up the event loop."""
+        """Do the same as `run` without blocking the event loop."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.threads, self._run, function, arguments, time.monotonic())
 
@@ -230,7 +230,7 @@ class Pool:
             return result
 
     def _given(self, function: str, arguments: tuple[bytes, ...]) -> Child:
-        """This thread's child, which has been given the job; another one if it died since its last."""
+        """Send the job to this thread's child, replacing one that has died or is used up; return the child."""
         child: Child | None = getattr(self.own, "child", None)
         for _ in range(2):
             if child is None or child.jobs >= self.jobs_per_child:
@@ -249,7 +249,7 @@ class Pool:
         raise Exceeded("no child lives")
 
     def _fork(self) -> Child:
-        """A fresh child, of a fresh fork server if that is gone. Raises Exceeded when none can be started."""
+        """Fork a new child, restarting the fork server if it is gone. Raises Exceeded if that fails."""
         with self.lock:
             for _ in range(2):
                 try:

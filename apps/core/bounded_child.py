@@ -1,4 +1,4 @@
-"""The child's side of bounded.py: a fork server, and the children that it forks, each with its limits set."""
+"""The child's side of bounded.py: a fork server, and children with resource limits."""
 
 import gc
 import importlib
@@ -15,32 +15,32 @@ from typing import Any, cast
 
 from apps.core.bounded import DONE, FAILED, OVER, REFUSED, RESULT, Exceeded, Limits, Reader, Refused, send_message
 
-# Processor time goes to pages first.
+# Serving pages has priority.
 NICENESS = 5
-# An argument is never larger: the caller checks sizes of its own, this one ends a child that is told nonsense.
+# Safety net: callers have smaller limits of their own; a child ends if it is sent more.
 MAX_INPUT_BYTES = 64 * 1024 * 1024
 MAX_TRACEBACK_CHARACTERS = 4000
-# The functions by name, each looked up once.
+# Cache of resolved functions by name.
 _functions: dict[bytes, Callable[..., Any]] = {}
 
 
 def serve() -> None:
-    """Import the modules named on the command line, say so, then fork a child for each connection that comes."""
+    """Import the modules named on the command line, report ready, then fork a child for each connection received."""
     descriptor, limits, *modules = sys.argv[1:]
     control = socket.socket(fileno=int(descriptor))
     for name in modules:
         importlib.import_module(name)
-    # Not before: whoever comes back right after a start waits for these imports with everybody else.
+    # After the imports: a user returning right after a start waits for them too.
     os.nice(NICENESS)
-    # What is there now is never looked at by a child's garbage collector, and so stays shared with it.
+    # Exempt existing objects from garbage collection in the children, so their memory stays shared.
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
     control.sendall(b"!")
     while True:
         word, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not word:
-            return  # the site's process has ended
+            return  # the parent process has ended
         connection = socket.socket(fileno=descriptors[0])
         if os.fork() == 0:
             control.close()
@@ -50,7 +50,7 @@ def serve() -> None:
 
 
 def work(connection: socket.socket, limits: Limits) -> None:
-    """Do the jobs that come, until the connection ends."""
+    """Run jobs until the connection closes."""
     limit_this_process(limits)
     reader = Reader(connection, MAX_INPUT_BYTES)
     while True:
@@ -58,7 +58,7 @@ def work(connection: socket.socket, limits: Limits) -> None:
             _, (name, *arguments) = reader.message()
         except (EOFError, OSError):
             return
-        # The default action of both timers' signals ends the process, whatever it is in the middle of.
+        # Both timers' signals kill the process by default, whatever it is doing.
         signal.setitimer(signal.ITIMER_PROF, limits.processor_seconds)
         signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds)
         answer = do_job(connection, name, arguments, limits)
@@ -69,11 +69,11 @@ def work(connection: socket.socket, limits: Limits) -> None:
         except OSError:
             return
         if answer[0] in {OVER, FAILED}:
-            return  # in what state this process is now, no one knows
+            return  # the process may be in any state now
 
 
 def limit_this_process(limits: Limits) -> None:
-    """Memory, and what a job has no business with: writing files, dumps of memory."""
+    """Limit memory; forbid core dumps and writing files."""
     unlimited = resource.RLIM_INFINITY
     for what, most in [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)]:
         resource.setrlimit(what, (most, most))
@@ -86,7 +86,7 @@ def limit_this_process(limits: Limits) -> None:
 def do_job(
     connection: socket.socket, name: bytes, arguments: list[bytes], limits: Limits
 ) -> tuple[bytes, tuple[bytes, ...]]:
-    """Send what the function yields; returns the message that ends the job, with what it returned."""
+    """Run the job, sending each result it yields; return the message that ends it."""
     try:
         outcome = function_called(name)(*arguments)
         if isinstance(outcome, Generator):
@@ -99,14 +99,14 @@ def do_job(
     except (MemoryError, RecursionError) as error:
         return OVER, (type(error).__name__.encode(),)
     except Exception:
-        # A mistake of ours, which the site's process logs.
+        # A bug of ours, logged by the parent process.
         return FAILED, (traceback.format_exc()[-MAX_TRACEBACK_CHARACTERS:].encode(errors="replace"),)
 
 
 def sent_while_it_works(
     connection: socket.socket, work: Generator[tuple[bytes, ...], None, tuple[bytes, ...]], limits: Limits
 ) -> tuple[bytes, ...]:
-    """Send what it yields, so that this is there should it be ended; returns what it returns."""
+    """Send each yielded result, in case the job is killed later; return the final one."""
     while True:
         try:
             parts = next(work)
@@ -116,14 +116,14 @@ def sent_while_it_works(
 
 
 def checked(parts: tuple[bytes, ...], limits: Limits) -> tuple[bytes, ...]:
-    """A result, unless it is too large."""
+    """Return the result, or raise Exceeded if it is too large."""
     if sum(map(len, parts)) > limits.output_bytes:
         raise Exceeded("its result is too large")
     return parts
 
 
 def function_called(name: bytes) -> Callable[..., Any]:
-    """The function that a caller names as "package.module:name"."""
+    """Return the function named "package.module:name"."""
     if name not in _functions:
         module, _, attribute = name.decode().partition(":")
         _functions[name] = getattr(importlib.import_module(module), attribute)

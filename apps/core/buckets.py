@@ -1,10 +1,10 @@
-"""How much may come in the long run, and how much at once."""
+"""Rate limits with bursts."""
 
 import time
 
 
 class Bucket:
-    """A token bucket: it holds `capacity`, and fills again by `rate` a second."""
+    """A token bucket: holds `capacity` tokens and refills at `rate` per second."""
 
     __slots__ = ("capacity", "counted_at", "left", "rate")
 
@@ -14,12 +14,12 @@ class Bucket:
         self.counted_at = time.monotonic()
 
     def take(self, amount: float = 1) -> float:
-        """Take so much; gives the seconds to wait before using it, mostly 0."""
+        """Take tokens; return how many seconds to wait before using them, mostly 0."""
         now = time.monotonic()
         self.left = min(self.capacity, self.left + (now - self.counted_at) * self.rate) - amount
         self.counted_at = now
         return max(0.0, -self.left / self.rate)
 
     def give_back(self, amount: float = 1) -> None:
-        """Undo `take`: what was asked for was refused."""
+        """Return tokens that were taken for an action that was refused."""
         self.left += amount

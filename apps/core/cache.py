@@ -1,4 +1,4 @@
-"""The caches. They keep counts, so nothing that is still needed may be washed out, and nobody else's word is taken."""
+"""Caches for counters: entries still in use can't be evicted, and values in Redis can't be forged."""
 
 import logging
 import secrets
@@ -25,28 +25,28 @@ from apps.core.trouble import Seldom
 
 logger = logging.getLogger(__name__)
 
-# What a cache has not.
+# Sentinel for a cache miss.
 MISSING = object()
-# In place of an epoch: Redis has never had this value.
+# Epoch of a value that was never written to Redis.
 NEVER = -1
-# Before each value in Redis: a number of its own.
+# Length of the random nonce in front of each value in Redis.
 NONCE_BYTES = 12
 
 
 class CountingCache(LocMemCache):
     """
-    Django's cache in memory, which when full lets go of what has expired, then of what expires first.
+    Django's in-memory cache, evicting expired entries first, then those that expire soonest.
 
-    Django's own holds 300 entries and then drops a third: a few hundred cheap requests empty the counts of wrong
-    passwords. Here whoever wants to wash out a count must fill the cache with what lasts longer.
+    Django's own holds 300 entries, then drops a third of them: a few hundred cheap requests would reset the counts of
+    wrong passwords. To evict a count here, an attacker must fill the cache with entries that last longer.
     """
 
-    # Put there by LocMemCache: by key, the value and when it expires, None for never.
+    # Set by LocMemCache: values and expiry times by key; None means no expiry.
     _cache: dict[str, bytes]
     _expire_info: dict[str, float | None]
 
     def _cull(self) -> None:
-        """Make room for more than one, since all entries are looked at."""
+        """Make room for several entries at once, since each cull scans all of them."""
         now = time.time()
         for key in [key for key, expires in self._expire_info.items() if expires is not None and expires <= now]:
             self._drop(key)
@@ -65,15 +65,14 @@ class CountingCache(LocMemCache):
 
 class SharedCache(BaseCache):
     """
-    Counts that all processes of a site share, in Redis; each process has a copy of what it wrote.
+    Counters shared by all processes through Redis; each process keeps a copy of what it wrote.
 
-    While Redis is away each counts on in its copy, so that people can sign in and nobody gets more than one process
-    times the limit from each. What Redis has never had, or may have lost, is put together with what it has
-    when it is next asked for: coming back forgets nothing.
+    While Redis is down, each process keeps counting in its copy: people can sign in, and an attacker gets at most the
+    limit once per process. Values that Redis never got, or may have lost, are merged with what it has on the next
+    read, so nothing is forgotten when it returns.
 
-    Names are hidden and values sealed, each for its name, with the site's key: whoever else can reach Redis can delete
-    a count or bring back an old one, but neither make one up nor read it. A code that was just mailed is among them.
-    Values are JSON.
+    Keys are hashed, and values (JSON) encrypted per key with the site's secret: anyone else with access to Redis can
+    delete a counter or replay an old one, but neither forge nor read it. Codes just mailed are among the values.
     """
 
     unreadable = Seldom(logger)
@@ -86,7 +85,7 @@ class SharedCache(BaseCache):
         )
 
     def make_key(self, key: str, version: int | None = None) -> str:
-        """The name in Redis, which tells nothing: keys have addresses of people in them."""
+        """Return the name in Redis, hashed because keys contain users' addresses."""
         text = f"{self.version if version is None else version}:{key}"
         return self.key_prefix + salted_hmac("apps.core.cache.names", text, algorithm="sha256").hexdigest()[:40]
 
@@ -141,11 +140,11 @@ class SharedCache(BaseCache):
             return was_here
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
-        """Not here: what is counted would have to be signed by Redis."""
+        """Not supported: Redis can't increment an encrypted value."""
         raise NotImplementedError("Keep a list of times, as django-allauth's rate limits do.")
 
     def clear(self) -> None:
-        """Forget what this site keeps, and nothing of others that use the same Redis."""
+        """Delete this site's entries, but not those of others in the same Redis."""
         self.own.clear()
         with suppress(AwayError):
             self.link.call(self.delete_all)
@@ -155,7 +154,7 @@ class SharedCache(BaseCache):
             redis.delete(name)
 
     def kept(self, name: str) -> Any:
-        """What Redis and this process have kept, as one value."""
+        """Return the value kept in Redis merged with this process's copy."""
         try:
             there = opened_for(name, self.link.call(lambda redis: bytes_of(redis, name)))
         except AwayError:
@@ -166,12 +165,12 @@ class SharedCache(BaseCache):
         return together(there, self.unknown_to_redis(name))
 
     def unknown_to_redis(self, name: str) -> Any:
-        """What this process has kept, where Redis has never had it or may have lost it."""
+        """Return this process's copy if Redis never got it or may have lost it."""
         epoch, value = self.own.get(name, (NEVER, MISSING))
         return MISSING if epoch == self.link.epoch else value
 
     def seconds(self, timeout: Any) -> float | None:
-        """How long to keep something; None for ever."""
+        """Return the lifetime in seconds; None means no expiry."""
         return self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
 
 
@@ -180,7 +179,7 @@ def milliseconds(seconds: float | None) -> int | None:
 
 
 def bytes_of(redis: "Redis", name: str) -> bytes | None:
-    """What Redis has under the name. Something that is no text was put there by somebody else."""
+    """Return what Redis has under the name. A value that is no string was not written by us."""
     try:
         found: Any = redis.get(name)
     except ResponseError as error:
@@ -191,18 +190,18 @@ def bytes_of(redis: "Redis", name: str) -> bytes | None:
 
 
 def cipher_for(name: str) -> AESGCM:
-    """A key of the name's own: a number may come twice for two of them."""
+    """Return a cipher with a key of its own for each name, so nonces only need to be unique per name."""
     return AESGCM(salted_hmac("apps.core.cache", name, algorithm="sha256").digest())
 
 
 def sealed_for(name: str, value: Any) -> bytes:
-    """The value as JSON, sealed for this name. Raises TypeError for what is no JSON."""
+    """Return the value as JSON, encrypted for this name. Raises TypeError if it is not serialisable."""
     nonce = secrets.token_bytes(NONCE_BYTES)
     return b64encode(nonce + cipher_for(name).encrypt(nonce, JSONSerializer().dumps(value), None))
 
 
 def opened_for(name: str, sealed: bytes | None) -> Any:
-    """What `sealed_for` was given. Raises BadSignature."""
+    """Decrypt what `sealed_for` returned. Raises BadSignature."""
     if sealed is None:
         return MISSING
     try:
@@ -214,7 +213,7 @@ def opened_for(name: str, sealed: bytes | None) -> Any:
 
 
 def together(there: Any, here: Any) -> Any:
-    """Redis's value and this process's own as one: times of what was tried are taken from both, the newest first."""
+    """Merge Redis's value with this process's own; lists of attempt times are combined, newest first."""
     if here is MISSING or there is MISSING:
         return there if here is MISSING else here
     if all(isinstance(value, list) and all(isinstance(time, float) for time in value) for value in (there, here)):
@@ -223,7 +222,7 @@ def together(there: Any, here: Any) -> Any:
 
 
 def look() -> None:
-    """Find out whether the counts are kept where all processes share them; the log and /readyz say so."""
+    """Check whether Redis is available for shared counters; the log and /readyz report it."""
     cache: object = caches["default"]
     if isinstance(cache, SharedCache):
         cache.link.look()

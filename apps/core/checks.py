@@ -1,7 +1,7 @@
 """
-What an operator can get wrong, said by `manage.py check --deploy`.
+Deployment mistakes, reported by `manage.py check --deploy`.
 
-Only there: on one's own machine most of it is right as it is.
+Not otherwise: on a developer's machine most of these settings are fine.
 """
 
 import resource
@@ -19,22 +19,22 @@ from redis import Redis, RedisError
 
 from config.environment import is_loopback
 
-# A process has one descriptor for each open page, and some besides; Linux gives 1024 unless it is told otherwise.
+# A process needs a file descriptor per open page, and some more; Linux's default is 1024.
 MIN_DESCRIPTORS = 4096
-# Before it two connections could damage a database in WAL mode: https://sqlite.org/wal.html#walresetbug
+# Older versions can corrupt a WAL database with two connections: https://sqlite.org/wal.html#walresetbug
 SOUND_SQLITE = (3, 51, 3)
 REDIS_SECONDS = 2.0
 READ_BY_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH
 
 
 def warning(number: int, text: str, advice: str) -> list[CheckMessage]:
-    """One warning under its number, which stays the same."""
+    """Return one warning under its permanent number."""
     return [Warning(text, hint=advice, id=f"parley.W{number:03}")]
 
 
 @register(deploy=True)
 def sqlite_is_sound(**kwargs: Any) -> Sequence[CheckMessage]:
-    """A rare fault of SQLite itself."""
+    """Warn about SQLite versions with a corruption bug."""
     if connection.vendor != "sqlite" or sqlite3.sqlite_version_info >= SOUND_SQLITE:
         return []
     return warning(
@@ -47,7 +47,7 @@ def sqlite_is_sound(**kwargs: Any) -> Sequence[CheckMessage]:
 
 @register(deploy=True)
 def one_process_on_sqlite(**kwargs: Any) -> Sequence[CheckMessage]:
-    """Several processes with a database that is a file."""
+    """Warn about several processes sharing an SQLite database."""
     if connection.vendor != "sqlite" or not settings.REDIS_URL:
         return []
     return warning(
@@ -59,7 +59,7 @@ def one_process_on_sqlite(**kwargs: Any) -> Sequence[CheckMessage]:
 
 @register(deploy=True)
 def processes_hear_of_each_other(**kwargs: Any) -> Sequence[CheckMessage]:
-    """Several processes without anything between them."""
+    """Warn if several processes could not notify each other."""
     if connection.vendor != "postgresql" or settings.REDIS_URL:
         return []
     return warning(
@@ -72,7 +72,7 @@ def processes_hear_of_each_other(**kwargs: Any) -> Sequence[CheckMessage]:
 
 @register(deploy=True)
 def proxy_is_counted(**kwargs: Any) -> Sequence[CheckMessage]:
-    """TLS ends somewhere, and what ends it tells the visitor's address."""
+    """Warn if TLS ends at a proxy that is not counted, so the client's address is unknown."""
     if not settings.SITE.is_https or settings.TRUSTED_PROXY_COUNT:
         return []
     return warning(
@@ -84,7 +84,7 @@ def proxy_is_counted(**kwargs: Any) -> Sequence[CheckMessage]:
 
 @register(deploy=True)
 def mail_is_sent(**kwargs: Any) -> Sequence[CheckMessage]:
-    """Strangers sign up, and nothing reaches them."""
+    """Warn if anyone may sign up but no mail is sent."""
     if settings.SENDS_MAIL or settings.SIGNUP != "open":
         return []
     return warning(
@@ -97,7 +97,7 @@ def mail_is_sent(**kwargs: Any) -> Sequence[CheckMessage]:
 
 @register(deploy=True)
 def mail_has_a_sender(**kwargs: Any) -> Sequence[CheckMessage]:
-    """Mail from localhost is thrown away."""
+    """Warn about a sender address that other mail servers reject."""
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].partition("@")[2]
     if not settings.SENDS_MAIL or (domain and not is_loopback(domain.strip("[]"))):
         return []
@@ -110,7 +110,7 @@ def mail_has_a_sender(**kwargs: Any) -> Sequence[CheckMessage]:
 
 @register(deploy=True)
 def data_is_private(**kwargs: Any) -> Sequence[CheckMessage]:
-    """The database and the keys lie in a folder of the site's alone."""
+    """Warn if other accounts can read the data folder."""
     if not is_open_to(settings.DATA_DIR, stat.S_IRWXO | stat.S_IWGRP):
         return []
     return warning(
@@ -122,7 +122,7 @@ def data_is_private(**kwargs: Any) -> Sequence[CheckMessage]:
 
 @register(deploy=True)
 def keys_are_private(**kwargs: Any) -> Sequence[CheckMessage]:
-    """Who reads the key can sign in as anybody."""
+    """Warn if other accounts can read a key: anyone with the key can sign in as anyone."""
     found = [file for file in settings.KEY_FILES if is_open_to(file, stat.S_IRWXG | stat.S_IRWXO)]
     return [
         one
@@ -132,13 +132,13 @@ def keys_are_private(**kwargs: Any) -> Sequence[CheckMessage]:
 
 
 def is_open_to(path: Path, whom: int) -> bool:
-    """Whether it exists, and its mode lets these others in."""
+    """Return whether the path exists and its mode grants any of these permissions."""
     return path.exists() and bool(path.stat().st_mode & whom)
 
 
 @register(deploy=True)
 def redis_keeps_what_it_is_given(**kwargs: Any) -> Sequence[CheckMessage]:
-    """Redis answers, and throws away nothing."""
+    """Warn if Redis is unreachable or evicts entries."""
     if not settings.REDIS_URL:
         return []
     try:
@@ -163,8 +163,8 @@ def redis_keeps_what_it_is_given(**kwargs: Any) -> Sequence[CheckMessage]:
 
 @register(deploy=True)
 def pages_can_be_open(**kwargs: Any) -> Sequence[CheckMessage]:
-    """Each open page is a file to the system."""
-    # A process raises the soft limit to the hard one when it starts (apps/core/connections.py).
+    """Warn if the limit on open files is too low for many open pages."""
+    # At startup a process raises the soft limit to the hard one (apps/core/connections.py).
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or hard >= MIN_DESCRIPTORS:
         return []

@@ -1,8 +1,8 @@
 """
-The processes of a site agree, or the one that does not is not ready and says so.
+Makes sure that all processes of a site agree; one that disagrees is not ready and reports why.
 
-Each keeps a row in the database and reads those of the others, at its start and a few times a minute. facts.py says
-what is compared. A row whose process has ended, or was not heard of for a while, counts no more.
+Each process keeps a row in the database and compares it with the others', at startup and a few times a minute (what
+is compared is in facts.py). Rows of processes that ended or fell silent are ignored.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from apps.core.signals import replaced
 logger = logging.getLogger(__name__)
 
 SILENCE = timedelta(seconds=limits.SILENCE_SECONDS)
-# Of PostgreSQL's advisory locks, which are numbers: one process at a time begins to serve.
+# PostgreSQL advisory lock: only one process at a time may decide to start serving.
 TURN_LOCK = 0x7061_726C_6579_0001
 GOODBYE_SECONDS = 2.0
 NOT_YET = Problem("not compared with the other processes yet", "")
 
 
 class State:
-    """Of this process. Where nobody compares it (commands, tests) nothing is wrong with it."""
+    """State of this process. Without the comparing thread (commands, tests), it counts as fine."""
 
     reason = ""
     has_served = False
 
 
 def start() -> None:
-    """Compare this process with the others for as long as it lives, on a thread of its own."""
+    """Compare this process with the others in a background thread until it ends."""
     State.reason = NOT_YET.reason
     ended = threading.Event()
     me = this_process()
@@ -50,19 +50,19 @@ def start() -> None:
 
     async def say_goodbye() -> None:
         ended.set()
-        # The time is the thread's own: a process does not end before all threads that wait have done so.
+        # join's own timeout: with asyncio's, the executor's thread would keep waiting, and the process for it.
         await asyncio.to_thread(thread.join, GOODBYE_SECONDS)
 
     shutdown.before_shutdown(say_goodbye)
 
 
 def this_process() -> Process:
-    """The row of this process, which is not stored yet."""
+    """Return this process's row, unsaved."""
     return Process(id=uuid4(), machine=socket.gethostname()[:255], number=os.getpid(), clock=0.0)
 
 
 def go_on(me: Process, ended: threading.Event) -> None:
-    """Look again and again until the process ends."""
+    """Compare repeatedly until the process ends."""
     told: set[Problem] = set()
     presence.hold(me.pk)
     me.facts = facts.own()
@@ -70,7 +70,7 @@ def go_on(me: Process, ended: threading.Event) -> None:
     while not ended.wait(pause):
         pause = limits.SOON_SECONDS
         try:
-            # Told once everything else works: until then it stays so, since a second look finds nothing new.
+            # Announced once everything below has worked; kept until then, since a second look finds no change.
             is_replaced = epoch.look() or is_replaced
             found, remarks = look(me)
             State.has_served = State.has_served or not found
@@ -83,7 +83,7 @@ def go_on(me: Process, ended: threading.Event) -> None:
                 replaced.send(sender=None)
                 is_replaced = False
         except (DatabaseError, InterfaceError) as error:
-            # /readyz finds that out by itself.
+            # /readyz detects this itself.
             logger.info("Could not compare this process with the others: %s", error)
         except Exception:
             logger.exception("Could not compare this process with the others")
@@ -95,7 +95,7 @@ def go_on(me: Process, ended: threading.Event) -> None:
 
 
 def tell(found: list[Problem], remarks: list[Problem], told: set[Problem]) -> None:
-    """Put what was found into readiness, and what is new of it into the log."""
+    """Update the readiness state, and log whatever is new."""
     State.reason = "; ".join(problem.reason for problem in found)
     if NOT_YET in found:
         return
@@ -111,7 +111,7 @@ def tell(found: list[Problem], remarks: list[Problem], told: set[Problem]) -> No
 
 
 def look(me: Process) -> tuple[list[Problem], list[Problem]]:
-    """Say that this process lives, and what keeps it from serving beside the others; and what does not, but is odd."""
+    """Mark this process as alive; return the problems that keep it from serving, and remarks that don't."""
     me.clock = ahead_of_database()
     with transaction.atomic():
         touch(me)
@@ -130,7 +130,7 @@ def look(me: Process) -> tuple[list[Problem], list[Problem]]:
 
 
 def touch(me: Process) -> None:
-    """Keep the row alive. One that fell silent, or was lost, begins anew, behind those that agreed meanwhile."""
+    """Refresh the row. After a silence or loss, insert it again, behind processes that have agreed since."""
     is_alive = Process.objects.filter(pk=me.pk, beat_at__gt=Now() - SILENCE)
     if is_alive.update(beat_at=Now(), clock=me.clock):
         return
@@ -142,19 +142,19 @@ def touch(me: Process) -> None:
 
 
 def agree(me: Process, moment: Now | None) -> None:
-    """Note since when this process serves."""
+    """Record when this process began to serve, or that it no longer does."""
     Process.objects.filter(pk=me.pk).update(agreed_at=moment)
     me.agreed_at = Process.objects.values_list("agreed_at", flat=True).get(pk=me.pk)
 
 
 def living_others(me: Process) -> list[Process]:
-    """The processes beside this one."""
+    """Return the rows of the other processes that are alive."""
     rows = Process.objects.filter(beat_at__gt=Now() - SILENCE).exclude(pk=me.pk).order_by("agreed_at", "pk")
     return [row for row in rows if not is_gone(row)]
 
 
 def is_gone(row: Process) -> bool:
-    """Whether it has ended without a goodbye; its row goes then."""
+    """Return whether the process ended without deleting its row, and delete it if so."""
     if not presence.is_gone(row.pk):
         return False
     Process.objects.filter(pk=row.pk).delete()
@@ -162,17 +162,17 @@ def is_gone(row: Process) -> bool:
 
 
 def take_turn() -> bool:
-    """Whether no other process decides at this moment whether it serves. Holds until the transaction ends."""
+    """Return whether no other process is deciding right now whether to serve. Holds until the transaction ends."""
     if connection.vendor == "sqlite":
-        return True  # there a transaction that has written is alone
+        return True  # a transaction that has written is exclusive
     with connection.cursor() as cursor:
-        # Not waiting: a process that was stopped in here would stop all others.
+        # Without blocking: a process suspended here would block all others.
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [TURN_LOCK])
         return bool(cursor.fetchone()[0])
 
 
 def ahead_of_database() -> float:
-    """By how many seconds this process's clock is ahead of the database's; 0 where both are one."""
+    """Return how many seconds this process's clock is ahead of the database's; 0 if they share one."""
     if connection.vendor == "sqlite":
         return 0.0
     with connection.cursor() as cursor:
@@ -180,10 +180,10 @@ def ahead_of_database() -> float:
         cursor.execute("SELECT statement_timestamp()")
         theirs: datetime = cursor.fetchone()[0]
         after = own_time()
-    # The question was under way for a while, and theirs is of any moment of that.
+    # The query took a while, and their time is from some moment within that.
     return max((before - theirs).total_seconds(), 0.0) or min((after - theirs).total_seconds(), 0.0)
 
 
 def own_time() -> datetime:
-    """What messages have their time from."""
+    """Return this process's time, as used for messages."""
     return timezone.now()

@@ -1,10 +1,10 @@
 """
-Connections, bounded in time and number.
+Limits on the time and number of connections.
 
-Twisted waits a minute for each byte of a request, and Daphne takes connections until the process has no descriptor
-left for its database: 1,200 requests of which half was sent stopped everybody. Here a request has to be whole in time,
-a body has to come at some speed, and where it gets crowded those go first that have waited longest for the rest of a
-request. A socket that floods its process with frames is closed before they cost anything.
+Twisted allows a minute for each byte of a request, and Daphne accepts connections until the process has no file
+descriptor left for its database: 1,200 half-sent requests stopped the site. Here a request must be complete in time, a
+body needs a minimum speed, and at capacity the connections waiting longest for the rest of a request are closed first.
+A WebSocket that floods its process with frames is closed before they cost anything.
 """
 
 import logging
@@ -28,21 +28,21 @@ logger = logging.getLogger(__name__)
 TOO_LATE = raw_answer(
     b"408 Request Timeout", b"text/plain", b"The request did not arrive in time. Please send it again.\n"
 )
-# The code after which a page stays away (docs/architecture.md).
+# Close code after which a page stays away (docs/architecture.md).
 TOO_MUCH = 4429
 HTTPChannel: Any = http.HTTPChannel
-CONTROL = 8  # the first opcode of frames like ping (RFC 6455, 5.5)
+CONTROL = 8  # first opcode of control frames such as ping (RFC 6455, 5.5)
 
 
 def unread_of(transport: Any) -> int:
-    """How many bytes Twisted holds back for a client that does not read."""
-    # Private, but as old as Twisted; its public signals say only that some limit was crossed.
+    """Return how many bytes Twisted buffers for a client that doesn't read."""
+    # Private, but stable since Twisted's early days; its public signals only say that some threshold was crossed.
     waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
     return waiting
 
 
 class Crowd:
-    """All connections of this process, and those among them that wait for the rest of a request, oldest first."""
+    """All connections of this process, and those waiting for (the rest of) a request, oldest first."""
 
     def __init__(self) -> None:
         self.capacity = 1
@@ -53,7 +53,7 @@ class Crowd:
         self.said_at = 0.0
 
     def has_room(self, *, kept: int = 0) -> bool:
-        """Whether the newest connection may stay; perhaps another goes for it. Some places are kept for others."""
+        """Return whether the newest connection may stay, closing another if needed; `kept` places are reserved."""
         if kept and self.sockets > self.capacity - kept:
             return False
         if self.open <= self.capacity - kept:
@@ -68,10 +68,10 @@ class Crowd:
         return oldest is not None
 
     def wait(self, channel: "Channel", *, is_half_sent: bool) -> None:
-        """This one waits, from now on. Of an address with too many halves of requests the oldest goes."""
+        """Register a waiting connection. If its network has too many half-sent requests, close the oldest of those."""
         self.go_on(channel)
         self.waiting[channel] = None
-        # Through a proxy all have its address; it sends no half of a request.
+        # Behind a proxy all clients share its address; the proxy forwards no half-sent requests.
         if is_half_sent and not settings.TRUSTED_PROXY_COUNT:
             those = self.half_sent.setdefault(channel.network, {})
             those[channel] = None
@@ -80,7 +80,7 @@ class Crowd:
                 oldest.cut()
 
     def go_on(self, channel: "Channel") -> None:
-        """This one does not wait any more."""
+        """Unregister a connection that is no longer waiting."""
         self.waiting.pop(channel, None)
         if those := self.half_sent.get(channel.network):
             those.pop(channel, None)
@@ -92,9 +92,9 @@ crowd = Crowd()
 
 
 class Channel(HTTPChannel):
-    """A connection over which requests come, each of which has to be whole in time."""
+    """An HTTP connection whose requests must each be complete in time."""
 
-    # What it waits for: nothing, the next request, the end of the headers, or that of the body.
+    # What the connection waits for: nothing, the next request, the end of the headers, or the end of the body.
     HANDLING, IDLE, HEADERS, BODY = range(4)
     stage = HANDLING
     network = ""
@@ -112,21 +112,21 @@ class Channel(HTTPChannel):
             self.cut()
 
     def wait(self, stage: int, seconds: float) -> None:
-        """Wait for this, so long."""
+        """Start waiting for this stage, with a timeout."""
         self.stage = stage
         self.began = time.monotonic()
-        # A timer that shall come sooner Twisted looks for among all; one that is given up it only marks.
+        # Cancelled first: Twisted only marks a cancelled timer, but to move one earlier it searches all timers.
         self.setTimeout(None)
         self.setTimeout(seconds)
         crowd.wait(self, is_half_sent=stage == self.HEADERS)
 
     @property
     def age(self) -> float:
-        """For how many seconds it has waited."""
+        """Return how many seconds it has waited."""
         return time.monotonic() - self.began
 
     def resetTimeout(self) -> None:  # noqa: N802
-        """Not with each byte that comes."""
+        """Do nothing: the timeout is not extended by each byte received."""
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self.stage == self.IDLE:
@@ -152,11 +152,11 @@ class Channel(HTTPChannel):
         super().allContentReceived()
 
     def requestDone(self, request: Any) -> None:  # noqa: N802
-        # First: Twisted may go on with the next request at once. It would also set a time of its own.
+        # First, since Twisted may start the next request immediately. It would also set a timeout of its own.
         self._savedTimeOut = None
         self.unread = unread_of(self.transport)
         if self.unread > limits.MAX_UNREAD_ANSWER_BYTES:
-            # What was asked for behind this would be answered into memory: the connection ends with this answer.
+            # Responses to pipelined requests would pile up in memory, so close after this one.
             self.persistent = False
         self.wait(self.IDLE, limits.IDLE_SECONDS)
         super().requestDone(request)
@@ -168,18 +168,18 @@ class Channel(HTTPChannel):
                 return
         elif self.stage == self.IDLE:
             before, self.unread = self.unread, unread_of(self.transport)
-            # A phone with little signal still reads the last answer.
+            # A slow phone is still reading the last response.
             if 0 < self.unread < before:
                 self.setTimeout(limits.IDLE_SECONDS)
                 return
         crowd.go_on(self)
-        # Some browsers would show it as the answer to what they send next, so not to those that are idle.
+        # Not to idle connections: some browsers would take it for the response to their next request.
         if self.stage in {self.HEADERS, self.BODY} and self.requests:
             self.transport.write(TOO_LATE)
         super().timeoutConnection()
 
     def cut(self) -> None:
-        """Make room for others."""
+        """Close the connection to make room for others."""
         crowd.go_on(self)
         self.transport.abortConnection()
 
@@ -190,7 +190,7 @@ class Channel(HTTPChannel):
 
 
 class Socket(WebSocketProtocol):
-    """A socket that is closed when it sends frames without end, of a kind that no page sends in such numbers."""
+    """A WebSocket that is closed when it sends more frames than any page would."""
 
     def connectionMade(self) -> None:  # noqa: N802
         super().connectionMade()
@@ -204,7 +204,7 @@ class Socket(WebSocketProtocol):
     def onFrameBegin(self) -> None:  # noqa: N802
         super().onFrameBegin()
         opcode = self.current_frame.opcode
-        # A piece of a message (opcode 0) may be empty, and there may be pieces without end.
+        # Continuation frames (opcode 0) may be empty, and there is no limit to their number.
         if opcode == 0 or opcode >= CONTROL:
             if self.others.take():
                 self.give_up()
@@ -212,7 +212,7 @@ class Socket(WebSocketProtocol):
             self.overflow()
 
     def overflow(self) -> None:
-        """Too many messages: read no more, since the consumer is about to find that too, and says more about it."""
+        """Stop reading: the consumer is about to notice the flood too, and closes with an explanation."""
         if not self.is_ignored:
             self.is_ignored = True
             self.transport.pauseProducing()
@@ -223,7 +223,7 @@ class Socket(WebSocketProtocol):
             super().onMessage(payload, isBinary)
 
     def give_up(self) -> None:
-        """Close, without waiting for an answer: what has come already would be read until then."""
+        """Close without waiting for a reply: until one came, buffered frames would still be read."""
         if self.state != self.STATE_CLOSED:
             logger.info("A socket that sent too many frames was closed")
             if self.state == self.STATE_OPEN:
@@ -237,7 +237,7 @@ class Socket(WebSocketProtocol):
 
 
 def raise_limit_of_descriptors() -> int:
-    """Let this process have as many files and sockets open as the system lets it; gives how many that is."""
+    """Raise the soft limit on open files and sockets; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = limits.MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, limits.MAX_DESCRIPTORS)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -251,17 +251,17 @@ def raise_limit_of_descriptors() -> int:
 
 
 def channel_of(factory: Any) -> Any:
-    """What Twisted makes for each connection, with our channel in it."""
+    """Return what Twisted creates for each connection, with our channel inside."""
     return http._GenericHTTPChannelProtocol(Channel())
 
 
 def bound_connections() -> None:
-    """Have Daphne take connections like this. Call it before the server runs."""
+    """Make Daphne use these classes. Call this before the server runs."""
     descriptors = raise_limit_of_descriptors()
-    # The rest is for files, the database and Redis.
+    # The rest is left for files, the database and Redis.
     crowd.capacity = descriptors - min(limits.KEPT_DESCRIPTORS, descriptors // 4)
-    # Its factories look these up for each connection, and offer no other way.
+    # Daphne's factories look these up for each connection; there is no other hook.
     http_protocol.HTTPFactory.protocol = channel_of
     ws_protocol.WebSocketFactory.protocol = Socket
-    # It lays out all settings of each new socket for a log of debugging, and so took a twentieth of a page's return.
+    # It pretty-prints all settings of each new socket for a debug log: 5 % of the time to reconnect a page.
     websocket_protocol.pformat = repr  # type: ignore[attr-defined, assignment]

@@ -1,4 +1,4 @@
-"""What a request says its body is."""
+"""Sanitised Content-Type headers."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from asgiref.sync import markcoroutinefunction
 
 def as_our_pages_write_it(application: Any) -> Any:
     """
-    The ASGI application of pages, which are in UTF-8, and so is what their forms send.
+    Wrap the ASGI application so that it decodes every form as UTF-8, which is what our pages send.
 
-    Django would read a form by whatever codec of Python's the Content-Type names. By some no text can be read, which
-    is an error on every page, the one for errors too; by others one gets halves of characters, which no database takes
-    and no page can show. What cannot be read as a parameter is an error before any page is asked.
+    Django would decode a form with any Python codec that the Content-Type names. Some can't decode text at all, which
+    breaks every page, even the error page; others produce lone surrogates, which no database stores and no page can
+    show. An unreadable parameter causes an error before any view runs.
     """
 
     def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> Any:
@@ -25,7 +25,7 @@ def as_our_pages_write_it(application: Any) -> Any:
 
 
 def plain(content_type: bytes) -> bytes:
-    """A Content-Type with no other parameter than the one that divides a form's parts."""
+    """Return the Content-Type without parameters other than the multipart boundary."""
     kind, *parameters = content_type.split(b";")
     boundaries = [one for one in parameters if one.strip().lower().startswith(b"boundary=")]
     return b";".join([kind, *boundaries])

@@ -1,4 +1,4 @@
-"""What the database's errors mean, whole transactions, and whose connections are held."""
+"""Classifying database errors, retrying whole transactions, and giving connections back."""
 
 import random
 import threading
@@ -24,38 +24,38 @@ from apps.core.turns import ANYTHING, Place, TooBusyError, own_turn
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# What a database's driver raises when its server is gone, restarts, or is too busy. It passes.
+# What database drivers raise when the server is gone, restarting or too busy. All of it is temporary.
 NO_DATABASE = (OperationalError, InterfaceError)
 
-# As SQL's standard and PostgreSQL have them.
+# SQLSTATE codes of the SQL standard and PostgreSQL.
 UNIQUE_VIOLATION = "23505"
 DEADLOCK, SERIALIZATION_FAILURE = "40P01", "40001"
 LOCK_NOT_AVAILABLE = "55P03"
 STATEMENT_CANCELED = "57014"
 IDLE_IN_TRANSACTION = "25P03"
 BUSY = {DEADLOCK, SERIALIZATION_FAILURE, LOCK_NOT_AVAILABLE, STATEMENT_CANCELED, IDLE_IN_TRANSACTION}
-# After these the server has undone the transaction, and to do it again may help. Who has waited for a lock as long as
-# one may does not wait again: they would hold their connection for as long once more.
+# After these the server has rolled the transaction back, and retrying may help. A lock timeout is not retried: the
+# connection would be held for as long once more.
 REPEATABLE = {DEADLOCK, SERIALIZATION_FAILURE, IDLE_IN_TRANSACTION}
-# The server ends, or takes nobody in.
+# The server is shutting down, or not accepting connections.
 SERVER_GOES = {"57P01", "57P02", "57P03"}
 SQLITE_BUSY = {5, 6}  # SQLITE_BUSY and SQLITE_LOCKED
 
-# Between two times that the pool is emptied: one outage fails many requests at once.
+# Minimum time between two drains of the pool: one outage fails many requests at once.
 FORGETTING_PAUSE_SECONDS = 0.5
 _lock = threading.Lock()
 _forgotten_at = -FORGETTING_PAUSE_SECONDS
 
 
 def causes_of(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and what it was made of: Django wraps the driver's."""
+    """Yield the error and its causes; Django wraps the driver's."""
     while error is not None:
         yield error
         error = error.__cause__
 
 
 def state_of(error: BaseException | None) -> str:
-    """The SQLSTATE of an error; SQLite's lock counts as PostgreSQL's. Empty where it has none."""
+    """Return the SQLSTATE of an error, or an empty string; SQLite's lock errors count as PostgreSQL's."""
     for cause in causes_of(error):
         if state := getattr(cause, "sqlstate", None):
             return str(state)
@@ -65,19 +65,19 @@ def state_of(error: BaseException | None) -> str:
 
 
 def is_taken(error: BaseException | None) -> bool:
-    """Whether the error says that something which must be unique was there already."""
+    """Return whether the error is a violated unique constraint."""
     if not isinstance(error, IntegrityError):
         return False
     return state_of(error) == UNIQUE_VIOLATION or "UNIQUE constraint" in str(error)
 
 
 def is_busy(error: BaseException | None) -> bool:
-    """Whether the database is there, and others hold or keep it from what was asked."""
+    """Return whether the database is up, but locks or timeouts kept it from doing what was asked."""
     return isinstance(error, TooBusyError) or (isinstance(error, DatabaseError) and state_of(error) in BUSY)
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Whether a connection broke, as all of them do when the server restarts."""
+    """Return whether the connection broke, as all do when the server restarts."""
     if not isinstance(error, NO_DATABASE) or is_busy(error) or is_pool_full(error):
         return False
     state = state_of(error)
@@ -85,16 +85,16 @@ def is_lost(error: BaseException | None) -> bool:
 
 
 def is_pool_full(error: BaseException | None) -> bool:
-    """Whether the pool gave no connection in time."""
+    """Return whether the pool had no connection to offer in time."""
     return any(type(cause).__module__ == "psycopg_pool" for cause in causes_of(error))
 
 
 def whole(at: Callable[..., Place] = lambda *args, **kwargs: ANYTHING) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """
-    The function as one transaction, which is done again where the database chose it to end a deadlock.
+    Run the function as one transaction, retried if the database aborts it to resolve a deadlock.
 
-    Within another transaction it is a part of that, and whoever began it does all of it again. `at` says, by the
-    function's arguments, where it takes its turn. Raises TooBusyError where others hold what it needs.
+    Inside another transaction it joins that one, and only the outermost is retried. `at` maps the function's arguments
+    to the place where it queues. Raises TooBusyError if others hold what it needs.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -113,7 +113,7 @@ def whole(at: Callable[..., Place] = lambda *args, **kwargs: ANYTHING) -> Callab
 
 
 def repeated(work: Callable[[], T]) -> T:
-    """What the work returns, which is a transaction by itself. Raises TooBusyError where others keep it from that."""
+    """Run a transaction, retrying after deadlocks. Raises TooBusyError if others keep it from succeeding."""
     for left in reversed(range(limits.TRIES)):
         try:
             return work()
@@ -125,17 +125,17 @@ def repeated(work: Callable[[], T]) -> T:
                 raise
             if not left or state not in REPEATABLE:
                 raise TooBusyError(str(error).strip(), is_held=state == LOCK_NOT_AVAILABLE) from error
-        # At random: two that met would meet again.
+        # Random, or the same two would collide again.
         time.sleep(random.uniform(0, limits.MAX_RETRY_PAUSE_SECONDS))  # noqa: S311  # no secret
     raise AssertionError("the last try returns or raises")
 
 
 def forget_connections(error: BaseException | None) -> None:
     """
-    Empty PostgreSQL's pool, after an error that says that the server went.
+    Drain PostgreSQL's pool after an error that means the server went away.
 
-    A restart leaves it full of connections that are dead and do not know it, and each would fail somebody; psycopg's
-    own check tries them one by one, with longer and longer pauses, and may take minutes.
+    A restart leaves the pool full of dead connections, each of which would fail a request; psycopg's own check tries
+    them one by one with growing pauses, and may take minutes.
     """
     global _forgotten_at
     if not is_lost(error):
@@ -150,10 +150,10 @@ def forget_connections(error: BaseException | None) -> None:
 
 def give_back_thread() -> None:
     """
-    End the thread that Django keeps for an async request's synchronous work, with its database connection.
+    End the thread, and its database connection, that Django keeps for an async request's synchronous work.
 
-    It would last as long as the response: a page that streams for minutes would hold both. What needs a thread at the
-    end of the request gets a new one.
+    Both would last as long as the response: a page that streams for minutes would hold them. Anything that needs a
+    thread at the end of the request gets a new one.
     """
     context = SyncToAsync.thread_sensitive_context.get(None)
     executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context else None

@@ -1,8 +1,8 @@
 """
-Names of hosts as they go into the network: in ASCII, by IDNA 2008.
+Host names in ASCII, by IDNA 2008, as they are used on the network.
 
-Python's own codec, which Django and the standard library use, follows IDNA 2003: it makes straße.de the host
-strasse.de, which may be somebody else's. Browsers and mail programs have moved on.
+Python's own codec, used by Django and the standard library, follows IDNA 2003: it turns straße.de into strasse.de,
+which may belong to someone else. Browsers and mail programs have moved on.
 """
 
 from email.utils import parseaddr
@@ -12,15 +12,15 @@ import idna
 
 
 def ascii_domain(domain: str) -> str:
-    """The name in ASCII, in lower case. Raises ValueError for what no host can be called."""
+    """Return the name in ASCII and lower case. Raises ValueError for an invalid host name."""
     if domain.isascii():
         return domain.lower()
-    # UTS 46, as browsers do it: upper case and full-width letters become what they stand for.
+    # UTS 46, as in browsers: maps upper case and full-width letters to their plain forms.
     return idna.encode(domain, uts46=True, transitional=False, std3_rules=True).decode()
 
 
 def ascii_url(url: str) -> str:
-    """The URL with its host in ASCII, as a browser writes it in headers. Raises ValueError."""
+    """Return the URL with its host in ASCII, as browsers write it in headers. Raises ValueError."""
     parts = urlsplit(url)
     if parts.netloc.isascii():
         return url
@@ -30,6 +30,6 @@ def ascii_url(url: str) -> str:
 
 
 def ascii_sender(sender: str) -> str:
-    """The sender of mail, `Name <name@domain>` or the address alone, with its domain in ASCII. Raises ValueError."""
+    """Return a mail sender (`Name <name@domain>` or an address) with its domain in ASCII. Raises ValueError."""
     domain = parseaddr(sender)[1].rpartition("@")[2]
     return sender if domain.isascii() else sender.replace(f"@{domain}", f"@{ascii_domain(domain)}")

@@ -1,7 +1,7 @@
 """
-Which database this is, and of which life of it: what a restore or another server in its place changes.
+Identifies the database and its history: the epoch changes after a restore, or if another server takes its place.
 
-Numbers that a page was told mean nothing in another epoch, even where there are as many again.
+Change numbers that a page got in one epoch mean nothing in another, even if the new ones are as high.
 """
 
 import hashlib
@@ -11,8 +11,8 @@ from django.db import NotSupportedError, ProgrammingError, connection, transacti
 
 from apps.core.models import Process
 
-# A server that was made anew has another identifier; one that took over from its primary, or was brought to an earlier
-# moment, another timeline; a dump that was put in made the tables anew.
+# A newly created server has another identifier; a promoted replica, or a point-in-time recovery, another timeline; a
+# restored dump has new tables.
 ASKED = """
 SELECT system_identifier::text,
     CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END
@@ -22,22 +22,22 @@ TABLES = "SELECT oid::text, %s::regclass::oid::text FROM pg_database WHERE datna
 
 
 class State:
-    """Of this process; empty until somebody looked."""
+    """State of this process; empty before the first look."""
 
     epoch = ""
 
 
 def look() -> bool:
-    """Find out; whether it is another than before."""
+    """Update the epoch; return whether it has changed."""
     found = hashlib.sha256(" ".join(marks()).encode()).hexdigest()[:16]
     before, State.epoch = State.epoch, found
     return before not in {"", found}
 
 
 def marks() -> list[str]:
-    """What tells this database from others."""
+    """Return what distinguishes this database from others."""
     if connection.vendor == "sqlite":
-        connection.ensure_connection()  # makes the file, where there is none
+        connection.ensure_connection()  # creates the file if needed
         file = Path(connection.settings_dict["NAME"]).stat()
         return [str(file.st_dev), str(file.st_ino)]
     with connection.cursor() as cursor:
@@ -48,5 +48,5 @@ def marks() -> list[str]:
                 cursor.execute(ASKED)
                 found += cursor.fetchone()
         except (ProgrammingError, NotSupportedError):
-            pass  # Not every service lets its customers ask. Any other failure tells nothing, and is raised.
+            pass  # Not every hosting service allows this query. Any other error is raised.
         return found

@@ -1,9 +1,9 @@
-"""What the domain raises where something cannot be done. It knows no requests: views and a middleware answer them."""
+"""What domain code raises when something can't be done. It knows no HTTP: views and a middleware respond to it."""
 
 
-class Refusal(Exception):  # noqa: N818  # no fault of anybody's
-    """What was asked cannot be done; the text tells the person why and what to do."""
+class Refusal(Exception):  # noqa: N818  # an outcome, not an error
+    """The action can't be done; the message tells the user why and what to do."""
 
 
 class Missing(Exception):  # noqa: N818
-    """What was asked for is not there, or not for this person: the two look the same. A page of it is a 404."""
+    """Not there, or not visible to this user: the two look the same. Becomes a 404 page."""

@@ -1,4 +1,4 @@
-"""Expired sessions, which nothing else would ever delete; some hold half a sign-up, with a digest of its password."""
+"""Deleting expired sessions, which nothing else does; some hold unfinished sign-ups with a password's hash."""
 
 from django.contrib.sessions.models import Session
 from django.db import transaction
@@ -8,7 +8,7 @@ from apps.core import limits
 
 
 def sweep() -> int:
-    """Delete some of them, leaving those to other processes that they are deleting just now; gives how many."""
+    """Delete a batch, skipping rows that other processes are deleting; return how many went."""
     with transaction.atomic():
         expired = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
         keys = list(

@@ -1,4 +1,4 @@
-"""What the processes of a site must agree on, and what the one is told that does not."""
+"""What the processes of a site must agree on, and what to report if one disagrees."""
 
 import hashlib
 import json
@@ -21,34 +21,34 @@ NAMES_OF_UTC = {"UTC", "UCT", "Universal", "Zulu"}
 
 
 class Problem(NamedTuple):
-    """Why a process is not ready: for /readyz, which anybody may read, and what to do, for the log."""
+    """Why a process is not ready: a reason for /readyz, which is public, and advice for the log."""
 
     reason: str
     advice: str
 
 
-# What all must have in common, whatever their version. In a rolling upgrade it does not change.
+# Must be equal in all processes, whatever their version. A rolling upgrade doesn't change these.
 ALWAYS = {
     "key": ("SECRET_KEY", "People would be signed out at every other click."),
     "time_zone": ("TIME_ZONE", "Days would begin at different hours."),
     "site": ("SITE_URL", "Forms and sockets would be refused at every other click."),
 }
-# What those of one version must have in common; another version has its own.
+# Must be equal in all processes of one version; another version has its own.
 OF_ONE_VERSION = {
     "languages": ("the catalogue of languages", "Copy the same files to every machine, and restart."),
     "static": ("the set of static files", "Run `manage.py collectstatic` for every process, and restart."),
 }
-# What may change from one process to the next while they are restarted one after another, but is told.
+# May differ while processes are restarted one after another, but is logged.
 MAY_DIFFER = {"version": "the version of Parley", "signup": "SIGNUP", "mail": "EMAIL_URL", "redis": "REDIS_URL"}
 
 
 @cache
 def own() -> dict[str, str]:
-    """What this process goes by. As at its start: it does not see what changes later."""
+    """Return this process's facts, as of startup: later changes are not noticed."""
     return {
         "version": version(),
         "key": fingerprint(settings.SECRET_KEY),
-        # A machine's own is called so or so.
+        # Machines have different names for UTC.
         "time_zone": "UTC" if settings.TIME_ZONE.rpartition("/")[2] in NAMES_OF_UTC else settings.TIME_ZONE,
         "site": "loopback" if is_loopback(settings.SITE.hosts[0].strip("[]")) else settings.SITE_URL,
         "languages": digest([json.dumps(settings.LANGUAGES).encode(), *contents(settings.LOCALE_PATHS, "*.mo")]),
@@ -60,19 +60,19 @@ def own() -> dict[str, str]:
 
 
 def fingerprint(key: str) -> str:
-    """Tells two keys apart. Slow on purpose: it lies in the database, and must not help to guess a weak key."""
+    """Identify a key. Slow on purpose: stored in the database, it must not help to guess a weak key."""
     mac = salted_hmac("apps.core.facts", "fingerprint", key, algorithm="sha256").digest()
     return hashlib.scrypt(mac, salt=b"parley", n=2**14, r=8, p=1, dklen=16).hex()
 
 
 def version() -> str:
-    """Which version of the code this is."""
+    """Return a hash of the code, as its version."""
     folders = [settings.BASE_DIR / name for name in ("apps", "config")]
     return digest([*contents(folders, "*.py"), *contents([settings.BASE_DIR / "templates"], "*")])
 
 
 def contents(folders: Iterable[Path], pattern: str) -> Iterable[bytes]:
-    """The names and bytes of the files below these folders, in order."""
+    """Yield the names and bytes of all files below these folders, sorted."""
     for folder in folders:
         for file in sorted(folder.rglob(pattern)):
             if file.is_file():
@@ -81,7 +81,7 @@ def contents(folders: Iterable[Path], pattern: str) -> Iterable[bytes]:
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """Tells apart what consists of different parts."""
+    """Hash a sequence of parts; their boundaries matter."""
     found = hashlib.sha256()
     for part in parts:
         found.update(b"%d:" % len(part) + part)
@@ -89,17 +89,17 @@ def digest(parts: Iterable[bytes]) -> str:
 
 
 def manifest() -> Path:
-    """Where collectstatic notes which names it gave to which files."""
+    """Return the path of the manifest that collectstatic writes."""
     return Path(settings.STATIC_ROOT) / "staticfiles.json"
 
 
 def problems(me: Process, others: list[Process]) -> list[Problem]:
     """
-    Why this process should not serve beside those others that live.
+    Return why this process should not serve next to the other living ones.
 
-    It must agree with those that have agreed, one after another: so of two that differ the later one gives way, and a
-    newcomer set up wrongly takes nobody down. Only where it can be seen which one is wrong does that one give way:
-    static files, and the clock.
+    It must match those that have agreed before it: of two that differ the later one gives way, so a misconfigured
+    newcomer takes no one down. Static files and the clock are different: there it is clear which process is wrong, and
+    that one gives way.
     """
     agreed = [other for other in others if other.agreed_at]
     found = []
@@ -109,27 +109,27 @@ def problems(me: Process, others: list[Process]) -> list[Problem]:
             found.append(difference(name, other, advice))
     kin = [other for other in agreed if other.facts.get("version") == me.facts["version"]]
     for fact, (name, advice) in OF_ONE_VERSION.items():
-        # Who has collected no static files gives way to all who have, however early it came, and nobody to it.
+        # A process without collected static files gives way to all that have them, even if it came first.
         for other in differing(me, [one for one in kin if one.facts.get(fact) != NOT_COLLECTED], fact)[:1]:
             found.append(difference(name, other, advice))
     return found + clock_problems(me, others)
 
 
 def difference(name: str, other: Process, advice: str) -> Problem:
-    """What is said of a difference."""
+    """Return the problem that describes a difference."""
     return Problem(f"{name} differs from the other processes'", f"{name} differs from that of {other}. {advice}")
 
 
 def differing(me: Process, others: list[Process], fact: str) -> list[Process]:
-    """Those to which something else is so."""
+    """Return the processes that have another value for this fact."""
     return [other for other in others if other.facts.get(fact, me.facts[fact]) != me.facts[fact]]
 
 
 def clock_problems(me: Process, others: list[Process]) -> list[Problem]:
     """
-    Whether this process's clock is wrong: messages have their time from it.
+    Return a problem if this process's clock, which sets the time of messages, is wrong.
 
-    Where all processes say the same, and another machine is among them, it is the database's clock that is wrong.
+    If all processes agree, and they run on more than one machine, the database's clock is the wrong one.
     """
     if abs(me.clock) <= MAX_CLOCK_DIFFERENCE_SECONDS:
         return []
@@ -146,7 +146,7 @@ def clock_problems(me: Process, others: list[Process]) -> list[Problem]:
 
 
 def remarks(me: Process, others: list[Process]) -> list[Problem]:
-    """What keeps nobody from serving, and should be known."""
+    """Return differences that keep no process from serving, but that operators should know."""
     agreed = [other for other in others if other.agreed_at]
     found = [
         Problem(fact, f"{name} differs from that of {other}.")
@@ -162,9 +162,9 @@ def remarks(me: Process, others: list[Process]) -> list[Problem]:
 
 def too_old(me: Process, others: list[Process], applied: Iterable[tuple[str, str]]) -> list[Problem]:
     """
-    Whether a newer version has migrated the database before this process began to serve.
+    Return a problem if a newer version migrated the database before this process began to serve.
 
-    Those that served when it happened go on, and so may one that is started beside its like: that is a rolling upgrade.
+    Processes already serving at that moment continue, and so may another of their version: that is a rolling upgrade.
     """
     if any(other.agreed_at and other.facts.get("version") == me.facts["version"] for other in others):
         return []
@@ -181,7 +181,7 @@ def too_old(me: Process, others: list[Process], applied: Iterable[tuple[str, str
 
 
 def unknown_migrations(applied: Iterable[tuple[str, str]]) -> list[str]:
-    """Those of our own migrations that were applied and that this version does not have."""
+    """Return applied migrations of our own apps that this version doesn't have."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     ours = {config.label for config in apps.get_app_configs() if config.name.startswith("apps.")}
     known = set(loader.disk_migrations)

@@ -1,4 +1,4 @@
-"""What every form shares: its look, and text that a database can hold."""
+"""What all forms share: their rendering, and text that any database can store."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,12 +12,12 @@ from apps.core import letters
 from apps.core.database import is_taken
 
 T = TypeVar("T")
-# How often one thing is stored where each time somebody else takes what it needs.
+# How often to save again after someone else took a unique value first.
 TRIES = 5
 
 
 class AccessibleFormRenderer(TemplatesSetting):
-    """Renders fields as label, hint, error and box, tied together for screen readers."""
+    """Renders a field as label, hint, error and input, linked for screen readers."""
 
     form_template_name = "core/form.html"
     field_template_name = "core/field.html"
@@ -25,9 +25,9 @@ class AccessibleFormRenderer(TemplatesSetting):
 
 class PlainTextField(forms.CharField):
     """
-    Text that survives the trip to any database: neither NUL nor half a surrogate pair.
+    Text that any database can store: no NUL and no lone surrogates.
 
-    Line ends are kept as single newlines, whatever the browser sent.
+    Line endings become single newlines, whatever the browser sent.
     """
 
     def to_python(self, value: Any) -> str:
@@ -45,7 +45,7 @@ class PlainTextField(forms.CharField):
 
 
 class VisibleTextField(PlainTextField):
-    """Text for others to read: where nothing of it is to be seen, it is as if nothing had been typed."""
+    """Text for others to read: if nothing in it is visible, it counts as empty."""
 
     def to_python(self, value: Any) -> str:
         text = super().to_python(value)
@@ -53,7 +53,7 @@ class VisibleTextField(PlainTextField):
 
 
 class OneLineField(VisibleTextField):
-    """A line of text: any run of white space becomes one space, once the text has passed as it was sent."""
+    """A line of text: after validation, runs of white space become single spaces."""
 
     def clean(self, value: Any) -> str:
         return " ".join(super().clean(value).split())
@@ -61,12 +61,11 @@ class OneLineField(VisibleTextField):
 
 def save_unless_taken(form: forms.BaseForm, save: Callable[[], T]) -> T | None:
     """
-    What `save`, which is one transaction, returns; None where somebody was faster, and the form says so.
+    Return the result of `save`, which is one transaction; None with an error on the form if a unique value was taken.
 
-    The form has asked whether a name is free, but between two who ask at once only the database decides. Asked
-    again, the form finds what the other has stored, and says the same as it would have said a moment later. Where it
-    finds nothing wrong, what was taken is nothing that the person chose, such as a room's address: saving again
-    chooses another.
+    The form has checked whether a name is free, but for two concurrent requests only the database decides. Validating
+    again finds the row that the other one stored, and reports what it would have reported a moment later. If it finds
+    nothing wrong, the value taken was not the user's choice, such as a room's slug: saving again picks another one.
     """
     for attempt in range(1, TRIES + 1):
         try:

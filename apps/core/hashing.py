@@ -1,8 +1,8 @@
-"""What stands for a secret where the secret itself must not be kept."""
+"""Stand-ins for secrets that must not be stored."""
 
 import hashlib
 
 
 def digest(secret: str) -> str:
-    """A name for a session, or for whatever else is opened by a secret, that does not give the secret away."""
+    """Return an identifier for a session or another secret that doesn't reveal the secret."""
     return hashlib.sha256(secret.encode()).hexdigest()

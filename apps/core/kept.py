@@ -1,4 +1,4 @@
-"""What somebody typed into a form that was refused, given back by the page that says so; for every form of the site."""
+"""What the user typed into a form that was refused, given back by the error page; for every form of the site."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.core import limits
 from apps.core.answers import is_for_htmx
 
-# Fields that people write in, with what they are called. What other fields hold goes along unseen, unless it is words.
+# Text fields with their labels. The values of other fields are resubmitted as hidden ones, unless they look like text.
 LABELS: dict[str, str | Promise] = {
     "about": _("About you"),
     "body": _("Message"),
@@ -39,19 +39,19 @@ UNREADABLE = (BadRequest, SuspiciousOperation, UnreadablePostError, MultiPartPar
 
 @dataclass(frozen=True)
 class Field:
-    """One value of a form, as it is given back."""
+    """One form value, as it is given back."""
 
     name: str
     value: str
 
     @property
     def is_secret(self) -> bool:
-        """Never written into a page; asked for again."""
+        """Return whether the value must not be written into a page; users type it again."""
         return "password" in self.name
 
     @property
     def is_seen(self) -> bool:
-        """Whether somebody wrote it, as far as one can tell."""
+        """Return whether a person probably wrote the value."""
         return self.name in LABELS or len(self.value.split()) > 1
 
     @property
@@ -65,40 +65,40 @@ class Field:
 
 @dataclass(frozen=True)
 class Kept:
-    """All that a form held, to be sent again as it was."""
+    """Everything that a form contained, ready to be submitted again."""
 
     fields: list[Field] = field(default_factory=list)
-    # A page cannot give these back: they have to be chosen again.
+    # Pages can't fill these in: users have to choose them again.
     files: list[str] = field(default_factory=list)
 
     @property
     def is_in_frame(self) -> bool:
-        """Whether the form stood in a frame of the page (chat/composer_frame.html), where the answer is shown too."""
+        """Return whether the form was in an iframe (chat/composer_frame.html), where the response is shown too."""
         return any(one.name == "frame" for one in self.fields)
 
     @property
     def base(self) -> str:
-        """The page around it."""
+        """Return the base template of the page."""
         return "framed.html" if self.is_in_frame else "base.html"
 
     @property
     def has_anything(self) -> bool:
-        """Whether it was more than a button."""
+        """Return whether the form had more than a button."""
         return bool(self.fields or self.files)
 
     @property
     def has_text(self) -> bool:
-        """Whether there is something that somebody wrote."""
+        """Return whether there is something that the user wrote."""
         return any(one.value.strip() and one.is_seen for one in self.fields)
 
     @property
     def is_stored_once(self) -> bool:
-        """Whether it has an id of its own, by which it is stored once, however often it is sent."""
+        """Return whether the form has a client id, so it is stored once however often it is sent."""
         return self.has_text and any(one.name == "client_id" and one.value for one in self.fields)
 
 
 def kept_of(request: HttpRequest) -> Kept | None:
-    """What the request's form held; None where there is none, it cannot be read, or another site may have sent it."""
+    """Return what the form held; None if there is none, it can't be read, or another site may have sent it."""
     if request.method != "POST" or not came_from_here(request) or is_large(request):
         return None
     try:
@@ -110,13 +110,13 @@ def kept_of(request: HttpRequest) -> Kept | None:
 
 
 def would_lose(request: HttpRequest) -> bool:
-    """Whether to lead elsewhere would lose something: what was written, or what a script asked for."""
+    """Return whether a redirect would lose something: text, files, or the response that a script expects."""
     kept = kept_of(request)
     return is_for_htmx(request) or is_too_long(request) or (kept is not None and (kept.has_text or bool(kept.files)))
 
 
 def is_large(request: HttpRequest) -> bool:
-    """Whether it is more than anybody types. To read it, for whoever sends it, would cost a tenth of a second."""
+    """Return whether the body is larger than anything typed. Parsing it would take a tenth of a second."""
     try:
         return int(request.META.get("CONTENT_LENGTH") or 0) > limits.MAX_KEPT_BYTES
     except ValueError:
@@ -124,25 +124,25 @@ def is_large(request: HttpRequest) -> bool:
 
 
 def is_too_long(request: HttpRequest) -> bool:
-    """Whether somebody sent a form here that no page gives back, since it holds more than anybody types."""
+    """Return whether the user sent a form from here that is too large to be given back."""
     return request.method == "POST" and is_large(request) and came_from_here(request)
 
 
 def came_from_here(request: HttpRequest) -> bool:
     """
-    Whether a page of this site sent the form, as far as the browser says.
+    Return whether a page of this site sent the form, as far as the browser tells.
 
-    The page that gives a form back holds a good token for it: a form of another site's must not get one.
+    The page that gives a form back contains a valid CSRF token: forms from other sites must not get one.
     """
     if site := request.headers.get("Sec-Fetch-Site"):
         return site == "same-origin"
     if "Origin" in request.headers:
-        # Django's own check of forms, which knows what the site is called.
+        # Django's own CSRF check, which knows the site's origins.
         return bool(CsrfViewMiddleware(lambda _: HttpResponse())._origin_verified(request))  # type: ignore[attr-defined]
-    # Only browsers without scripts of their own send neither.
+    # Only browsers without JavaScript send neither.
     return True
 
 
 def clean(text: str) -> str:
-    """As a page can hold it: neither NUL nor half a character."""
+    """Remove what a page can't contain: NUL characters and lone surrogates."""
     return text.replace("\x00", "").replace("\r\n", "\n").encode(errors="ignore").decode()

@@ -1,8 +1,8 @@
 """
-What a letter is: the one idea of normal form, case and what cannot be seen, for names, keys, mentions and blank texts.
+Characters: the one definition of normal form, case and invisibility, for names, keys, mentions and blank texts.
 
-Databases and scripts have ideas of their own (SQLite knows the case of ASCII only), so they compare what is made here:
-a key that is stored, a pattern that is sent along.
+Databases and scripts have definitions of their own (SQLite knows case for ASCII only), so they compare values made
+here: stored keys, and patterns sent with the page.
 """
 
 import re
@@ -10,38 +10,37 @@ import unicodedata
 
 
 def letters(*ranges: int | tuple[int, int]) -> str:
-    """The inside of a regular expression's [] for code points and ranges of them, for Python and browsers alike."""
+    """Return code points and ranges as the inside of a [] in a regular expression, for Python and JavaScript."""
     pairs = [(one, one) if isinstance(one, int) else one for one in ranges]
     return "".join(f"{escaped(first)}-{escaped(last)}" for first, last in pairs)
 
 
 def escaped(code_point: int) -> str:
-    """A code point in a regular expression; beyond the first 65,536 the two have no escape in common."""
+    """Escape a code point for a regular expression; beyond U+FFFF the two languages share no escape."""
     return f"\\u{code_point:04x}" if code_point < 0x10000 else chr(code_point)
 
 
 def in_ascii(inside: str) -> str:
-    """The inside of a regular expression's [], to be sent along in a page whatever the page's normal form."""
+    """Escape the inside of a [] as ASCII, so that a page's normal form can't change it."""
     return "".join(one if one.isascii() else escaped(ord(one)) for one in inside)
 
 
-# Nothing is to be seen of these. Python's unicodedata takes many of them for letters or marks.
+# Invisible characters. Python's unicodedata classifies many of them as letters or marks.
 # Default_Ignorable_Code_Point, from DerivedCoreProperties.txt; the same from Unicode 12 to 17.
 IGNORABLE = letters(
     *(0xAD, 0x34F, 0x61C, (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E)),
     *((0x2060, 0x206F), 0x3164, (0xFE00, 0xFE0F), 0xFEFF, 0xFFA0, (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3)),
     *((0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
 )
-# The controls (Cc) that are no white space, and the format characters (Cf) that are not among the ignorable ones,
-# but for those that are drawn under or over numbers (Prepended_Concatenation_Mark).
+# Controls (Cc) that are not white space, and format characters (Cf) that are neither ignorable nor drawn under or over
+# numbers (Prepended_Concatenation_Mark).
 CONTROLS = letters((0, 8), (0xE, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0xFFF9, 0xFFFB), (0x13430, 0x13440))
-# Drawn as nothing, though they count as symbols or marks: Braille without dots, an object that is not there, a note
-# without a head, a filler.
+# Symbols and marks drawn as nothing: blank Braille, the object replacement character, a null notehead, a filler.
 EMPTY = letters(0x2800, 0xFFFC, 0x1D159, 0x16FE4)
 INVISIBLE = re.compile(f"[{IGNORABLE}{CONTROLS}{EMPTY}]")
 VISIBLE = re.compile(f"[^{IGNORABLE}{CONTROLS}{EMPTY}\\s]")
 
-# Scripts whose letters take another shape beside a joiner: Arabic and its like, India's and its neighbours'.
+# Scripts whose letters change shape next to a joiner: Arabic and related ones, and those of South and Southeast Asia.
 JOINING = re.compile(
     "["
     + letters(
@@ -57,66 +56,66 @@ IDEOGRAPH = re.compile(
 )
 BRAILLE = re.compile(f"[{letters((0x2801, 0x28FF))}]")
 ZWNJ, ZWJ, MONGOLIAN_SEPARATOR, NO_DOTS = "\u200c", "\u200d", "\u180e", "\u2800"
-# A flag of a part of a country: a black flag, tags, an end.
+# A subdivision flag: black flag, tags, end tag.
 FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,10}\U000e007f")
-# Of emoji, these alone are neither symbols nor signs that a keycap is put around.
+# The only emoji that are neither symbols nor keycap bases.
 EMOJI_AMONG_OTHERS = "\u203c\u2049\u2139\u3030"
 KEYCAPS, KEYCAP = "0123456789#*", "\u20e3"
 
 
 def key(text: str) -> str:
     """
-    What two texts have in common that are the same to who reads or types them: whatever their normal form, case and
-    width, and what in them cannot be seen. The key of a key is itself.
+    Return a key that is equal for texts that look the same to readers: it ignores normal form, case, width and
+    invisible characters. The key of a key is itself.
     """
     seen = INVISIBLE.sub("", text)
     if seen.isascii():
         return seen.lower()
-    # Unicode's compatibility caseless matching (D146): normalising makes new capitals, and folding new sequences.
+    # Unicode's compatibility caseless matching (D146): normalising can create capitals, and folding new sequences.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", seen).casefold()).casefold()
     return unicodedata.normalize("NFKC", folded)
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of a text is to be seen."""
+    """Return whether nothing in the text is visible."""
     return VISIBLE.search(text) is None
 
 
 def has_letter(text: str) -> bool:
-    """Whether there is a letter or a digit in it that can be seen."""
+    """Return whether the text has a visible letter or digit."""
     return any(unicodedata.category(letter)[0] in "LN" for letter in INVISIBLE.sub("", text))
 
 
 def has_sign(text: str) -> bool:
-    """Whether there is a letter, a digit or a symbol, such as a heart, in it that can be seen."""
+    """Return whether the text has a visible letter, digit or symbol, such as a heart."""
     seen = INVISIBLE.sub("", text)
     return has_letter(seen) or any(unicodedata.category(letter) == "So" for letter in seen)
 
 
 def is_word_letter(letter: str) -> bool:
-    """Whether words are made of it: letters, digits, and the marks that stand on them and change their vowels."""
+    """Return whether the character can be part of a word: a letter, a digit or a combining mark."""
     return unicodedata.category(letter)[0] in "LMN"
 
 
 def strays(text: str) -> list[int]:
     """
-    Where something stands that cannot be seen and does nothing: it is in no emoji sequence and joins no letters.
+    Return the positions of invisible characters with no effect: part of no emoji sequence, joining no letters.
 
-    A heart keeps what makes it red, Persian and Hindi keep their joiners, and a Japanese name its older shape.
+    A red heart keeps its variation selector, Persian and Hindi their joiners, a Japanese name its older glyph.
     """
-    # As long as before, with a symbol in place of each tag.
+    # Same length, with a symbol in place of each tag.
     text = FLAG.sub(lambda flag: "\U0001f3f4" * len(flag[0]), text)
     return [found.start() for found in INVISIBLE.finditer(text) if not does_something(text, found.start())]
 
 
 def without_strays(text: str) -> str:
-    """The text without them."""
+    """Return the text without such characters."""
     places = set(strays(text))
     return "".join(letter for place, letter in enumerate(text) if place not in places) if places else text
 
 
 def does_something(text: str, place: int) -> bool:
-    """Whether what stands there changes how its neighbours are drawn."""
+    """Return whether the character changes how its neighbours are drawn."""
     letter, before, after = text[place], text[place - 1 : place], text[place + 1 : place + 2]
     if letter in "\ufe0e\ufe0f":
         return is_emoji(before) or (before in tuple(KEYCAPS) and after == KEYCAP) or is_of(IDEOGRAPH, before)
@@ -134,30 +133,30 @@ def does_something(text: str, place: int) -> bool:
 
 
 def is_variation(letter: str) -> bool:
-    """Whether it chooses among the shapes of the letter before it."""
+    """Return whether it is a variation selector."""
     return (
         "\ufe00" <= letter <= "\ufe0f" or "\U000e0100" <= letter <= "\U000e01ef" or letter in "\u180b\u180c\u180d\u180f"
     )
 
 
 def is_emoji(letter: str) -> bool:
-    """Whether it may be one: a symbol, or a colour of skin."""
+    """Return whether it may be an emoji: a symbol or a skin tone."""
     is_symbol = not letter.isascii() and unicodedata.category(letter) in {"So", "Sm", "Sk"}
     return is_symbol or (letter != "" and letter in EMOJI_AMONG_OTHERS)
 
 
 def is_of(some: re.Pattern[str], letter: str) -> bool:
-    """Whether it is one of those letters; where there is none, not."""
+    """Return whether the letter matches; an empty string doesn't."""
     return some.match(letter) is not None
 
 
 def address_of(name: str) -> str:
-    """A name as a part of an address: small letters, digits and the marks that belong to them, with - between words."""
+    """Return a name as a URL slug: lower-case letters, digits and combining marks, with - between words."""
     text = same_address(name)
     kept = "".join(letter if is_word_letter(letter) or letter in "-_" else " " * letter.isspace() for letter in text)
     return re.sub(r"[-\s]+", "-", kept).strip("-_")
 
 
 def same_address(typed: str) -> str:
-    """An address in the form that `address_of` gives, whatever normal form and case it was typed in."""
+    """Normalise an address as `address_of` does, whatever normal form and case it was typed in."""
     return unicodedata.normalize("NFKC", INVISIBLE.sub("", typed)).lower().replace("i\u0307", "i")

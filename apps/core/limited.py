@@ -1,4 +1,4 @@
-"""How often one may do what changes something: a line above a view, its numbers in apps/core/limits.py."""
+"""Rate limits for POSTs: a decorator on the view, with the numbers in apps/core/limits.py."""
 
 import math
 import time
@@ -21,19 +21,19 @@ from apps.core.views import advice_to_wait, too_many_requests
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-# Before django-allauth's own counts in the cache.
+# Prefix of our keys in django-allauth's cached counters.
 APP = "apps.core.limited"
-# The request's attributes: what it took of its limit, or for how many seconds it comes too early.
+# Request attributes: the usage counted for it, or how many seconds it is too early.
 TAKEN, WAIT = "taken_of_limit", "seconds_too_early"
 
 
 def limited(action: str, *, counts_refusals: bool = False, in_form: bool = False) -> Callable[[View], View]:
     """
-    Answer POSTs beyond limits.RATES[action] with a page that says when to come again, and keeps what was typed.
+    Answer POSTs beyond limits.RATES[action] with a page that says when to retry, and keeps what was typed.
 
-    Reading is never limited. What the view answers with a refusal costs nothing, unless to find out is what costs; what
-    it raises, such as a 404, counts. With `in_form` a view with a form that people write text in says so in the form
-    itself: it asks `is_admitted`. Stands below login_required: most are counted by person.
+    Reads are never limited. A POST that the view refuses doesn't count, unless finding out is the expensive part
+    (`counts_refusals`); one that raises, such as a 404, does. With `in_form`, the view reports the limit in its own
+    form by calling `is_admitted`. Goes below login_required: most limits are per user.
     """
     if action not in limits.RATES:
         raise KeyError(action)
@@ -42,14 +42,14 @@ def limited(action: str, *, counts_refusals: bool = False, in_form: bool = False
 
 @dataclass(frozen=True)
 class Limit:
-    """What `limited` says of a view."""
+    """The arguments of `limited`."""
 
     action: str
     counts_refusals: bool
     in_form: bool
 
     def before(self, request: HttpRequest) -> HttpResponseBase | None:
-        """Count the request; the answer in the view's place where it is one too many."""
+        """Count the request; return a response in place of the view's if it is over the limit."""
         taken = take(request, self.action)
         if taken is not None:
             setattr(request, TAKEN, taken)
@@ -61,7 +61,7 @@ class Limit:
         return None
 
     def after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """The view's answer; what it refused is not counted."""
+        """Return the view's response; refused requests are uncounted."""
         if wait := getattr(request, WAIT, 0):
             return refused(response, wait)
         if response.status_code >= 400 and not self.counts_refusals:
@@ -69,7 +69,7 @@ class Limit:
         return response
 
     def guard(self, view: View) -> View:
-        """The view, with its POSTs counted."""
+        """Wrap the view so that its POSTs are counted."""
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -92,14 +92,14 @@ class Limit:
             return await sync_to_async(self.after)(request, response)
 
         chosen = guarded_async if iscoroutinefunction(view) else guarded
-        # For the test that each view that takes a POST has decided (tests/core/test_limited.py).
+        # For the test that every view accepting POST has decided on a limit (tests/core/test_limited.py).
         chosen.limited_by = self.action  # type: ignore[union-attr]
         return cast(View, chosen)
 
 
 @contextmanager
 def free_where_busy(request: HttpRequest) -> Iterator[None]:
-    """Nothing is counted of what could not be done since others held it: it is to be sent again."""
+    """Uncount a request that failed because the database was busy: the user will send it again."""
     try:
         yield
     except TooBusyError:
@@ -109,7 +109,7 @@ def free_where_busy(request: HttpRequest) -> Iterator[None]:
 
 
 def is_admitted(request: HttpRequest, form: BaseForm) -> bool:
-    """False where the limit is reached, and the form says when to go on."""
+    """Return whether the request is within its limit; otherwise add an error to the form."""
     wait = getattr(request, WAIT, 0)
     if wait:
         form.add_error(None, advice_to_wait(wait))
@@ -117,7 +117,7 @@ def is_admitted(request: HttpRequest, form: BaseForm) -> bool:
 
 
 def refused(response: HttpResponseBase, wait: int) -> HttpResponseBase:
-    """The answer of a view that shows its form again: 429 where nothing else was wrong with it."""
+    """Turn a redisplayed form's 422 into 429 with Retry-After; other responses stay as they are."""
     if response.status_code == 422:
         response.status_code = 429
         response.headers["Retry-After"] = str(wait)
@@ -130,17 +130,17 @@ def give_back(taken: ratelimit.RateLimitUsage) -> None:
 
 
 def take(request: HttpRequest, action: str) -> ratelimit.RateLimitUsage | None:
-    """Count one more; None where that would be too many."""
+    """Count one request; return None if it is over the limit."""
     return cast(
         ratelimit.RateLimitUsage | None, ratelimit.consume(request, app=APP, action=action, config=limits.RATES)
     )
 
 
 def seconds_to_wait(request: HttpRequest, action: str) -> int:
-    """How long until there is room for one more."""
+    """Return the seconds until another request is allowed."""
     now, wait = time.time(), 1.0
     for rate in ratelimit.parse_rates(limits.RATES[action]):
         stamps = cache.get(ratelimit.get_cache_key(request, app=APP, action=action, rate=rate), [])
-        if len(stamps) >= rate.amount:  # the newest first
+        if len(stamps) >= rate.amount:  # newest first
             wait = max(wait, stamps[rate.amount - 1] + rate.duration - now)
     return math.ceil(wait)

@@ -1,4 +1,4 @@
-"""Where templates come from."""
+"""Template loading."""
 
 import re
 
@@ -10,12 +10,12 @@ INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 
 class Loader(filesystem.Loader):
     """
-    This site's own templates, without their indentation: it is for those who read them.
+    Loads this site's own templates without their indentation, which only helps those who edit them.
 
-    In pages it costs little, for they are compressed. In a message on its way to every reader it was a fifth.
+    It costs little in compressed pages, but it was a fifth of a message on its way to every reader.
     """
 
     def get_contents(self, origin: Origin) -> str:
-        """The template's source. Of mails every space is kept."""
+        """Return the template's source. Mail templates keep all white space."""
         source = super().get_contents(origin)
         return INDENTATION.sub("", source) if origin.name.endswith(".html") else source

@@ -1,20 +1,20 @@
 """
-The one order in which transactions lock rows. Two that lock the same rows in different orders end each other.
+The one order in which transactions lock rows. Two that lock the same rows in different orders would deadlock.
 
-1. Who is here (`who_is_here`): one row that stands for all names, roles, and accounts that come and go.
+1. `who_is_here`: one row that stands for all names and roles, and for creating and deleting accounts.
 2. Accounts, by primary key.
 3. Rooms, by primary key.
-4. The rest (members, messages, invitations, pictures), each under the lock of the room or account that it belongs to.
+4. The rest (members, messages, invitations, pictures), each under the lock of its room or account.
 
-`take` and `find` lock what they are given in this order, so a verb calls one of them once, first of all.
+`take` and `find` lock their arguments in this order, so an operation calls one of them once, before anything else.
 
-A new row makes the database lock what it refers to when it is committed, which is out of order; so that is locked
-before, as everything that is to be changed. A lock lets others refer to its row meanwhile; who deletes the row asks for
-one that does not (`to_delete`): of a room at once, of an account last of all, when all rooms with anything of its
-person's are locked. That is why a post locks its room only, and not its author: who is a member of a locked room does
-not go.
+Inserting a row makes the database lock the rows it refers to at commit, which is out of order; so those are locked
+first, like everything that will be changed. Other transactions can still insert rows that refer to a locked row;
+deleting needs a lock that prevents this (`to_delete`): for a room at once, for an account last of all, when all rooms
+with anything of its user's are locked. That is why a post locks only its room, not its author: no member of a locked
+room can be deleted.
 
-What is one statement, changes one row and is a transaction by itself needs no lock: it holds nothing while it waits.
+A single statement that changes one row in a transaction of its own needs no lock: it holds nothing while it waits.
 """
 
 from collections import defaultdict
@@ -30,17 +30,17 @@ from apps.core.database import whole
 from apps.core.errors import Missing
 
 ORDER = ("accounts.user", "rooms.room")
-FOREIGN_KEY_VIOLATION = "23503"  # as SQL's standard has it
+FOREIGN_KEY_VIOLATION = "23503"  # by the SQL standard
 
 M = TypeVar("M", bound=Model)
 Ts = TypeVarTuple("Ts")
 
 
 class Gone(Missing):
-    """What was to be changed was deleted meanwhile, as the text says."""
+    """The row to change has been deleted; the message says so."""
 
     def __init__(self, model: type[Model]) -> None:
-        # Where the viewer is spoken to in their language, and not when this module is loaded.
+        # Evaluated here, in the viewer's language, and not at import.
         texts = {
             "accounts.user": _("This account was deleted meanwhile."),
             "rooms.room": _("This room was deleted meanwhile."),
@@ -50,16 +50,16 @@ class Gone(Missing):
 
 
 def who_is_here() -> None:
-    """Let one transaction at a time decide who has an account, under which name, and who owns the site."""
-    # Any row that is always there serves as the lock; of two who sign up first at once, neither has one yet.
+    """Serialise transactions that decide who has an account, under which name, and who owns the site."""
+    # Any permanent row can serve as the lock; when the first two users sign up at once, neither has a row yet.
     rows(ContentType.objects.filter(app_label="accounts", model="user"))
 
 
 def take(*wanted: *Ts, to_delete: bool = False) -> tuple[*Ts]:
     """
-    Accounts and rooms as they are now, locked until the transaction ends, in the order in which they are given.
+    Lock accounts and rooms until the transaction ends; return them as they are now, in the order given.
 
-    None stands for itself. Of what is given only the primary keys count. Raises Gone.
+    None stays None. Only the primary keys of the arguments matter. Raises Gone.
     """
     given: tuple[Any, ...] = wanted
     found = find(*given, to_delete=to_delete)
@@ -70,7 +70,7 @@ def take(*wanted: *Ts, to_delete: bool = False) -> tuple[*Ts]:
 
 
 def find(*wanted: M | None, to_delete: bool = False) -> list[Any]:
-    """The same as `take`, but with None in the place of what is gone."""
+    """Do the same as `take`, but return None for rows that are gone."""
     keys: defaultdict[type[Model], set[Any]] = defaultdict(set)
     for row in wanted:
         if row is not None:
@@ -88,38 +88,38 @@ def find(*wanted: M | None, to_delete: bool = False) -> list[Any]:
 
 
 def take_one(model: type[M], pk: object) -> M:
-    """The row with this key as it is now, locked until the transaction ends. Raises Gone."""
+    """Lock the row with this key until the transaction ends; return it as it is now. Raises Gone."""
     if (row := find_one(model, pk)) is None:
         raise Gone(model)
     return row
 
 
 def find_one(model: type[M], pk: object, *, to_delete: bool = False) -> M | None:
-    """The same as `take_one`, but with None for what is gone."""
-    # As in each post; without an order it is asked for faster.
+    """Do the same as `take_one`, but return None if the row is gone."""
+    # This runs for each post; without ORDER BY the query is faster.
     return next(iter(model._default_manager.filter(pk=pk).select_for_update(no_key=not to_delete)), None)
 
 
 def place_of(model: type[Model]) -> int:
-    """Where rows of a kind stand in the order."""
+    """Return the position of a model in the lock order."""
     return ORDER.index(model._meta.label_lower)
 
 
 def rows(wanted: QuerySet[M], *, to_delete: bool = False) -> list[M]:
-    """The rows of one kind as they are now, locked until the transaction ends."""
+    """Lock rows of one model until the transaction ends; return them as they are now."""
     return list(wanted.order_by("pk").select_for_update(no_key=not to_delete))
 
 
 @whole()
 def store(row: Model, fields: Collection[str]) -> None:
-    """Store some fields of an account. Raises Gone where it has been deleted."""
+    """Store some fields of an account. Raises Gone if it has been deleted."""
     take(row)
     row.save(update_fields=fields)
 
 
 def is_gone(error: BaseException | None) -> bool:
-    """Whether the error says that a row that was to be changed, or that a new one refers to, was deleted meanwhile."""
+    """Return whether the error means that a row to be changed, or referred to by a new one, has been deleted."""
     if isinstance(error, IntegrityError):
         return getattr(error.__cause__, "sqlstate", None) == FOREIGN_KEY_VIOLATION or "FOREIGN KEY" in str(error)
-    # Django's own words, which have no class of their own before 6.0.
+    # Django's own message; before 6.0 the error has no class of its own.
     return isinstance(error, DatabaseError) and "did not affect any rows" in str(error)

@@ -1,4 +1,4 @@
-"""What stands in the log."""
+"""Filters for the log."""
 
 import logging
 import threading
@@ -9,7 +9,7 @@ from apps.core.database import NO_DATABASE, is_busy, state_of
 
 
 class OneLine(logging.Filter):
-    """Without a traceback, for what is the sender's fault."""
+    """Drops the traceback of errors that are the client's fault."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.exc_info = record.exc_text = None
@@ -18,15 +18,15 @@ class OneLine(logging.Filter):
 
 class DatabaseTrouble(logging.Filter):
     """
-    What is wrong with the database in one line each time, and now and then.
+    Shortens database errors to one line each, and drops frequent repeats.
 
-    It fails each request and each open page alike, and the hundred lines of a traceback lead to no code of ours.
+    An outage fails every request and open page alike, and the hundred lines of a traceback point to no code of ours.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        # By what was said: when, and how often it was not said since.
+        # By kind of message: when it was last logged, and how many have been dropped since.
         self._said: dict[tuple[str, str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -49,7 +49,7 @@ class DatabaseTrouble(logging.Filter):
 
 
 def error_of(record: logging.LogRecord) -> BaseException | None:
-    """The error that the line is about: its traceback's, or one that it names."""
+    """Return the error that the record is about: from its traceback or its arguments."""
     if record.exc_info:
         return record.exc_info[1]
     arguments = record.args if isinstance(record.args, tuple) else ()

@@ -1,4 +1,4 @@
-"""Middleware of our own, native in both modes so that async pages do not hop through threads for it."""
+"""Our own middleware, both sync and async, so that async pages need no thread for it."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,19 +21,19 @@ from apps.core.errors import Missing
 from apps.core.kept import would_lose
 from apps.core.views import livez, readyz, signed_out
 
-# The next middleware or the view, synchronous or not.
+# The next middleware or view, sync or async.
 GetResponse = Any
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action {targets}; frame-ancestors {ancestors}; object-src 'none'"
 )
-# The request's attribute in which a page notes the other sites that its forms lead to.
+# Request attribute with the other sites that the page's forms redirect to.
 FORM_TARGETS = "form_targets"
 
 
 @sync_and_async_middleware
 def security_headers(get_response: GetResponse) -> GetResponse:
-    """Put the Content-Security-Policy and what goes with it on every response."""
+    """Add the Content-Security-Policy and related headers to every response."""
     if not iscoroutinefunction(get_response):
         return lambda request: with_security_headers(request, get_response(request))
 
@@ -44,34 +44,34 @@ def security_headers(get_response: GetResponse) -> GetResponse:
 
 
 def with_security_headers(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """The same response with its security headers set, unless the view set its own."""
-    # Chromium applies form-action to where a form's answer redirects to as well.
+    """Set the security headers that the view has not set itself."""
+    # Chromium applies form-action to redirects after a form submission as well.
     targets = " ".join(["'self'", *sorted(getattr(request, FORM_TARGETS, ()))])
     ancestors = "'self'" if getattr(response, FRAMED_BY_OURSELVES, False) else "'none'"
     policy = CONTENT_SECURITY_POLICY.format(targets=targets, ancestors=ancestors)
     response.headers.setdefault("Content-Security-Policy", policy)
-    # Pages belong to their viewer and are asked for anew; static files bring a header of their own. What has secrets is
-    # not kept to be shown by Back either, where scripts do not run that could ask who is signed in (session.js).
+    # Pages are private and revalidated; static files set a header of their own. Pages with secrets aren't stored at
+    # all: Back could show them when scripts, which check who is signed in (session.js), don't run.
     keeps = "no-store" if request.path_info.startswith(SECRETIVE) else "no-cache"
     response.headers.setdefault("Cache-Control", f"private, {keeps}")
     response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
     return response
 
 
-# Accounts, with their recovery codes and keys, and links that let their bearer in.
+# Account pages, with recovery codes and keys; and links that grant access to whoever has them.
 SECRETIVE = ("/accounts/", "/invitations/", "/site/")
 
-# What becomes smaller: pictures and archives do not.
+# Pictures and archives don't get smaller.
 COMPRESSIBLE = ("text/", "application/json", "application/javascript")
 
 
 class CompressionMiddleware(GZipMiddleware):
     """
-    Compress pages and fragments.
+    Compresses pages and fragments.
 
-    Django adds a random length, so that who counts the bytes and can choose a part of the page does not learn the rest
-    (BREACH). Pages with secrets are not compressed all the same. Neither is what comes piece by piece: a browser would
-    hold a piece back, and the live view writes past Django (apps/live/streams.py).
+    Django adds random padding, so an attacker who controls a part of a page can't infer the rest from its length
+    (BREACH). Pages with secrets are left uncompressed even so. So are streams: browsers would buffer the pieces, and
+    the live view writes past Django (apps/live/streams.py).
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -88,9 +88,9 @@ HEALTH = {"/livez": livez, "/readyz": readyz}
 @sync_and_async_middleware
 def health(get_response: GetResponse) -> GetResponse:
     """
-    Answer who asks whether this process is well, before anybody looks at the Host or the session.
+    Answer health checks before the Host header or the session is looked at.
 
-    A health check asks by address, and the answer must not hang on a database that is away.
+    They are sent to an IP address, and must not hang while the database is down.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -109,14 +109,13 @@ def health(get_response: GetResponse) -> GetResponse:
 @sync_and_async_middleware
 def load_user(get_response: GetResponse) -> GetResponse:
     """
-    Load `request.user` before a view runs.
+    Load `request.user` before the view runs.
 
-    Django's own is loaded at first use, which in an async view's template would be a database query on the
-    event loop.
+    Django loads it lazily, which in an async view's template would run a database query on the event loop.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        # Also where the server is synchronous, as Django's test client is: async views run there too.
+        # Also on a sync server, such as Django's test client: async views run there too.
         bool(request.user.is_authenticated)
         response: HttpResponseBase = get_response(request)
         return response
@@ -132,9 +131,9 @@ def load_user(get_response: GetResponse) -> GetResponse:
 @sync_and_async_middleware
 def speak_the_viewers_language(get_response: GetResponse) -> GetResponse:
     """
-    Answer in the language that the viewer has chosen, else in the first of the browser's that the site speaks.
+    Respond in the language that the viewer chose, or else in the browser's first one that the site has.
 
-    Django's own knows no language of an account, and hops through a thread for each async page.
+    Django's own middleware ignores the account's language, and needs a thread for each async page.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -149,13 +148,13 @@ def speak_the_viewers_language(get_response: GetResponse) -> GetResponse:
 
 
 def language_of(request: HttpRequest) -> str:
-    """The code of the language that the viewer is spoken to in."""
+    """Return the language code for the viewer."""
     chosen = getattr(request.user, "language", "")
     return chosen if chosen in dict(settings.LANGUAGES) else translation.get_language_from_request(request)
 
 
 def in_language(language: str, response: HttpResponseBase) -> HttpResponseBase:
-    """The same response, which says what language it is in, and that others may get another."""
+    """Add Content-Language and Vary to the response."""
     response.headers.setdefault("Content-Language", language)
     patch_vary_headers(response, ["Accept-Language"])
     return response
@@ -164,23 +163,23 @@ def in_language(language: str, response: HttpResponseBase) -> HttpResponseBase:
 @sync_and_async_middleware
 def say_who_is_signed_out(get_response: GetResponse) -> GetResponse:
     """
-    Where a form leads to the sign-in page, a page in between gives back what was typed into it.
+    Replace the redirect to the sign-in page with one that gives back what the user typed into a form.
 
-    To htmx the redirect would look like an answer: it gets words instead.
+    htmx would follow the redirect and take it for the response, so it gets a plain message instead.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         return to_somebody_signed_out(request, get_response(request))
 
     async def async_middleware(request: HttpRequest) -> HttpResponseBase:
-        # Rendering it asks no database: nobody is signed in.
+        # Rendering it needs no database: the user is anonymous.
         return to_somebody_signed_out(request, await get_response(request))
 
     return async_middleware if iscoroutinefunction(get_response) else middleware
 
 
 class MissingIsNotFound(MiddlewareMixin):
-    """Where the domain says that something is missing, the page is Django's 404; it is said here only."""
+    """Turns the domain's Missing into Django's 404, in this one place."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         if isinstance(exception, Missing):
@@ -188,7 +187,7 @@ class MissingIsNotFound(MiddlewareMixin):
 
 
 def to_somebody_signed_out(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """The response, unless it sends somebody to sign in first, who has asked for a part of a page or sent a form."""
+    """Replace a redirect to the sign-in page if the anonymous user sent a form or asked for a fragment."""
     if response.status_code != 302 or request.user.is_authenticated:
         return response
     address = urlsplit(response.headers["Location"])
@@ -199,12 +198,12 @@ def to_somebody_signed_out(request: HttpRequest, response: HttpResponseBase) -> 
         return signed_out(request)
     if request.method in ("GET", "HEAD") or place[0] != request.get_full_path():
         return response
-    # Where a form is sent to there may be no page: back to the one that it stood on.
+    # The form's action may have no page of its own: redirect to the page it was on.
     return redirect_to_login(page_before(request))
 
 
 def page_before(request: HttpRequest) -> str:
-    """The page of this site that a request came from, as far as the browser says; else the first one."""
+    """Return the path of the page that the request came from, as far as the browser tells; else "/"."""
     referer = request.headers.get("Referer", "")
     if not url_has_allowed_host_and_scheme(referer, {request.get_host()}, require_https=request.is_secure()):
         return "/"

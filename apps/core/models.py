@@ -1,4 +1,4 @@
-"""Who serves the site at present."""
+"""The processes that serve the site."""
 
 import uuid
 
@@ -6,17 +6,17 @@ from django.db import models
 
 
 class Process(models.Model):
-    """A process that serves: what it goes by, and when it was last heard of, by the database's clock (cluster.py)."""
+    """A serving process with its facts and its last sign of life, by the database's clock (cluster.py)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     machine = models.CharField(max_length=255)
     number = models.PositiveIntegerField()
-    # Digests and settings, by the names in facts.py.
+    # Hashes and settings, under the names in facts.py.
     facts = models.JSONField()
-    # By how many seconds its clock is ahead of the database's.
+    # Seconds that its clock is ahead of the database's.
     clock = models.FloatField()
     beat_at = models.DateTimeField()
-    # Since when it agrees with all who agreed before it; None while it does not.
+    # Since when it agrees with all that agreed before it; None while it doesn't.
     agreed_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Which pages may open a socket, and send a form."""
+"""Which origins may open a WebSocket or send a form."""
 
 from typing import Any
 from urllib.parse import ParseResult
@@ -11,10 +11,10 @@ from django.http.request import split_domain_port, validate_host
 
 class SiteOriginValidator(OriginValidator):
     """
-    Refuse (403) a handshake that no page of this site can have sent.
+    Refuses (403) handshakes that can't come from a page of this site.
 
-    A page of this site has the origin of SITE_URL, or exactly the scheme, host and port that the handshake
-    itself was sent to, as in Django's check of forms.
+    The origin must be that of SITE_URL, or exactly the scheme, host and port that the handshake was sent to, as in
+    Django's CSRF check.
     """
 
     def __init__(self, application: Any) -> None:
@@ -35,10 +35,10 @@ class SiteOriginValidator(OriginValidator):
 
 def as_the_site_is_reached(application: Any) -> Any:
     """
-    The ASGI application of pages, to which every request of a site on https came by https.
+    Wrap the ASGI application so that on an https site every request counts as https.
 
-    Without a proxy that says so Django takes each for plain http, and a form of http://HOST, which anybody on the way
-    can have written, for one of ours.
+    Unless a proxy says otherwise, Django takes every request for plain http, and would then trust forms from
+    http://HOST, which anyone on the network path may have written.
     """
 
     def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> Any:

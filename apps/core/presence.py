@@ -1,4 +1,4 @@
-"""Whether another process that was started on this machine is still there, however it ended."""
+"""Detects whether another process on this machine is still alive, however it ended."""
 
 import fcntl
 import os
@@ -9,12 +9,12 @@ from django.conf import settings
 
 from apps.core.backups import copies
 
-# A file for each process, which it holds locked. The kernel lets go of it when the process ends.
+# One locked file per process. The kernel releases the lock when the process ends.
 FOLDER = settings.DATA_DIR / "processes"
 
 
 def hold(process: UUID) -> None:
-    """Be there until this process ends. Where files cannot be locked, others go by what they hear of it."""
+    """Hold this process's lock until it ends. If files can't be locked, others go by its heartbeat."""
     with suppress(OSError):
         FOLDER.mkdir(mode=0o700, exist_ok=True)
         copies.give_to_owner(FOLDER)
@@ -28,14 +28,14 @@ def hold(process: UUID) -> None:
 
 
 def sweep() -> None:
-    """Delete the files of those that have ended."""
+    """Delete the files of processes that have ended."""
     with suppress(OSError):
         for file in FOLDER.iterdir():
             is_gone(file.name)
 
 
 def is_gone(process: UUID | str) -> bool:
-    """Whether it surely has ended; its file goes then. One of another machine is not known here."""
+    """Return whether the process has certainly ended, deleting its file. Other machines' processes are unknown here."""
     file = FOLDER / str(process)
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)

@@ -1,8 +1,8 @@
-"""Answers that are written to a connection before Django has heard of the request."""
+"""Responses written to a connection before Django has seen the request."""
 
 
 def raw_answer(status: bytes, content_type: bytes, body: bytes) -> bytes:
-    """A whole HTTP answer, after which the connection is closed."""
+    """Return a complete HTTP response that closes the connection."""
     return b"\r\n".join(
         [
             b"HTTP/1.1 " + status,

@@ -1,4 +1,4 @@
-"""A process's way to Redis, for what counts: shut while Redis does not answer, so that nobody waits for it."""
+"""A process's link to Redis for counters, with a circuit breaker, so that no request waits for a Redis that is down."""
 
 import logging
 import threading
@@ -18,29 +18,29 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-# How long one call to Redis may take, and how long one may that counts as slow; so many slow ones in a row are too
-# many, since a page makes twenty calls.
+# Timeout of one call to Redis, and the duration from which a call counts as slow; this many slow calls in a row are too
+# many, since a page makes twenty.
 TIMEOUT_SECONDS, SLOW_SECONDS, MAX_SLOW_ANSWERS = 0.5, 0.1, 5
-# Between two looks whether Redis is back.
+# Interval between checks whether Redis is back.
 RETRY_SECONDS = 1.0
-# Entries to be deleted then; of more, those that Redis still has live on until they expire.
+# Keys to delete when it is back; beyond that, those still in Redis stay until they expire.
 MAX_DELETED_KEYS = 10_000
 
 
 class AwayError(Exception):
-    """Redis does not do what it is asked."""
+    """Redis is unavailable."""
 
 
 class Link:
     """
-    A process's way to Redis, which is shut from the first call that fails or takes too long until one succeeds.
+    A process's link to Redis. The breaker opens at a failed call, or several slow ones, and closes when one succeeds.
 
-    Whoever calls meanwhile does not wait. One thread looks whether it is back.
+    While it is open, calls fail immediately. One thread checks whether Redis is back.
     """
 
     def __init__(self, url: str, probe: str) -> None:
         self.probe = probe
-        # Grows with each connection that is made and each failure: Redis may have been emptied in between.
+        # Incremented with each new connection and each failure: Redis may have been emptied in between.
         self.epoch = 0
         self.slow = 0
         self.deleted: set[str] = set()
@@ -55,12 +55,12 @@ class Link:
         )
 
     def greet(self, connection: Any) -> None:
-        """What the library does by itself with a new connection, and a new epoch."""
+        """Do what the library does for a new connection, and start a new epoch."""
         connection.on_connect()
         self.epoch += 1
 
     def call(self, work: Callable[["Redis"], Result]) -> Result:
-        """What Redis answers. Raises AwayError."""
+        """Return Redis's reply. Raises AwayError."""
         if self.trouble.is_on:
             raise AwayError
         began = time.monotonic()
@@ -75,7 +75,7 @@ class Link:
         return result
 
     def lose(self, error: object) -> None:
-        """Shut the way, until Redis is seen to be back."""
+        """Stop calling Redis until it is seen to be back."""
         with self.lock:
             if self.trouble.is_on:
                 return
@@ -85,7 +85,7 @@ class Link:
         threading.Thread(target=self.wait_until_back, name="redis", daemon=True).start()
 
     def wait_until_back(self) -> None:
-        """Look again and again."""
+        """Check repeatedly."""
         while True:
             time.sleep(RETRY_SECONDS)
             began = time.monotonic()
@@ -102,17 +102,17 @@ class Link:
                 return
 
     def delete_later(self, name: str) -> None:
-        """Have it deleted when Redis is back: what was asked without an answer may have been done."""
+        """Delete the key when Redis is back: a call that timed out may still have taken effect."""
         if len(self.deleted) < MAX_DELETED_KEYS:
             self.deleted.add(name)
 
     def look(self) -> None:
-        """Find out whether Redis takes what it is given."""
+        """Check whether Redis accepts writes."""
         with suppress(AwayError):
             self.call(self.try_out)
 
     def try_out(self, redis: "Redis") -> None:
-        """Writing is what fails first: in a full Redis, and without the right to."""
+        """Write first: a full Redis, or one without write permission, still answers reads."""
         redis.set(self.probe, "", ex=60)
         redis.get(self.probe)
 
@@ -122,6 +122,6 @@ _links_lock = threading.Lock()
 
 
 def link_to(url: str, prefix: str) -> Link:
-    """This process's one way to a Redis: Django makes a cache for each request."""
+    """Return this process's only link to a Redis: Django creates a cache object per request."""
     with _links_lock:
         return _links.get((url, prefix)) or _links.setdefault((url, prefix), Link(url, f"{prefix}probe"))

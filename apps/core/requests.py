@@ -1,16 +1,16 @@
-"""A request as the site's middleware leaves it."""
+"""Requests as the site's middleware leaves them."""
 
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails
 
 
 class HtmxRequest(HttpRequest):
-    """For annotations: `htmx` is true where htmx asked and wants a part of the page."""
+    """For annotations: `htmx` is true if htmx wants a fragment."""
 
     htmx: HtmxDetails
 
 
 def is_ahead(request: HttpRequest) -> bool:
-    """Whether a browser asks before its reader does, who may never look at the answer."""
+    """Return whether the browser is prefetching a page that its user may never open."""
     purposes = [request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")]
     return any(word in purpose for purpose in purposes for word in ("prefetch", "prerender", "preview"))

@@ -1,4 +1,4 @@
-"""What of the processes must not come back with a restored database."""
+"""Cleanup of process rows after a restore."""
 
 from typing import Any
 
@@ -10,6 +10,6 @@ from apps.core.signals import restored
 
 @receiver(restored)
 def forget_processes(**kwargs: Any) -> str:
-    """Those that served when the backup was made are none that a new one must agree with."""
+    """Delete the processes that served when the backup was made: new ones need not agree with them."""
     Process.objects.all().delete()
     return ""

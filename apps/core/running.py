@@ -1,4 +1,4 @@
-"""Whether this machine serves the site just now, so that nobody takes its data from under it."""
+"""Locks that keep serving and restoring apart on this machine."""
 
 import fcntl
 import os
@@ -9,36 +9,36 @@ from django.conf import settings
 
 from apps.core.backups import copies
 
-# Held by every process that serves. The kernel lets go of it however the process ends.
+# Held by every serving process. The kernel releases it however the process ends.
 LOCK = settings.DATA_DIR / "running.lock"
-# There from the moment when a restore begins to change the site until all of it is done; says so.
+# Exists from when a restore starts changing the site until it is complete; its text says so.
 UNFINISHED = settings.DATA_DIR / "restoring.txt"
 
 
 class BusyError(Exception):
-    """Somebody else has the lock."""
+    """Another process has the lock."""
 
 
 def serve() -> None:
     """
-    Hold the lock, with the other processes that serve, until this one ends.
+    Take the shared lock until this process ends.
 
-    Stops the start while the site is being restored, and where that broke off.
+    Refuses to start during a restore, or after one that broke off.
     """
     try:
-        # Open for as long as the process lives.
+        # Stays open until the process ends.
         taken(fcntl.LOCK_SH)
     except BusyError:
         raise SystemExit("The site is being restored from a backup. Start it when that is done.") from None
     except OSError:
-        pass  # The folder is not for writing, and so nobody restores into it.
+        pass  # The folder is read-only, so no restore can run either.
     if UNFINISHED.exists():
         raise SystemExit(UNFINISHED.read_text().strip())
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Keep the site from being served. Raises BusyError while it is."""
+    """Keep the site from being served. Raises BusyError if it is."""
     descriptor = taken(fcntl.LOCK_EX)
     try:
         yield
@@ -47,7 +47,7 @@ def alone() -> Iterator[None]:
 
 
 def taken(how: int) -> int:
-    """The lock's descriptor, with the lock where the file system has such things. Raises BusyError."""
+    """Return the lock file's descriptor, locked if the file system supports it. Raises BusyError."""
     descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     copies.give_to_owner(LOCK)
     try:

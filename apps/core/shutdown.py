@@ -1,4 +1,4 @@
-"""Shutting down in good order: what a process does between SIGTERM and its end."""
+"""Graceful shutdown: what a process does between SIGTERM and its exit."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from asgiref.sync import markcoroutinefunction
 
 logger = logging.getLogger(__name__)
 
-# How long what was begun may take after the pages have gone.
+# How long unfinished work may take after the pages have been disconnected.
 WORK_SECONDS = 10.0
 LOOK_PAUSE_SECONDS = 0.05
 
@@ -20,12 +20,12 @@ Farewell = Callable[[], Awaitable[None]]
 
 
 class State:
-    """Of this process."""
+    """State of this process."""
 
     is_shutting_down = False
-    # Requests and posts that have been begun and not finished.
+    # Requests and posts in progress.
     begun = 0
-    # Kept so that it does not vanish.
+    # A reference, so that it isn't garbage-collected.
     task: asyncio.Task[None] | None = None
 
 
@@ -33,13 +33,13 @@ _farewells: list[Farewell] = []
 
 
 def before_shutdown(farewell: Farewell) -> None:
-    """Have `farewell` awaited when the process is told to end."""
+    """Register a coroutine function to await when the process is told to end."""
     _farewells.append(farewell)
 
 
 @contextmanager
 def work() -> Iterator[None]:
-    """Something that the process finishes before it ends."""
+    """Count something that the process finishes before it ends."""
     State.begun += 1
     try:
         yield
@@ -48,7 +48,7 @@ def work() -> Iterator[None]:
 
 
 def counted(application: Any) -> Any:
-    """The ASGI application, with its requests counted as work."""
+    """Wrap the ASGI application so that its requests count as work."""
 
     async def finish(scope: dict[str, Any], receive: Any, send: Any) -> None:
         with work():
@@ -61,21 +61,21 @@ def counted(application: Any) -> Any:
 
 
 async def shut_down() -> None:
-    """Say farewell to the pages, then wait for what was begun."""
+    """Run the registered functions, then wait for work in progress."""
     for farewell in _farewells:
         await farewell()
     for _ in range(int(WORK_SECONDS / LOOK_PAUSE_SECONDS)):
-        # Once at least, so that the last words are on their way.
+        # At least once, so that the last frames are sent.
         await asyncio.sleep(LOOK_PAUSE_SECONDS)
         if not State.begun:
             break
 
 
 def shut_down_on_sigterm() -> None:
-    """Shut down in good order under Daphne, which by itself drops everything at once. To be called before it runs."""
+    """Shut down gracefully under Daphne, which would drop everything at once. Call this before it runs."""
     from twisted.internet import reactor
 
-    # Once the reactor runs, since it sets handlers of its own when it starts.
+    # Once the reactor runs, since it installs signal handlers of its own at startup.
     reactor.callWhenRunning(_listen_to_sigterm)
 
 
@@ -83,7 +83,7 @@ def _listen_to_sigterm() -> None:
     from twisted.internet import reactor
 
     if threading.current_thread() is not threading.main_thread():
-        return  # runserver with its reloader, which ends its child by itself
+        return  # runserver with its reloader, which ends its child itself
     loop = asyncio.get_event_loop()
 
     async def shut_down_and_stop() -> None:

@@ -1,4 +1,4 @@
-"""Static files as they are collected: a script or style sheet is bundled with what it imports."""
+"""Collecting static files: scripts and style sheets are bundled with their imports."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -21,10 +21,10 @@ NOT_UNDERSTOOD = re.compile(r"^\s*(?:import|export|@import)\b.*|\bimport[.(].*",
 
 class StaticFilesStorage(CompressedManifestStaticFilesStorage):
     """
-    Bundles our scripts and style sheets before they are named by their hash and compressed.
+    Bundles our scripts and style sheets before they are hashed and compressed.
 
-    Browsers understand imports, and get the files as they are where nothing is collected. But each file costs a request
-    and its headers, and twenty small files compress worse than one.
+    Browsers understand imports, and get the separate files unless static files are collected. But each file costs a
+    request with headers, and twenty small files compress worse than one.
     """
 
     def post_process(self, paths: dict[str, Any], dry_run: bool = False, **options: Any) -> Iterator[Any]:
@@ -34,7 +34,7 @@ class StaticFilesStorage(CompressedManifestStaticFilesStorage):
 
 
 class Bundles:
-    """Stands in for the storage that files are collected from."""
+    """A stand-in for the storage that files are collected from."""
 
     def __init__(self, paths: dict[str, Any]) -> None:
         self.paths = paths
@@ -51,9 +51,9 @@ class Bundles:
 
 def bundle(name: str, read: Read) -> str:
     """
-    A script or style sheet with what it imports, each part once and in the order in which browsers run them.
+    Return a script or style sheet with its imports, each once and in the order in which browsers run them.
 
-    Raises ValueError for an import or export in a form that is not understood here.
+    Raises ValueError for imports or exports in a form that isn't understood here.
     """
     kind = name.rpartition(".")[2]
     parts: dict[str, str] = {}
@@ -64,7 +64,7 @@ def bundle(name: str, read: Read) -> str:
 
 
 def add_with_imports(parts: dict[str, str], name: str, read: Read, imports: re.Pattern[str]) -> None:
-    """Add a file's text to the parts, behind what it imports."""
+    """Add a file's text to the parts, after its imports."""
     if name in parts:
         return
     text = read(name)
@@ -77,9 +77,9 @@ def add_with_imports(parts: dict[str, str], name: str, read: Read, imports: re.P
 
 def scoped(text: str) -> str:
     """
-    A module's text in a block, so that its names stay its own; one that exports shares all of them instead.
+    Put a module into a block to keep its names private; one with exports shares all of its names instead.
 
-    One that fails is reported and does not keep the next ones from starting.
+    An error in a block is reported and doesn't stop the following modules.
     """
     shared = EXPORT.sub("", text)
     return shared if shared != text else f"try {{\n{text}}} catch (error) {{\n  reportError(error);\n}}\n"

@@ -1,17 +1,17 @@
-"""What the site gets on without for a while: said in the log, not too often, and by /readyz."""
+"""Problems that the site can live with for a while: reported in the log, not too often, and by /readyz."""
 
 import logging
 import time
 from math import inf
 
-# Between two lines of the log that say the same.
+# Minimum interval between equal log lines.
 SAID_EVERY_SECONDS = 60.0
 
 _known: "list[Trouble]" = []
 
 
 class Seldom:
-    """A line of the log that comes once a minute at most, however often there is cause."""
+    """A rate-limited logger: one line a minute at most."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self.logger = logger
@@ -19,7 +19,7 @@ class Seldom:
         self.unsaid = 0
 
     def warning(self, text: str, *values: object) -> bool:
-        """Whether it was said."""
+        """Log a warning, unless one was logged a moment ago; return whether it was."""
         now = time.monotonic()
         if now - self.said_at < SAID_EVERY_SECONDS:
             self.unsaid += 1
@@ -32,7 +32,7 @@ class Seldom:
 
 
 class Trouble:
-    """Something that does not work just now; `what` names it and what comes of that."""
+    """Something that doesn't work at present; `what` names it and its consequence."""
 
     def __init__(self, what: str, logger: logging.Logger) -> None:
         self.what = what
@@ -42,13 +42,13 @@ class Trouble:
         _known.append(self)
 
     def note(self, error: object) -> None:
-        """It does not work, for this reason."""
+        """Report that it doesn't work, and why."""
         self.is_on = True
         reason = error if isinstance(error, str) else f"{type(error).__name__}: {str(error)!r}"
         self.is_said |= self.line.warning("%s: %s", self.what, reason)
 
     def over(self) -> None:
-        """It works."""
+        """Report that it works again."""
         self.is_on = False
         if self.is_said:
             self.is_said = False
@@ -56,5 +56,5 @@ class Trouble:
 
 
 def all_troubles() -> list[str]:
-    """What does not work just now. No reasons: the log has them, and whoever asks may be anybody."""
+    """Return what doesn't work at present. Without reasons, which are in the log: /readyz is public."""
     return [trouble.what for trouble in _known if trouble.is_on]

@@ -1,9 +1,9 @@
 """
-Turns at what only one can change at a time, such as a room's row.
+Queues in front of things that only one transaction can change at a time, such as a room's row.
 
-A few of a process are at work on it, or wait for it at the database; the others wait here, where they hold no
-connection and no shared thread. Once one of them has waited at the database in vain, something holds the thing: from
-then on one at a time tries, and who comes meanwhile is told at once.
+A few threads per process run or wait at the database; all others queue here, without holding a connection or a shared
+thread. Once a transaction has timed out waiting for the lock, the place counts as held: from then on one at a time
+tries, and all others are refused at once.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ TABLE = re.compile(r'in relation "(\w+)"')
 
 class TooBusyError(OperationalError):
     """
-    What was asked has to wait for others, who hold something or are many. Nothing of it is stored.
+    Others hold what is needed, or too many are queueing. Nothing was stored.
 
-    An OperationalError, since who is ready for a database that is away is ready for this.
+    An OperationalError, since code that handles a missing database handles this too.
     """
 
     def __init__(self, reason: str, *, is_held: bool = False) -> None:
         super().__init__(reason)
-        # Whether a lock was waited for in vain; and a row of which table, where PostgreSQL says it.
+        # Whether it timed out waiting for a lock; and the table of the locked row, if PostgreSQL names it.
         self.is_held = is_held
         found = TABLE.search(reason)
         self.table = found[1] if found else ""
@@ -44,32 +44,32 @@ class TooBusyError(OperationalError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where turns are taken."""
+    """A place to queue at."""
 
     name: str
-    # Of one process at once: one at work, and others who wait for the same lock, so that it is never idle.
+    # How many of one process at once: one runs and others wait for the same lock, so it is never idle.
     capacity: int = limits.MAX_AT_ONE_ROOM
-    # Whether all want the same lock, so that one who waited in vain did so for all of them.
+    # Whether all need the same lock, so that one timeout stands for all of them.
     is_one_lock: bool = True
-    # Of which table that is a row. Who has it may still wait in vain for a row of another one.
+    # The table of that row. A transaction that has it may still time out on a row of another table.
     table: str = ""
 
     def here(self) -> "Place":
-        """Where that is with this database: SQLite has one lock for everything."""
+        """Return the actual place for this database: SQLite has a single lock."""
         return THE_FILE if connection.vendor == "sqlite" else self
 
 
 THE_FILE = Place("the database's file", capacity=1)
-# How far people have read: a row of each person in each room, asked for by every page.
+# Read markers: one row per user and room, written by every page.
 MARKS = Place("the marks of how far was read", capacity=limits.MAX_MARKING, is_one_lock=False)
 
 
-# What locks now this, now that: several rooms, the roles of the site.
+# Operations that lock varying rows: several rooms, the site's roles.
 ANYTHING = Place("what takes several locks", is_one_lock=False)
 
 
 class Outcome(Enum):
-    """What became of a turn."""
+    """How a turn ended."""
 
     GOT_IT = 1
     IS_HELD = 2
@@ -79,7 +79,7 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class Queue:
-    """Those at one place."""
+    """The queue at one place."""
 
     at_work: int = 0
     waiting: deque[Future[None]] = field(default_factory=deque)
@@ -88,13 +88,13 @@ class Queue:
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """A turn that a task has, until a thread that works for it takes it over, which ends it."""
+    """A turn held by a task until a thread working for it takes it over and later ends it."""
 
     place: Place
     is_open: bool = True
 
     def take_over(self) -> bool:
-        """Whether it was still to be had."""
+        """Take the turn; return whether it was still available."""
         with _lock:
             was_open, self.is_open = self.is_open, False
         return was_open
@@ -102,12 +102,12 @@ class Turn:
 
 _lock = threading.Lock()
 _queues: dict[Place, Queue] = {}
-# The turn of whoever runs this, until it is used.
+# The current task's turn, until it is used.
 _turn: ContextVar[Turn | None] = ContextVar("turn", default=None)
 
 
 def refuse_where_held(place: Place) -> None:
-    """Raise TooBusyError where somebody waits in vain just now, so that no work is done for nothing."""
+    """Raise TooBusyError if the place is held and being tried, so that no work is done in vain."""
     queue = _queues.get(place.here())
     if queue and queue.is_held and queue.at_work:
         raise too_busy(place.here())
@@ -116,9 +116,9 @@ def refuse_where_held(place: Place) -> None:
 @asynccontextmanager
 async def turn_at(place: Place, give_back: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
     """
-    Wait for a turn, which the next thread that this task starts uses. Raises TooBusyError where that takes too long.
+    Wait for a turn, used by the next thread that this task starts. Raises TooBusyError after a timeout.
 
-    Before it waits, `give_back` gives the connection back that the task's own thread has.
+    Before waiting, `give_back` releases the database connection of the task's own thread.
     """
     place = place.here()
     if ticket := join_queue(place):
@@ -140,7 +140,7 @@ async def turn_at(place: Place, give_back: Callable[[], Awaitable[None]] | None 
 
 @contextmanager
 def own_turn(place: Place) -> Iterator[None]:
-    """The same on a thread of one's own; within `turn_at` it uses that turn. Within a transaction it is too late."""
+    """Take a turn on this thread, using the one from `turn_at` if there is one. No-op inside a transaction."""
     if connection.in_atomic_block:
         yield
         return
@@ -166,7 +166,7 @@ def own_turn(place: Place) -> Iterator[None]:
 
 
 def wait_on_thread(place: Place) -> None:
-    """Wait for a turn, without the thread's connection. Raises TooBusyError where that takes too long."""
+    """Wait for a turn without holding the thread's connection. Raises TooBusyError after a timeout."""
     if ticket := join_queue(place):
         give_connection_back()
         try:
@@ -176,17 +176,17 @@ def wait_on_thread(place: Place) -> None:
 
 
 def give_connection_back() -> None:
-    """Let others have this thread's connection of the pool, while it needs none."""
+    """Return this thread's connection to the pool."""
     if connection.vendor != "sqlite" and not connection.in_atomic_block:
         connection.close()
 
 
 def join_queue(place: Place) -> Future[None] | None:
-    """None for a turn at once, else something to wait for. Raises TooBusyError where there is no use in waiting."""
+    """Take a turn at once (None), or return a future to wait for. Raises TooBusyError if waiting is pointless."""
     with _lock:
         queue = _queues.setdefault(place, Queue())
         if queue.is_held:
-            # However many things are held, few threads and connections are spent on trying them.
+            # Spend few threads and connections on retries, however many places are held.
             trying = sum(other.is_held and other.at_work > 0 for other in _queues.values())
             if queue.at_work or trying >= limits.MAX_TRYING:
                 raise too_busy(place)
@@ -201,7 +201,7 @@ def join_queue(place: Place) -> Future[None] | None:
 
 
 def leave_queue(place: Place, outcome: Outcome) -> None:
-    """End a turn; the next has theirs."""
+    """End a turn and pass it on."""
     with _lock:
         queue = _queues[place]
         queue.at_work -= 1
@@ -221,7 +221,7 @@ def leave_queue(place: Place, outcome: Outcome) -> None:
 
 
 def note(place: Place, queue: Queue, *, is_held: bool) -> None:
-    """Keep whether the place is held, and say so in the log when that changes."""
+    """Record whether the place is held, and log changes."""
     if is_held and not queue.is_held:
         logger.warning("Somebody holds %s in the database: who wants to change it is told to wait.", place.name)
     elif queue.is_held and not is_held:
@@ -230,7 +230,7 @@ def note(place: Place, queue: Queue, *, is_held: bool) -> None:
 
 
 def abandon(place: Place, ticket: Future[None], error: BaseException) -> None:
-    """Wait no longer; returns where the turn came at the last moment, else raises what ended the waiting."""
+    """Stop waiting; return if the turn came at the last moment, otherwise raise the reason."""
     with _lock:
         was_given = not ticket.cancel() and ticket.exception() is None
         queue = _queues.get(place)
@@ -246,5 +246,5 @@ def abandon(place: Place, ticket: Future[None], error: BaseException) -> None:
 
 
 def too_busy(place: Place) -> TooBusyError:
-    """The error for who is turned away."""
+    """Return the error for a request that is turned away."""
     return TooBusyError(f"too many wait for {place.name}")

@@ -1,4 +1,4 @@
-"""Health, and the pages for what went wrong."""
+"""Health checks and error pages."""
 
 import logging
 import sys
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 @require_safe
 @never_cache
 async def livez(request: HttpRequest) -> HttpResponse:
-    """200 while the process answers at all."""
+    """Return 200 while the process responds at all."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
@@ -47,27 +47,27 @@ async def livez(request: HttpRequest) -> HttpResponse:
 @never_cache
 async def readyz(request: HttpRequest) -> HttpResponse:
     """
-    200 when the database answers and has every migration, and the process is to stay and agrees with the others.
+    Return 200 if the database is up with every migration, and the process agrees with the others and is not ending.
 
-    Else 503 with the reason. What the site gets on without stands in further lines.
+    Otherwise 503 with the reason. Problems that don't make it unready follow on further lines.
     """
     problem = "this process is ending" if shutdown.State.is_shutting_down else await sync_to_async(reason_not_ready)()
     problem = problem or cluster.State.reason
     lines = [problem or "ok", *await sync_to_async(what_is_amiss)()]
     response = HttpResponse("\n".join([*lines, ""]), content_type="text/plain", status=503 if problem else 200)
-    # Whoever asks is told; Django would write an error into the log each time that somebody looks.
+    # Expected here; Django would log an error for every check.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
 def what_is_amiss() -> list[str]:
-    """What does not work, and bars nobody from the site."""
+    """Return problems that don't keep the site from serving."""
     shared_cache.look()
     return all_troubles()
 
 
 def reason_not_ready() -> str:
-    """Why this process should get no requests, or an empty string."""
+    """Return why this process should get no requests, or an empty string."""
     try:
         executor = MigrationExecutor(connection)
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -78,14 +78,14 @@ def reason_not_ready() -> str:
 
 @require_safe
 async def favicon(request: HttpRequest) -> HttpResponse:
-    """Browsers that ignore the page's <link> ask here."""
+    """Redirect browsers that ignore the page's <link>."""
     return redirect(static("icon.svg"))
 
 
 @require_safe
 @cache_control(public=True, max_age=600)
 def words(request: HttpRequest, language: str) -> HttpResponseBase:
-    """What the scripts say, in one language: gettext, ngettext and interpolate, made by Django from its catalogue."""
+    """Return the scripts' texts in one language (gettext, ngettext and interpolate), from Django's catalogue."""
     if language not in dict(settings.LANGUAGES):
         raise Http404
     with translation.override(language):
@@ -94,13 +94,13 @@ def words(request: HttpRequest, language: str) -> HttpResponseBase:
 
 @require_safe
 def accessibility(request: HttpRequest) -> HttpResponse:
-    """The statement of docs/accessibility.md, which is written in English."""
+    """Show docs/accessibility.md, which is in English."""
     return render(request, "core/accessibility.html", {"statement": statement()})
 
 
 @cache
 def statement() -> SafeString:
-    """It as HTML. It is ours, and trusted."""
+    """Return it as HTML. The source is ours, and trusted."""
     source = (settings.BASE_DIR / "docs" / "accessibility.md").read_text()
     return SafeString(MarkdownIt("commonmark").enable("table").render(source))
 
@@ -108,19 +108,19 @@ def statement() -> SafeString:
 @require_safe
 @fragments_for_htmx
 def keys(request: HtmxRequest) -> HttpResponse:
-    """What the keys of the keyboard do in a room: as a page, and for a room's dialog."""
+    """Show the keyboard shortcuts of a room: as a page, or for a room's dialog."""
     return render(request, "core/keys_list.html" if request.htmx else "core/keys.html")
 
 
 def problem(request: HttpRequest, status: int, heading: str, advice: str, **context: object) -> HttpResponse:
-    """One page for all that went wrong. It gives back what was typed."""
+    """Render the common error page, which gives back what was typed."""
     if is_for_htmx(request):
         return refusal(status, heading, advice)
     return refusal_page(request, "core/problem.html", status, heading=heading, advice=advice, **context)
 
 
 def refusal_page(request: HttpRequest, template: str, status: int, **context: object) -> HttpResponse:
-    """A page that says why something was not done, with what was typed; in a frame where the form stood in one."""
+    """Render a page that says why something was not done, with what was typed; framed if the form was in a frame."""
     kept = kept_of(request)
     kept_here = {"kept": kept, "is_too_long": kept is None and is_too_long(request)}
     response = render(request, template, kept_here | context, status=status)
@@ -129,7 +129,7 @@ def refusal_page(request: HttpRequest, template: str, status: int, **context: ob
     return response
 
 
-# Django's answer to each is 400, as to what cannot be read, and a traceback in the log.
+# Django responds to these with 400, as to a malformed request, and logs a traceback.
 TOO_LARGE = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 
 
@@ -143,7 +143,7 @@ def content_too_large(request: HttpRequest, exception: Exception) -> HttpRespons
     advice = _("Nothing of it is stored. Go back and send less: a shorter text, or a smaller file.")
     response = problem(request, 413, _("That was more than this site takes at once"), advice)
     logger.warning("%s %r was refused: %s", request.method, request.path, exception)
-    # Else Django does, with a traceback.
+    # Otherwise Django logs it again, with a traceback.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
@@ -168,7 +168,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         forget_connections(error)
         return no_database(request)
     if is_taken(error):
-        # Forms that know what was taken say so themselves (core/forms.py); this is for all others.
+        # Forms that know what was taken report it themselves (core/forms.py); this is for all others.
         advice = _(
             "Perhaps the form was sent twice. Go back, reload the page and look: you may have to send what you typed "
             "again."
@@ -176,13 +176,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return problem(request, 409, _("This was done already, a moment before"), advice, user=None)
     if is_gone(error):
         return page_not_found(request, user=None)
-    # Without the user: what went wrong may be the database.
+    # Without the user: the database may be what failed.
     advice = _("It has been noted. Please try again in a while.")
     return problem(request, 500, _("Something went wrong on our side"), advice, user=None)
 
 
 def no_database(request: HttpRequest) -> HttpResponse:
-    """503, with a form that holds what was written, to be sent again as it was."""
+    """Return 503 with a form that holds what was typed, ready to be sent again."""
     if is_for_htmx(request):
         advice = _("It should be back soon. Please send this again in a moment.")
         return refusal(503, _("Our database does not answer"), advice)
@@ -190,7 +190,7 @@ def no_database(request: HttpRequest) -> HttpResponse:
 
 
 def busy(request: HttpRequest) -> HttpResponse:
-    """503 where others hold what was asked for, with what was sent, to be sent again as it was."""
+    """Return 503 if others hold a lock, with what was sent, ready to be sent again."""
     if is_for_htmx(request):
         why = _("Others are changing the same thing, and it took too long to wait for them. Nothing was changed.")
         response = refusal(503, _("This is busy at the moment"), why, _("Please try again in a moment."))
@@ -211,7 +211,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def signed_out(request: HttpRequest) -> HttpResponse:
-    """403 for somebody whose session had ended when they sent a form. The same for rooms that do not exist."""
+    """Return 403 if the session ended before a form was sent. The same for rooms that don't exist."""
     if is_for_htmx(request):
         advice = _("Sign in in another tab, then try again here.")
         return refusal(403, _("You are signed out"), advice, kind="signed-out")
@@ -219,7 +219,7 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 
 
 def too_many_requests(request: HttpRequest, *, wait: int = 0) -> HttpResponse:
-    """429; `wait` is in how many seconds one may go on, where that is known."""
+    """Return 429; `wait` is the number of seconds until the next try, if known."""
     advice = advice_to_wait(wait) if wait else ""
     if is_for_htmx(request):
         response = refusal(429, _("Please wait a little"), *filter(None, [advice]))
@@ -231,7 +231,7 @@ def too_many_requests(request: HttpRequest, *, wait: int = 0) -> HttpResponse:
 
 
 def advice_to_wait(seconds: int) -> str:
-    """What somebody is told who did something too often."""
+    """Return the advice for a user who has reached a rate limit."""
     minutes = -(-seconds // 60)
     text = ngettext(
         "You have done this very often in a short time. You can go on in %(minutes)d minute.",

@@ -5,7 +5,8 @@ Delivery failures are logged, never raised. Rendering errors are raised, hence `
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -14,45 +15,41 @@ from django.utils import translation
 
 from apps.core.hashing import digest
 from apps.live.layer import send_to_layer
-from apps.live.process import serving_process
-from apps.live.sources import in_language
+from apps.live.news import news_of
+from apps.live.parts import Parts
+from apps.live.process import CHANGES, serving_process
 
 logger = logging.getLogger(__name__)
 
 
-# Renders the HTML in the active language.
-Render = Callable[[], str]
+# Makes the parts in the active language.
+Render = Callable[[], Parts]
 
 
 def change(topic: str, seq: int, render: Render) -> None:
-    """Send change `seq` to every page that listens to `topic`, in this process and in all others."""
-    for language, _ in settings.LANGUAGES:
-        name = in_language(topic, language)
-        # Rendering for no listeners would be a fifth of a post's cost.
-        if not _is_unheard(name, seq):
-            with translation.override(language):
-                html = render()
-            _tell({"type": "live.change", "topic": name, "seq": seq, "html": html})
+    """
+    Send change `seq` to every page that listens to `topic`, in this process and in all others.
+
+    It is rendered in the languages that have listeners here. Other processes read it from the database for listeners
+    in any other language.
+    """
+    parts = {language: _rendered(render, language) for language in _languages_of(topic)}
+    _tell({"type": "live.change", "topic": topic, "seq": seq, "parts": parts})
+
+
+def whisper(topic: str, render: Render) -> None:
+    """Show something to every page that listens to `topic`; it takes no number, and a page may miss it."""
+    _tell({"type": "live.whisper", "topic": topic, "parts": _in_all_languages(render)})
 
 
 def revoke(topic: str, *, user_id: int | None, render: Render) -> None:
     """End the pages that one user (all users if None) has open on `topic`, showing them what `render` returns."""
-    for name, html in in_each_language(topic, render):
-        _tell({"type": "live.revoke", "topic": name, "user_id": user_id, "html": html})
+    _tell({"type": "live.revoke", "topic": topic, "user_id": user_id, "parts": _in_all_languages(render)})
 
 
 def check(topic: str, *, render: Render) -> None:
     """End the pages of users who may no longer listen to `topic`, showing them what `render` returns."""
-    for name, html in in_each_language(topic, render):
-        _tell({"type": "live.check", "topic": name, "html": html})
-
-
-def in_each_language(topic: str, render: Render) -> Iterator[tuple[str, str]]:
-    """Yield the topic's name in each of the site's languages, with the HTML rendered in that language."""
-    for language, _ in settings.LANGUAGES:
-        with translation.override(language):
-            html = render()
-        yield in_language(topic, language), html
+    _tell({"type": "live.check", "topic": topic, "parts": _in_all_languages(render)})
 
 
 def sign_out(session_key: str) -> None:
@@ -65,17 +62,41 @@ def check_user(user_id: int) -> None:
     _tell({"type": "live.check_user", "user_id": user_id})
 
 
-def _is_unheard(name: str, seq: int) -> bool:
-    """Return whether the topic has no listeners; one that joins at this moment is made to check for change `seq`."""
+def moved(user_id: int) -> None:
+    """Tell that a user joined or left a room, or read on in one."""
     try:
-        process = serving_process()
-        if process is None or not process.hub.is_unheard(name):
-            return False
-        process.loop.call_soon_threadsafe(process.hub.look_for, name, seq)
+        if process := serving_process():
+            process.loop.call_soon_threadsafe(partial(process.news.note, user_id=user_id))
+        else:
+            async_to_sync(send_to_layer)(news_of(set(), {user_id}))
     except Exception:
-        logger.exception("Could not ask who listens to %s", name)
-        return False
-    return True
+        logger.exception("Could not tell of a user's places")
+
+
+def _rendered(render: Render, language: str) -> Parts:
+    with translation.override(language):
+        return render()
+
+
+def _in_all_languages(render: Render) -> dict[str, Parts]:
+    return {language: _rendered(render, language) for language, _ in settings.LANGUAGES}
+
+
+def _languages_of(topic: str) -> set[str]:
+    """
+    The languages to render a change in: those listened to here.
+
+    With Redis also the poster's own, which is likely the one that listeners of other processes read.
+    """
+    languages: set[str] = set()
+    try:
+        if process := serving_process():
+            languages.update(process.hub.languages_of(topic))
+    except Exception:
+        logger.exception("Could not ask who listens to %s", topic)
+    if settings.REDIS_URL:
+        languages.update({translation.get_language() or settings.LANGUAGE_CODE} & dict(settings.LANGUAGES).keys())
+    return languages
 
 
 def _tell(message: dict[str, Any]) -> None:
@@ -85,6 +106,8 @@ def _tell(message: dict[str, Any]) -> None:
             process.tell_soon(message)
         else:
             async_to_sync(send_to_layer)(message)
+            if message["type"] in CHANGES:
+                async_to_sync(send_to_layer)(news_of({message["topic"]}, set()))
     except Exception:
         # The change is stored and pages will find it by its number: a failed broadcast only delays it.
         logger.exception("Could not broadcast %s", message["type"])

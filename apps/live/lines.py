@@ -11,7 +11,6 @@ import functools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from functools import cached_property
 from typing import Any, Protocol
 
 from asgiref.sync import markcoroutinefunction
@@ -19,6 +18,7 @@ from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet.tcp import Connection
 
 from apps.core.connections import unread_of
+from apps.live.frames import Burst
 
 logger = logging.getLogger(__name__)
 
@@ -30,28 +30,6 @@ MAX_READING_SECONDS = 20.0
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
-
-
-class Burst:
-    """Frames that are sent together: built and encoded once for all pages."""
-
-    def __init__(self, texts: list[str]) -> None:
-        self.texts = texts
-
-    @cached_property
-    def wire(self) -> bytes:
-        """The frames in wire format: complete, unmasked text frames (RFC 6455, 5.2)."""
-        return b"".join(encoded(text.encode()) for text in self.texts)
-
-
-def encoded(payload: bytes) -> bytes:
-    """Return one unmasked text frame."""
-    length = len(payload)
-    if length < 126:
-        return bytes((0x81, length)) + payload
-    if length < 1 << 16:
-        return b"\x81\x7e" + length.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + length.to_bytes(8, "big") + payload
 
 
 class Line(Protocol):

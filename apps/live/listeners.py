@@ -1,13 +1,15 @@
 """Listeners: open pages, as the hub sees them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.utils import translation
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import escape
 
 from apps.accounts.sign_ins import SignIn
-from apps.live.lines import Burst, Line
+from apps.live.frames import Burst, Frame, unnumbered
+from apps.live.lines import Line
+from apps.live.parts import Part, Parts, Swap
 
 # Close codes (docs/architecture.md). A page stays away after the first two and reconnects after the third.
 SIGNED_OUT = 4401
@@ -15,10 +17,10 @@ NO_LONGER_ALLOWED = 4403
 COME_BACK = 1000
 
 
-def alert(reason: str | Promise, language: str) -> str:
-    """Return the part of a frame that tells a page why it ends and leaves the user's draft in place."""
+def alert(reason: str | Promise, language: str) -> Parts:
+    """Return the part that tells a page why it ends and leaves the user's draft in place."""
     with translation.override(language):
-        return format_html('<hx-partial hx-target="#alert" hx-swap="innerHTML">{}</hx-partial>', reason)
+        return (Part("alert", Swap.INNER, escape(str(reason)), {"kind": "farewell", "reason": str(reason)}),)
 
 
 @dataclass(eq=False, slots=True)
@@ -29,14 +31,16 @@ class Listener:
     sign_in: SignIn
     language: str = "en"
     is_ended: bool = False
+    # The names of the feeds it listens to.
+    feeds: list[str] = field(default_factory=list)
 
-    def show(self, html: str) -> None:
+    def show(self, text: str) -> None:
         """Send one frame to this page alone."""
-        self.line.write(Burst([html]))
+        self.line.write(Burst([Frame(text)]))
 
-    def end(self, code: int, html: str = "") -> None:
-        """Show `html`, if any, then close."""
+    def end(self, code: int, parts: Parts = ()) -> None:
+        """Show the parts, if any, then close."""
         self.is_ended = True
-        if html:
-            self.show(html)
+        if parts:
+            self.line.write(Burst([unnumbered(parts)]))
         self.line.close(code)

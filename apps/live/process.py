@@ -8,8 +8,19 @@ from typing import Any
 from apps.core import shutdown
 from apps.live.hub import Hub
 from apps.live.layer import LayerLink
+from apps.live.news import News, NewsReader
 from apps.live.sealed import SHAPES
 from apps.live.watch import Watch
+
+# The messages that are news too.
+CHANGES = {"live.change", "live.revoke"}
+
+_news_readers: list[Callable[[Hub], NewsReader]] = []
+
+
+def read_news(make: Callable[[Hub], NewsReader]) -> None:
+    """Register who reads the news in each process; `make` gets its hub."""
+    _news_readers.append(make)
 
 
 class Process:
@@ -23,12 +34,16 @@ class Process:
         # The handler for each type of message. Its arguments are the fields in SHAPES, in order.
         self.handlers: dict[str, Callable[..., object]] = {
             "live.change": self.hub.deliver,
+            "live.whisper": self.hub.whisper,
             "live.revoke": self.hub.revoke,
             "live.sign_out": self.hub.sign_out,
             "live.check": self.watch.check_topic_soon,
             "live.check_user": self.watch.check_user_later,
+            "live.news": self.hear_news,
             "live.look": self.watch.compare_soon,
         }
+        self.news = News(self.tell)
+        self.news_readers = [make(self.hub) for make in _news_readers]
 
     async def begin_topic(self, topic: str) -> None:
         """Subscribe to a topic that got its first listener, to receive what other processes post."""
@@ -44,6 +59,13 @@ class Process:
         # Directly, not through the layer: this process's pages get it even if the layer is down.
         self.handle(message)
         self.layer.send(message)
+        if message["type"] in CHANGES:
+            self.news.note(topic=message["topic"], user_id=message.get("user_id"))
+
+    def hear_news(self, topics: list[str], people: list[int]) -> None:
+        """Pass news to everyone in this process who reads them."""
+        for read in self.news_readers:
+            read(topics, people)
 
     def handle(self, message: dict[str, Any]) -> None:
         """Call the message's handler; ignore unknown types."""

@@ -8,7 +8,8 @@ from typing import Any
 from daphne.http_protocol import WebRequest
 
 from apps.core.connections import unread_of
-from apps.live.lines import MAX_UNREAD_BYTES, Burst, is_plain, write_at_once
+from apps.live.frames import Burst
+from apps.live.lines import MAX_UNREAD_BYTES, is_plain, write_at_once
 
 
 class Connection:
@@ -64,7 +65,7 @@ class StreamLine:
     can't tell how large a page a browser can hold.
     """
 
-    def __init__(self, show: Callable[[str], str], connection: Connection | None, max_characters: int) -> None:
+    def __init__(self, show: Callable[[Burst], str], connection: Connection | None, max_characters: int) -> None:
         self.show = show
         self.connection = connection
         self.left = max_characters
@@ -80,7 +81,7 @@ class StreamLine:
     def write(self, burst: Burst) -> bool:
         if self.code is not None:
             return False
-        text = "".join(map(self.show, burst.texts))
+        text = self.show(burst)
         if self.unread + len(text) > MAX_UNREAD_BYTES:
             self.close(1000)
             return False

@@ -33,11 +33,13 @@ MAX_KNOWN_MESSAGES = 1000
 # The types of messages and of their fields, in the order of the arguments of process.py's handlers. A newer version
 # may send more.
 SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
-    "live.change": {"topic": (str,), "seq": (int,), "html": (str,)},
-    "live.revoke": {"topic": (str,), "user_id": (int, type(None)), "html": (str,)},
-    "live.check": {"topic": (str,), "html": (str,)},
+    "live.change": {"topic": (str,), "seq": (int,), "parts": (dict,)},
+    "live.whisper": {"topic": (str,), "parts": (dict,)},
+    "live.revoke": {"topic": (str,), "user_id": (int, type(None)), "parts": (dict,)},
+    "live.check": {"topic": (str,), "parts": (dict,)},
     "live.sign_out": {"session": (str,)},
     "live.check_user": {"user_id": (int,)},
+    "live.news": {"topics": (list,), "people": (list,)},
     "live.look": {},
 }
 

@@ -11,11 +11,13 @@ from apps.accounts.second_factor import NEEDED
 from apps.accounts.sign_ins import Ending, SignIn, which_ended
 from apps.core import epoch
 from apps.core.database import NO_DATABASE
-from apps.live.hub import Hub
+from apps.live.feeds import Feed
+from apps.live.frames import numbered
+from apps.live.hub import Hub, Renderings, parts_from
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, alert
-from apps.live.sources import by_kind, frame
+from apps.live.parts import Parts
+from apps.live.sources import by_kind
 from apps.live.threads import in_thread
-from apps.live.topics import Topic
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ class Watch:
             self.hub.replays.forget_all()
             await logged(self.compare_heads())
             await logged(self.check_sign_ins(self.sign_ins(lambda one: one.user_id is not None)))
-            await logged(self.check_rights(list(self.hub.topics)))
+            await logged(self.check_rights(list(self.hub.feeds)))
             await logged(self.say_something())
 
     def look_soon(self) -> None:
@@ -73,11 +75,11 @@ class Watch:
         self.soon(self.compare_heads())
 
     async def compare_heads(self) -> None:
-        """Bring topics up to date with the database, and restart those ahead of it after a rollback."""
+        """Bring feeds up to date with the database, and restart those ahead of it after a rollback."""
         before, self.epoch = self.epoch, epoch.State.epoch
         if before not in {"", self.epoch}:
             # In another epoch the same numbers stand for other changes.
-            for name in list(self.hub.topics):
+            for name in list(self.hub.feeds):
                 self.hub.start_anew(name)
         elif ahead := await self.catch_up():
             # Compare again: neither a number from the layer nor a single comparison is proof.
@@ -87,65 +89,66 @@ class Watch:
                 self.hub.start_anew(name)
 
     async def catch_up(self) -> set[str]:
-        """Fill topics that missed their last change, which no later number reveals; return those too far ahead."""
+        """Fill feeds that missed their last change, which no later number reveals; return those too far ahead."""
         ahead = set()
-        for source, names in by_kind(list(self.hub.topics)):
+        for source, names in by_kind(list(self.hub.feeds)):
             # Read before the query: changes sent while it runs may be newer than its result.
-            stood = {name: topic.head for name in names if (topic := self.hub.topics.get(name))}
+            stood = {name: feed.head for name in names if (feed := self.hub.feeds.get(name))}
             for name, head in (await source.heads(names)).items():
-                topic = self.hub.topics.get(name)
-                if topic and head > topic.head:
-                    self.hub.gaps.fill_soon(topic)
-                elif topic and head < min(topic.head, stood.get(name, 0)):
+                feed = self.hub.feeds.get(name)
+                if feed and head > feed.head:
+                    self.hub.gaps.fill_soon(feed)
+                elif feed and head < min(feed.head, stood.get(name, 0)):
                     ahead.add(name)
         return ahead
 
     async def say_something(self) -> None:
-        """Send every page its topic's number, so that it detects missed changes and knows the connection works."""
-        for topic in list(self.hub.topics.values()):
-            self.hub.fan_out(topic, topic.head, [(topic.head, frame(after=topic.head, seq=topic.head, html=""))])
+        """Send every page its topics' numbers, so that it detects missed changes and knows the connection works."""
+        for feed in list(self.hub.feeds.values()):
+            frame = numbered(feed.topic, (), after=feed.head, seq=feed.head)
+            self.hub.fan_out(feed, feed.head, [(feed.head, frame)])
             await asyncio.sleep(0)  # let other tasks run between two rooms
 
-    async def check_rights(self, topics: list[str], html: str = "") -> None:
-        """End the pages of users who may no longer listen, or whose topic is gone; `html` tells them why."""
-        for source, names in by_kind([name for name in topics if name in self.hub.topics]):
+    async def check_rights(self, feeds: list[str], parts: Parts = ()) -> None:
+        """End the pages of users who may no longer listen, or whose topic is gone; `parts` tell them why."""
+        for source, names in by_kind([name for name in feeds if name in self.hub.feeds]):
             listening = {name: self.user_ids(name) for name in names}
             allowed = await source.allowed(listening)
             for name, user_ids in listening.items():
                 lost = user_ids - allowed.get(name, set())
-                self.hub.end(name, lambda one, lost=lost: one.sign_in.user_id in lost, NO_LONGER_ALLOWED, html)  # type: ignore[misc]
+                self.hub.end(name, lambda one, lost=lost: one.sign_in.user_id in lost, NO_LONGER_ALLOWED, parts)  # type: ignore[misc]
 
-    def check_topic_soon(self, name: str, html: str) -> None:
+    def check_topic_soon(self, topic: str, renderings: Renderings) -> None:
         """End the pages of users who may no longer listen to a topic, before any further change is sent."""
-        if topic := self.hub.topics.get(name):
-            topic.checks += 1
-            self.soon(self.check_topic(topic, html))
+        for feed in self.hub.feeds_of(topic):
+            feed.checks += 1
+            self.soon(self.check_feed(feed, parts_from(renderings.get(feed.language, ()))))
 
-    async def check_topic(self, topic: Topic, html: str) -> None:
+    async def check_feed(self, feed: Feed, parts: Parts) -> None:
         """
-        Check the rights of all of a topic's listeners; nothing is sent until that is done.
+        Check the rights of all of a feed's listeners; nothing is sent until that is done.
 
         If the check fails, all of them reconnect, which checks them again.
         """
         try:
-            await self.check_rights([topic.name], html)
+            await self.check_rights([feed.name], parts)
         except BaseException:
-            self.hub.start_anew(topic.name)
+            self.hub.start_anew(feed.name)
             raise
         finally:
-            topic.checks -= 1
-            if self.hub.topics.get(topic.name) is topic:
-                self.hub.hand_out(topic)
+            feed.checks -= 1
+            if self.hub.feeds.get(feed.name) is feed:
+                self.hub.hand_out(feed)
 
     async def check_sign_ins(self, sign_ins: set[SignIn]) -> None:
         """End the pages of those sign-ins that are no longer valid."""
         ended = await in_thread(which_ended, sign_ins) if sign_ins else {}
         codes = {Ending.SIGNED_OUT: SIGNED_OUT, Ending.MOVED: COME_BACK, Ending.BARRED: NO_LONGER_ALLOWED}
-        for name, listener in self.hub.listeners() if ended else []:
+        for listener in self.hub.listeners() if ended else []:
             if listener.sign_in in ended:
-                self.hub.leave(listener, name)
+                self.hub.leave(listener)
                 ending = ended[listener.sign_in]
-                listener.end(codes[ending], alert(NEEDED, listener.language) if ending == Ending.BARRED else "")
+                listener.end(codes[ending], alert(NEEDED, listener.language) if ending == Ending.BARRED else ())
 
     def check_user_later(self, user_id: int) -> None:
         """Check a user shortly: after a password change the new session is only saved at the end of the request."""
@@ -164,12 +167,12 @@ class Watch:
 
     def sign_ins(self, is_meant: Callable[[SignIn], bool]) -> set[SignIn]:
         """Return the sign-ins of open pages for which `is_meant` is true."""
-        return {listener.sign_in for _, listener in self.hub.listeners() if is_meant(listener.sign_in)}
+        return {listener.sign_in for listener in self.hub.listeners() if is_meant(listener.sign_in)}
 
     def user_ids(self, name: str) -> set[int | None]:
-        """Return the ids of a topic's listeners (None: anonymous)."""
-        topic = self.hub.topics.get(name)
-        return {listener.sign_in.user_id for listener in topic.subscriptions} if topic else set()
+        """Return the ids of a feed's listeners (None: anonymous)."""
+        feed = self.hub.feeds.get(name)
+        return {listener.sign_in.user_id for listener in feed.subscriptions} if feed else set()
 
 
 async def logged(work: Coroutine[Any, Any, None]) -> None:

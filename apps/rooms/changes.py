@@ -19,6 +19,7 @@ from django.utils.functional import Promise
 from apps.accounts.models import User
 from apps.core import locks
 from apps.live import broadcast
+from apps.live.parts import Parts
 from apps.rooms import fragments
 from apps.rooms.models import Room
 from apps.rooms.verbs import Kind
@@ -35,7 +36,7 @@ class Panel:
 
     # The column that holds the number of its last change.
     seq_field: str
-    render: Callable[[Room], str]
+    render: Callable[[Room], Parts]
 
 
 DETAILS = Panel("details_seq", fragments.details)
@@ -141,19 +142,24 @@ def take_numbers(room: Room, count: int = 1) -> int:
     return first
 
 
-def tell(room: Room, seq: int, render: Callable[[], str]) -> None:
+def tell(room: Room, seq: int, render: Callable[[], Parts]) -> None:
     """On commit, broadcast change `seq` to open pages."""
     topic = room.live_topic
     transaction.on_commit(lambda: broadcast.change(topic, seq, render), robust=True)
 
 
-def end_pages(room: Room, user_id: int | None, farewell: Callable[[], str]) -> None:
+def tell_moved(user_id: int) -> None:
+    """On commit, have open pages show how much a user has not read, after they read on, joined or left."""
+    transaction.on_commit(partial(broadcast.moved, user_id), robust=True)
+
+
+def end_pages(room: Room, user_id: int | None, farewell: Callable[[], Parts]) -> None:
     """On commit, end the open pages of a user, or with None of everyone."""
     topic = room.live_topic
     transaction.on_commit(lambda: broadcast.revoke(topic, user_id=user_id, render=farewell), robust=True)
 
 
-def farewell_saying(reason: str | Promise, room: Room | None = None) -> Callable[[], str]:
+def farewell_saying(reason: str | Promise, room: Room | None = None) -> Callable[[], Parts]:
     """Return a function that renders a page's last part, with a link back if a room is given."""
     return partial(fragments.farewell, reason, room)
 

@@ -3,8 +3,11 @@
 from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
+from django.utils.formats import localize
 from django.utils.functional import Promise
+from django.utils.html import escape
 
+from apps.live.parts import Part, Parts, Swap
 from apps.rooms.models import Membership, Room
 
 # How many members a room page lists; a link leads to the rest.
@@ -42,16 +45,29 @@ def members_context(room: Room) -> dict[str, Any]:
     return {"room": room, "members": listed_members(room), "unlisted_count": unlisted_count(room)}
 
 
-def details(room: Room) -> str:
-    """Return the part of a frame that shows the room's current name, topic and access."""
-    return render_to_string("rooms/details_frame.html", {"room": room})
+def details(room: Room) -> Parts:
+    """Return the parts that show the room's current name, topic and access."""
+    facts = {"kind": "room", "slug": room.slug, "name": room.name}
+    return (
+        Part("title", Swap.TITLE, escape(f"{room.name} – Parley")),
+        Part("room-details", Swap.INNER, render_to_string("rooms/details.html", {"room": room}), facts),
+    )
 
 
-def members(room: Room) -> str:
-    """Return the part of a frame that shows the room's current members."""
-    return render_to_string("rooms/members_frame.html", members_context(room))
+def members(room: Room) -> Parts:
+    """Return the parts that show the room's current members."""
+    panel = render_to_string("rooms/members_panel.html", members_context(room))
+    return (
+        Part("members-panel", Swap.INNER, panel, {"kind": "members", "count": room.member_count}),
+        Part("member-count", Swap.INNER, str(localize(room.member_count))),
+    )
 
 
-def farewell(reason: str | Promise, room: Room | None = None) -> str:
-    """Return the part of a frame that tells a page why it is disconnected."""
-    return render_to_string("rooms/farewell_frame.html", {"reason": reason, "room": room})
+def farewell(reason: str | Promise, room: Room | None = None) -> Parts:
+    """Return the parts that tell a page why it is disconnected."""
+    notice = render_to_string("rooms/farewell.html", {"reason": reason, "room": room})
+    said = str(reason)
+    return (
+        Part("composer-region", Swap.INNER, notice),
+        Part("alert", Swap.INNER, escape(said), {"kind": "farewell", "reason": said}),
+    )

@@ -12,6 +12,7 @@ from apps.accounts.models import Invitation, User
 from apps.core.errors import Refusal
 from apps.rooms import services
 from apps.rooms.access import NoSuchRoom, room_for
+from apps.rooms.changes import room_changed, tell_moved
 from apps.rooms.models import Room
 
 
@@ -48,3 +49,10 @@ def may_let_people_in(user: User, room: Room) -> bool:
 def leave_rooms(user: User, **kwargs: Any) -> None:
     """Remove a closing account from every room; rooms it alone owned are handed over or deleted."""
     services.leave_all_rooms(user=user)
+
+
+@receiver(room_changed)
+def tell_whose_places_changed(user: User | None, actor: User | None, **kwargs: Any) -> None:
+    """Have open pages show the rooms of a user who joined, left or opened one."""
+    if moved := user or actor:
+        tell_moved(moved.pk)

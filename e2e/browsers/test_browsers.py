@@ -12,9 +12,9 @@ from websockets.sync.client import ClientConnection
 from e2e.browsers.drivers import END, ENTER, ESCAPE, TAB, Browser, Firefox
 from tests import install
 from tests.servers import Site
+from tests.sockets import IS_LIVE
 
 PASSWORD = "parley-demo"
-IS_LIVE = "document.querySelector('.live')?._htmx?.ws?.connection?.socket?.readyState === 1"
 LAST = "(Array.from(document.querySelectorAll('#messages .message'), one => one.textContent).at(-1) ?? '')"
 SOON = 1.0  # seconds in which what others do must show
 

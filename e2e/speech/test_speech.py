@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection
 from e2e.speech.listener import Orca
 from tests import install
 from tests.servers import Site
+from tests.sockets import IS_LIVE
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 TALK = """
@@ -87,7 +88,7 @@ def enter(page: Page, site: Site, orca: Orca) -> list[str]:
     """Open the room; gives what was said of it."""
     ear = orca.listen()
     page.goto(f"{site.url}/rooms/workshop/")
-    page.wait_for_function("() => document.querySelector('.live')?._htmx?.ws?.connection?.socket?.readyState === 1")
+    page.wait_for_function(f"() => {IS_LIVE}")
     ear.until("Finished loading")
     # Into the page, off the address bar: the header has nothing there to be clicked.
     page.mouse.click(640, 20)

@@ -1,10 +1,10 @@
-// A panel with what was announced on this page, newest first. Its link leads to the page that has the same.
+// A panel of what was announced on this page, newest first. Without it, the link leads to a page with the same.
 
 import { isFocusLost } from "./page.js";
 
 const link = document.getElementById("announced-link");
 const panel = document.getElementById("announced");
-const MOST = 50; // lines that are kept
+const MAX_LINES = 50;
 
 if (link && panel && "popover" in HTMLElement.prototype) {
   const list = panel.querySelector("ol");
@@ -14,7 +14,7 @@ if (link && panel && "popover" in HTMLElement.prototype) {
     line.dir = "auto";
     line.textContent = detail;
     list.prepend(line);
-    if (list.children.length > MOST) list.lastElementChild.remove();
+    if (list.children.length > MAX_LINES) list.lastElementChild.remove();
     panel.querySelector(".empty").hidden = true;
   });
 

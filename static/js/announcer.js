@@ -1,19 +1,21 @@
-// Speaks in the page's polite live region: messages that arrive, as the room's level wants it, and what other scripts
-// have to say ("say" on the document). One line at a time, author first unless the viewer likes another order.
+// Speaks in the page's polite live region: new messages, as the viewer's level for the room says, and what other
+// scripts have to say ("say" on the document). One line at a time.
 
-import { composer, live, preferences } from "./page.js";
+import { composer, emit, filled, live, preferences } from "./page.js";
+import { spoken } from "./spoken.js";
 
 const region = document.getElementById("announce");
-const { order, saysChanges } = preferences;
+const { saysChanges } = preferences;
 const level = live?.dataset.announces;
-// Whom a message names the server says: in each message the words behind an @, and here which of them name the viewer.
+// The server decides who is named (mentions.py): each message has the words that follow an @, and this pattern matches
+// those that name the viewer.
 const pattern = composer?.dataset.named;
 const named = pattern ? new RegExp(pattern, "u") : null;
 
-const PAUSE = 250; // milliseconds between lines: screen readers swallow faster ones
-const EMPTY = 50; // milliseconds that the region is empty before the next line
-const COLLECTING = 1200; // milliseconds in which what follows a message is collected
-const MOST_LINES = 3; // more than this collected are told as a number
+const PAUSE_MS = 250; // between lines: screen readers drop faster ones
+const EMPTY_MS = 50; // before the next line
+const COLLECTING_MS = 1200; // after a message, to announce those that follow together
+const MAX_LINES = 3; // more are announced as a count
 
 const lines = [];
 let arrived = [];
@@ -39,10 +41,10 @@ document.addEventListener("message-changed", ({ detail }) => {
 
 function tell() {
   const items = arrived;
-  // What is left of a burst is told as a number too, however little it is.
-  isBurst = items.length > MOST_LINES || (isBurst && items.length > 1);
+  // The rest of a burst is counted too, however small it is.
+  isBurst = items.length > MAX_LINES || (isBurst && items.length > 1);
   arrived = [];
-  collecting = items.length ? setTimeout(tell, COLLECTING) : null;
+  collecting = items.length ? setTimeout(tell, COLLECTING_MS) : null;
   if (!items.length) return;
   if (!isBurst && level !== "count") items.map(line).forEach(speak);
   else speak(interpolate(ngettext("%s new message", "%s new messages", items.length), [items.length]));
@@ -55,36 +57,20 @@ function speak(text) {
 
 function next() {
   const text = lines.shift();
-  speaking = text === undefined ? null : setTimeout(next, PAUSE);
+  speaking = text === undefined ? null : setTimeout(next, PAUSE_MS);
   if (text === undefined) return;
   // Behind a modal dialog the page's own region is silent.
   const heard = document.querySelector("dialog[open] [aria-live]") ?? region;
-  // Emptied first: of a text that turns into another, screen readers may say no more than the letters that differ, and of
-  // the same text again nothing.
+  // Emptied first: otherwise screen readers may say only the letters that differ, and nothing if the text is the same.
   heard.textContent = "";
-  setTimeout(() => (heard.textContent = text), EMPTY);
-  if (text !== last) document.dispatchEvent(new CustomEvent("announced", { detail: text }));
+  setTimeout(() => (heard.textContent = text), EMPTY_MS);
+  if (text !== last) emit("announced", text);
   last = text;
 }
 
 function line(item) {
   const [author, time] = [".author", ".meta time"].map((part) => item.querySelector(part).textContent.trim());
-  const body = spoken(item.querySelector(".body"));
-  if (order === "text") return `${body}, ${author}`;
-  return order === "time" ? `${time}, ${author}: ${body}` : `${author}: ${body}`;
-}
-
-// With the numbers of its lists, which style sheets draw (spoken.py says the same).
-function spoken(body) {
-  const copy = body.cloneNode(true);
-  for (const list of copy.querySelectorAll("ol")) {
-    let number = list.start;
-    for (const item of list.children) {
-      number = item.value || number;
-      item.prepend(`${number++}. `);
-    }
-  }
-  return copy.textContent.trim();
+  return filled(live.dataset.line, { author, time, text: spoken(item.querySelector(".body")) });
 }
 
 function names({ dataset: { mentions } }) {

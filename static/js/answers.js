@@ -1,10 +1,9 @@
-// What htmx takes into the page: answers that carry our own mark (apps/core/answers.py), made for who this page is for,
-// and still wanted. A proxy's page, a sign-in page, a refusal and no answer at all become words beside what was asked;
-// what was typed stays, and may be sent again.
+// htmx swaps in only answers with our own mark (apps/core/answers.py) that were made for this page's viewer and are
+// still wanted. A proxy's page, a sign-in page, a refusal or no answer at all becomes a message beside what was asked
+// for; what was typed stays and can be sent again.
 
-import { say, token } from "./page.js";
+import { say, signInLink, token, viewer } from "./page.js";
 
-const { viewer, signIn } = document.querySelector(".live")?.dataset ?? {};
 const bar = document.getElementById("refusal");
 
 const NO_ANSWER = gettext("No answer came from the server. Try again in a moment.");
@@ -14,7 +13,7 @@ const SOMEBODY_ELSE = gettext("Somebody else is signed in now, in another tab. R
 const NOT_STORED = gettext("Your change was not stored.");
 const KEPT = gettext("What you typed is still here.");
 
-// What was asked for last to be shown in one place; an earlier answer that comes late is not wanted there any more.
+// The latest request for each place: an earlier one that is answered late is no longer wanted there.
 const latest = new WeakMap();
 
 document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
@@ -33,7 +32,7 @@ document.addEventListener("htmx:before:response", (event) => {
   const isForUs = raw.headers.get("Parley-Viewer") === viewer;
   if (kind === "fragment" && isForUs && isWanted(ctx)) return;
   event.preventDefault();
-  // It might also have led elsewhere, or closed the dialog.
+  // Its headers might otherwise redirect the page or close the dialog.
   ctx.hx = {};
   if (kind === "refusal" || kind === "signed-out") raw.text().then((text) => tell(ctx, text, kind), () => tell(ctx, NO_ANSWER));
   else if (kind !== "fragment") tell(ctx, raw.status === 413 ? TOO_MUCH : interpolate(NOT_OURS, [raw.status]));
@@ -47,7 +46,7 @@ function formOf({ sourceElement }) {
   return sourceElement.matches("form") ? sourceElement : null;
 }
 
-// The dialog may have been closed, and another message opened in it, before a form of it was answered.
+// Before a form in the dialog is answered, another message may have been opened there.
 function isWanted(ctx) {
   const form = formOf(ctx);
   return form ? form.isConnected : latest.get(ctx.target) === ctx;
@@ -62,7 +61,11 @@ function tell(ctx, text, kind) {
   box.className = "refusal";
   const typed = Array.from(form?.querySelectorAll("textarea:not([readonly])") ?? []).filter(({ value }) => value.trim());
   box.append(alertOf(typed.length ? `${text} ${KEPT}` : text));
-  if (kind === "signed-out") box.append(signInLink());
+  if (kind === "signed-out") {
+    const link = signInLink();
+    link.className = "button button-quiet";
+    box.append(link);
+  }
   if (form?.isConnected) {
     (form.querySelector(".actions") ?? form.querySelector("button")).before(box);
     return;
@@ -74,7 +77,7 @@ function tell(ctx, text, kind) {
   bar.append(box);
 }
 
-// The bar goes, with the button that was pressed: the focus goes back to where one was before.
+// The bar disappears with the button that was pressed, so focus returns to where it was before.
 function tryAgain(link) {
   link.focus();
   link.click();
@@ -85,7 +88,7 @@ function close(box, source) {
   box.remove();
 }
 
-// What the page asks for by itself, again and again: said once for as long as it fails.
+// For what the page asks for automatically, again and again: said once for as long as it fails.
 function tellQuietly(note, text) {
   if (!note.textContent && document.getElementById("connection-status").hidden) say(text);
   note.textContent = text;
@@ -96,7 +99,7 @@ function clear(ctx) {
   if (!ctx.sourceElement.dataset.note) forgetWords();
 }
 
-// A text that is given back stays until its writer closes it: it stands nowhere else.
+// A returned text stays until its writer closes it: there is no other copy.
 function forgetWords() {
   for (const box of Array.from(bar.children)) if (!box.querySelector("textarea")) box.remove();
 }
@@ -112,15 +115,6 @@ function alertOf(text) {
   words.setAttribute("role", "alert");
   words.textContent = text;
   return words;
-}
-
-function signInLink() {
-  const link = document.createElement("a");
-  link.className = "button button-quiet";
-  link.href = signIn;
-  link.target = "_blank";
-  link.textContent = gettext("Sign in (opens a new tab)");
-  return link;
 }
 
 function button(text, act) {

@@ -1,7 +1,7 @@
-// Notices each new message by somebody else once, and says so as "message-arrived" on the document; of one by others
-// that is edited or deleted it says "message-changed". History that is loaded, and what one did oneself, is neither.
+// Notices each new message of other people once ("message-arrived" on the document), and each of theirs that is edited
+// or deleted ("message-changed"). Loaded history and the viewer's own messages are neither.
 
-import { author, conversation, hasSocket, live } from "./page.js";
+import { author, conversation, emit, hasSocket, live } from "./page.js";
 
 if (conversation && hasSocket) watch();
 
@@ -11,7 +11,7 @@ function watch() {
   items.forEach(remember);
   let newest = Math.max(0, ...items.map((item) => Number(item.dataset.seq)));
 
-  // From there its numbers are given anew, to other messages.
+  // The numbers after it are used again, for other messages.
   live.addEventListener("went-back", ({ detail }) => {
     newest = detail.head;
     versions.clear();
@@ -24,10 +24,10 @@ function watch() {
       const isNew = Number(item.dataset.seq) > newest;
       const isChanged = versions.has(item.id) && versions.get(item.id) < Number(item.dataset.version);
       remember(item);
-      // One's own may come before others' that stand above it.
+      // The viewer's own message may arrive before others' that belong above it.
       if (item.dataset.author !== author) newest = Math.max(newest, Number(item.dataset.seq));
       if (item.dataset.author !== author && (isNew || isChanged)) {
-        document.dispatchEvent(new CustomEvent(isNew ? "message-arrived" : "message-changed", { detail: item }));
+        emit(isNew ? "message-arrived" : "message-changed", item);
       }
     }
   }).observe(conversation, { childList: true, subtree: true });

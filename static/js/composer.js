@@ -1,15 +1,15 @@
-// Enter sends, Shift and Enter makes a new line; or, for who prefers it so, Enter makes a new line, Ctrl and Enter
-// sends. On a screen's own keyboard, which has no such keys, Enter makes a new line always.
+// Enter sends and Shift+Enter adds a line; or, if preferred, Enter adds a line and Ctrl+Enter sends. On-screen
+// keyboards have no such keys: there Enter always adds a line.
 
 import { box, preferences } from "./page.js";
 
 const isOnScreen = matchMedia("(hover: none)");
 const enterMakesLine = preferences.enter === "line";
 
-const COMPOSING = 229; // the key code of every key that an input method takes (UI Events, 7.3.1)
+const COMPOSING = 229; // the key code of every key that an input method handles (UI Events, 7.3.1)
 const HANGUL = /^\p{Script=Hangul}+$/u;
 
-// What an input method has composed, whether it is at it, and whether it took the Enter key that is down.
+// What an input method has composed, whether it still is composing, and whether it handled the Enter key that is down.
 let composed = "";
 let isComposing = false;
 let tookEnter = false;
@@ -34,23 +34,23 @@ box?.addEventListener("compositionend", () => {
 
 box?.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" && event.code !== "Enter") return;
-  // Safari ends the composition first; only the code still says that the key belonged to it.
+  // Safari ends the composition first; then only the key code shows that the key belonged to it.
   tookEnter = event.isComposing || event.keyCode === COMPOSING;
   if (tookEnter || !sends(event)) return;
   event.preventDefault();
   send();
 });
 
-// Korean has no candidates to choose from: there Enter ends the syllable and means Enter. Most browsers say so with a
-// key of its own before this one, some do not.
+// Korean has no candidates to choose from: Enter ends the syllable and also means Enter. Most browsers fire a second
+// keydown for that, some don't.
 box?.addEventListener("keyup", (event) => {
   if (event.code !== "Enter" || event.isComposing || !tookEnter) return;
   tookEnter = false;
   if (HANGUL.test(composed) && sends(event)) send();
 });
 
-// A keyboard on a screen that suggests words still holds the last one while the box is emptied, and puts it back.
-const GRACE = 300; // milliseconds
+// An on-screen keyboard that suggests words still holds the last one when the box is emptied, and puts it back.
+const GRACE_MS = 300;
 let taken = null;
 
 box?.addEventListener("taken", ({ detail }) => {
@@ -59,24 +59,24 @@ box?.addEventListener("taken", ({ detail }) => {
   box.removeAttribute("aria-invalid");
 });
 box?.addEventListener("input", () => {
-  const isBack = taken && performance.now() - taken.at < GRACE && taken.body.endsWith(box.value.trim());
+  const isBack = taken && performance.now() - taken.at < GRACE_MS && taken.body.endsWith(box.value.trim());
   if (isBack) box.value = "";
   else taken = null;
 });
 
-// Said here and not only by the server, so that a whole book is not sent first. By code points, as the server counts.
+// Checked here as well as on the server, so that a whole book is not sent first. Counted in code points, like there.
 document.addEventListener(
   "submit",
   (event) => {
     if (event.target !== box?.form) return;
-    const [most, count] = [Number(box.dataset.most), Array.from(box.value.trimEnd()).length];
-    if (count <= most) return;
+    const [max, count] = [Number(box.dataset.max), Array.from(box.value.trimEnd()).length];
+    if (count <= max) return;
     event.preventDefault();
     event.stopPropagation();
     const text = gettext(
       "A message has at most %(most)s characters; this one has %(count)s. Shorten it, or send it in parts.",
     );
-    refuse(interpolate(text, { most, count }, true));
+    refuse(interpolate(text, { most: max, count }, true));
   },
   { capture: true },
 );
@@ -89,13 +89,13 @@ function refuse(reason) {
   document.getElementById("composer-errors").replaceChildren(error);
 }
 
-// The reason is spoken as an alert. Described by it as well, the box that has the focus would say it again.
+// The reason is spoken as an alert. If it also described the focused box, it would be read twice.
 function markRefused() {
   box.setAttribute("aria-invalid", "true");
   box.setAttribute("aria-describedby", "composer-hint");
 }
 
-// From the outbox; or from the server, which sends the reason along.
+// By the outbox with a reason, or by the server, which has put its reason into the page.
 box?.addEventListener("returned", ({ detail: { body, reason } }) => {
   // A draft may have it already.
   if (!box.value.includes(body)) box.value = box.value.trim() ? `${body}\n\n${box.value}` : body;

@@ -1,7 +1,8 @@
-// Keeps the page live: connects again when the connection is lost, says where in the room's numbered changes it
-// stands, notices a number that is missing or a server that has fallen silent, and tells the reader while it is not live.
+// Keeps the page live: reconnects, says where in the room's numbered changes the page stands, notices a missing number
+// or a silent server, and tells the reader while the page isn't live. The extension's own reconnecting is off
+// (room.html): it can't try at once when the network is back, nor wait longer after connections that didn't last.
 
-import { hasSocket, live, say } from "./page.js";
+import { hasSocket, ifStillSignedIn, live, say, signInLink } from "./page.js";
 
 const status = document.getElementById("connection-status");
 
@@ -12,16 +13,18 @@ const FINAL = {
   4404: gettext("This room is gone, or you may no longer read it. This page shows nothing new."),
   4429: gettext("This page was closed because too much came at once. Wait a moment, then reload it."),
 };
-const PATIENCE = 2000; // milliseconds without a connection before the reader is told
-const FIRST_PAUSE = 500; // milliseconds before trying again, at most; twice as long each time, up to the longest
-const LONGEST_PAUSE = 15000;
-const STEADY = 5000; // milliseconds after which a connection counts as one that works
-const SILENCE = 45000; // milliseconds; the server says something every 30 seconds
+const PATIENCE_MS = 2000; // without a connection before the reader is told
+const FIRST_PAUSE_MS = 500; // the longest before the first retry; it doubles each time, up to the maximum
+const MAX_PAUSE_MS = 15000;
+const STEADY_MS = 5000; // a connection that lasts this long works
+const MAX_SILENCE_MS = 45000; // the server says something every 30 seconds
 
-if (hasSocket) follow(Number(live.dataset.head));
+if (hasSocket) follow(live.dataset.topic, Number(live.dataset.head));
 
-function follow(head) {
-  // What the server calls this life of the database, where that is another than when the page was loaded.
+function follow(room, roomHead) {
+  // Where the page stands in each of its topics.
+  const heads = new Map([[room, roomHead]]);
+  // The server's name for the database's current life, if it is another than when the page was loaded.
   let epoch = null;
   let connection = null;
   let isOver = false;
@@ -31,13 +34,13 @@ function follow(head) {
   let heardAt = Date.now();
   let openedAt = Infinity;
   let retry = null;
-  let telling = setTimeout(tellNotLive, PATIENCE);
+  let telling = setTimeout(tellNotLive, PATIENCE_MS);
 
   live.addEventListener("htmx:ws:before:connection", ({ detail }) => {
     connection = detail.connection;
     heardAt = Date.now();
     const url = new URL(connection.url);
-    url.searchParams.set("since", head);
+    url.searchParams.set("since", heads.get(room));
     if (epoch !== null) url.searchParams.set("epoch", epoch);
     connection.url = url.href;
   });
@@ -56,32 +59,35 @@ function follow(head) {
   live.addEventListener("htmx:ws:after:message:incoming", ({ detail }) => {
     if (detail.connection !== connection) return;
     heardAt = Date.now();
-    const found = /^<hx-seq after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?>/.exec(detail.message.data);
+    const found = /^<hx-seq topic="([^"]*)" after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?>/.exec(detail.message.data);
     if (!found) return;
-    const [after, value] = found.slice(1, 3).map(Number);
-    if (found[3] !== undefined) {
-      // The database has gone back, and with this frame the page has.
-      [head, epoch] = [value, found[3]];
-      live.dispatchEvent(new CustomEvent("went-back", { detail: { head } }));
+    const topic = found[1];
+    const [after, value] = found.slice(2, 4).map(Number);
+    const head = heads.get(topic) ?? after;
+    if (found[4] !== undefined) {
+      // The database was restored to an earlier state, and this frame does the same to the page.
+      heads.set(topic, value);
+      epoch = found[4];
+      if (topic === room) live.dispatchEvent(new CustomEvent("went-back", { detail: { head: value } }));
     }
-    // Something before this frame never came: connecting again from where we stand brings it.
+    // Something before this frame never came: reconnecting from the last number brings it.
     else if (after > head) giveUp();
-    else head = Math.max(head, value);
+    else heads.set(topic, Math.max(head, value));
   });
 
   live.addEventListener("htmx:ws:close", ({ detail }) => {
     if (detail.connection === connection) lost(detail.code);
   });
 
-  // At once when there is reason to think that it works again; elsewhere at a random moment, so that the pages of
-  // a server that was restarted do not all come together.
+  // At once when there is reason to think that it works again; otherwise at random, so that the pages of a restarted
+  // server don't all come together.
   addEventListener("online", () => connectNow(0));
   addEventListener("pageshow", ({ persisted }) => persisted && connectNow(0));
-  document.addEventListener("visibilitychange", () => document.hidden || connectNow(SILENCE));
-  // Who was signed out may have signed in again, in another tab.
+  document.addEventListener("visibilitychange", () => document.hidden || connectNow(MAX_SILENCE_MS));
+  // Someone who was signed out may have signed in again in another tab.
   document.addEventListener("visibilitychange", askWhoIsSignedIn);
   addEventListener("focus", askWhoIsSignedIn);
-  setInterval(() => connection && Date.now() - heardAt > SILENCE && giveUp(), SILENCE / 10);
+  setInterval(() => connection && Date.now() - heardAt > MAX_SILENCE_MS && giveUp(), MAX_SILENCE_MS / 10);
 
   function connectNow(silence) {
     if (connection && Date.now() - heardAt < silence) return;
@@ -92,51 +98,39 @@ function follow(head) {
 
   function askWhoIsSignedIn() {
     if (ended !== SIGNED_OUT || document.hidden) return;
-    const comeBack = () => {
+    ifStillSignedIn(() => {
       [isOver, ended] = [false, null];
       connectNow(0);
-    };
-    document.dispatchEvent(new CustomEvent("who-is-signed-in", { detail: comeBack }));
+    });
   }
 
-  // A connection whose other end is gone may take minutes to close; the page does not wait for that.
+  // A connection whose other end is gone may take minutes to close. The extension is told now that it has: it cleans
+  // up, says so to all, and closes the socket itself.
   function giveUp() {
-    const socket = connection.socket;
-    delete live._htmx.ws.connection;
-    lost();
-    socket?.close();
+    connection.socket.dispatchEvent(new CloseEvent("close"));
   }
 
   function lost(code) {
     connection = null;
-    if (Date.now() - openedAt > STEADY) attempt = 0;
+    if (Date.now() - openedAt > STEADY_MS) attempt = 0;
     openedAt = Infinity;
     live.dispatchEvent(new CustomEvent("connection-lost", { detail: { code } }));
     if (FINAL[code]) {
       isOver = true;
       ended = code;
-      // What ended the page has said so in the page already, with a way on.
+      // Unless a closing message in the page already says so and what to do.
       if (!document.getElementById("farewell")) tell(FINAL[code]);
       told = true;
       return;
     }
-    telling ??= setTimeout(tellNotLive, PATIENCE);
+    telling ??= setTimeout(tellNotLive, PATIENCE_MS);
     clearTimeout(retry);
-    retry = setTimeout(connect, Math.random() * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** attempt++));
+    retry = setTimeout(connect, Math.random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt++));
   }
 
   function connect() {
     clearTimeout(retry);
     if (!connection && !isOver) htmx.trigger(live, "reconnect");
-  }
-
-  // Not in this tab: what was typed here would go.
-  function signInLink() {
-    const link = document.createElement("a");
-    link.href = live.dataset.signIn;
-    link.target = "_blank";
-    link.textContent = gettext("Sign in (opens a new tab)");
-    return link;
   }
 
   function tellNotLive() {

@@ -1,15 +1,15 @@
-// A message's own page, opened over the conversation: its link loads it here, and this shows and closes it. What was typed
-// in it and not saved is there again when it is opened again.
+// A message's own page in a dialog over the conversation: its link loads it here. Unsaved text is there again when it
+// is reopened.
 
 const dialog = document.getElementById("dialog");
 const body = document.getElementById("dialog-body");
 
 if (dialog) {
   let opener = null;
-  // By the form's address: its text, and the version of the message that it was typed for.
+  // By the form's address: the text, and the version of the message it was typed for.
   const unsaved = new Map();
 
-  // What comes into an open dialog is the form again, refused.
+  // What is swapped into an open dialog is the form again, refused.
   let isRefused = false;
 
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
@@ -21,8 +21,8 @@ if (dialog) {
     putBack();
   });
 
-  // The server says so when an edit or a deletion is done; the change itself comes by the socket.
-  // The focus goes back at once: the event of closing comes later, and until then nothing would have it.
+  // Sent by the server when an edit or a deletion is done; the change itself comes by the socket. Focus returns at
+  // once: the close event comes later, and until then nothing would have it.
   document.addEventListener("message-done", () => {
     unsaved.delete(form()?.action);
     dialog.close();
@@ -37,7 +37,7 @@ if (dialog) {
     return body.querySelector("form:has(textarea[name])");
   }
 
-  // What is on its way comes back by itself if it is refused (answers.js).
+  // What has been sent comes back if it is refused (answers.js).
   function keep() {
     if (!form()) return;
     const { action, elements } = form();
@@ -61,7 +61,7 @@ if (dialog) {
   }
 
   function giveBack() {
-    // The message may have been swapped meanwhile; its link has the same id in its new form.
+    // The message may have been swapped since; its new link has the same id.
     document.getElementById(opener)?.focus();
     opener = null;
     body.replaceChildren();

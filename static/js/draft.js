@@ -1,28 +1,27 @@
-// What stands in the composer and was not sent belongs to who typed it: kept for this tab over a reload, and given back
-// to nobody else. Browsers restore forms by themselves, or do not, whoever is signed in by then.
+// Unsent text in the composer belongs to the person who typed it: kept for this tab across reloads, and shown to no one
+// else. Browsers may or may not restore forms, whoever is signed in by then.
 
-const composer = document.getElementById("composer");
-const box = document.getElementById("composer-body");
+import { box, composer, room, viewer } from "./page.js";
 
-if (box) keep(composer.dataset.room, composer.elements.viewer.value);
+if (box) keep();
 
-function keep(room, viewer) {
+function keep() {
   const [own, last] = [`draft:${viewer}:${room}`, `draft-by:${room}`];
-  // That drafts are kept here, even if there is none; and that the form took the draft away, not the outbox.
+  // Whether drafts are kept here, even if there is none now; and whether the form took the draft, not the outbox.
   const [known, submitted] = [`draft-known:${viewer}:${room}`, `draft-submitted:${viewer}:${room}`];
-  // The server gives back what it refused.
+  // The server returns what it refused.
   const isGivenBack = box.defaultValue.trim() !== "";
   const isForeign = (read(last) ?? viewer) !== viewer;
-  // Back, after a form that went, perhaps came to something else than this site: then its text is here again.
+  // After Back from a form that was sent, perhaps to something other than this site, its text is here again.
   const [{ type } = {}] = performance.getEntriesByType("navigation");
   if (read(submitted) && type !== "back_forward") write(own, "");
   write(submitted, "");
   const draft = read(own);
-  // What is known here is right: by Back the browser also restores what the outbox has sent since.
+  // If drafts are kept here they are right: after Back the browser also restores what the outbox has sent since.
   let isTouched = isGivenBack || !(isForeign || read(known));
   putBack();
 
-  // Chromium restores what it restores only after the scripts have run.
+  // Chromium restores forms only after the scripts have run.
   addEventListener("pageshow", ({ persisted }) => persisted || putBack());
 
   box.addEventListener("input", save);
@@ -51,7 +50,7 @@ function keep(room, viewer) {
   }
 }
 
-// Storage may be switched off; then it is left to the browser.
+// Storage may be switched off; then restoring is left to the browser.
 function read(key) {
   try {
     return sessionStorage.getItem(key);

@@ -1,6 +1,6 @@
-// What the outbox keeps of a message: its text, its id, and how it stands with it.
+// What the outbox stores of a message: its text, its id and how sending went.
 
-// Nothing where it is none: one that cannot be read must not take the others with it.
+// An empty list if it is invalid, so that one bad entry doesn't lose the others.
 export function entryOf(json) {
   try {
     const entry = JSON.parse(json);
@@ -8,6 +8,11 @@ export function entryOf(json) {
   } catch {
     return [];
   }
+}
+
+// Begins the keys under which one account's messages wait in the browser's storage; the room follows.
+export function prefixOf(viewer) {
+  return `outbox:#${viewer}:`;
 }
 
 // crypto.randomUUID is missing on plain http outside loopback.

@@ -1,5 +1,5 @@
-// When a page's person is removed, or its room deleted, the composer goes. What was typed in it stays, to be copied: the
-// box itself, so that what the outbox gives back comes into sight as well.
+// When the viewer is removed or the room deleted, the composer goes. What was typed stays, to be copied: in the box
+// itself, so that what the outbox returns is seen as well.
 
 import { box, say } from "./page.js";
 
@@ -12,7 +12,7 @@ document.addEventListener("htmx:before:swap", () => {
   hadFocus = document.activeElement === box;
 });
 
-// Within the swap, before anything else runs: the next key must not reach a link that leads away.
+// During the swap, before anything else runs: the next key must not reach a link that leads away.
 document.addEventListener("htmx:before:settle", ({ target }) => {
   if (box && target === region && !box.isConnected) keep();
 });
@@ -26,7 +26,7 @@ function keep() {
   label.textContent = text;
   errors.replaceChildren();
   box.readOnly = true;
-  box.placeholder = " "; // as long as it is shown there is nothing in the box, and no need of it (composer.css)
+  box.placeholder = " "; // composer.css hides an empty box by this
   kept.append(errors, label, box);
   region.append(kept);
   const hasText = box.value.trim() !== "";

@@ -1,4 +1,4 @@
-// Focus is never lost: where what had it is taken off the page or replaced, it goes to what has taken its place.
+// Keeps focus: when the focused element is removed or replaced, focus moves to its successor.
 
 import { isFocusLost } from "./page.js";
 
@@ -16,7 +16,7 @@ new MutationObserver(() => {
   place.focus({ preventScroll: !place.closest("dialog") });
 }).observe(document.body, { childList: true, subtree: true });
 
-// The message that is nearest to where the number was.
+// The message nearest to the number.
 function neighbour(seq) {
   if (!seq) return null;
   const distance = (item) => Math.abs(Number(item.dataset.seq) - seq);
@@ -26,6 +26,6 @@ function neighbour(seq) {
 
 function inRegion(region) {
   if (!region?.isConnected) return null;
-  // What a form was refused for is read out with its field.
+  // A refused field is read out with the reason.
   return region.querySelector("[aria-invalid=true]") ?? region.querySelector("textarea, a[href], button, [tabindex]") ?? region;
 }

@@ -1,7 +1,7 @@
-// Moving by the keyboard. Every key does what a link or the Tab key can do as well; /keys/ lists them. Letters work
-// outside of fields only, and can be switched off in the preferences.
+// Keyboard shortcuts. Links or the Tab key can do the same; /keys/ lists them. Letters work only outside fields, and
+// can be switched off in the preferences.
 
-import { box, preferences } from "./page.js";
+import { box, emit, preferences } from "./page.js";
 
 const hasLetters = preferences.letters !== "off";
 
@@ -38,7 +38,7 @@ function actionOf(event) {
   return hasLetters ? letters[letterOf(event)] : undefined;
 }
 
-// As it is on a Latin keyboard, where the layout writes other letters there.
+// The key's letter on a Latin keyboard, if the layout has another script.
 function letterOf({ key, code }) {
   if (key === "؟") return "?";
   const isOtherLetter = /^\p{L}$/u.test(key) && !/\p{Script=Latin}/u.test(key);
@@ -49,7 +49,7 @@ function articles() {
   return Array.from(document.querySelectorAll("#messages article"));
 }
 
-// From nowhere in particular, up and down both lead to the newest message.
+// If no message has focus, up and down both lead to the newest.
 function step(by) {
   const all = articles();
   const at = all.indexOf(document.activeElement.closest("article"));
@@ -63,10 +63,10 @@ function focusOn(element) {
 }
 
 function sayAgain() {
-  document.dispatchEvent(new Event("say-again"));
+  emit("say-again");
 }
 
-// Rooms, conversation, composer, members: those that can be seen, in a circle.
+// Rooms, conversation, composer, members: those that are visible, in a circle.
 function nextRegion(by) {
   const regions = [".rooms-navigation", "#scroller", "#composer-region", "#members-panel"]
     .map((selector) => document.querySelector(selector))

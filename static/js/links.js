@@ -1,4 +1,4 @@
-// A click that asks for a new tab, a window or a download is the browser's. htmx would load the page into this one.
+// Leaves clicks that ask for a new tab, a window or a download to the browser; htmx would load the page into this one.
 
 const keys = ["ctrlKey", "metaKey", "shiftKey", "altKey"];
 

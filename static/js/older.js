@@ -1,30 +1,30 @@
-// Older messages come by themselves when their link is scrolled into view. Not where they would push out of sight what one
-// looks at: while the link has the focus, and in a low window, where the page scrolls and not the conversation. There it is
-// a link: pressed, it loads them and leads to the nearest of them.
+// Loads older messages when their link is scrolled into view. Not when that would push what is being read out of view:
+// while the link has focus, and in a low window, where the page scrolls instead of the conversation. Pressed, the link
+// loads them and moves focus to the nearest one.
 
 import { scroller } from "./page.js";
 
 let oldest = null;
 
-// Stopped before htmx hears of it, so that "intersect once" still stands for the next time.
+// Stopped before htmx hears it, so that "intersect once" still applies the next time.
 document.addEventListener(
   "intersect",
   (event) => {
-    if (event.target.id === "older-link" && !comeByThemselves(event.target)) event.stopImmediatePropagation();
+    if (event.target.id === "older-link" && !isAutomatic(event.target)) event.stopImmediatePropagation();
   },
   { capture: true },
 );
 
-function comeByThemselves(link) {
+function isAutomatic(link) {
   return getComputedStyle(scroller).overflowY !== "visible" && link !== document.activeElement;
 }
 
-// What did not come is asked for again when the link is scrolled into view again.
+// After a failure they are requested again when the link is scrolled into view again.
 let hasLeft = false;
 const failed = new IntersectionObserver((entries) => {
   const { target, isIntersecting } = entries.at(-1);
   if (!isIntersecting) hasLeft = true;
-  else if (hasLeft && comeByThemselves(target)) {
+  else if (hasLeft && isAutomatic(target)) {
     failed.disconnect();
     htmx.trigger(target, "again");
   }
@@ -42,7 +42,7 @@ document.addEventListener("click", ({ target }) => {
   if (target.closest("#older-link")) oldest = document.querySelector("#messages > .message");
 });
 
-// Where they did not come, what comes later by itself must not take the focus there.
+// After a failure, messages that are loaded automatically later must not take focus.
 document.addEventListener("htmx:finally:request", ({ detail }) => {
   if (detail.ctx.sourceElement.id === "older-link") oldest = null;
 });

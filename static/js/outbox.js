@@ -1,70 +1,67 @@
-// What was written and is not yet known to be stored. Each message is shown at once, kept over a reload, and sent
-// again under the same id until the server answers: one at a time, so that their order stays. It goes over the
-// socket when that is open and by the form's own address when it is not. What the server gets again and again and
-// never answers, perhaps because it dies of it, goes back to the composer.
+// Messages that are not yet known to be stored. Each is shown at once, kept across reloads and sent under the same id
+// until the server answers: one at a time, to keep their order; over the socket if it is open, otherwise by POST. A
+// message that the server never answers, perhaps because it crashes on it, is returned to the composer.
 
-import { entryOf, newId } from "./entries.js";
-import { token } from "./page.js";
+import { entryOf, newId, prefixOf } from "./entries.js";
+import { author, box, composer, emit, hasSocket, ifStillSignedIn, live, room, token, viewer } from "./page.js";
 
-const composer = document.getElementById("composer");
-const live = document.querySelector("[hx-ws\\:connect]");
-const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
-
-const PATIENCE = 8000; // milliseconds until an unanswered message is sent again by form
-const PAUSE = 5000; // milliseconds between tries while neither way works; twice as long each time, up to the longest
-const LONGEST_PAUSE = 60000;
-const HOUR = 3600000;
-const MOST_TRIES = 60; // after which, and after an hour, a message goes back to its writer
-const LONGEST = 30000; // milliseconds that the form's address may take
-const MOST_UNANSWERED = 5; // times that the server got a message and said nothing to it, over reloads too
+const PATIENCE_MS = 8000; // until an unanswered message is sent again by POST
+const FIRST_PAUSE_MS = 5000; // between tries while neither way works; it doubles each time, up to the maximum
+const MAX_PAUSE_MS = 60000;
+const HOUR_MS = 3600000;
+const MAX_TRIES = 60; // after more, and an hour, a message is returned to its writer
+const TIMEOUT_MS = 30000; // of a POST
+const MAX_UNANSWERED = 5; // times that the server got a message and did not answer, across reloads
 const NO_ANSWER = gettext(
   "The server did not answer. This message is not sent by itself any more: change it, or send it again.",
 );
 const NO_WAY = gettext(
   "This message could not be sent for an hour. It is not sent by itself any more: change it, or send it again.",
 );
-const NO_GOODBYE = 1006; // the code of a connection that just ended
-const UNAVAILABLE = 503; // neither stored nor refused, but answered: the database is away, or the server is leaving
+const ABNORMAL_CLOSURE = 1006;
+const UNAVAILABLE = 503; // an answer, though neither stored nor refused: the database is down or the server is stopping
 
-if (composer && live) keep(composer, live);
+if (composer && hasSocket) keep();
 
-function keep(composer, live) {
-  const box = composer.elements.body;
-  // By the account and not by its name, which may change; texts of an earlier release are found by that. No name has a
-  // "#": somebody called "5" must not get what the fifth account wrote.
-  const viewer = composer.elements.viewer.value;
-  const { author, room } = composer.dataset;
-  const [prefix, formerly] = [`#${viewer}`, author].map((one) => `outbox:${one}:${room}:`);
+function keep() {
+  // By account, since names may change; an earlier release stored by name. No name has a "#", so a user called "5"
+  // doesn't get what account 5 wrote.
+  const [prefix, formerly] = [`${prefixOf(viewer)}${room}:`, `outbox:${author}:${room}:`];
   const entries = stored();
-  // A browser that restores a form when it reloads would restore the id of what was sent from it.
+  // Browsers that restore forms on reload would restore the id of a message that was sent.
   composer.elements.client_id.value = newId();
   let socket = null;
   let underWay = null;
   let sentAt = 0;
   let timer = null;
-  let pause = PAUSE;
+  let pause = FIRST_PAUSE_MS;
   let isSignedOut = false;
-  // What is said beside all that wait, while none gets through; none overtakes another.
+  // Shown beside all that wait while none gets through, since none overtakes another.
   let words = null;
-  // Given back, and kept in the storage until something is sent from the composer.
+  // Returned, and kept in storage until something is sent from the composer.
   const returned = [];
-  // What the storage did not take: the browser asks before it goes with the page.
+  // Storage didn't take these: the browser asks before they are lost with the page.
   const unkept = new Set();
   addEventListener("beforeunload", (event) => unkept.size && event.preventDefault());
 
   entries.filter(isHopeless).forEach((entry) => giveBack(entry));
-  entries.forEach((entry) => tell("message-waits", entry));
-  if (entries.length) timer = setTimeout(flush, PATIENCE);
+  entries.forEach((entry) => emit("message-waits", entry));
+  if (entries.length) timer = setTimeout(flush, PATIENCE_MS);
 
-  live.addEventListener("htmx:ws:before:message:outgoing", (event) => {
-    // The extension would send at once or keep it in memory only; the outbox sends it in its turn.
+  composer.addEventListener("submit", (event) => {
     event.preventDefault();
-    accept(event.detail.message.values);
+    accept({ body: box.value, client_id: composer.elements.client_id.value });
   });
 
-  live.addEventListener("htmx:ws:error", ({ detail }) => {
-    // Without a connection the extension gives up on what is sent; the form's address may still take it.
-    if (detail.error === "Connection not open") accept(Object.fromEntries(new FormData(composer)));
+  // The form sends the message whose turn it is, not what is being typed by now.
+  live.addEventListener("htmx:ws:before:message:outgoing", (event) => {
+    const { body, client_id } = underWay ?? {};
+    if (client_id) event.detail.message.data = JSON.stringify({ body, client_id });
+    else event.preventDefault();
+  });
+
+  live.addEventListener("htmx:ws:after:message:outgoing", () => {
+    sentAt = Date.now();
   });
 
   function accept({ body, client_id }) {
@@ -72,9 +69,9 @@ function keep(composer, live) {
     returned.splice(0).forEach(forget);
     entries.push(entry);
     store(entry);
-    tell("message-waits", entry);
+    emit("message-waits", entry);
     if (words) explain(words);
-    // First: to empty the box may end what an input method is composing.
+    // First, since emptying the box may end what an input method is composing.
     box.dispatchEvent(new CustomEvent("taken", { detail: body }));
     box.value = "";
     composer.elements.client_id.value = newId();
@@ -85,44 +82,43 @@ function keep(composer, live) {
     socket = detail.connection.socket;
     underWay = null;
     isSignedOut = false;
-    pause = PAUSE;
+    pause = FIRST_PAUSE_MS;
     flush();
   });
 
-  // Whoever was signed out may have signed in again in another tab, and a network may be back.
+  // Someone who was signed out may have signed in again in another tab, and the network may be back.
   for (const [target, name] of [[document, "visibilitychange"], [window, "focus"], [window, "pageshow"], [window, "online"]]) {
     target.addEventListener(name, () => {
       if (document.hidden) return;
-      pause = PAUSE;
-      const goOn = () => {
+      pause = FIRST_PAUSE_MS;
+      if (!isSignedOut) return flush();
+      ifStillSignedIn(() => {
         isSignedOut = false;
         flush();
-      };
-      if (isSignedOut) tell("who-is-signed-in", goOn);
-      else flush();
+      });
     });
   }
 
   live.addEventListener("connection-lost", ({ detail }) => {
     socket = null;
-    // A network that is lost is noticed later, or the browser knows of it.
-    const isSudden = detail?.code === NO_GOODBYE && navigator.onLine && Date.now() - sentAt < PATIENCE;
+    // A lost network would be noticed later, or known to the browser.
+    const isSudden = detail?.code === ABNORMAL_CLOSURE && navigator.onLine && Date.now() - sentAt < PATIENCE_MS;
     if (underWay && isSudden) countUnanswered(underWay);
     underWay = null;
     flush();
   });
 
-  // Fragments that only the sender gets: <hx-sent client message seq>, <hx-refused client> and <hx-delayed client>.
+  // Fragments that only the sender gets; docs/architecture.md lists them.
   htmx.registerExtension("outbox", {
     htmx_process_sent: (fragment) => {
       const [client_id, message, seq] = ["client", "message", "seq"].map((name) => fragment.getAttribute(name));
-      if (settle(client_id)) tell("message-stored", { client_id, message, seq: Number(seq) });
+      if (settle(client_id)) emit("message-stored", { client_id, message, seq: Number(seq) });
     },
     htmx_process_refused: (fragment) => {
       const entry = settle(fragment.getAttribute("client"));
       if (entry) returnToBox(entry);
     },
-    // To the form's address only: nobody is signed in there, or somebody else.
+    // Only in answer to a POST: no one is signed in, or someone else is.
     htmx_process_stranger: () => {
       if (!underWay) return;
       underWay = null;
@@ -134,24 +130,22 @@ function keep(composer, live) {
     },
   });
 
-  // Another tab has heard that it is stored, or its writer has taken it away from this computer (sign_out_choice.js).
+  // Another tab has heard that it is stored, or its writer has removed it from this computer (sign_out_choice.js).
   addEventListener("storage", ({ key, newValue }) => {
     if (newValue !== null || !key?.startsWith(prefix)) return;
     const entry = settle(key.slice(prefix.length));
-    if (entry) tell("message-returned", entry);
+    if (entry) emit("message-returned", entry);
   });
 
   function flush() {
-    // Whose time is running goes on with it.
+    // While one is under way its timer keeps running.
     if (underWay || isSignedOut || !entries.length) return;
     clearTimeout(timer);
     underWay = entries[0];
     sentAt = 0;
     if (socket?.readyState === WebSocket.OPEN) {
-      const { body, client_id } = underWay;
-      socket.send(JSON.stringify({ body, client_id, headers: { "HX-Request": "true" } }));
-      sentAt = Date.now();
-      timer = setTimeout(sendAgain, PATIENCE, underWay);
+      timer = setTimeout(sendAgain, PATIENCE_MS, underWay);
+      htmx.trigger(composer, "send");
     } else {
       sendByForm(underWay);
     }
@@ -166,7 +160,7 @@ function keep(composer, live) {
     sentAt = 0;
     let status = 0;
     let kind = null;
-    // Where it was there just now, what gets no answer is not for want of a network.
+    // If the server could be reached just now, a missing answer is not the network's fault.
     const wasThere = "unanswered" in entry && (await isThere());
     if (underWay !== entry) return;
     try {
@@ -176,7 +170,7 @@ function keep(composer, live) {
         method: "POST",
         body: new URLSearchParams(fields),
         headers: { "HX-Request": "true" },
-        signal: AbortSignal.timeout(LONGEST),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
       });
       status = response.status;
       const text = await response.text();
@@ -186,7 +180,7 @@ function keep(composer, live) {
       await htmx.swap({ sourceElement: live, target: live, swap: "none", text });
     } catch {
       if (underWay !== entry) return;
-      // What has not our mark is a proxy's, or the page of a network (answers.js), unless the site is there all the same.
+      // An answer without our mark is from a proxy or a network's sign-in page, unless the site can be reached as well.
       const isFromSite = kind || wasThere || (status > 0 && status < 502 && (await isThere()));
       if (underWay !== entry) return;
       if (isFromSite && status !== UNAVAILABLE) countUnanswered(entry);
@@ -197,7 +191,7 @@ function keep(composer, live) {
 
   async function isThere() {
     try {
-      const response = await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(PAUSE) });
+      const response = await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(FIRST_PAUSE_MS) });
       return response.ok && (await response.text()) === "ok\n";
     } catch {
       return false;
@@ -212,32 +206,32 @@ function keep(composer, live) {
   }
 
   function isHopeless(entry) {
-    return entry.unanswered >= MOST_UNANSWERED || isTooLate(entry);
+    return entry.unanswered >= MAX_UNANSWERED || isTooLate(entry);
   }
 
-  // A tab that is looked at often tries often; a computer that slept all night has tried once.
+  // A tab that is visited often tries often; a computer that slept all night has tried once.
   function isTooLate(entry) {
-    return entry.tries > MOST_TRIES && Date.now() - entry.at > HOUR;
+    return entry.tries > MAX_TRIES && Date.now() - entry.at > HOUR_MS;
   }
 
   function giveBack(entry) {
-    const reason = entry.reason ?? (entry.unanswered >= MOST_UNANSWERED ? NO_ANSWER : NO_WAY);
+    const reason = entry.reason ?? (entry.unanswered >= MAX_UNANSWERED ? NO_ANSWER : NO_WAY);
     entries.splice(entries.indexOf(entry), 1);
     returned.push(entry);
     if (underWay === entry) underWay = null;
-    pause = PAUSE;
-    // Under the same id it is stored once, should it be stored after all; with something else it is another message.
+    pause = FIRST_PAUSE_MS;
+    // Under the same id it is stored only once if the server has stored it after all; unless other text is with it.
     if (["", entry.body.trim()].includes(box.value.trim())) composer.elements.client_id.value = entry.client_id;
     returnToBox(entry, reason);
     queueMicrotask(flush);
   }
 
   function returnToBox(entry, reason) {
-    tell("message-returned", entry);
+    emit("message-returned", entry);
     box.dispatchEvent(new CustomEvent("returned", { detail: { body: entry.body, reason } }));
   }
 
-  // Neither the socket nor the form's address takes it now. It stays in the outbox and goes when one of them does.
+  // Neither way works now. It stays in the outbox until one does.
   function tryLater(entry) {
     if (underWay !== entry) return;
     underWay = null;
@@ -250,12 +244,12 @@ function keep(composer, live) {
     }
     explain("later");
     timer = setTimeout(flush, pause);
-    pause = Math.min(2 * pause, LONGEST_PAUSE);
+    pause = Math.min(2 * pause, MAX_PAUSE_MS);
   }
 
   function explain(why) {
     words = why;
-    tell("messages-explained", why);
+    emit("messages-explained", why);
   }
 
   function settle(clientId) {
@@ -264,13 +258,13 @@ function keep(composer, live) {
     const [entry] = entries.splice(index, 1);
     forget(entry);
     if (underWay === entry) underWay = null;
-    pause = PAUSE;
+    pause = FIRST_PAUSE_MS;
     words = null;
     queueMicrotask(flush);
     return entry;
   }
 
-  // Storage may be full or switched off; then an unsent message lives as long as the page.
+  // Storage may be full or switched off; then an unsent message lasts as long as the page.
   function store(entry) {
     try {
       localStorage.setItem(prefix + entry.client_id, JSON.stringify(entry));

@@ -1,4 +1,4 @@
-// Passkeys are the browser's own work and need JavaScript. Shows what offers them, and says what went wrong.
+// Passkeys need JavaScript. Shows what offers them, and says what went wrong.
 
 const section = document.getElementById("passkey-section");
 const problem = document.getElementById("passkey-problem");

@@ -1,9 +1,9 @@
-// Shows what waits in the outbox (outbox.js) beneath the conversation, and says beside each message how it stands with it.
+// Shows what waits in the outbox (outbox.js) below the conversation, and beside each message what it waits for.
+
+import { composer, preferences, say } from "./page.js";
 
 const list = document.getElementById("pending");
 const template = document.getElementById("pending-message");
-const composer = document.getElementById("composer");
-const say = (text) => document.dispatchEvent(new CustomEvent("say", { detail: text }));
 
 const WORDS = {
   later: gettext("Not stored yet. It is kept here and sent again by itself."),
@@ -24,7 +24,7 @@ document.addEventListener("message-waits", ({ detail: { client_id, body } }) => 
   list.append(item);
 });
 
-// Beside all that wait, since none overtakes another; spoken once for each time that some of it is news.
+// Beside all that wait, since none overtakes another; spoken only if it is new for one of them.
 document.addEventListener("messages-explained", ({ detail: why }) => {
   const places = Array.from(list.querySelectorAll(":scope > :not([data-message]) .meta"));
   const news = places.filter((place) => place.textContent !== WORDS[why]);
@@ -40,18 +40,18 @@ document.addEventListener("message-stored", ({ detail: { client_id, message, seq
   const oldest = document.querySelector("#messages > .message");
   const wasTold = item?.dataset.told !== undefined;
   if (item) item.dataset.message = message;
-  // Stored long ago, it stands above what this page shows, and does not come.
+  // One that was stored long ago belongs above what this page shows, and won't arrive.
   if (seq < Number(oldest?.dataset.seq)) item?.remove();
-  // Who has heard that something waits hears too that nothing of it does any more.
+  // If it was announced that something waits, the end of waiting is announced too.
   const isOver = wasTold && !list.querySelector(":scope > [data-told]:not([data-message])");
-  if (isOver || document.documentElement.dataset.saysSent) say(gettext("Sent"));
+  if (isOver || preferences.saysSent) say(gettext("Sent"));
 });
 
 document.addEventListener("message-returned", ({ detail: { client_id } }) => {
   document.getElementById(`pending-${client_id}`)?.remove();
 });
 
-// The message itself may come before or after its acknowledgement; the pending one goes when it is there.
+// The message itself may arrive before or after its acknowledgement; its pending copy goes once both have.
 document.addEventListener("htmx:after:swap", () => {
   for (const item of list?.querySelectorAll("[data-message]") ?? []) {
     if (document.getElementById(`message-${item.dataset.message}`)) item.remove();

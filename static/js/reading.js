@@ -1,29 +1,27 @@
-// What was in view in a visible tab counts as read. Tells the server how far that is until it has heard, says in the
-// title how much is not read, and keeps the numbers in the list of rooms fresh.
+// What was in view in a visible tab counts as read. Tells the server how far that is, shows the number of unread
+// messages in the title and, where an older part is shown, refreshes the numbers in the list of rooms.
 
-import { author as self, conversation, token } from "./page.js";
+import { author, conversation, hasSocket, live, token, viewer } from "./page.js";
 
-const live = document.querySelector(".live");
 const { read: address, unread: unreadAtFirst, seen: seenAtFirst } = live?.dataset ?? {};
 const rooms = document.getElementById("rooms");
-const { viewer } = document.documentElement.dataset;
 
-const PAUSE = 1000; // milliseconds until the server is told, at first; then twice as long each time, up to the longest
-const LONGEST_PAUSE = 15000;
-const LONGEST_UNHEARD = 300000; // the longest while the server does not answer
-const LONGEST = 10000; // milliseconds that it may take
-const ROOMS_PAUSE = 60000; // milliseconds between two looks at the other rooms
+const FIRST_PAUSE_MS = 1000; // until the server is told; it doubles each time, up to the maximum
+const MAX_PAUSE_MS = 15000;
+const MAX_UNANSWERED_PAUSE_MS = 300000; // while the server does not answer
+const TIMEOUT_MS = 10000;
+const ROOMS_PAUSE_MS = 60000; // between refreshes of the list of rooms
 
 let seen = Number(seenAtFirst ?? 0); // the highest number that was in view
-let told = seen; // and the one that the server has said it knows of
+let told = seen; // and the one that the server has confirmed
 let isTelling = false;
-let pause = PAUSE;
+let pause = FIRST_PAUSE_MS;
 let timer = null;
 const inView = new Set();
 // The title without a count, and as it was last shown.
 let plain = live?.dataset.title ?? document.title;
 let shown = document.title;
-// Unread messages that stand above those of this page.
+// Unread messages above those on this page.
 let above = 0;
 
 if (conversation && address) {
@@ -45,7 +43,7 @@ if (conversation && address) {
     look();
   }).observe(conversation, { childList: true, subtree: true });
 
-  // Its numbers are given anew, to other messages.
+  // The numbers after it are used again, for other messages.
   live.addEventListener("went-back", ({ detail }) => {
     seen = Math.min(seen, detail.head);
     told = Math.min(told, detail.head);
@@ -59,8 +57,11 @@ if (conversation && address) {
   document.addEventListener("htmx:after:swap", showCount);
 }
 
-document.addEventListener("visibilitychange", refreshRooms);
-setInterval(refreshRooms, ROOMS_PAUSE);
+// On other pages they come by the socket.
+if (!hasSocket) {
+  document.addEventListener("visibilitychange", refreshRooms);
+  setInterval(refreshRooms, ROOMS_PAUSE_MS);
+}
 
 function look() {
   if (!document.hidden) {
@@ -73,7 +74,7 @@ function look() {
 function tryAgain() {
   clearTimeout(timer);
   timer = null;
-  pause = Math.min(pause, LONGEST_PAUSE);
+  pause = Math.min(pause, MAX_PAUSE_MS);
   look();
   tellSoon();
 }
@@ -90,12 +91,12 @@ async function tell() {
   isTelling = true;
   const isKnown = await isTaken(seq);
   isTelling = false;
-  pause = Math.min(pause * 2, isKnown ? LONGEST_PAUSE : LONGEST_UNHEARD);
+  pause = Math.min(pause * 2, isKnown ? MAX_PAUSE_MS : MAX_UNANSWERED_PAUSE_MS);
   if (isKnown) told = Math.max(told, seq);
   tellSoon();
 }
 
-// The page may not be there any more when what is under way is answered.
+// The page may be gone before a request under way is answered.
 function tellAtOnce() {
   if (isTelling) isTaken(seen);
   else tell();
@@ -104,8 +105,8 @@ function tellAtOnce() {
 async function isTaken(seq) {
   const body = new URLSearchParams({ seq, viewer, csrfmiddlewaretoken: token() });
   try {
-    const response = await fetch(address, { method: "POST", body, keepalive: true, signal: AbortSignal.timeout(LONGEST) });
-    // Anything else comes from somebody else, or is a refusal.
+    const response = await fetch(address, { method: "POST", body, keepalive: true, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    // Any other answer is a refusal, or not from this site.
     return response.headers.get("Parley-Answer") === "done";
   } catch {
     return false;
@@ -114,7 +115,7 @@ async function isTaken(seq) {
 
 function countUnread() {
   const items = Array.from(conversation.querySelectorAll("[data-seq]:not(.deleted)"));
-  return items.filter((item) => Number(item.dataset.seq) > seen && item.dataset.author !== self).length;
+  return items.filter((item) => Number(item.dataset.seq) > seen && item.dataset.author !== author).length;
 }
 
 function showCount() {
@@ -124,7 +125,7 @@ function showCount() {
   const prefix = unread ? `(${interpolate(ngettext("%s unread", "%s unread", unread), [unread])}) ` : "";
   shown = prefix + plain;
   if (document.title !== shown) document.title = shown;
-  // What is stripped from a title when it is set counts as the same.
+  // Browsers strip white space from titles.
   shown = document.title;
   document.querySelector("#rooms [aria-current] .unread")?.remove();
 }

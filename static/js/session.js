@@ -1,32 +1,32 @@
-// On every page. A page that the browser had kept, and shows again by Back, belongs to who was signed in then: where
-// that has ended, or somebody else is signed in, nothing of it is seen. And the server is told that scripts run here.
+// On every page. A page that the browser kept and shows again after Back belongs to the user who was signed in then: it
+// stays hidden if they no longer are. Also tells the server that scripts run here.
 
 const { viewer = "" } = document.documentElement.dataset;
-const WEEK = 7 * 24 * 3600; // seconds
-const LONGEST = 10000; // milliseconds that the server may take to say who is signed in
+const WEEK_SECONDS = 7 * 24 * 3600;
+const TIMEOUT_MS = 10000;
 
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) look();
 });
-document.cookie = `scripts=run; path=/; max-age=${WEEK}; samesite=lax`;
+document.cookie = `scripts=run; path=/; max-age=${WEEK_SECONDS}; samesite=lax`;
 
 async function look() {
   document.body.style.visibility = "hidden";
   if ((await whoIsSignedIn()) === viewer) document.body.style.visibility = "";
-  // From the server, or as the browser says that there is none.
+  // From the server, or the browser's page that says it can't be reached.
   else location.reload();
 }
 
 async function whoIsSignedIn() {
   try {
-    const response = await fetch("/accounts/viewer/", { cache: "no-store", signal: AbortSignal.timeout(LONGEST) });
+    const response = await fetch("/accounts/viewer/", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     return response.ok ? (await response.text()).trim() : undefined;
   } catch {
     return undefined;
   }
 }
 
-// Scripts that need to know ask by an event, with what is to be done if it is still the same person.
+// Other scripts ask by this event, with a function to run if it is still the same user (page.js).
 document.addEventListener("who-is-signed-in", async ({ detail }) => {
   if ((await whoIsSignedIn()) === viewer) detail();
 });

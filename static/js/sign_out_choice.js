@@ -1,5 +1,7 @@
-// On the page for signing out: what was written here and waits to be sent belongs to who wrote it, and stays for when
-// they are back. Who shares the computer takes it away instead.
+// On the sign-out page: unsent messages stay in this browser for when their writer is back, unless they choose to
+// remove them from a shared computer.
+
+import { prefixOf } from "./entries.js";
 
 const { viewer } = document.documentElement.dataset;
 const choice = document.getElementById("waiting");
@@ -15,16 +17,16 @@ if (choice && count) {
   choice.hidden = false;
   choice.closest("form").addEventListener("submit", () => {
     if (!choice.querySelector("input").checked) return;
-    // What waits by then: another tab may have written more meanwhile.
+    // Asked for again: another tab may have added some.
     kept().forEach((key) => localStorage.removeItem(key));
-    // Drafts as well (draft.js), which others would not be shown.
+    // Drafts as well (draft.js).
     sessionStorage.clear();
   });
 }
 
 function kept() {
   try {
-    return Object.keys(localStorage).filter((key) => key.startsWith(`outbox:#${viewer}:`));
+    return Object.keys(localStorage).filter((key) => key.startsWith(prefixOf(viewer)));
   } catch {
     return [];
   }

@@ -1,14 +1,14 @@
-// A short, quiet tone for a message that arrives in a page that is not in front, for who has asked for it.
+// Optional: a short, quiet tone when a message arrives in a background page.
 
 import { preferences } from "./page.js";
 
-const PAUSE = 3000; // milliseconds between tones: a burst makes one
+const PAUSE_MS = 3000; // between tones, so that a burst makes one
 let last = 0;
 
 if (preferences.sounds) {
   document.addEventListener("message-arrived", () => {
     const isAway = document.hidden || !document.hasFocus();
-    if (!isAway || Date.now() - last < PAUSE) return;
+    if (!isAway || Date.now() - last < PAUSE_MS) return;
     last = Date.now();
     play();
   });

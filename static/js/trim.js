@@ -1,13 +1,13 @@
-// Keeps a page that is open for days from growing without end: while its reader is at the newest message, the oldest
-// ones go, and the link to older messages brings them back.
+// Keeps a page that is open for days from growing endlessly: while the newest message is in view, the oldest ones are
+// removed; the link to older messages brings them back.
 
 import { conversation, hasSocket, scroller } from "./page.js";
 
 const template = document.getElementById("older-template");
 
-const MOST = 400; // messages on the page
-const KEPT = 200; // after some have gone
-const AT_END = 80; // pixels from the end that count as being there
+const MAX_MESSAGES = 400;
+const KEPT_MESSAGES = 200; // when there were more
+const AT_END_PIXELS = 80; // from the end count as being there
 
 if (conversation && template && hasSocket) {
   new MutationObserver(trim).observe(conversation, { childList: true, subtree: true });
@@ -15,9 +15,9 @@ if (conversation && template && hasSocket) {
 
 function trim() {
   const items = conversation.querySelectorAll("#messages > .message");
-  // The list is laid out from its end, so that its scroll position there is 0.
-  if (items.length <= MOST || Math.abs(scroller.scrollTop) > AT_END) return;
-  const gone = Array.from(items).slice(0, -KEPT);
+  // The list is laid out from its end, where its scroll position is 0.
+  if (items.length <= MAX_MESSAGES || Math.abs(scroller.scrollTop) > AT_END_PIXELS) return;
+  const gone = Array.from(items).slice(0, -KEPT_MESSAGES);
   if (gone.some((item) => item.contains(document.activeElement))) return;
   const first = items[gone.length];
   const days = conversation.querySelectorAll("h2.day");

@@ -1,20 +1,20 @@
-// Frames are the same for all who read their language: they have the site's time and the usual order. Shows what they
-// bring by the viewer's own clock, and labels it in the viewer's own order, as the server does in a page.
+// Frames are the same for everyone who reads their language: they have the site's time and the usual order. Shows what
+// they bring by the viewer's clock and labels it in the viewer's order, as the server does in a page.
 
-import { conversation, preferences } from "./page.js";
+import { conversation, filled, live } from "./page.js";
 
-const { order } = preferences;
-// When the clocks of the viewer's zone and of the site's are changed, and the words for days: the browser's own may be
-// others than the server's. Nothing for who sees the times as frames have them.
+const labels = live?.dataset.labels;
+// The formats, words and changes of clocks by which the server shows times (clocks.py): those of browsers may differ.
+// Null if the viewer sees times as frames have them. What a clock shows at a moment is worked out on both sides, since
+// a frame goes to viewers in every zone; e2e/test_clocks.py compares them.
 const clock = JSON.parse(document.getElementById("clock")?.textContent ?? "null");
-const ORDERS = { text: ["body", "author", "time"], time: ["time", "author", "body"] };
 
-if (conversation && (clock || order)) {
+if (conversation && (clock || labels)) {
   new MutationObserver((records) => {
     for (const record of records) {
       for (const node of record.addedNodes) {
         if (!(node instanceof Element)) continue;
-        if (order) node.querySelectorAll("article[aria-labelledby]").forEach(label);
+        if (labels) node.querySelectorAll("article[aria-labelledby]").forEach(label);
         if (clock) node.querySelectorAll(".meta time").forEach(show);
       }
     }
@@ -22,18 +22,16 @@ if (conversation && (clock || order)) {
 }
 
 function label(article) {
-  const pk = article.id.replace("article-", "");
-  const labels = ORDERS[order].map((part) => `${part}-${pk}`).join(" ");
-  if (article.getAttribute("aria-labelledby") !== labels) article.setAttribute("aria-labelledby", labels);
+  write(article, "aria-labelledby", filled(labels, { pk: article.id.replace("article-", "") }));
 }
 
 function show(time) {
   const seconds = Date.parse(time.dateTime) / 1000;
   const [own, site] = [localTime(seconds, clock.own), localTime(seconds, clock.site)];
-  const day = own.date === site.date ? "" : `${clock.shortDays[own.D]} `;
+  const day = own.date === site.date ? "" : clock.otherDay;
   write(time, "datetime", own.date + own.rest);
-  write(time, "title", `${formatted(own, clock.format)} ${own.name}`);
-  const shown = day + (clock.hours ? `${own.g}:${own.i} ${clock.halves[own.G < 12 ? 0 : 1]}` : `${own.H}:${own.i}`);
+  write(time, "title", `${formatted(own, clock.full)} ${own.name}`);
+  const shown = formatted(own, day + clock.times[own.G < 12 ? 0 : 1]);
   if (time.textContent !== shown) time.textContent = shown;
 }
 

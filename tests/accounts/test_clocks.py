@@ -10,10 +10,11 @@ import pytest
 from django.conf import settings
 from django.template import Context
 from django.utils import translation
-from django.utils.translation import pgettext
+from django.utils.formats import date_format
 
 from apps.accounts.clocks import changes_of, clock_of
 from apps.accounts.models import User
+from apps.accounts.templatetags.clocks import clock as clock_tag
 from apps.accounts.templatetags.clocks import clock_there, difference
 from tests.conftest import Cast, client_of
 
@@ -64,10 +65,33 @@ def test_the_rules_of_zones_come_with_the_site_and_not_from_the_machine() -> Non
 
 
 @pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
-def test_scripts_know_each_letter_of_each_languages_format(language: str) -> None:
+def test_scripts_know_each_letter_of_each_languages_formats(language: str) -> None:
     with translation.override(language):
-        form = pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i")
-    assert set(re.findall("[a-zA-Z]", re.sub(r"\\.", "", form))) <= set(LETTERS)
+        data = clock_of(User(clock="12"))
+    assert data
+    for form in [data["full"], data["otherDay"], *data["times"]]:
+        assert set(re.findall("[a-zA-Z]", re.sub(r"\\.", "", form))) <= set(LETTERS)
+
+
+@pytest.mark.parametrize(
+    ("clock", "moment", "shown"),
+    [
+        ("", "2026-03-01T20:05Z", "Mon 01:35"),
+        ("12", "2026-03-01T06:30Z", "12:00 p.m."),
+        ("12", "2026-03-01T18:29Z", "11:59 p.m."),
+        ("12", "2026-03-01T18:30Z", "Mon 12:00 a.m."),
+        ("12", "2026-03-01T05:05Z", "10:35 a.m."),
+    ],
+)
+def test_a_time_is_shown_by_the_formats_that_scripts_get(clock: str, moment: str, shown: str) -> None:
+    viewer = User(clock=clock, time_zone="Asia/Kolkata")
+    data = clock_of(viewer)
+    assert data
+    local = datetime.fromisoformat(moment).astimezone(viewer.zone)
+    html = clock_tag(Context({"user": viewer}), local)
+    assert re.sub("<[^>]+>", "", html) == shown
+    assert shown.endswith(date_format(local, data["times"][local.hour // 12]))
+    assert f'title="{date_format(local, data["full"])} IST"' in html
 
 
 def test_only_who_sees_other_times_than_frames_bring_has_a_clock_in_the_page(cast: Cast) -> None:

@@ -8,7 +8,9 @@ from django.utils.html import strip_tags
 
 from apps.accounts.models import User
 from apps.chat.live_view import Stream, style_of
+from apps.live.parts import Parts, to_htmx
 from apps.rooms.access import room_for
+from tests.bursts import burst_of
 from tests.conftest import client_of
 
 ITEM = re.compile(r'<li id="message-(?P<pk>\d+)".*?data-seq="(?P<seq>\d+)".*?</article>\s*</li>', re.DOTALL)
@@ -44,9 +46,9 @@ class Page:
     messages: dict[int, str]
     parts: dict[str, str]
 
-    def apply(self, frame: str) -> None:
-        """Do with a frame what htmx does."""
-        for step in STEP.finditer(frame):
+    def apply(self, parts: Parts) -> None:
+        """Do with a frame of these parts what htmx does."""
+        for step in STEP.finditer(to_htmx(parts)):
             if step["items"] is not None:
                 self.messages |= items_in(step["items"])
             elif step["target"].startswith("message-"):
@@ -74,9 +76,9 @@ class LiveView:
     stream: Stream
     entries: dict[str, str] = field(default_factory=dict)
 
-    def apply(self, frame: str) -> None:
-        """Do with a frame what a browser without scripts does."""
-        html = self.stream.more(frame)
+    def apply(self, parts: Parts) -> None:
+        """Do with a frame of these parts what a browser without scripts does."""
+        html = self.stream.more(burst_of(parts))
         if self.stream.style.patches:
             assert not strip_tags(PATCH.sub("", html)).strip(), "what is no patch is shown at the end of the page"
             for patch in PATCH.finditer(html):

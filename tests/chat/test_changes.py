@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from apps.chat.replay import changes_since
 from apps.core import locks
 from apps.core.errors import Refusal
 from apps.live import broadcast
+from apps.live.parts import Parts, to_htmx
 from apps.rooms import changes
 from apps.rooms import services as rooms
 from apps.rooms.changes import change_room, room_changed, take_numbers
@@ -56,7 +58,7 @@ class Heard:
     signals: list[tuple[Kind, User | None]] = field(default_factory=list)
     # The numbers and frames that open pages were told.
     numbers: list[int] = field(default_factory=list)
-    frames: list[str] = field(default_factory=list)
+    frames: list[Parts] = field(default_factory=list)
     # Whose pages were ended; None for everyone's.
     ended: list[int | None] = field(default_factory=list)
 
@@ -64,12 +66,12 @@ class Heard:
         if not room.is_lobby:
             self.signals.append((kind, actor))
 
-    def change(self, topic: str, seq: int, render: Callable[[], str]) -> None:
+    def change(self, topic: str, seq: int, render: Callable[[], Parts]) -> None:
         if topic != lobby_topic():
             self.numbers.append(seq)
             self.frames.append(render())
 
-    def revoke(self, topic: str, *, user_id: int | None, render: Callable[[], str]) -> None:
+    def revoke(self, topic: str, *, user_id: int | None, render: Callable[[], Parts]) -> None:
         if topic != lobby_topic():
             self.ended.append(user_id)
 
@@ -172,9 +174,9 @@ def test_a_live_view_shows_in_the_end_what_a_fresh_page_shows(scene: Scene, patc
     assert told.entries == returned.entries == shown.entries
 
 
-def replayed(stage: Stage) -> str:
+def replayed(stage: Stage) -> Parts:
     """What a page is sent that missed the change."""
-    return "".join(changes_since(stage.room.pk, stage.room.last_seq).pieces)
+    return tuple(chain.from_iterable(changes_since(stage.room.pk, stage.room.last_seq).pieces))
 
 
 # What the room and the message are like when somebody sends the form.
@@ -238,7 +240,7 @@ def test_only_what_may_be_spoken_is(scene: Scene) -> None:
     """A page speaks of a message that is new to it, or whose version is (arrivals.js)."""
     stage = prepared(scene)
     versions = versions_in("".join(page_of(stage.viewer, stage.room.get_absolute_url()).messages.values()))
-    told = versions_in("".join(perform(scene, stage).frames))
+    told = versions_in("".join(map(to_htmx, perform(scene, stage).frames)))
     is_spoken = any(version > versions.get(pk, 0) for pk, version in told.items())
     assert is_spoken == scene.kind.announced
 

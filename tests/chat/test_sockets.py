@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.servers import Site
+from tests.servers import FRAMES, Site
 
 SIGNED_OUT, NO_LONGER_ALLOWED, NO_SUCH_ROOM = 4401, 4403, 4404
 
@@ -48,7 +48,7 @@ def opened(
 ) -> Iterator[ClientConnection]:
     """A socket of a room's page, as this user."""
     headers = {"Cookie": f"sessionid={session(site, user)}"} if user else {}
-    address = f"{site.socket_url}/ws/rooms/{slug}/?since={since}"
+    address = f"{site.socket_url}/ws/rooms/{slug}/?{FRAMES}&since={since}"
     with connect(
         address,
         additional_headers=headers,
@@ -85,7 +85,12 @@ def posted(socket: ClientConnection, body: str) -> str:
             is_acknowledged = True
         else:
             frame = text
-    return frame
+    return numbers_first(frame)
+
+
+def numbers_first(frame: object) -> str:
+    """A frame less the topic of its numbers."""
+    return re.sub(r' topic="room\.\d+"', "", str(frame), count=1)
 
 
 def code_after(socket: ClientConnection) -> int:
@@ -142,11 +147,11 @@ def test_a_page_that_comes_back_gets_what_it_missed_before_anything_new(site: Si
         for number in range(3):
             posted(socket, f"missed {number}")
         with opened(site, "room-003", 2, since=head[1]) as late:
-            frame = str(late.recv(timeout=5))
+            frame = numbers_first(late.recv(timeout=5))
             assert frame.startswith(f'<hx-seq after="{head[1]}" value="{int(head[1]) + 3}"></hx-seq>')
             assert re.findall(r"missed \d", frame) == ["missed 0", "missed 1", "missed 2"]
             send(socket, "new")
-            assert str(late.recv(timeout=5)).startswith(f'<hx-seq after="{int(head[1]) + 3}"')
+            assert numbers_first(late.recv(timeout=5)).startswith(f'<hx-seq after="{int(head[1]) + 3}"')
 
 
 def test_a_page_that_is_ahead_of_the_database_is_given_the_newest_messages_in_place_of_its_own(site: Site) -> None:
@@ -155,14 +160,14 @@ def test_a_page_that_is_ahead_of_the_database_is_given_the_newest_messages_in_pl
         head = re.match(r'<hx-seq after="\d+" value="(\d+)"', frame)
         assert head
         with opened(site, "room-003", 2, since=str(int(head[1]) + 1)) as ahead:
-            first, second = str(ahead.recv(timeout=5)), str(ahead.recv(timeout=5))
+            first, second = (numbers_first(ahead.recv(timeout=5)) for _ in range(2))
             assert first.startswith('<hx-seq after="0" value="0"></hx-seq>')
             assert re.match(rf'<hx-seq after="0" value="{head[1]}" epoch="[0-9a-f]{{16}}"></hx-seq>', second)
             assert 'hx-target="#room-details"' in first
             assert 'hx-target="#conversation"' in second
             assert "The newest" in second
             send(socket, "And on it goes")
-            assert str(ahead.recv(timeout=5)).startswith(
+            assert numbers_first(ahead.recv(timeout=5)).startswith(
                 f'<hx-seq after="{head[1]}" value="{int(head[1]) + 1}"></hx-seq>'
             )
 
@@ -171,13 +176,24 @@ def test_so_is_one_that_was_told_of_another_life_of_the_database(site: Site) -> 
     page = urllib.request.urlopen(
         urllib.request.Request(f"{site.url}/rooms/room-003/", headers={"Cookie": f"sessionid={session(site, 2)}"})
     )
-    found = re.search(r"\?since=(\d+)&amp;viewer=\d+&amp;language=en&amp;epoch=([0-9a-f]{16})\"", page.read().decode())
+    found = re.search(r"since=(\d+)&amp;viewer=\d+&amp;language=en&amp;epoch=([0-9a-f]{16})\"", page.read().decode())
     assert found
     with opened(site, "room-003", since=f"{found[1]}&epoch={'0' * 16}") as other:
-        assert str(other.recv(timeout=5)).startswith('<hx-seq after="0"')
+        assert numbers_first(other.recv(timeout=5)).startswith('<hx-seq after="0"')
         assert f'value="{found[1]}" epoch="{found[2]}"' in str(other.recv(timeout=5))
     with opened(site, "room-003", since=f"{found[1]}&epoch={found[2]}") as same:
         assert posted(same, "Nothing else").startswith(f'<hx-seq after="{found[1]}"')
+
+
+def test_a_page_of_an_older_version_is_asked_to_reload_and_closed(site: Site) -> None:
+    headers = {"Cookie": f"sessionid={session(site, 2)}"}
+    for version in ("", "?frames=1&since=5", "?since=5"):
+        address = f"{site.socket_url}/ws/rooms/room-003/{version}"
+        with connect(address, additional_headers=headers, origin=Origin(site.url)) as old:
+            frame = str(old.recv(timeout=5))
+            assert 'id="farewell"' in frame
+            assert '<a href="/rooms/room-003/">Reload</a>' in frame
+            assert code_after(old) == 4403
 
 
 def test_a_room_whose_address_is_not_ascii_is_live(site: Site) -> None:
@@ -188,7 +204,7 @@ def test_a_room_whose_address_is_not_ascii_is_live(site: Site) -> None:
 @pytest.mark.parametrize("since", ["", "x", "-1", "1.5", "9" * 30, "%00", "٣"])
 def test_a_place_that_makes_no_sense_is_taken_for_the_beginning(site: Site, since: str) -> None:
     with opened(site, "room-001", since=since) as socket:
-        assert str(socket.recv(timeout=5)).startswith('<hx-seq after="0"')
+        assert numbers_first(socket.recv(timeout=5)).startswith('<hx-seq after="0"')
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from apps.chat.history import MESSAGES_ON_A_PAGE
 from apps.chat.models import MAX_CHARACTERS, Message
 from apps.core import limits
 from apps.live.limits import allowance_of
+from apps.live.parts import to_htmx
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
 from tests.conftest import Cast, client_of, make_user, say
@@ -190,7 +191,7 @@ def test_htmx_gets_the_acknowledgement_that_a_socket_would_get_and_the_message(c
     response = client_of(cast.member).post("/rooms/attic/messages/", sent, headers={"HX-Request": "true"})
     stored = Message.objects.select_related("author", "room").get()
     expected = f'<hx-sent client="{sent["client_id"]}" message="{stored.pk}" seq="{stored.seq}"></hx-sent>'
-    expected += fragments.new_messages([stored])
+    expected += to_htmx(fragments.new_messages([stored]))
     assert (response.status_code, response.content.decode()) == (200, expected)
 
 
@@ -225,7 +226,7 @@ def test_who_sends_what_another_wrote_in_this_browser_is_asked_and_keeps_it(cast
 
 def test_the_composer_tells_scripts_how_much_a_message_may_hold(cast: Cast) -> None:
     page = client_of(cast.member).get("/rooms/attic/").content.decode()
-    assert f'data-most="{MAX_CHARACTERS}"' in page
+    assert f'data-max="{MAX_CHARACTERS}"' in page
 
 
 BAD = {

@@ -33,8 +33,10 @@ from apps.chat.forms import MessageForm
 from apps.chat.live_view import Stream, style_of
 from apps.chat.replay import changes_since
 from apps.chat.views import live_page
+from apps.live.parts import to_htmx
 from apps.rooms import fragments as room_fragments
 from apps.rooms.access import room_for
+from tests.bursts import burst_of
 from tests.core.form_pages import forms_of
 from tests.core.world import VIEWERS, World, provider
 
@@ -205,17 +207,17 @@ def frames(world: World) -> Iterator[tuple[str, str]]:
     message, room, owner = world.message, world.room, world.owner
     message = room.messages.select_related("author", "room").get(pk=message.pk)
     window = history.newest(room)
-    yield "new", fragments.new_messages([message])
-    yield "changed", fragments.changed_message(message)
-    yield "fresh", fragments.fresh_conversation(room, window)
+    yield "new", to_htmx(fragments.new_messages([message]))
+    yield "changed", to_htmx(fragments.changed_message(message))
+    yield "fresh", to_htmx(fragments.fresh_conversation(room, window))
     form = MessageForm({"body": "", "client_id": room.name})
     assert not form.is_valid()
     yield "refused", fragments.refused(form)
-    yield "told off", fragments.told_off(room.name)
-    yield "details", room_fragments.details(room)
-    yield "members", room_fragments.members(room)
-    yield "farewell", room_fragments.farewell(room.name, room)
-    yield "replayed", "".join(changes_since(room.pk, 0).pieces)
+    yield "told off", to_htmx(fragments.told_off(room.name))
+    yield "details", to_htmx(room_fragments.details(room))
+    yield "members", to_htmx(room_fragments.members(room))
+    yield "farewell", to_htmx(room_fragments.farewell(room.name, room))
+    yield "replayed", "".join(map(to_htmx, changes_since(room.pk, 0).pieces))
     request = RequestFactory().get("/")
     request.user = owner
     for patches in (True, False):
@@ -224,9 +226,9 @@ def frames(world: World) -> Iterator[tuple[str, str]]:
             stream = Stream(room_for(owner, room.slug), style_of(owner, patches=patches, language="en"))
             yield f"live {patches} {order}", live_page.first_part(request, stream)
             stream.newest, stream.visit.viewer.username = 0, "nobody"
-            yield f"live {patches} {order} more", stream.more(fragments.new_messages([message]))
-            yield f"live {patches} {order} changed", stream.more(fragments.changed_message(message))
-            stream.more(room_fragments.farewell(room.name, room))
+            yield f"live {patches} {order} more", stream.more(burst_of(fragments.new_messages([message])))
+            yield f"live {patches} {order} changed", stream.more(burst_of(fragments.changed_message(message)))
+            stream.more(burst_of(room_fragments.farewell(room.name, room)))
             yield f"live {patches} {order} end", stream.ending(timed_out=False)
 
 

@@ -34,9 +34,10 @@ NEVER_RENDERED = {f"django/forms/{name}.html: safe" for name in ("field", "p", "
 MARKED = {
     "apps/accounts/second_factor.py, build_totp_svg: SafeString(svg)": "squares, drawn by the library",
     "apps/accounts/templatetags/people.py, preference_attributes: SafeString('')": "no text",
-    "apps/chat/live_view.py, changed_entry: SafeString(time[0] if time else '')": "our own markup, rendered before",
-    "apps/chat/live_view.py, changed_entry: SafeString(found[part] or '')": "our own markup, rendered before",
+    "apps/chat/shown.py, markup: SafeString(self.html)": "sanitised by apps/chat/markdown.py",
     "apps/chat/models.py, markup: SafeString(self.html)": "sanitised when it was posted",
+    "apps/chat/templatetags/spoken.py, spoken: "
+    "format_html(order.line, author=author, text=text, time=time)": "one of our own patterns, without a tag",
     "apps/core/views.py, statement: "
     "SafeString(MarkdownIt('commonmark').enable('table').render(source))": "our own document",
 }
@@ -47,9 +48,9 @@ PUT_TOGETHER = {
     "apps/chat/links.py, leads_elsewhere": "an escaped address, which is looked at and thrown away",
     "apps/chat/addresses.py, module": "a regular expression",
     "apps/chat/rendering.py, as_typed": "text that is escaped there",
-    "apps/live/sources.py, frame": "numbers, and rendered parts",
-    "apps/chat/fragments.py, new_messages": "rendered messages",
-    "apps/chat/fragments.py, changed_message": "a rendered message, and its number",
+    "apps/live/frames.py, numbered": "numbers, and rendered parts",
+    "apps/live/parts.py, _in_one_list": "rendered parts, and the id of their list",
+    "apps/live/parts.py, _fragment": "a rendered part, and the id of its target",
     "apps/chat/fragments.py, sent": "a UUID, and a number",
     "apps/chat/fragments.py, delayed": "a UUID, or nothing",
     "apps/chat/live_view.py, piece_of": "a rendered message, and its number",

@@ -13,7 +13,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Origin
 
-NUMBERS = re.compile(r'^<hx-seq after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?></hx-seq>')
+from tests.servers import FRAMES
+
+NUMBERS = re.compile(r'^<hx-seq topic="room\.\d+" after="(\d+)" value="(\d+)"(?: epoch="(\w*)")?></hx-seq>')
 ITEM = re.compile(r'<li id="message-(\d+)"[^>]*\sdata-seq="(\d+)" data-version="(\d+)".*?</li>\n', re.DOTALL)
 # Seconds until an unanswered post is sent again over a new connection.
 ANSWER_PATIENCE = 4.0
@@ -69,7 +71,7 @@ class Page:
         while True:
             try:
                 async with connect(
-                    f"{self.address()}/ws/rooms/{self.slug}/?since={self.head}&epoch={self.epoch}",
+                    f"{self.address()}/ws/rooms/{self.slug}/?{FRAMES}&since={self.head}&epoch={self.epoch}",
                     additional_headers={"Cookie": f"sessionid={self.cookie}"},
                     origin=Origin(self.origin),
                     compression=None,

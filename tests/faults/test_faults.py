@@ -24,7 +24,7 @@ from bench.load import handshake
 from tests import install
 from tests.faults.crowd import Faults, Page, fresh_items
 from tests.faults.proxy import Proxy
-from tests.servers import Postgres, Redis, Site
+from tests.servers import FRAMES, Postgres, Redis, Site
 
 IS_FULL = os.environ.get("FAULTS") == "full"
 ROOMS = 4
@@ -324,5 +324,5 @@ def open_and_never_read(site: Site, key: str, slug: str) -> socket.socket:
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", site.port))
-    connection.sendall(handshake(f"/ws/rooms/{slug}/?since=0", f"sessionid={key}", site.port))
+    connection.sendall(handshake(f"/ws/rooms/{slug}/?{FRAMES}&since=0", f"sessionid={key}", site.port))
     return connection

@@ -13,7 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.live.test_bodies import processor_seconds
-from tests.servers import Site
+from tests.servers import FRAMES, Site
 
 # In place of 20, 20, 60 and 75 seconds.
 HASTY = {"HEADERS_SECONDS": 1.0, "BODY_SECONDS": 1.0, "BODY_PAUSE_SECONDS": 1.5, "IDLE_SECONDS": 4.0}
@@ -202,7 +202,7 @@ def test_five_hundred_bodies_that_drip_take_little_memory(site: Site) -> None:
 def socket_of(site: Site, key: str = "") -> ClientConnection:
     """A socket of the public or the common room."""
     return connect(
-        f"{site.socket_url}/ws/rooms/room-001/?since=1",
+        f"{site.socket_url}/ws/rooms/room-001/?{FRAMES}&since=1",
         additional_headers={"Cookie": f"sessionid={key}"} if key else {},
         origin=Origin(site.url),
         compression=None,

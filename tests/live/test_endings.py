@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection
 
 from bench.load import finish_opening, open_socket
 from tests.faults.test_faults import IS_FULL
-from tests.servers import Site
+from tests.servers import FRAMES, Site
 
 COME_BACK, SIGNED_OUT, NO_LONGER_ALLOWED, TOO_MUCH = 1000, 4401, 4403, 4429
 
@@ -158,7 +158,7 @@ def test_a_page_that_sends_without_waiting_for_answers_is_told_and_closed(site: 
 
 
 def test_who_opens_sockets_without_end_is_told_and_closed(site: Site, keys: list[str]) -> None:
-    path, cookie = "/ws/rooms/room-002/?since=9999", f"sessionid={keys[2]}"
+    path, cookie = f"/ws/rooms/room-002/?{FRAMES}&since=9999", f"sessionid={keys[2]}"
     opened = [open_socket(site.port, path, cookie) for _ in range(1000)]
     for connection in opened:
         finish_opening(connection)
@@ -240,7 +240,7 @@ def test_what_was_begun_is_finished_before_the_process_ends(leaving: Site) -> No
 
 def test_readers_that_are_stuck_are_cut_and_the_process_stays_small(leaving: Site) -> None:
     keys = leaving.populate(users=5, rooms=1)
-    path = "/ws/rooms/room-001/?since=9999"
+    path = f"/ws/rooms/room-001/?{FRAMES}&since=9999"
     stuck = [open_socket(leaving.port, path, f"sessionid={keys[0]}") for _ in range(20)]
     with ExitStack() as pages:
         # Several, since one person may send 800 KB at once.
@@ -267,7 +267,7 @@ def test_thousands_of_visits_leave_nothing_behind(leaving: Site) -> None:
 
     def visit(times: int) -> None:
         for number in range(0, times, 50):
-            path = f"/ws/rooms/room-00{number // 50 % 2 + 1}/?since=0"
+            path = f"/ws/rooms/room-00{number // 50 % 2 + 1}/?{FRAMES}&since=0"
             opened = [open_socket(leaving.port, path, f"sessionid={keys[0]}") for _ in range(50)]
             for connection in opened:
                 finish_opening(connection)

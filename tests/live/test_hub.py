@@ -17,13 +17,14 @@ from apps.core import epoch
 from apps.core.hashing import digest
 from apps.core.signals import replaced
 from apps.live import broadcast, gaps, hub, layer, listeners, replays, sealed, sources, watch
-from apps.live.lines import Burst
+from apps.live.frames import Burst, Frame, numbered
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT
+from apps.live.parts import Part, Parts, Swap
 from apps.live.process import current_process
 from apps.live.sources import Batch
 
-SUBJECT = "test.1"
-TOPIC = "test.1.en"
+TOPIC = "test.1"
+FEED = "test.1.en"
 
 
 class Listener(listeners.Listener):
@@ -31,24 +32,25 @@ class Listener(listeners.Listener):
 
     def __init__(self, user_id: int | None = 1) -> None:
         super().__init__(line=self, sign_in=SignIn(user_id, session_key=f"session {user_id}"))
-        self.written: list[str] = []
+        self.written: list[Frame] = []
         self.code: int | None = None
         self.unread = 0
 
     def write(self, burst: Burst) -> bool:
-        self.written += burst.texts
+        self.written += burst.frames
         return True
 
     def close(self, code: int) -> None:
         self.code = code
 
     @property
-    def frames(self) -> list[str]:
-        return [text for text in self.written if text.startswith("<hx-seq")]
+    def frames(self) -> list[Frame]:
+        return [frame for frame in self.written if frame.text.startswith("<hx-seq")]
 
     @property
     def farewell(self) -> str:
-        return "".join(text for text in self.written if not text.startswith("<hx-seq"))
+        others = [frame for frame in self.written if not frame.text.startswith("<hx-seq")]
+        return "".join(part.html for frame in others for part in frame.parts)
 
     @property
     def was_sent_back(self) -> bool:
@@ -56,14 +58,19 @@ class Listener(listeners.Listener):
 
     @property
     def shown(self) -> list[str]:
-        """What the frames say after their first tag."""
-        return [re.sub(r"^<hx-seq [^>]*></hx-seq>", "", frame) for frame in self.frames]
+        """What the frames' parts say."""
+        return ["".join(part.html for part in frame.parts) for frame in self.frames]
 
     @property
     def numbers(self) -> list[tuple[int, int]]:
         """Which number each frame follows, and which it leads to."""
-        pairs = [re.findall(r'"(\d+)"', frame.split(">")[0]) for frame in self.frames]
+        pairs = [re.findall(r'(?:after|value)="(\d+)"', frame.text.split(">")[0]) for frame in self.frames]
         return [(int(after), int(value)) for after, value in pairs]
+
+
+def said(*texts: str) -> Parts:
+    """Parts that each say a text."""
+    return tuple(Part("list", Swap.INNER, text) for text in texts)
 
 
 class Database:
@@ -74,6 +81,7 @@ class Database:
         self.asked: list[int] = []
         self.looks = 0
         self.while_asked: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self.after_reading: Callable[[], Coroutine[Any, Any, None]] | None = None
         self.gate: asyncio.Event | None = None
         self.broken = False
         self.members: set[int | None] = set()
@@ -94,7 +102,11 @@ class Database:
             await self.gate.wait()
         if self.broken:
             raise OSError("the database is away")
-        return Batch(since, self.head, ("".join(f"[{number}]" for number in range(since + 1, self.head + 1)),))
+        head = self.head
+        if self.after_reading:
+            announce, self.after_reading = self.after_reading, None
+            await announce()
+        return Batch(since, head, (said(*(f"[{number}]" for number in range(since + 1, head + 1))),))
 
 
 @pytest.fixture
@@ -122,14 +134,14 @@ async def joined(since: int = 0, head: int = 0, listener: Listener | None = None
     listener = listener or Listener()
     await current_process().hub.join(listener, TOPIC, since=since, head=head)
     yield listener
-    current_process().hub.leave(listener, TOPIC)
+    current_process().hub.leave(listener)
 
 
 async def deliver(topic: str, seq: int, html: str) -> None:
     """Let a change arrive, and give the hub the turn of the loop in which it hands it out."""
-    current_process().hub.deliver(topic, seq, html)
-    topics = current_process().hub.topics
-    while topic in topics and topics[topic].handing_out:
+    current_process().hub.deliver(topic, seq, {"en": said(html)})
+    feeds = current_process().hub.feeds
+    while FEED in feeds and feeds[FEED].handing_out:
         await asyncio.sleep(0)
 
 
@@ -250,7 +262,6 @@ async def test_who_must_have_a_second_factor_first_is_told_and_their_page_ends(
     async with joined() as listener, joined(listener=Listener(user_id=2)) as other:
         await current_process().watch.check_user(1)
         assert listener.code == NO_LONGER_ALLOWED
-        assert listener.farewell.startswith("<hx-partial ")
         assert "need a second factor" in listener.farewell
         await current_process().watch.check_user(2)
         assert other.code is None
@@ -274,7 +285,7 @@ async def test_a_listener_that_fails_harms_no_other(database: Database) -> None:
     async with joined(listener=Broken()) as broken, joined() as sound:
         for number in (1, 2):
             await deliver(TOPIC, number, f"[{number}]")
-        assert len(current_process().hub.topics[TOPIC].subscriptions) == 1
+        assert len(current_process().hub.feeds[FEED].subscriptions) == 1
     assert sound.shown == ["[1]", "[2]"]
     assert broken.was_sent_back
 
@@ -292,7 +303,7 @@ async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
         for number in range(1, 6):
             await deliver(TOPIC, number, f"[{number}]")
         assert slow.was_sent_back
-        assert slow not in current_process().hub.topics[TOPIC].subscriptions
+        assert slow not in current_process().hub.feeds[FEED].subscriptions
         database.gate.set()
         await joining
     assert len(quick.shown) == 5
@@ -304,7 +315,7 @@ async def test_what_waits_for_a_missing_number_is_bounded(database: Database, mo
     async with joined() as listener:
         for number in range(2, 12):
             await deliver(TOPIC, number, f"[{number}]")
-            assert len(current_process().hub.topics[TOPIC].early) <= 3
+            assert len(current_process().hub.feeds[FEED].early) <= 3
         database.head = 11
         await until(lambda: listener.frames)
     assert listener.shown == ["".join(f"[{number}]" for number in range(1, 12))]
@@ -319,7 +330,7 @@ async def test_a_number_that_nobody_stored_is_asked_for_a_few_times_and_forgotte
         database.asked.clear()
         for number in (5, 10**15):
             await deliver(TOPIC, number, "made up")
-        await until(lambda: not current_process().hub.topics[TOPIC].early)
+        await until(lambda: not current_process().hub.feeds[FEED].early)
         assert len(database.asked) == gaps.MAX_QUESTIONS
         for number in range(1, 7):
             await deliver(TOPIC, number, f"[{number}]")
@@ -346,7 +357,7 @@ async def tell_numbers_of_nobody() -> None:
     number = 10**6
     while True:
         number += 1
-        current_process().hub.deliver(TOPIC, number, "made up")
+        current_process().hub.deliver(TOPIC, number, {"en": said("made up")})
         await asyncio.sleep(0.005)
 
 
@@ -361,7 +372,9 @@ async def test_a_process_that_hears_nothing_listens_anew_and_looks_for_what_it_m
         await get_channel_layer().flush()
         database.head = 1
         await until(lambda: listener.frames)
-        await get_channel_layer().group_send(TOPIC, {"type": "live.change", "topic": TOPIC, "seq": 2, "html": "[2]"})
+        await get_channel_layer().group_send(
+            TOPIC, {"type": "live.change", "topic": TOPIC, "seq": 2, "parts": {"en": said("[2]")}}
+        )
         await until(lambda: "[2]" in listener.shown)
     assert listener.shown == ["[1]", "[2]"]
     assert not layer.trouble.is_on
@@ -426,7 +439,7 @@ async def test_pages_that_come_back_one_after_another_share_the_answer_while_it_
 
 @in_a_loop
 async def test_answers_that_are_kept_are_few(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MAX_KEPT_ANSWERS", 3)
+    monkeypatch.setattr(replays, "MAX_KEPT_REPLAYS", 3)
     async with joined():
         database.head = 50
         for since in range(20):
@@ -456,13 +469,13 @@ async def test_an_answer_from_before_a_page_came_is_followed_by_the_rest(databas
 @in_a_loop
 async def test_a_crowded_room_rests_and_what_came_meanwhile_goes_out_together(database: Database) -> None:
     async with joined() as listener:
-        current_process().hub.deliver(TOPIC, 1, "[1]")
+        current_process().hub.deliver(TOPIC, 1, {"en": said("[1]")})
         assert listener.shown == ["[1]"]
-        current_process().hub.topics[TOPIC].rests_until = current_process().hub.loop.time() + 0.05
+        current_process().hub.feeds[FEED].rests_until = current_process().hub.loop.time() + 0.05
         bursts: list[int] = []
         listener.write = lambda burst: bursts.append(len(burst.texts)) or True  # type: ignore[method-assign,func-returns-value]
         for number in (2, 3, 4):
-            current_process().hub.deliver(TOPIC, number, f"[{number}]")
+            current_process().hub.deliver(TOPIC, number, {"en": said(f"[{number}]")})
         assert not bursts
         await until(lambda: bursts)
         assert bursts == [3]
@@ -491,7 +504,7 @@ async def test_when_the_layer_is_back_every_process_looks_for_what_it_missed(
         await until(lambda: layer.EVERYONE in current_process().layer.subscribed)
         current_process().layer.is_away = True
         database.head = 1
-        current_process().layer.send({"type": "live.change", "topic": "test.2", "seq": 1, "html": "[1]"})
+        current_process().layer.send({"type": "live.change", "topic": "test.2", "seq": 1, "parts": {"en": said("[1]")}})
         await until(lambda: listener.frames)
     assert listener.shown == ["[1]"]
 
@@ -503,13 +516,13 @@ async def test_a_process_that_leaves_sends_every_page_back(database: Database) -
         await current_process().hub.join(page, TOPIC, since=0, head=0)
     await current_process().hub.send_all_back()
     assert all(page.was_sent_back for page in pages)
-    assert not current_process().hub.topics
+    assert not current_process().hub.feeds
 
 
 @in_a_loop
 async def test_revoking_ends_the_pages_of_one_person(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as mine, joined(listener=Listener(user_id=2)) as theirs:
-        current_process().hub.revoke(TOPIC, 1, "Out.")
+        current_process().hub.revoke(TOPIC, 1, {"en": said("Out.")})
         await deliver(TOPIC, 1, "[1]")
     assert (mine.farewell, mine.frames) == ("Out.", [])
     assert (theirs.farewell, theirs.shown) == ("", ["[1]"])
@@ -518,8 +531,8 @@ async def test_revoking_ends_the_pages_of_one_person(database: Database) -> None
 @in_a_loop
 async def test_revoking_for_nobody_in_particular_ends_all_pages(database: Database) -> None:
     async with joined(listener=Listener(user_id=None)) as stranger, joined() as member:
-        current_process().hub.revoke(TOPIC, None, "Gone.")
-        assert TOPIC not in current_process().hub.topics
+        current_process().hub.revoke(TOPIC, None, {"en": said("Gone.")})
+        assert TOPIC not in current_process().hub.feeds
     assert stranger.farewell == member.farewell == "Gone."
 
 
@@ -527,7 +540,7 @@ async def test_revoking_for_nobody_in_particular_ends_all_pages(database: Databa
 async def test_a_check_ends_the_pages_of_those_who_may_no_longer_listen(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
         database.members = {1}
-        current_process().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
+        current_process().handle({"type": "live.check", "topic": TOPIC, "parts": {"en": said("Closed.")}})
         await until(lambda: stranger.farewell)
     assert (member.farewell, stranger.farewell) == ("", "Closed.")
 
@@ -536,8 +549,8 @@ async def test_a_check_ends_the_pages_of_those_who_may_no_longer_listen(database
 async def test_what_changes_with_a_check_is_shown_to_those_only_who_may_still_listen(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
         database.members, database.head = {1}, 1
-        current_process().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
-        current_process().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[secret]"})
+        current_process().handle({"type": "live.check", "topic": TOPIC, "parts": {"en": said("Closed.")}})
+        current_process().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "parts": {"en": said("[secret]")}})
         await until(lambda: member.frames)
     assert member.shown == ["[secret]"]
     assert (stranger.frames, stranger.farewell) == ([], "Closed.")
@@ -557,8 +570,8 @@ async def test_what_is_found_in_the_database_waits_for_the_check_too(
     monkeypatch.setattr(database, "allowed", allowed)
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
         database.head = 1
-        current_process().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
-        current_process().hub.look_for(TOPIC, 1)
+        current_process().handle({"type": "live.check", "topic": TOPIC, "parts": {"en": said("Closed.")}})
+        current_process().hub.deliver(TOPIC, 1, {})
         await asyncio.sleep(0.02)
         assert not member.frames
         assert not stranger.frames
@@ -575,8 +588,8 @@ async def test_where_rights_cannot_be_asked_everybody_comes_back(database: Datab
 
     database.allowed = allowed  # type: ignore[method-assign]
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
-        current_process().handle({"type": "live.check", "topic": TOPIC, "html": "Closed."})
-        current_process().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[secret]"})
+        current_process().handle({"type": "live.check", "topic": TOPIC, "parts": {"en": said("Closed.")}})
+        current_process().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "parts": {"en": said("[secret]")}})
         await until(lambda: member.code)
     assert member.was_sent_back
     assert stranger.was_sent_back
@@ -588,7 +601,7 @@ async def test_who_cannot_be_told_what_they_missed_is_not_kept(database: Databas
     database.broken = True
     with pytest.raises(OSError, match="away"):
         await current_process().hub.join(Listener(), TOPIC, since=0, head=1)
-    assert not current_process().hub.topics
+    assert not current_process().hub.feeds
 
 
 @in_a_loop
@@ -596,7 +609,7 @@ async def test_nothing_is_left_when_all_have_gone(database: Database) -> None:
     for _ in range(200):
         async with joined():
             pass
-    assert not current_process().hub.topics
+    assert not current_process().hub.feeds
     await until(lambda: current_process().layer.subscribed == {layer.EVERYONE})
     assert current_process().layer.channel not in get_channel_layer().groups.get(TOPIC, {})
 
@@ -606,9 +619,11 @@ async def test_what_another_process_broadcasts_is_heard(database: Database) -> N
     async with joined() as listener:
         await until(lambda: TOPIC in current_process().layer.subscribed)
         layer = get_channel_layer()
-        await layer.group_send(TOPIC, {"type": "live.change", "topic": TOPIC, "seq": 1, "html": "[1]"})
+        await layer.group_send(TOPIC, {"type": "live.change", "topic": TOPIC, "seq": 1, "parts": {"en": said("[1]")}})
         await until(lambda: listener.frames)
-        await layer.group_send(TOPIC, {"type": "live.revoke", "topic": TOPIC, "user_id": 1, "html": "Out."})
+        await layer.group_send(
+            TOPIC, {"type": "live.revoke", "topic": TOPIC, "user_id": 1, "parts": {"en": said("Out.")}}
+        )
         await until(lambda: listener.farewell)
 
 
@@ -628,7 +643,7 @@ async def test_without_the_layer_this_processs_own_pages_still_hear(
 ) -> None:
     monkeypatch.setattr(layer, "get_channel_layer", BrokenLayer)
     async with joined() as listener:
-        await asyncio.to_thread(broadcast.change, SUBJECT, 1, lambda: "[1]")
+        await asyncio.to_thread(broadcast.change, TOPIC, 1, lambda: said("[1]"))
         await until(lambda: listener.frames)
     assert listener.shown == ["[1]"]
 
@@ -637,43 +652,62 @@ async def test_without_the_layer_this_processs_own_pages_still_hear(
 async def test_a_change_is_rendered_only_in_languages_that_somebody_reads(database: Database) -> None:
     rendered: list[str] = []
 
-    def render() -> str:
+    def render() -> Parts:
         rendered.append(translation.get_language() or "")
-        return "[1]"
+        return said("[1]")
 
     async with joined() as listener:
-        await asyncio.to_thread(broadcast.change, SUBJECT, 1, render)
+        await asyncio.to_thread(broadcast.change, TOPIC, 1, render)
         await until(lambda: listener.frames)
     assert rendered == ["en"]
 
 
+def change_in_german(render: Callable[[], Parts]) -> None:
+    with translation.override("de"):
+        broadcast.change(TOPIC, 1, render)
+
+
 @in_a_loop
-async def test_with_redis_a_change_is_rendered_in_every_language(
+async def test_with_redis_a_change_is_rendered_in_its_authors_language_too(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "REDIS_URL", "redis://example.org")
     rendered: list[str] = []
 
-    def render() -> str:
+    def render() -> Parts:
         rendered.append(translation.get_language() or "")
-        return "[1]"
+        return said("[1]")
 
     async with joined() as listener:
-        await asyncio.to_thread(broadcast.change, SUBJECT, 1, render)
+        await asyncio.to_thread(change_in_german, render)
         await until(lambda: listener.frames)
-    assert rendered == [language for language, _ in settings.LANGUAGES]
+    assert sorted(rendered) == ["de", "en"]
 
 
 @in_a_loop
-async def test_who_comes_in_while_nobody_listens_is_told_what_was_not_rendered(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub.Hub, "is_unheard", lambda self, name: True)
+async def test_a_change_is_read_from_the_database_in_a_language_that_it_was_not_rendered_in(database: Database) -> None:
     async with joined() as listener:
         database.head = 1
-        await asyncio.to_thread(broadcast.change, SUBJECT, 1, lambda: "rendered for nobody")
+        current_process().hub.deliver(TOPIC, 1, {"de": said("[eins]")})
         await until(lambda: listener.frames)
     assert listener.shown == ["[1]"]
+
+
+@in_a_loop
+async def test_a_change_announced_while_the_database_is_read_is_read_too(database: Database) -> None:
+    async with joined() as listener:
+        hub = current_process().hub
+        database.head = 1
+
+        async def announce_another() -> None:
+            hub.deliver(TOPIC, 2, {})
+
+        database.after_reading = announce_another
+        hub.deliver(TOPIC, 1, {})
+        await until(lambda: listener.frames)
+        database.head = 2
+        await until(lambda: len(listener.frames) == 2)
+    assert listener.shown == ["[1]", "[2]"]
 
 
 def test_a_broadcast_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -681,12 +715,12 @@ def test_a_broadcast_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) 
         raise RuntimeError("no process")
 
     monkeypatch.setattr(broadcast, "serving_process", fail)
-    broadcast.change(SUBJECT, 1, lambda: "[1]")
-    broadcast.revoke(SUBJECT, user_id=None, render=lambda: "")
+    broadcast.change(TOPIC, 1, lambda: said("[1]"))
+    broadcast.revoke(TOPIC, user_id=None, render=lambda: ())
 
 
 def test_a_frame_begins_with_a_tag_of_ours() -> None:
-    assert sources.frame(after=1, seq=2, html='{"content": ""}').startswith("<hx-seq ")
+    assert numbered(TOPIC, said('{"content": ""}'), after=1, seq=2).text.startswith("<hx-seq ")
 
 
 @pytest.fixture
@@ -704,7 +738,7 @@ async def test_when_the_database_has_gone_back_the_topic_begins_anew(database: D
         database.head = 4
         await current_process().watch.compare_heads()
         assert listener.was_sent_back and other.was_sent_back
-        assert not current_process().hub.topics
+        assert not current_process().hub.feeds
         assert not current_process().hub.replays.kept
         assert database.looks == 2
     # Who comes back hears again what comes.
@@ -799,6 +833,6 @@ async def test_there_is_a_handler_for_each_message_that_processes_send() -> None
 async def test_a_message_of_a_newer_version_is_understood_as_far_as_it_is_known(database: Database) -> None:
     async with joined() as listener:
         for more in ({"type": "live.whisper", "topic": TOPIC}, {"type": "live.change", "by": 1}):
-            current_process().handle({"topic": TOPIC, "seq": 1, "html": "[1]"} | more)
+            current_process().handle({"topic": TOPIC, "seq": 1, "parts": {"en": said("[1]")}} | more)
         await until(lambda: listener.frames)
     assert listener.shown == ["[1]"]

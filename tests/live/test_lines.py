@@ -8,14 +8,15 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from apps.live import lines
-from apps.live.lines import AsgiLine, Burst, line_for, until_read
+from apps.live.lines import AsgiLine, line_for, until_read
+from tests.bursts import burst
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
 def test_frames_are_encoded_as_the_standard_says(length: int) -> None:
     texts = ["ä" + "x" * length, "second"]
     reader = StreamReader()
-    reader.feed_data(Burst(texts).wire)
+    reader.feed_data(burst(*texts).wire)
     for text in texts:
         parsing = Frame.parse(reader.read_exact, mask=False)
         with pytest.raises(StopIteration) as parsed:
@@ -25,8 +26,8 @@ def test_frames_are_encoded_as_the_standard_says(length: int) -> None:
 
 
 def test_a_burst_is_encoded_once() -> None:
-    burst = Burst(["one"])
-    assert burst.wire is burst.wire
+    one = burst("one")
+    assert one.wire is one.wire
 
 
 class Server:
@@ -45,9 +46,9 @@ def test_a_line_keeps_the_order_and_closes_last() -> None:
     async def scene() -> None:
         server = Server()
         line = line_for(server.send)
-        assert line.write(Burst(["one", "two"]))
+        assert line.write(burst("one", "two"))
         line.close(4403)
-        assert not line.write(Burst(["three"]))
+        assert not line.write(burst("three"))
         server.may_send.set()
         await until_read(line)
         assert [event.get("text", event.get("code")) for event in server.sent] == ["one", "two", 4403]
@@ -58,13 +59,13 @@ def test_a_line_keeps_the_order_and_closes_last() -> None:
 def test_a_client_that_does_not_read_is_cut_before_much_is_held() -> None:
     async def scene() -> None:
         line = AsgiLine(Server().send)
-        frame = Burst(["x" * 50_000])
+        some = burst("x" * 50_000)
         written = 0
-        while line.write(frame):
+        while line.write(some):
             written += 1
             assert line.unread <= lines.MAX_UNREAD_BYTES
         assert written == lines.MAX_UNREAD_BYTES // 50_000
-        assert not line.write(frame)
+        assert not line.write(some)
 
     asyncio.run(scene())
 
@@ -74,7 +75,7 @@ def test_waiting_for_a_client_that_reads_nothing_ends(monkeypatch: pytest.Monkey
         monkeypatch.setattr(lines, "MAX_READING_SECONDS", 0.2)
         line = AsgiLine(Server().send)
         assert await until_read(line)
-        line.write(Burst(["x"]))
+        line.write(burst("x"))
         assert not await until_read(line)
 
     asyncio.run(scene())
@@ -86,9 +87,9 @@ def test_a_server_that_fails_closes_the_line() -> None:
 
     async def scene() -> None:
         line = AsgiLine(fail)
-        line.write(Burst(["x"]))
+        line.write(burst("x"))
         while line.sending:
             await asyncio.sleep(0)
-        assert not line.write(Burst(["y"]))
+        assert not line.write(burst("y"))
 
     asyncio.run(scene())

@@ -31,6 +31,7 @@ def servers() -> Iterator[tuple[Redis, Postgres]]:
         yield redis, postgres
 
 
+EVIL = [["messages", "upsert", "EVIL", {}]]
 # As versions said it that sealed nothing.
 packed = RedisPubSubChannelLayer().serialize
 
@@ -199,7 +200,14 @@ def groups(redis: Redis) -> list[str]:
 def test_what_somebody_publishes_who_has_no_key_is_shown_to_nobody(stage: Stage) -> None:
     with stage.pages() as (writer, reader):
         forged = [
-            packed({"type": "live.change", "topic": channel.partition("__group__")[2], "seq": seq, "html": "EVIL"})
+            packed(
+                {
+                    "type": "live.change",
+                    "topic": channel.partition("__group__")[2],
+                    "seq": seq,
+                    "parts": {"en": EVIL},
+                }
+            )
             for channel in groups(stage.redis)
             for seq in (*range(1, 60), 10**15, 10**30 % 2**63)
         ]

@@ -12,8 +12,13 @@ from apps.core.trouble import Seldom
 from apps.live import sealed
 from apps.live.sealed import ECHO, NOTHING, TAG_BYTES, SealedLayer
 
-CHANGE: dict[str, Any] = {"type": "live.change", "topic": "room.1.en", "seq": 1, "html": "<p>"}
-REVOKE: dict[str, Any] = {"type": "live.revoke", "topic": "room.1.en", "user_id": 1, "html": "<p>"}
+CHANGE: dict[str, Any] = {
+    "type": "live.change",
+    "topic": "room.1",
+    "seq": 1,
+    "parts": {"en": [["messages", "upsert", "<p>", {}]]},
+}
+REVOKE: dict[str, Any] = {"type": "live.revoke", "topic": "room.1", "user_id": 1, "parts": {}}
 
 
 def process(key: str = "ours") -> SealedLayer:
@@ -36,7 +41,7 @@ def two() -> tuple[SealedLayer, SealedLayer]:
         CHANGE,
         REVOKE,
         REVOKE | {"user_id": None},
-        {"type": "live.check", "topic": "room.1.en", "html": ""},
+        {"type": "live.check", "topic": "room.1", "parts": {}},
         {"type": "live.sign_out", "session": "digest"},
         {"type": "live.check_user", "user_id": 1},
         {"type": "live.look"},
@@ -54,7 +59,7 @@ def test_what_a_process_says_itself_is_an_echo() -> None:
 
 
 def test_redis_sees_no_word_of_it() -> None:
-    data = process().serialize(CHANGE | {"html": "a secret"})
+    data = process().serialize(CHANGE | {"parts": {"en": "a secret"}})
     assert b"secret" not in data
     assert b"room.1" not in data
 
@@ -89,7 +94,7 @@ def test_what_was_altered_says_nothing(two: tuple[SealedLayer, SealedLayer]) -> 
         CHANGE | {"seq": True},
         CHANGE | {"seq": 1.0},
         CHANGE | {"topic": None},
-        CHANGE | {"html": b"<p>"},
+        CHANGE | {"parts": b"<p>"},
         REVOKE | {"user_id": "1"},
         {"type": "live.sign_out", "session": 1},
         {"type": "live.check_user", "user_id": None},

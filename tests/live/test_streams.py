@@ -11,13 +11,14 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 from websockets.sync.client import ClientConnection
 
-from apps.live.lines import MAX_UNREAD_BYTES, Burst
+from apps.live.lines import MAX_UNREAD_BYTES
 from apps.live.response_lines import StreamLine, connection_of
+from tests.bursts import burst
 from tests.servers import Site
 
 
 def line_of(most: int = 1000) -> StreamLine:
-    return StreamLine(str.upper, None, most)
+    return StreamLine(lambda burst: "".join(burst.texts).upper(), None, most)
 
 
 async def send(event: dict[str, object]) -> None:
@@ -28,7 +29,7 @@ def test_without_daphne_what_is_shown_waits_for_the_response() -> None:
     async def scene() -> None:
         assert connection_of(send) is connection_of(None) is None
         line = line_of()
-        assert line.write(Burst(["one", "two"]))
+        assert line.write(burst("one", "two"))
         assert await line.read(1) == "ONETWO"
         assert await line.read(0.01) == ""
 
@@ -38,9 +39,9 @@ def test_without_daphne_what_is_shown_waits_for_the_response() -> None:
 def test_what_was_written_before_the_end_is_read_before_it() -> None:
     async def scene() -> None:
         line = line_of()
-        line.write(Burst(["last"]))
+        line.write(burst("last"))
         line.close(4403)
-        assert not line.write(Burst(["too late"]))
+        assert not line.write(burst("too late"))
         assert [await line.read(1), await line.read(1)] == ["LAST", None]
 
     asyncio.run(scene())
@@ -49,7 +50,7 @@ def test_what_was_written_before_the_end_is_read_before_it() -> None:
 def test_a_full_page_ends_the_waiting_at_once() -> None:
     async def scene() -> None:
         line = line_of(most=3)
-        line.write(Burst(["abc"]))
+        line.write(burst("abc"))
         assert line.left == 0
         async with asyncio.timeout(1):
             assert [await line.read(60), await line.read(60)] == ["ABC", ""]
@@ -59,8 +60,8 @@ def test_a_full_page_ends_the_waiting_at_once() -> None:
 
 def test_a_reader_that_does_not_read_is_cut() -> None:
     line = line_of(most=MAX_UNREAD_BYTES * 2)
-    assert line.write(Burst(["x" * MAX_UNREAD_BYTES]))
-    assert not line.write(Burst(["y"]))
+    assert line.write(burst("x" * MAX_UNREAD_BYTES))
+    assert not line.write(burst("y"))
     assert line.code is not None
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
+from apps.live.parts import to_htmx
 from apps.rooms import fragments, services
 from apps.rooms.models import Membership, Room
 from tests.conftest import Cast, client_of, make_user
@@ -356,4 +357,4 @@ def test_a_name_whose_letters_stand_for_sentences_is_refused(cast: Cast) -> None
 @pytest.mark.parametrize(("count", "said"), [(fragments.MAX_LISTED_MEMBERS, ""), (53, "and 3 more")])
 def test_the_list_of_members_says_how_many_it_leaves_out(cast: Cast, count: int, said: str) -> None:
     cast.room.member_count = count
-    assert " ".join(re.findall(r"and \d+ more", fragments.members(cast.room))) == said
+    assert " ".join(re.findall(r"and \d+ more", to_htmx(fragments.members(cast.room)))) == said

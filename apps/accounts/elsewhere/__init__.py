@@ -1,1 +1,1 @@
-"""Accounts that people have elsewhere: whose they are, and what is believed of the site that says so."""
+"""Accounts at sign-in providers: who they belong to, and how far a provider is trusted."""

@@ -1,8 +1,8 @@
 """
-What a provider says, looked at before it is believed: shapes, lengths and characters.
+Validation of provider responses: their shape, lengths and characters.
 
-Whoever runs a provider, or sits in its place, can send anything. What is asked for here is what this site uses and
-both databases can store; all else ends in BadAnswerError, which is a page that says what to do and a line in the log.
+Anyone who runs or impersonates a provider can send anything. Accepted is only what this site uses and both databases
+can store; anything else raises BadAnswerError, which becomes a page with advice and a line in the log.
 """
 
 import ipaddress
@@ -26,10 +26,10 @@ MAX_ADDRESS_CHARACTERS = 2000
 MAX_TOKEN_CHARACTERS = 64 * 1024
 MAX_AUDIENCES = 20
 MAX_SUB_CHARACTERS = 255  # OpenID Connect Core 1.0, 2
-# Clocks differ; what lasts for minutes is not refused for seconds.
+# Clocks differ, and tokens last for minutes: a few seconds off is no reason to refuse one.
 CLOCK_SECONDS = 300
 LAST_SECOND = 10**11
-# What this site uses of what it is told about a person, and the longest of each. Nothing else is kept.
+# The claims about a user that this site uses, with their maximum lengths. Nothing else is stored.
 PERSON = {
     "name": 300,
     "given_name": 150,
@@ -41,11 +41,11 @@ PERSON = {
 
 
 class BadAnswerError(OAuth2Error):
-    """What a provider says cannot be used. The text is for the log, and says nothing secret."""
+    """The provider's response can't be used. The message is for the log, and contains no secrets."""
 
 
 def document(body: bytes) -> Any:
-    """JSON that both databases can hold."""
+    """Parse JSON that both databases can store."""
 
     def no_number(text: str) -> NoReturn:
         raise BadAnswerError("Its JSON has a number that is none.")
@@ -59,7 +59,7 @@ def document(body: bytes) -> Any:
 
 
 def require_plain(value: Any) -> None:
-    """Refuse what is too deep or too much, and texts and numbers that a database does not take."""
+    """Reject JSON that is too deep or too large, and texts and numbers that a database can't store."""
     rest, seen = [(value, 1)], 0
     while rest:
         one, depth = rest.pop()
@@ -79,18 +79,18 @@ def require_plain(value: Any) -> None:
 
 
 def require_text(text: str) -> None:
-    """PostgreSQL takes no NUL, and neither database half of a pair of surrogates."""
+    """Reject NUL, which PostgreSQL can't store, and lone surrogates, which neither database can."""
     if "\x00" in text or (not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)):
         raise BadAnswerError("Its JSON has a text that cannot be stored.")
 
 
 def configuration(said: Any, *, server: str) -> dict[str, Any]:
-    """What of a discovery document is used, for the provider that the operator has named."""
+    """Return what is used of a discovery document, for the provider that the operator has configured."""
     if not isinstance(said, dict):
         raise BadAnswerError("Its configuration is no object.")
     issuer = line(said, "issuer", MAX_ADDRESS_CHARACTERS)
     if not issuer or canonical(issuer) != canonical(server):
-        # OpenID Connect Discovery 1.0, 4.3. Else a provider could say it is another, and have its accounts.
+        # OpenID Connect Discovery 1.0, 4.3. Otherwise a provider could pose as another and take over its accounts.
         raise BadAnswerError(f"It calls itself {issuer!r}; is that what OIDC_SERVER_URL should be?")
     found: dict[str, Any] = {"issuer": issuer}
     for name in ("authorization_endpoint", "token_endpoint"):
@@ -105,7 +105,7 @@ def configuration(said: Any, *, server: str) -> dict[str, Any]:
 
 
 def endpoint(said: Mapping[str, Any], name: str, *, server: str) -> str:
-    """An address of the provider's: by https; on the provider's own host also as the operator has it."""
+    """Return an endpoint's URL: https, or the operator's own scheme on the provider's own host."""
     address = line(said, name, MAX_ADDRESS_CHARACTERS)
     try:
         parts, own = urlsplit(address), urlsplit(server)
@@ -124,7 +124,7 @@ def endpoint(said: Mapping[str, Any], name: str, *, server: str) -> str:
 
 
 def is_public(host: str) -> bool:
-    """False for what is by its name or number a machine of the site's own net."""
+    """Return False for names and addresses of the site's own network."""
     try:
         return ipaddress.ip_address(host).is_global
     except ValueError:
@@ -132,7 +132,7 @@ def is_public(host: str) -> bool:
 
 
 def token(said: Any) -> dict[str, Any]:
-    """The answer of a token endpoint. How long the token lasts is nothing to this site, which keeps none."""
+    """Validate a token endpoint's response. The token's lifetime is ignored, since it isn't kept."""
     if not isinstance(said, dict):
         raise BadAnswerError("Its token answer is no object.")
     kind = said.get("token_type")
@@ -146,9 +146,9 @@ def token(said: Any) -> dict[str, Any]:
 
 def id_token(encoded: str, *, issuer: str, client_id: str, nonce: str) -> dict[str, Any]:
     """
-    What an ID token says of a person, where it is for this site and this sign-in (OpenID Connect Core 1.0, 3.1.3.7).
+    Return the claims about the user if the ID token is for this site and sign-in (OpenID Connect Core 1.0, 3.1.3.7).
 
-    It comes straight from the token endpoint, so the connection vouches for it and not its signature (number 6 there).
+    It comes straight from the token endpoint, so TLS vouches for it in place of its signature (number 6 there).
     """
     if not encoded:
         raise BadAnswerError("It sends no ID token.")
@@ -167,14 +167,14 @@ def id_token(encoded: str, *, issuer: str, client_id: str, nonce: str) -> dict[s
 
 
 def require_nonce(claims: Mapping[str, Any], nonce: str) -> None:
-    """A token of another browser's sign-in is none of this one's."""
+    """Reject a token from another browser's sign-in."""
     said = claims.get("nonce")
     if not isinstance(said, str) or not constant_time_compare(said, nonce):
         raise BadAnswerError("The ID token has another nonce.")
 
 
 def require_for_us(claims: Mapping[str, Any], client_id: str) -> None:
-    """A token that was made for another site opens nothing here."""
+    """Reject a token made for another site."""
     said = claims.get("aud")
     audiences = said if isinstance(said, list) else [said]
     if len(audiences) > MAX_AUDIENCES or not all(isinstance(one, str) for one in audiences):
@@ -187,7 +187,7 @@ def require_for_us(claims: Mapping[str, Any], client_id: str) -> None:
 
 
 def require_in_time(claims: Mapping[str, Any]) -> None:
-    """It has an end, which is to come, and a beginning, which has been."""
+    """Reject a token that has expired or is not valid yet."""
     now = time.time()
     if moment(claims, "exp") <= now:
         raise BadAnswerError("The ID token has expired (exp).")
@@ -198,7 +198,7 @@ def require_in_time(claims: Mapping[str, Any]) -> None:
 
 
 def moment(claims: Mapping[str, Any], name: str) -> float:
-    """Seconds since 1970."""
+    """Return a time claim in seconds since 1970."""
     said = claims.get(name)
     if not isinstance(said, int | float) or isinstance(said, bool) or not 0 < said < LAST_SECOND:
         raise BadAnswerError(f"The ID token's {name} is missing, or no time.")
@@ -206,7 +206,7 @@ def moment(claims: Mapping[str, Any], name: str) -> float:
 
 
 def person(claims: Any) -> dict[str, Any]:
-    """What is used of the claims about a person; `sub` is who they are, the rest may be missing."""
+    """Return the claims used; `sub` identifies the user and is required, the rest may be missing."""
     if not isinstance(claims, dict):
         raise BadAnswerError("What it tells of a person is no object.")
     sub = line(claims, "sub", MAX_SUB_CHARACTERS)
@@ -221,12 +221,12 @@ def person(claims: Any) -> dict[str, Any]:
 
 
 def is_yes(value: Any) -> bool:
-    """Some providers send texts, and "false" is one as well."""
+    """Return whether the value means true. Some providers send strings, "false" among them."""
     return value is True or (isinstance(value, str) and value == "true")
 
 
 def line(said: Mapping[str, Any], name: str, longest: int) -> str:
-    """A text of one line; empty where it is missing, or null, as many send it."""
+    """Return a one-line string; empty if it is missing or null, as many providers send it."""
     value = said.get(name)
     if value is None:
         return ""
@@ -239,7 +239,7 @@ def line(said: Mapping[str, Any], name: str, longest: int) -> str:
 
 
 def with_plain_yes(value: Any) -> Any:
-    """The same, where whatever says that an address is confirmed is True or False; of providers of any kind."""
+    """Return a copy in which every flag for a verified address is a bool, for all kinds of providers."""
     if isinstance(value, list):
         return [with_plain_yes(one) for one in value]
     if isinstance(value, dict):
@@ -248,5 +248,5 @@ def with_plain_yes(value: Any) -> Any:
 
 
 def says_verified(name: str) -> bool:
-    """email_verified, verified_email, verified, is_confirmed and the like; not verified_at, which is a time."""
+    """Return whether the name is such a flag (email_verified, is_confirmed); verified_at is a time instead."""
     return name in {"confirmed", "is_confirmed"} or ("verified" in name.lower() and not name.endswith("_at"))

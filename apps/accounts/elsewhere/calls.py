@@ -1,8 +1,8 @@
 """
-Questions to providers over HTTP, each with an end: of time in all, of size, and of number.
+HTTP requests to providers, limited in total time, size and number.
 
-`requests` limits the pauses of an answer, not the answer; a provider that sends one byte a second would hold a page
-for as long as it likes, and one that sends without end would fill the memory.
+`requests` limits pauses in a response, but not the response: a provider sending one byte a second would block a page
+for as long as it likes, and an endless response would fill the memory.
 """
 
 import socket
@@ -31,11 +31,11 @@ CHUNK_BYTES = 16 * 1024
 
 
 class CallError(RequestException):
-    """A question that was ended, or never asked. django-allauth tells it as any other of its kind."""
+    """A request that was cut off or never sent. django-allauth handles it like its own errors."""
 
 
 class Watch:
-    """Ends a connection at its time, whatever it waits for: names, TLS, headers that drip, a body that drips."""
+    """Shuts a connection down on a deadline, whatever it is waiting for: DNS, TLS, slow headers or a slow body."""
 
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
@@ -43,23 +43,23 @@ class Watch:
         self.kept: list[socket.socket] = []
 
     def left(self) -> float:
-        """Seconds; never none, since to a socket 0 means something else."""
+        """Return the seconds left; never 0, which means non-blocking for sockets."""
         return max(0.01, self.end - time.monotonic())
 
     def keep(self, made: socket.socket) -> None:
-        """Shut this one down too. TLS takes the socket itself away, so another handle of it is kept."""
+        """Register a socket to shut down. TLS detaches the original, so keep a duplicate of it."""
         self.kept.append(made.dup())
 
     def stop(self) -> None:
-        """Called by the timer, from its own thread."""
+        """Shut everything down; called by the timer, in its own thread."""
         self.is_over = True
         for one in self.kept:
-            with suppress(OSError):  # the other side was faster
+            with suppress(OSError):  # already closed by the other side
                 one.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Raises CallError where time was up, whatever it looked like from within."""
+        """Enforce the deadline. Raises CallError if it passed, whatever exception that caused inside."""
         timer = threading.Timer(self.left(), self.stop)
         timer.daemon = True
         timer.start()
@@ -84,7 +84,7 @@ _end: ContextVar[float | None] = ContextVar("end", default=None)
 
 @contextmanager
 def one_exchange() -> Iterator[None]:
-    """All questions within share limits.PROVIDER_SECONDS."""
+    """Let all requests inside share limits.PROVIDER_SECONDS."""
     token = _end.set(time.monotonic() + limits.PROVIDER_SECONDS)
     try:
         yield
@@ -93,7 +93,7 @@ def one_exchange() -> Iterator[None]:
 
 
 def seconds_left() -> float:
-    """Of the exchange, or for one question that belongs to none. Raises CallError where there are none."""
+    """Return the seconds left in the exchange, or for a single request. Raises CallError if there are none."""
     end = _end.get()
     left = limits.PROVIDER_SECONDS if end is None else end - time.monotonic()
     if left <= 0:
@@ -102,11 +102,11 @@ def seconds_left() -> float:
 
 
 class Watched:
-    """A connection that the present Watch can end."""
+    """A connection that the current Watch can shut down."""
 
     def _new_conn(self: Any) -> socket.socket:
         watch = _watch.get()
-        # Of each address of a name; urllib3 would try a hundred of them one after the other.
+        # Within the deadline for all addresses of a name; urllib3 might try a hundred of them one after the other.
         for *_kind, address in socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM):
             seconds = min(limits.PROVIDER_CONNECT_SECONDS, watch.left())
             try:
@@ -124,11 +124,11 @@ class Watched:
 
 
 class WatchedHTTP(Watched, HTTPConnection):
-    """Over HTTP."""
+    """A watched HTTP connection."""
 
 
 class WatchedHTTPS(Watched, HTTPSConnection):
-    """Over TLS."""
+    """A watched HTTPS connection."""
 
 
 class HTTPPool(HTTPConnectionPool):
@@ -140,7 +140,7 @@ class HTTPSPool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Makes such connections, straight or through a proxy of the environment."""
+    """Creates such connections, directly or through a proxy from the environment."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -153,40 +153,40 @@ class Adapter(HTTPAdapter):
 
 
 class Answer(Response):
-    """An answer that has been read, and whose JSON is looked at before anybody gets it."""
+    """A response that has been read in full, with validated JSON."""
 
     def json(self, **kwargs: Any) -> Any:
-        """Raises BadAnswerError."""
+        """Parse and validate the JSON. Raises BadAnswerError."""
         return answers.document(self.content)
 
 
 class ProviderSession(Session):
-    """What django-allauth asks providers with, of whatever kind they are. Raises RequestException and nothing else."""
+    """The session for django-allauth's requests to providers of any kind. Raises only RequestException."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Else a netrc file of the system would send its password, in place of the token.
+        # Otherwise the system's netrc would replace the token with a password of its own.
         self.auth = lambda request: request
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # A few KB that unfold to gigabytes are not worth what they save.
+        # A few KB could unpack to gigabytes.
         self.headers["Accept-Encoding"] = "identity"
         self.mount("https://", Adapter())
         self.mount("http://", Adapter())
 
     def request(self, *args: Any, **kwargs: Any) -> Response:
-        """As requests has it. Raises CallError, whatever happens: requests' own tell addresses, and lets others by."""
+        """Send a request. Turns every error into CallError: those of requests reveal URLs, or aren't its own."""
         try:
             return super().request(*args, **kwargs)
         except CallError:
             raise
-        except (HTTPError, HTTPException, OSError, ValueError) as error:  # a RequestException is an OSError
+        except (HTTPError, HTTPException, OSError, ValueError) as error:  # RequestException is an OSError
             raise CallError(f"it cannot be asked ({type(error).__name__})") from error
 
     def get_redirect_target(self, resp: Response) -> None:
-        """None is followed: an answer comes from whom the operator named, and not from within the operator's net."""
+        """Follow no redirects: the response must come from the configured host, and never from the internal network."""
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
-        """The whole answer. Raises RequestException."""
+        """Send a request and return the complete response. Raises RequestException."""
         count_one_more()
         let_go_of_the_database()
         watch = Watch(seconds_left())
@@ -202,14 +202,14 @@ class ProviderSession(Session):
             raise CallError(f"it leads elsewhere ({response.status_code}), which is not followed")
         response._content = body
         response.__class__ = Answer
-        # Else guessed, which takes long for a long text.
+        # Otherwise it would be guessed, which is slow for long texts.
         response.encoding = "utf-8"
         response.headers.setdefault("Content-Type", "application/octet-stream")
         return response
 
 
 def read(response: Response) -> bytes:
-    """The answer's body. Raises RequestException where it is too long."""
+    """Return the body. Raises RequestException if it is too long."""
     body = bytearray()
     for chunk in response.iter_content(CHUNK_BYTES):
         body += chunk
@@ -219,7 +219,7 @@ def read(response: Response) -> bytes:
 
 
 def let_go_of_the_database() -> None:
-    """Give the connection back while this page waits: others of the site need it."""
+    """Close the database connection while this page waits, so that others can use it."""
     for one in connections.all(initialized_only=True):
         if not one.in_atomic_block:
             one.close()
@@ -230,7 +230,7 @@ _calls_lock = threading.Lock()
 
 
 def count_one_more() -> None:
-    """Raises CallError where this process has asked too much in the last minute."""
+    """Raise CallError if this process has sent too many requests in the last minute."""
     now = time.monotonic()
     with _calls_lock:
         while _calls and _calls[0] < now - 60:
@@ -241,10 +241,10 @@ def count_one_more() -> None:
 
 
 def connects(host: str, port: int) -> bool:
-    """Whether somebody answers there at all."""
+    """Return whether anything accepts connections there."""
     try:
         seconds = min(limits.PROVIDER_CONNECT_SECONDS, seconds_left())
         socket.create_connection((host, port), timeout=seconds).close()
-    except OSError:  # CallError is one
+    except OSError:  # includes CallError
         return False
     return True

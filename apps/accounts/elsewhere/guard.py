@@ -1,4 +1,4 @@
-"""Around the pages that ask a provider: few at once, none for long, and never an error of the site."""
+"""Wraps the views that call providers: limited in number and time, and never failing as an error of ours."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,27 +18,27 @@ from apps.accounts.elsewhere import answers, calls
 from apps.core import limits
 from apps.core.limited import limited
 
-# What django-allauth's providers raise for answers of another shape.
+# What django-allauth's providers raise for responses of an unexpected shape.
 ODD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, ImproperlyConfigured)
-# Those of django-allauth's providers that hand on the claims of an ID token.
+# The providers of django-allauth that pass on the claims of an ID token.
 ID_TOKENS = {"google", "apple"}
-# The request's attribute: what the provider said has been taken, and what fails from now on is this site's fault.
+# Request attribute: set once the provider's data is accepted, after which errors are this site's fault.
 TAKEN = "provider_said"
 
 
 class BusyError(Exception):
-    """Too many pages ask providers just now."""
+    """Too many pages are calling providers."""
 
 
 class Places:
-    """As many pages as may ask at once; others wait for a moment."""
+    """Limits how many pages call providers at once; others wait briefly."""
 
     def __init__(self) -> None:
         self.free = threading.Semaphore(limits.PROVIDER_PAGES)
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Raises BusyError."""
+        """Take a place. Raises BusyError."""
         if not self.free.acquire(timeout=limits.PROVIDER_QUEUE_SECONDS):
             raise BusyError
         try:
@@ -51,7 +51,7 @@ places = Places()
 
 
 def believing(provider: Any) -> Any:
-    """The provider, one of django-allauth's of any kind, which now takes what it is told only as far as it is plain."""
+    """Wrap a django-allauth provider of any kind so that it validates what it is told."""
     take = provider.sociallogin_from_response
 
     def take_checked(request: HttpRequest, response: Any) -> Any:
@@ -73,14 +73,14 @@ def believing(provider: Any) -> Any:
 
 
 def require_current(claims: dict[str, Any], client_ids: str) -> None:
-    """Of an ID token whose issuer and audience django-allauth has looked at. Apple's sites may have several ids."""
+    """Check the times and azp of claims; django-allauth checked issuer and audience. Apple may have several ids."""
     answers.require_in_time(claims)
     if claims.get("azp") not in (None, *client_ids.split(",")):
         raise answers.BadAnswerError("The ID token was made at another's request (azp).")
 
 
 def require_texts(login: Any) -> None:
-    """Raises BadAnswerError where something else is about to be stored."""
+    """Raise BadAnswerError if anything but text is about to be stored."""
     user = login.user
     for text in (login.account.uid, user.username, user.email, user.first_name, user.last_name):
         if not isinstance(text, str):
@@ -89,7 +89,7 @@ def require_texts(login: Any) -> None:
 
 
 def guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """One of django-allauth's views, of any provider: the way there or the way back."""
+    """Guard a view of any django-allauth provider: the one that redirects there, or its callback."""
 
     @wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -109,7 +109,7 @@ def guarded(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 def busy(request: HttpRequest, error: BusyError) -> HttpResponse:
-    """503: it is nobody's fault, and may work in a moment."""
+    """Return 503: it may work in a moment."""
     response: HttpResponse = render_authentication_error(request, provider_of(request), exception=error)
     response.status_code = 503
     response.headers["Retry-After"] = "10"
@@ -117,7 +117,7 @@ def busy(request: HttpRequest, error: BusyError) -> HttpResponse:
 
 
 def provider_of(request: HttpRequest) -> Any:
-    """The provider whose page this is, by its address."""
+    """Return the provider that the view belongs to, by its URL."""
     match = request.resolver_match
     name = match and (match.kwargs.get("provider_id") or str(match.url_name).partition("_")[0])
     try:
@@ -127,12 +127,12 @@ def provider_of(request: HttpRequest) -> Any:
 
 
 def provider_urls() -> list[URLPattern | URLResolver]:
-    """The addresses of all providers, as django-allauth has them, with each view guarded."""
+    """Return the URLs of all django-allauth providers, with guarded views."""
     return [with_guards(one) for one in build_provider_urlpatterns()]
 
 
 def with_guards(one: URLPattern | URLResolver) -> URLPattern | URLResolver:
-    """A copy; the providers' own modules keep theirs."""
+    """Return a guarded copy; the providers' own modules stay unchanged."""
     if isinstance(one, URLPattern):
         view = limited("elsewhere")(guarded(one.callback))
         return URLPattern(one.pattern, view, one.default_args, one.name)

@@ -1,1 +1,1 @@
-"""django-allauth's OpenID Connect provider, and what it leaves out: the nonce, and a provider that is down."""
+"""django-allauth's OpenID Connect provider, plus nonces and handling of a provider that is down."""

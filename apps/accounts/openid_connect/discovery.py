@@ -1,4 +1,4 @@
-"""What providers say of themselves, kept for a while: asked once, by whoever comes first, for all who wait."""
+"""Cached discovery documents: the first request fetches one, and all others wait for it."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from apps.core import limits
 
 @dataclass
 class Kept:
-    """The last answer of a provider, or why there is none."""
+    """A provider's last discovery document, or why there is none."""
 
     configuration: dict[str, Any] | None = None
     problem: str = ""
@@ -26,7 +26,7 @@ class Kept:
 
 
 class Discovery:
-    """The provider whose configuration is at this address."""
+    """The provider with its discovery document at this address."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -34,7 +34,7 @@ class Discovery:
         self.kept = Kept()
 
     def configuration(self) -> dict[str, Any]:
-        """Raises RequestException or OAuth2Error; for a few seconds the same one for all."""
+        """Return the document. Raises RequestException or OAuth2Error; a failure is cached for a few seconds."""
         if not self.is_fresh():
             self.taking_turns(self.ask)
         if self.kept.configuration is None:
@@ -42,26 +42,26 @@ class Discovery:
         return self.kept.configuration
 
     def is_fresh(self) -> bool:
-        """Whether what is kept is still good."""
+        """Return whether the cached result is still valid."""
         has_one = self.kept.configuration is not None
         lasts = limits.PROVIDER_CONFIGURATION_SECONDS if has_one else limits.PROVIDER_RETRY_SECONDS
         return time.monotonic() < self.kept.asked_at + lasts
 
     def require_reached(self) -> None:
-        """Raise CallError where nobody is there: the page that people would be sent to is a browser's error."""
+        """Raise CallError if the provider is unreachable: redirected users would see a browser error."""
         if get_environ_proxies(self.address):
-            return  # it cannot be told from here
+            return  # unknown from here: requests go through a proxy
         if not self.is_reached_lately():
             self.taking_turns(self.reach)
         if not self.kept.is_reached:
             raise calls.CallError("nobody is at its address")
 
     def is_reached_lately(self) -> bool:
-        """Whether it was tried a moment ago."""
+        """Return whether a connection was tried a moment ago."""
         return time.monotonic() < self.kept.reached_at + limits.PROVIDER_REACHED_SECONDS
 
     def taking_turns(self, act: Any) -> None:
-        """Do it, unless another does meanwhile. Raises CallError for who waits for too long."""
+        """Run `act` under the lock. Raises CallError if waiting for it takes too long."""
         if not self.lock.acquire(timeout=calls.seconds_left()):
             raise calls.CallError("it took too long")
         try:
@@ -70,7 +70,7 @@ class Discovery:
             self.lock.release()
 
     def ask(self) -> None:
-        """Fetch it, unless who had the lock before did."""
+        """Fetch the document, unless the previous holder of the lock did."""
         if self.is_fresh():
             return
         configuration, problem = None, ""
@@ -83,7 +83,7 @@ class Discovery:
         self.kept = Kept(configuration, problem, asked_at=now, reached_at=now, is_reached=configuration is not None)
 
     def reach(self) -> None:
-        """Connect to it, unless who had the lock before did."""
+        """Try to connect, unless the previous holder of the lock did."""
         if not self.is_reached_lately():
             parts = urlsplit(self.address)
             port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -92,7 +92,7 @@ class Discovery:
 
 
 def json_of(response: Any) -> Any:
-    """The document in a provider's answer. Raises OAuth2Error where the answer is not one of success, with JSON."""
+    """Return the JSON of a response. Raises OAuth2Error unless it is a 200 with JSON."""
     kind = response.headers["Content-Type"].partition(";")[0].strip().lower()
     if response.status_code != 200:
         raise answers.BadAnswerError(f"It answers {response.status_code}.")
@@ -105,10 +105,10 @@ _known: dict[str, Discovery] = {}
 
 
 def of(address: str) -> Discovery:
-    """What is known of the provider with its configuration there; addresses come from the operator, so they are few."""
+    """Return the provider for an address; addresses come from the operator, so there are few."""
     return _known.setdefault(address, Discovery(address))
 
 
 def forget() -> None:
-    """As after a start; for tests."""
+    """Empty the cache, as after a start; for tests."""
     _known.clear()

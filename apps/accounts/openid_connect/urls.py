@@ -1,4 +1,4 @@
-"""The addresses are those of django-allauth's own provider."""
+"""The same URLs as those of django-allauth's own provider."""
 
 from allauth.socialaccount import app_settings
 from django.urls import include, path, re_path

@@ -1,4 +1,4 @@
-"""The way to a provider and back, as django-allauth goes it, asking and believing as this site does."""
+"""Views for signing in with OpenID Connect: django-allauth's, with our requests and validation."""
 
 from typing import Any
 
@@ -16,15 +16,15 @@ from apps.accounts.openid_connect import discovery
 
 
 def nonce_for(state_id: str) -> str:
-    """The nonce of the sign-in that has this state: who knows the one cannot tell the other."""
+    """Derive the sign-in's nonce from its state; knowing one doesn't reveal the other."""
     return salted_hmac("openid-connect-nonce", state_id, algorithm="sha256").hexdigest()
 
 
 class Client(OAuth2Client):
-    """Asks for tokens; django-allauth's takes an answer of any shape."""
+    """Requests tokens; django-allauth's own client accepts responses of any shape."""
 
     def get_access_token(self, code: str, pkce_code_verifier: str | None = None, extra_data: Any = None) -> Any:
-        """The checked answer. Raises RequestException or OAuth2Error."""
+        """Return the validated response. Raises RequestException or OAuth2Error."""
         form = {
             "redirect_uri": self.callback_url,
             "grant_type": "authorization_code",
@@ -40,22 +40,22 @@ class Client(OAuth2Client):
 
 
 class Adapter(OpenIDConnectOAuth2Adapter):
-    """OpenID Connect, of which nothing is believed that `answers` has not looked at."""
+    """OpenID Connect, trusting only what `answers` has validated."""
 
     client_class = Client
 
     @property
     def openid_config(self) -> dict[str, Any]:
-        """Raises RequestException or OAuth2Error."""
+        """Return the discovery document. Raises RequestException or OAuth2Error."""
         return discovery.of(self.get_provider().server_url).configuration()
 
     def parse_token(self, data: dict[str, Any]) -> SocialToken:
-        """For django-allauth's own use; it is not kept."""
+        """Return the token for django-allauth; it is not stored."""
         return SocialToken(token=data["access_token"])
 
     def complete_login(self, request: HttpRequest, app: SocialApp, token: SocialToken, **kwargs: Any) -> Any:
-        """Whom the provider sends. Raises RequestException or OAuth2Error."""
-        # The state has been found in this browser's session by now.
+        """Return the sign-in of the user that the provider sent. Raises RequestException or OAuth2Error."""
+        # At this point the state has been found in this browser's session.
         nonce = nonce_for(request.POST.get("state") or request.GET.get("state", ""))
         issuer = self.openid_config["issuer"]
         claims = answers.id_token(kwargs["response"]["id_token"], issuer=issuer, client_id=app.client_id, nonce=nonce)
@@ -74,18 +74,18 @@ class Adapter(OpenIDConnectOAuth2Adapter):
 
 @login_not_required  # type: ignore[untyped-decorator]
 def login(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """The button, and the way there."""
+    """Show the button, and redirect to the provider."""
     return answered(OAuth2LoginView, request, provider_id)
 
 
 @login_not_required  # type: ignore[untyped-decorator]
 def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """The way back."""
+    """Handle the provider's callback."""
     return answered(OAuth2CallbackView, request, provider_id)
 
 
 def answered(view: Any, request: HttpRequest, provider_id: str) -> HttpResponse:
-    """By django-allauth's view. Raises Http404 where there is no such provider."""
+    """Call django-allauth's view. Raises Http404 if there is no such provider."""
     try:
         response: HttpResponse = view.adapter_view(Adapter(request, provider_id))(request)
     except SocialApp.DoesNotExist:

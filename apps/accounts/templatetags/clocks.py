@@ -1,8 +1,8 @@
 """
-Times by somebody's clock.
+Times in a user's time zone and format.
 
-In a frame, which is the same for every viewer, they are those of the site (TIME_ZONE). A page shows them by its
-viewer's clock; `viewer.js` does the same to what frames bring.
+Frames are the same for all viewers, so their times are in the site's zone (TIME_ZONE). Pages use their viewer's;
+`viewer.js` converts times in frames to match.
 """
 
 from datetime import datetime, timedelta
@@ -13,74 +13,62 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext, pgettext
+from django.utils.translation import gettext, ngettext
 
-from apps.accounts.clocks import clock_of
+from apps.accounts.clocks import OTHER_DAY, clock_of, full_format, time_formats
 from apps.accounts.models import User
 
 register = template.Library()
-
-HOURS_24, HOURS_12 = "H:i", "g:i"
 
 
 @register.simple_tag(takes_context=True)
 def clock(context: Context, moment: datetime) -> SafeString:
     """
-    A <time> that shows hour and minute, and the whole date to who asks for it.
+    Return a <time> that shows hour and minute, with the whole date as its title.
 
-    Day headings are the site's. Where the viewer has another day by then, the time says which.
+    Day headings are in the site's zone. If the viewer's day differs from that, the time names it.
     """
     viewer = context.get("user")
     local = timezone.localtime(moment)
-    shown = date_format(local, HOURS_24)
+    day = ""
     if isinstance(viewer, User):
         site_day = local.date()
         local = moment.astimezone(viewer.zone)
-        shown = hour_and_minute(local, viewer)
-        if local.date() != site_day:
-            shown = f"{date_format(local, 'D')} {shown}"
+        day = "" if local.date() == site_day else OTHER_DAY
     return format_html(
         '<time datetime="{}" title="{} {}">{}</time>',
         local.isoformat(timespec="seconds"),
-        date_format(local, pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i")),
+        date_format(local, full_format()),
         local.tzname() or "",
-        shown,
+        date_format(local, day + time_formats(viewer)[local.hour // 12]),
     )
-
-
-def hour_and_minute(local: datetime, viewer: object) -> str:
-    """The time as the viewer's clock shows it."""
-    if not isinstance(viewer, User) or not viewer.clock:
-        return date_format(local, HOURS_24)
-    half = pgettext("clock", "a.m.") if local.hour < 12 else pgettext("clock", "p.m.")
-    return f"{date_format(local, HOURS_12)} {half}"
 
 
 @register.simple_tag(takes_context=True)
 def clock_for_scripts(context: Context) -> str:
-    """The viewer's clock as data, for what frames bring."""
+    """Return the viewer's zone and format as JSON, for times in frames."""
     data = clock_of(context.get("user"))
     return json_script(data, "clock") if data else ""
 
 
 @register.simple_tag(takes_context=True)
 def clock_there(context: Context, person: User) -> str:
-    """What somebody's clock shows now, and how far that is from the viewer's own."""
+    """Return the current time in a user's zone, and the difference to the viewer's."""
     now = timezone.now()
     there = now.astimezone(person.zone)
     viewer = context.get("user")
     here = now.astimezone(viewer.zone) if isinstance(viewer, User) else timezone.localtime(now)
-    shown = f"{date_format(there, 'l')}, {hour_and_minute(there, viewer)}"
+    shown = date_format(there, f"l, {time_formats(viewer)[there.hour // 12]}")
     return gettext("%(time)s there%(difference)s") % {"time": shown, "difference": difference(there, here)}
 
 
 def difference(there: datetime, here: datetime) -> str:
-    """How far one clock is ahead of another, in words; nothing where they show the same."""
+    """Describe how far one clock is ahead of another; empty if they show the same."""
     ahead = (there.utcoffset() or timedelta()) - (here.utcoffset() or timedelta())
     is_ahead = ahead > timedelta()
     hours, minutes = divmod(abs(ahead) // timedelta(minutes=1), 60)
     if minutes:
-        # Not as a plural: languages that have words for one hour and for two would leave the minutes out.
+        # Not a plural form: languages with special words for one or two hours would leave the minutes out.
         words = gettext(", %(time)s hours ahead of you") if is_ahead else gettext(", %(time)s hours behind you")
         return words % {"time": f"{hours}:{minutes:02}"}
     if not hours:

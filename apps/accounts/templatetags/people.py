@@ -1,4 +1,4 @@
-"""People as pages show them, and the ways in from elsewhere."""
+"""Template tags for users, their account pages and the ways to sign in."""
 
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -19,15 +19,15 @@ from apps.core.middleware import FORM_TARGETS
 
 register = template.Library()
 
-COLOURS = 8  # as many as people.css has
+COLOURS = 8  # as many as in people.css
 
 
 @register.simple_tag
 def avatar(user_id: int | None, name: str, picture_key: str, size: str = "small") -> SafeString:
     """
-    A person's picture, or their initials on a colour that stays theirs. It says nothing that the name does not.
+    Return a user's picture, or their initials on a colour of their own: decoration next to the name.
 
-    The initials are the style sheet's content, not text: text browsers would read them out before the name.
+    The initials are generated content of the style sheet, not text: text browsers would read them before the name.
     """
     if picture_key:
         source = reverse("picture", args=[picture_key, size])
@@ -37,7 +37,7 @@ def avatar(user_id: int | None, name: str, picture_key: str, size: str = "small"
 
 
 def initials(name: str) -> str:
-    """The first letters of the first and the last word."""
+    """Return the first letters of the first and the last word."""
     words = [[letter for letter in word if letters.has_letter(letter)] for word in name.split()]
     first = [word[0] for word in words if word]
     return "".join([first[0], first[-1]] if len(first) > 1 else first).upper()
@@ -46,9 +46,9 @@ def initials(name: str) -> str:
 @register.simple_tag(takes_context=True)
 def providers(context: Context) -> list[Any]:
     """
-    The sites that one can sign in with.
+    Return the sign-in providers.
 
-    A page that lists them has buttons that lead there, so the page's security policy names them, and no other's.
+    Their buttons redirect to them, so the Content-Security-Policy of pages that list them allows exactly these.
     """
     request = context["request"]
     found: list[Any] = get_adapter(request).list_providers(request)
@@ -59,7 +59,7 @@ def providers(context: Context) -> list[Any]:
 
 @register.simple_tag(takes_context=True)
 def preference_attributes(context: Context) -> SafeString:
-    """Who the viewer is and what they prefer, as attributes of <html> for style sheets and scripts."""
+    """Return the viewer's id and preferences as attributes of <html>, for style sheets and scripts."""
     user = context.get("user")
     if not isinstance(user, User):
         return SafeString("")
@@ -69,7 +69,7 @@ def preference_attributes(context: Context) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def way_back(context: Context) -> str:
-    """What is added to an address that leads to signing in, so that one comes back to this page."""
+    """Return a query string for links to the sign-in page that makes it return to the current page."""
     request = context.get("request")
     if request is None or request.path == "/" or "/accounts/" in request.path:
         return ""
@@ -78,18 +78,18 @@ def way_back(context: Context) -> str:
 
 @register.simple_tag
 def signup() -> str:
-    """Who may make an account: SIGNUP."""
+    """Return who may sign up: the SIGNUP setting."""
     return str(settings.SIGNUP)
 
 
 @register.simple_tag
 def sends_mail() -> bool:
-    """Whether a mail goes out, and not into the log."""
+    """Return whether mail is sent, and not just logged."""
     return bool(settings.SENDS_MAIL)
 
 
 class AccountPage(NamedTuple):
-    """A link in the navigation of one's account."""
+    """A link in the account navigation."""
 
     url: str
     label: str
@@ -98,7 +98,7 @@ class AccountPage(NamedTuple):
 
 @register.simple_tag(takes_context=True)
 def account_pages(context: Context) -> list[AccountPage]:
-    """The pages of the viewer's account, in the order of its navigation."""
+    """Return the links of the viewer's account navigation, in order."""
     viewer, path = context["user"], context["request"].path
     pages = [
         ("profile", gettext("Profile"), True),
@@ -113,14 +113,14 @@ def account_pages(context: Context) -> list[AccountPage]:
         ("site", gettext("The site"), viewer.is_site_owner),
     ]
     urls = [(reverse(name), label) for name, label, is_shown in pages if is_shown]
-    # Those of the second factor are several.
+    # The second factor has several pages.
     factors = reverse("mfa_index")
     return [AccountPage(url, label, url == path or (url == factors and factors in path)) for url, label in urls]
 
 
 def origin_of(provider: Any) -> str:
-    """Where the provider asks people to sign in."""
-    # Of OpenID Connect the page itself is known only by asking the server, which may be away; it is on its origin.
+    """Return the origin where the provider asks users to sign in."""
+    # OpenID Connect's exact page is known only from a request, and the server may be down; its origin is the server's.
     address = provider.app.settings.get("server_url") or provider.get_oauth2_adapter(provider.request).authorize_url
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}"

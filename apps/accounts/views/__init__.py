@@ -1,4 +1,4 @@
-"""Everything about one's account that django-allauth has no page for."""
+"""Account pages that django-allauth doesn't have."""
 
 from apps.accounts.views.again import by_code as reauthenticate_by_code
 from apps.accounts.views.again import elsewhere as reauthenticate_elsewhere

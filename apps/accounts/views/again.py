@@ -1,4 +1,4 @@
-"""Pages where somebody says again who they are who has neither a password nor a second factor."""
+"""Pages where users with neither a password nor a second factor reauthenticate."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from apps.accounts import again
 
 @method_decorator(login_required, name="dispatch")
 class CodeAgainView(BaseReauthenticateView):
-    """By a code that is mailed; not before one asks for it, since a page may be loaded for other reasons."""
+    """Reauthentication by a mailed code; mailed only on request, since pages are also loaded for other reasons."""
 
     form_class = ConfirmLoginCodeForm
     template_name = "account/reauthenticate_by_code.html"
@@ -56,5 +56,5 @@ by_code = CodeAgainView.as_view()
 @require_safe
 @login_required
 def elsewhere(request: HttpRequest) -> HttpResponse:
-    """By signing in from elsewhere once more; that leads back to where one was."""
+    """Offer reauthentication with a sign-in provider, which leads back to the page before."""
     return render(request, "account/reauthenticate_elsewhere.html")

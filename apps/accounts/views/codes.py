@@ -1,4 +1,4 @@
-"""The page where the code is entered that was mailed to sign in with."""
+"""The page for entering the mailed code to sign in."""
 
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 
 class ConfirmLoginCodeView(AllauthConfirmLoginCodeView):
-    """django-allauth's, which leads back without a word where the code is too old."""
+    """django-allauth's view, which redirects back silently if the code is too old; this one says why."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         had_code = LoginStageController.enter(request, LoginByCodeStage.key) is not None
@@ -30,7 +30,7 @@ class ConfirmLoginCodeView(AllauthConfirmLoginCodeView):
 
 
 def say_code_is_over(request: HttpRequest) -> None:
-    """On the next page, where another code can be asked for: it is too old, or others were entered too often."""
+    """Say that the code is too old or had too many tries, on the next page, where another can be requested."""
     messages.error(request, _("That code is not good any more. Have another one sent."))
 
 

@@ -1,4 +1,4 @@
-"""Take all one's data along, and go."""
+"""Downloading your data, and deleting your account."""
 
 from collections.abc import AsyncIterator
 
@@ -25,7 +25,7 @@ from apps.core.limited import limited
 @login_required
 @require_safe
 def data(request: HttpRequest) -> HttpResponse:
-    """The ways to one's data and out."""
+    """Link to the download and to deleting the account."""
     return render(request, "accounts/data.html")
 
 
@@ -34,7 +34,7 @@ def data(request: HttpRequest) -> HttpResponse:
 @recently_authenticated
 @limited("downloads")
 def download(request: HttpRequest) -> HttpResponseBase:
-    """All one's data as a ZIP archive, made while it is sent: there is nothing to wait for, however much it is."""
+    """Stream all of the user's data as a ZIP archive, so that it starts at once, however large it is."""
     user = signed_in(request)
     name = f"parley-{user.username}-{timezone.localdate().isoformat()}.zip"
     response = StreamingHttpResponse(in_pieces(user), content_type="application/zip")
@@ -43,7 +43,7 @@ def download(request: HttpRequest) -> HttpResponseBase:
 
 
 async def in_pieces(user: User) -> AsyncIterator[bytes]:
-    """The archive's bytes; each piece is made on the request's thread, and only when the last one is sent."""
+    """Yield the archive's bytes, each piece made on the request's thread once the previous one is sent."""
     pieces = exports.archive(user)
     while piece := await sync_to_async(lambda: next(pieces, b""))():
         yield piece
@@ -54,7 +54,7 @@ async def in_pieces(user: User) -> AsyncIterator[bytes]:
 @recently_authenticated
 @limited("closing")
 def delete_account(request: HttpRequest) -> HttpResponse:
-    """Delete one's account for good, with one's messages or without."""
+    """Delete the user's account permanently, with or without their messages."""
     user = signed_in(request)
     form = DeleteAccountForm(request.POST or None, user=user, needs_heir=closing.needs_heir(user))
     if request.method == "POST" and form.is_valid():
@@ -65,7 +65,7 @@ def delete_account(request: HttpRequest) -> HttpResponse:
                 heir=form.cleaned_data.get("heir"),
             )
         except Refusal as error:
-            # Who owns the site has changed since the form was made, and with it what the form asks.
+            # The site's owners have changed since the form was rendered, and so has what it must ask.
             form = DeleteAccountForm(request.POST, user=user, needs_heir=closing.needs_heir(user))
             form.add_error(None, str(error))
         else:

@@ -1,4 +1,4 @@
-"""Let people in: make, list and revoke invitations; follow one."""
+"""Creating, listing, revoking and following invitations."""
 
 from urllib.parse import urlencode
 
@@ -30,7 +30,7 @@ MAX_LISTED = 200
 @never_cache
 @limited("invitations", in_form=True)
 def invitations(request: HttpRequest) -> HttpResponse:
-    """Invitations to the site, for its owners and moderators."""
+    """List and create invitations to the site, for its owners and moderators."""
     user = signed_in(request)
     if not user.is_site_moderator:
         raise PermissionDenied
@@ -47,9 +47,9 @@ def make_and_list(
     **context: object,
 ) -> HttpResponse:
     """
-    The page of invitations to the site or to a room; on POST, after making one.
+    Render the page of invitations to the site or to a room; on POST, create one first.
 
-    The new link is shown in the answer to the POST itself, since it is stored nowhere: reloading makes another.
+    The new link is in the response to the POST itself, since it isn't stored: reloading creates another.
     """
     form = InvitationForm(request.POST or None)
     link = ""
@@ -68,11 +68,11 @@ def make_and_list(
 
 
 def what_a_link_does(user: User, *, leads_into_room: bool) -> str:
-    """What becomes of those who follow a link that the user makes, in sentences."""
+    """Describe what happens to people who follow a link created by the user."""
     if settings.SIGNUP == "closed":
         advice, into_room = _("No new accounts can be made on this site."), _("Those who have one join the room.")
     elif settings.SIGNUP == "invite" and not user.is_site_moderator:
-        # They make links into their rooms only, and this says so.
+        # They can only create links to their rooms; this text says so.
         return _(
             "Those who have an account here join the room by the link. To let others make one, ask an owner or "
             "moderator of the site."
@@ -89,7 +89,7 @@ def what_a_link_does(user: User, *, leads_into_room: bool) -> str:
 @require_POST
 @limited("invitations_revoked")
 def revoke_invitation(request: HttpRequest, pk: int) -> HttpResponse:
-    """Revoke one's own invitation, or as the site's owner anybody's."""
+    """Revoke an invitation of the user's own or, as the site's owner, anyone's."""
     user = signed_in(request)
     own = Invitation.objects.all() if user.is_site_owner else Invitation.objects.filter(made_by=user)
     found = get_object_or_404(own.select_related("room"), pk=pk)
@@ -101,7 +101,7 @@ def revoke_invitation(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @never_cache
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """Where an invitation's link leads: who invites one to what, and the ways in."""
+    """Show an invitation: who invites to what, and how to accept."""
     found = services.find(token)
     if found is None:
         return no_such_invitation(request)
@@ -109,7 +109,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def no_such_invitation(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """The same for one that never was and for one that is over."""
+    """Return the same page for an invitation that never existed and one that has ended."""
     advice = reason or _("It may have expired, been revoked or been used up. Ask whoever sent it for a new one.")
     return problem(request, 404, _("This invitation is not good any more"), advice)
 
@@ -117,7 +117,7 @@ def no_such_invitation(request: HttpRequest, reason: str = "") -> HttpResponse:
 @require_POST
 @limited("invitations_followed")
 def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """Join the room, as somebody with an account; else keep the invitation and go on to sign up."""
+    """Join the room if signed in; otherwise keep the invitation and redirect to the sign-up page."""
     found = services.find(token)
     if found is None:
         return no_such_invitation(request)
@@ -131,7 +131,7 @@ def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
     if found.room is None:
         return redirect("home")
     if found.room.memberships.filter(user=request.user).exists():
-        return redirect(found.room)  # and the use is left for somebody else
+        return redirect(found.room)  # leaving the use to someone else
     try:
         services.accept(digest=found.digest, user=request.user)
     except Refusal as error:

@@ -1,4 +1,4 @@
-"""Who one is, and how one likes things."""
+"""A user's profile, picture, username and preferences."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -22,7 +22,7 @@ from apps.core.limited import is_admitted, limited
 @require_http_methods(["GET", "HEAD", "POST"])
 @limited("profile", in_form=True)
 def profile(request: HttpRequest) -> HttpResponse:
-    """What others see of one."""
+    """Edit what others see of the user."""
     form = ProfileForm(request.POST or None, instance=fresh(request))
     if request.method == "POST" and form.is_valid() and is_admitted(request, form):
         services.store_profile(user=form.instance, fields=list(form.fields))
@@ -34,7 +34,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 def render_profile(
     request: HttpRequest, *, form: ProfileForm | None = None, picture_form: PictureForm | None = None
 ) -> HttpResponse:
-    """The page with both its forms."""
+    """Render the page with both forms."""
     form, picture_form = form or ProfileForm(instance=fresh(request)), picture_form or PictureForm()
     context = {"form": form, "picture_form": picture_form}
     bad = form.errors or picture_form.errors
@@ -42,7 +42,7 @@ def render_profile(
 
 
 def fresh(request: HttpRequest) -> User:
-    """The viewer as stored: a form puts what was typed into its own copy, and the page's header must not show that."""
+    """Reload the viewer: forms write the input into their instance, and the page's header must not show that."""
     return get_object_or_404(User, pk=signed_in(request).pk)
 
 
@@ -50,7 +50,7 @@ def fresh(request: HttpRequest) -> User:
 @require_POST
 @limited("pictures", counts_refusals=True)
 def set_picture(request: HttpRequest) -> HttpResponse:
-    """Store the picture that is sent."""
+    """Store an uploaded picture."""
     form = PictureForm(request.POST, request.FILES)
     if not form.is_valid():
         return render_profile(request, picture_form=form)
@@ -64,7 +64,7 @@ def set_picture(request: HttpRequest) -> HttpResponse:
 @require_POST
 @limited("profile")
 def remove_picture(request: HttpRequest) -> HttpResponse:
-    """Go back to one's initials."""
+    """Remove the picture, so that the initials show again."""
     pictures.remove(user=signed_in(request))
     messages.success(request, _("Your picture is removed."))
     return redirect("profile")
@@ -73,7 +73,7 @@ def remove_picture(request: HttpRequest) -> HttpResponse:
 @require_safe
 @cache_control(public=True, max_age=365 * 24 * 3600, immutable=True)
 def picture(request: HttpRequest, key: str, size: str) -> HttpResponse:
-    """A person's picture. Who has its address may see it: it cannot be guessed, and is new for each picture."""
+    """Serve a picture to anyone with its URL: that can't be guessed, and is new for each picture."""
     if size not in {"small", "large"} or "\x00" in key:
         raise Http404
     data = get_object_or_404(Picture.objects.values_list(size, flat=True), key=key)
@@ -85,7 +85,7 @@ def picture(request: HttpRequest, key: str, size: str) -> HttpResponse:
 @recently_authenticated
 @limited("usernames", in_form=True)
 def change_username(request: HttpRequest) -> HttpResponse:
-    """Take another user name. The old one stays reserved, and leads to the new one."""
+    """Change the username. The old one stays reserved and leads to the new one."""
     form = UsernameForm(request.POST or None, instance=fresh(request))
     if request.method == "POST" and form.is_valid() and is_admitted(request, form):
         user = save_unless_taken(
@@ -102,8 +102,8 @@ def change_username(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @limited("preferences")
 def preferences(request: HttpRequest) -> HttpResponse:
-    """How the site looks and behaves for one."""
-    # Not `request.POST or None`: who prefers nothing sends nothing.
+    """Edit the user's preferences."""
+    # Not `request.POST or None`: a form with nothing chosen is empty.
     form = PreferencesForm(request.POST if request.method == "POST" else None, instance=fresh(request))
     if form.is_valid():
         locks.store(form.instance, list(form.fields))

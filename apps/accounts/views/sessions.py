@@ -1,4 +1,4 @@
-"""The devices one is signed in on."""
+"""The devices that a user is signed in on."""
 
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
@@ -17,14 +17,14 @@ from apps.core.limited import limited
 @require_safe
 @never_cache
 async def viewer(request: HttpRequest) -> HttpResponse:
-    """Who is signed in, for a page that a browser had kept; nothing where nobody is."""
+    """Return the id of the signed-in user, or nothing; for pages restored by the browser."""
     return HttpResponse(str(request.user.pk or ""), content_type="text/plain")
 
 
 @login_required
 @require_safe
 def sessions(request: HttpRequest) -> HttpResponse:
-    """One's devices, this one first, then by when they signed in."""
+    """List the user's devices: the current one, then the latest sign-ins first."""
     user = signed_in(request)
     own = request.session.session_key
     if not UserSession.objects.filter(session_key=own).exists():
@@ -41,7 +41,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 @require_POST
 @limited("devices")
 def end_session(request: HttpRequest, pk: int) -> HttpResponse:
-    """Sign one other device out. Its open pages hear of it by the deletion of its row."""
+    """Sign one device out. Deleting its row notifies its open pages."""
     session = get_object_or_404(UserSession, user=signed_in(request), pk=pk)
     if session.session_key == request.session.session_key:
         return redirect("account_logout")

@@ -1,4 +1,4 @@
-"""Making an account: django-allauth's pages, with an account that is stored only once its address is proved."""
+"""Sign-up: django-allauth's pages, but the account is stored only once its address is proved."""
 
 from typing import Any, cast
 
@@ -35,7 +35,7 @@ from apps.core.database import is_taken
 
 
 class SignupView(AllauthSignupView):
-    """Make an account; where the site sends mail, ask for a code first."""
+    """Sign up; if the site sends mail, ask for a code first."""
 
     def form_valid(self, form: SignupForm) -> HttpResponse:
         if settings.SENDS_MAIL:
@@ -49,7 +49,7 @@ class SignupView(AllauthSignupView):
         return response
 
     def mail_code(self, form: SignupForm) -> HttpResponse:
-        """Send a code to the address and go on to where it is entered, or say that no mail can be sent."""
+        """Mail a code and redirect to where it is entered, or report that no mail can be sent."""
         typed = form.cleaned_data
         try:
             pending.begin(
@@ -87,14 +87,14 @@ class SignupView(AllauthSignupView):
         return initial | ({"username": typed.username, "email": typed.email} if typed else {})
 
     def _redirect_to_pending_stage(self, request: HttpRequest, stage: LoginStage) -> HttpResponseBase | None:
-        # Who has mistyped their address comes back to the form.
+        # A user who mistyped their address can return to the form.
         if pending.stashed_in(request):
             return None
         return cast(HttpResponseBase | None, super()._redirect_to_pending_stage(request, stage))
 
 
 class ConfirmEmailView(ConfirmEmailVerificationCodeView):
-    """Enter the code that was mailed. For who signs up it makes the account."""
+    """Enter the mailed code. When signing up, this creates the account."""
 
     _process: EmailVerificationProcess
 
@@ -104,7 +104,7 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):
         if had_code and process is None and request.user.is_anonymous:
             return self.have_another_sent(request)
         if process and "user_id" in process.state and process.user is None:
-            # Somebody else has proved that the address is theirs, so the account that only named it is gone.
+            # Someone else has proved the address, so the account that only claimed it is gone.
             clear_login(request)
             process.abort()
             messages.error(request, _("This address has been confirmed for another account meanwhile."))
@@ -113,7 +113,7 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):
         return response
 
     def have_another_sent(self, request: HttpRequest) -> HttpResponse:
-        """Back to where the code was asked for: it is too old, or others were entered too often."""
+        """Redirect to where the code was requested: it is too old, or had too many tries."""
         say_code_is_over(request)
         return redirect("account_signup" if pending.stashed_in(request) else "account_login")
 
@@ -123,15 +123,15 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):
         return self.have_another_sent(self.request)
 
     def _resend_form_valid(self, form: Form) -> HttpResponse:
-        """Mail it whether or not the address has an account: allauth sends none where it has, and the clock tells."""
+        """Mail it even if the address has an account: allauth then sends none, and the timing would reveal that."""
         kind = EmailVerificationProcess if "user_id" in self._process.state else pending.SignUpProcess
-        # A copy: where it cannot be sent, the code that was mailed before stays the one that is good.
+        # A copy: if the mail can't be sent, the previous code stays valid.
         process = kind(self.request, dict(self._process.state))
         process.generate_code()
         process.send()
         process.record_resend()
         process.persist()
-        # Else the page would look as it did before.
+        # Otherwise the page would look unchanged.
         messages.info(self.request, _("A mail is on its way to %(recipient)s.") % {"recipient": process.email})
         return redirect(self.passthrough_next_url(reverse("account_email_verification_sent")))
 
@@ -145,11 +145,11 @@ class ConfirmEmailView(ConfirmEmailVerificationCodeView):
 
 
 def sign_up_confirmed(request: HttpRequest, typed: pending.SignUp, redirect_url: str | None) -> HttpResponse:
-    """Make the account and sign in; or back to the form, where the name or the address is somebody's by now."""
+    """Create the account and sign in; or redirect to the form if the name or address has been taken."""
     try:
         user = pending.make_account(request, typed)
     except (pending.ClosedError, ValidationError, IntegrityError) as error:
-        if made := pending.made_from(typed):  # by the first of two clicks
+        if made := pending.made_from(typed):  # by the first click of two
             return cast(HttpResponse, perform_login(request, Login(user=made, redirect_url=redirect_url, signup=True)))
         if isinstance(error, ValidationError):
             messages.error(request, " ".join(error.messages))
@@ -163,13 +163,13 @@ def sign_up_confirmed(request: HttpRequest, typed: pending.SignUp, redirect_url:
 
 
 class SocialSignupView(AllauthSocialSignupView):
-    """Make an account for somebody who comes from elsewhere."""
+    """Create an account for a user of a sign-in provider."""
 
     def form_valid(self, form: SocialSignupForm) -> HttpResponse:
         try:
             response: HttpResponse = super().form_valid(form)
         except NameTakenError:
-            # allauth has forgotten already whom the provider sent; the form will be sent again.
+            # allauth has already dropped the provider's data from the session; restore it for the next try.
             redirect_to_signup(self.request, self.sociallogin)
             response = self.form_invalid(form)
             response.status_code = 422

@@ -1,4 +1,4 @@
-"""What the site's owner decides: who else helps to run it, and under which rules."""
+"""What the site's owner decides: roles, rules and closing accounts."""
 
 from functools import wraps
 from typing import Any, cast
@@ -26,7 +26,7 @@ PEOPLE_ON_A_PAGE = 50
 
 
 def owners_only(view: View) -> View:
-    """403 for everybody else, before anything is asked of them."""
+    """Respond with 403 to all others, before asking them for anything."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -41,7 +41,7 @@ def owners_only(view: View) -> View:
 @require_safe
 @owners_only
 def site(request: HttpRequest) -> HttpResponse:
-    """The people of the site, those with a role first, searched by name with `q`; and the site's rules."""
+    """List users, those with a role first, filtered by name with `q`; and the site's rules."""
     query = request.GET.get("q", "").replace("\x00", "").strip()[:80]
     people = services.people_by_role(query)
     context = {
@@ -59,7 +59,7 @@ def site(request: HttpRequest) -> HttpResponse:
 @recently_authenticated
 @limited("site")
 def set_role(request: HttpRequest, username: str) -> HttpResponse:
-    """Give somebody a role on the site."""
+    """Give a user a role on the site."""
     user = get_object_or_404(User, username=username.replace("\x00", ""))
     form = SiteRoleForm(request.POST)
     if not form.is_valid():
@@ -84,7 +84,7 @@ def set_role(request: HttpRequest, username: str) -> HttpResponse:
 @recently_authenticated
 @limited("site")
 def set_rules(request: HttpRequest) -> HttpResponse:
-    """Whether owners and moderators must have a second factor (`staff_need_second_factor`)."""
+    """Set whether owners and moderators must have a second factor (`staff_need_second_factor`)."""
     needed = "staff_need_second_factor" in request.POST
     SiteRules.objects.update_or_create(pk=1, defaults={"staff_need_second_factor": needed})
     messages.success(request, _("The rules are saved."))
@@ -97,7 +97,7 @@ def set_rules(request: HttpRequest) -> HttpResponse:
 @recently_authenticated
 @limited("site")
 def close_account(request: HttpRequest, username: str) -> HttpResponse:
-    """Close somebody's account, with their messages or without."""
+    """Close a user's account, with or without their messages."""
     user = get_object_or_404(User, username=username.replace("\x00", ""))
     form = CloseAccountForm(request.POST or None, user=user)
     try:

@@ -1,8 +1,10 @@
 """Messages for screen readers: the labels of their articles, and announcements of new ones."""
 
+from typing import NamedTuple
+
 from django import template
 from django.template import Context
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
@@ -13,27 +15,51 @@ from apps.chat.spoken import text_of
 
 register = template.Library()
 
-LABEL_ORDERS = {
-    "": "author-{0} body-{0} time-{0}",
-    "text": "body-{0} author-{0} time-{0}",
-    "time": "time-{0} author-{0} body-{0}",
+
+class Order(NamedTuple):
+    """An order in which messages are read out. Scripts get it as data and fill it in for what frames bring."""
+
+    labels: str
+    line: str
+
+
+# Frames have the usual one.
+USUAL = Order("author-{pk} body-{pk} time-{pk}", "{author}: {text}")
+ORDERS = {
+    "": USUAL,
+    "text": Order("body-{pk} author-{pk} time-{pk}", "{text}, {author}"),
+    "time": Order("time-{pk} author-{pk} body-{pk}", "{time}, {author}: {text}"),
 }
+
+
+def order_of(context: Context) -> Order:
+    """The order that the viewer prefers."""
+    viewer = context.get("user")
+    return ORDERS[viewer.reading_order if isinstance(viewer, User) else ""]
+
+
+@register.simple_tag(takes_context=True)
+def order_for_scripts(context: Context) -> SafeString:
+    """The viewer's order as attributes; the labels only if they differ from those that frames have."""
+    order = order_of(context)
+    attributes = {"labels": order.labels, "line": order.line}
+    if order is USUAL:
+        del attributes["labels"]
+    return format_html_join("", ' data-{}="{}"', attributes.items())
 
 
 @register.simple_tag(takes_context=True)
 def label_of(context: Context, pk: int) -> str:
-    """Return `aria-labelledby` for a message, in the viewer's reading order; frames use the default order."""
-    viewer = context.get("user")
-    return LABEL_ORDERS[viewer.reading_order if isinstance(viewer, User) else ""].format(pk)
+    """What a message's article is labelled by, in the order that the viewer prefers."""
+    return order_of(context).labels.format(pk=pk)
 
 
 @register.simple_tag(takes_context=True)
 def announcement(context: Context, message: Message) -> SafeString:
-    """Return a message's announcement, in the viewer's reading order."""
-    viewer = context.get("user")
+    """A message as it is announced, in the order that the viewer prefers."""
     text = gettext("This message was deleted.") if message.is_deleted else text_of(message.html)
     return spoken(
-        viewer.reading_order if isinstance(viewer, User) else "",
+        order_of(context),
         author=both_names(message),
         text=format_html("<bdi>{}</bdi>", text),
         time=clock(context, message.created_at),
@@ -48,12 +74,6 @@ def both_names(message: Message) -> SafeString:
     return name
 
 
-def spoken(order: str, *, author: str, text: str, time: str) -> SafeString:
-    """Return a new message's announcement, in a reading order; announcer.js does the same."""
-    match order:
-        case "text":
-            return format_html("{}, {}", text, author)
-        case "time":
-            return format_html("{}, {}: {}", time, author, text)
-        case _:
-            return format_html("{}: {}", author, text)
+def spoken(order: Order, *, author: str, text: str, time: str) -> SafeString:
+    """A new message as it is announced."""
+    return format_html(order.line, author=author, text=text, time=time)

@@ -27,6 +27,7 @@ from apps.core.answers import MARK, fragments_for_htmx, retried_soon, see_other
 from apps.core.requests import HtmxRequest, is_ahead
 from apps.core.turns import MARKS, TooBusyError, give_connection_back, turn_at
 from apps.core.views import signed_out
+from apps.live.frames import VERSION
 from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
 from apps.rooms.fragments import ListedMember, listed_members, unlisted_count
@@ -63,9 +64,9 @@ class RoomPage:
 
     @property
     def socket_address(self) -> str:
-        """The URL of the page's socket, with the page's number, viewer, language and epoch."""
+        """The URL of the page's socket, with its version of frames, number, viewer, language and epoch."""
         room, viewer = self.visit.room, self.visit.viewer
-        query: dict[str, object] = {"since": room.last_seq}
+        query: dict[str, object] = {"frames": VERSION, "since": room.last_seq}
         if viewer.is_authenticated:
             query["viewer"] = viewer.pk
         query["language"] = get_language()

@@ -28,7 +28,6 @@ from apps.live.listeners import COME_BACK, Listener
 from apps.live.process import current_process
 from apps.live.response_lines import StreamLine, connection_of
 from apps.live.seats import give_seat_back, keep_seat, take_seat
-from apps.live.sources import in_language
 from apps.live.threads import in_thread
 from apps.rooms.access import NoSuchRoom, Visit, room_for
 
@@ -86,7 +85,6 @@ def first_part(request: HttpRequest, stream: Stream) -> str:
 async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send: object) -> AsyncIterator[str]:
     """Yield the page as it grows. If `send` has a connection, the hub writes to that directly, past this generator."""
     room, hub, language = stream.visit.room, current_process().hub, stream.style.language
-    topic = in_language(room.live_topic, language)
     read = stream.newest
     joining, listener = None, None
     try:
@@ -98,7 +96,7 @@ async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send:
         line = StreamLine(stream.more, connection_of(send), MAX_PAGE_CHARACTERS)
         listener = Listener(line, sign_in, language)
         # Concurrent with reading: a long catch-up waits for the reader.
-        joining = asyncio.create_task(hub.join(listener, topic, since=room.last_seq, head=room.last_seq))
+        joining = asyncio.create_task(hub.join(listener, room.live_topic, since=room.last_seq, head=room.last_seq))
         joining.add_done_callback(lambda done: close_where_it_failed(done, line))
         now = time.monotonic()
         ends_at, looks_at = now + LIFE_SECONDS, now + HEARTBEAT_SECONDS
@@ -113,12 +111,12 @@ async def show(stream: Stream, sign_in: SignIn, seat: str, beginning: str, send:
                 await keep_seat(seat)
                 read = await note_read(stream, read)
         # Leave first, so that nothing is written after the end.
-        hub.leave(listener, topic)
+        hub.leave(listener)
         yield stream.ending(timed_out=line.code is None)
     finally:
         if joining and listener:
             joining.cancel()
-            hub.leave(listener, topic)
+            hub.leave(listener)
         await asyncio.shield(end(stream, read, seat))
 
 

@@ -1,23 +1,23 @@
 """
-Backups of the whole site as one folder, and the way back.
+Backing up the whole site into one folder, and restoring it.
 
-    manifest.json      what is in it, with a checksum of each file
-    database.sqlite3   or database.dump, of PostgreSQL
-    files/             what people sent, as it lies under MEDIA_ROOT
-    keys/              the secrets that the site made for itself
+    manifest.json      its contents, with a checksum of each file
+    database.sqlite3   or database.dump, from PostgreSQL
+    files/             uploads, laid out as under MEDIA_ROOT
+    keys/              secrets that the site generated
 """
 
 import psycopg
 from django.db import DatabaseError, InterfaceError
 
-# What the database's drivers raise; the second is PostgreSQL's own, where it is asked without Django.
+# What database drivers raise; psycopg.Error when PostgreSQL is queried without Django.
 NO_ANSWER = (DatabaseError, InterfaceError, psycopg.Error)
 
 
 class BackupError(Exception):
-    """It was not done; the text says why, and what to do."""
+    """The backup or restore failed; the message says why and what to do."""
 
 
 def complaint(error: Exception) -> str:
-    """What the database says, in one line."""
+    """Return the database's error message as one line."""
     return f"The database refuses: {' '.join(str(error).split())}"

@@ -1,4 +1,4 @@
-"""Copies of files that can be relied on: hashed as they go, on the disk when done, readable by their owner only."""
+"""Durable file copies: hashed while copying, synced to disk, readable only by their owner."""
 
 import errno
 import hashlib
@@ -14,12 +14,12 @@ from django.conf import settings
 
 from apps.core.backups import BackupError
 
-PIECE_BYTES = 1024 * 1024  # in memory at a time
+PIECE_BYTES = 1024 * 1024  # per read
 
 
 @dataclass(frozen=True)
 class Sum:
-    """What a file's bytes come to."""
+    """A file's size and checksum."""
 
     size: int
     sha256: str
@@ -27,7 +27,7 @@ class Sum:
 
 @contextmanager
 def private() -> Iterator[None]:
-    """Whatever is made meanwhile is for its owner only."""
+    """Create files in this context for their owner only."""
     before = os.umask(0o077)
     try:
         yield
@@ -36,8 +36,8 @@ def private() -> Iterator[None]:
 
 
 def pieces(file: Path) -> Iterator[bytes]:
-    """The bytes of a regular file. Raises OSError for a link, wherever it leads, and for what is no file."""
-    # Without waiting: a pipe would make it wait for ever.
+    """Yield the bytes of a regular file. Raises OSError for symlinks and anything else."""
+    # O_NONBLOCK: opening a pipe would block forever.
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as source:
         if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
             raise OSError(errno.EINVAL, "no regular file", str(file))
@@ -46,7 +46,7 @@ def pieces(file: Path) -> Iterator[bytes]:
 
 
 def sum_of(file: Path) -> Sum:
-    """Read the file and add it up."""
+    """Read the file and return its size and checksum."""
     digest, size = hashlib.sha256(), 0
     for piece in pieces(file):
         digest.update(piece)
@@ -55,7 +55,7 @@ def sum_of(file: Path) -> Sum:
 
 
 def copy(source: Path, target: Path) -> Sum:
-    """Copy to a file that must not be there yet; gives the sum of what was written."""
+    """Copy to a file that must not exist yet; return the size and checksum of what was written."""
     digest, size = hashlib.sha256(), 0
     target.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
@@ -69,7 +69,7 @@ def copy(source: Path, target: Path) -> Sum:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a file anew, so that it is there in whole or not at all."""
+    """Replace the file atomically: it is there in full or not at all."""
     fresh = file.with_name(f"{file.name}.new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
@@ -81,14 +81,14 @@ def write(file: Path, text: str) -> None:
 
 
 def give_to_owner(path: Path) -> None:
-    """What root makes must belong to whom the site runs as: the owner of its data."""
+    """Give the path to the user that the site runs as (the owner of DATA_DIR) if root created it."""
     if os.geteuid() == 0:
         owner = settings.DATA_DIR.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def settle(path: Path) -> None:
-    """Have a file's bytes, or a folder's names, on the disk."""
+    """Sync a file's contents, or a folder's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -97,7 +97,7 @@ def settle(path: Path) -> None:
 
 
 def files_under(folder: Path) -> Iterator[Path]:
-    """All regular files, at any depth; links are not followed."""
+    """Yield all regular files at any depth, without following links."""
     for parent, _folders, names in os.walk(folder):
         for name in sorted(names):
             file = Path(parent, name)
@@ -106,12 +106,12 @@ def files_under(folder: Path) -> Iterator[Path]:
 
 
 def refuse_without_room(folder: Path, needed: int) -> None:
-    """Raise BackupError where the disk of this folder has less than `needed` bytes left."""
+    """Raise BackupError if the folder's disk has less than `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise BackupError(f"{folder} has {megabytes(free)} left, and {megabytes(needed)} are needed. Make room first.")
 
 
 def megabytes(size: int) -> str:
-    """A size for people."""
+    """Format a size for people."""
     return f"{size / 1_000_000:,.1f} MB"

@@ -1,4 +1,4 @@
-"""Making a backup while the site runs."""
+"""Make a backup while the site runs."""
 
 import os
 import shutil
@@ -12,21 +12,21 @@ from django.utils import timezone
 from apps.core import running
 from apps.core.backups import NO_ANSWER, BackupError, complaint, copies, manifest, postgres, sqlite
 
-SPARE_BYTES = 10_000_000  # that a disk should have left
-# Where a restore makes its files ready: beside what they will replace, so that a rename does it.
+SPARE_BYTES = 10_000_000  # free disk space to leave over
+# Where a restore stages its files: on the disk of those that it replaces, so a rename suffices.
 STAGE = settings.DATA_DIR / "restoring"
 
 
 def make(folder: Path) -> manifest.Manifest:
     """
-    Back up the site into a folder that does not exist yet, or is empty.
+    Back up the site into a folder that is empty or does not exist yet.
 
-    It appears under its name when it is whole. The database comes first: each file that it knows of is there when
-    the files' turn comes, unless its owner has deleted it since.
+    The folder gets its name once it is complete. The database is copied first: files that it refers to are still there
+    when they are copied, unless deleted since.
     """
     folder = folder.absolute()
     if running.UNFINISHED.exists():
-        # Half of the site is of another day.
+        # A restore did not finish: the site is a mix of two states.
         raise BackupError(running.UNFINISHED.read_text().strip())
     refuse_taken(folder)
     kept = list(copies.files_under(settings.MEDIA_ROOT)) + own_keys()
@@ -51,7 +51,7 @@ def make(folder: Path) -> manifest.Manifest:
 
 
 def refuse_taken(folder: Path) -> None:
-    """Raise BackupError where something is already there, or where the next backup would hold this one."""
+    """Raise BackupError if the folder is taken, or if it lies inside what gets backed up or replaced."""
     if folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
         raise BackupError(f"{folder} is there already. Name a folder that is not: a backup never overwrites another.")
     if any(folder.resolve().is_relative_to(place) for place in places_of_its_own()):
@@ -59,12 +59,12 @@ def refuse_taken(folder: Path) -> None:
 
 
 def places_of_its_own() -> list[Path]:
-    """Where no backup may lie: the next one would hold it, or a restore would delete it."""
+    """Return the folders where no backup may be: the next would include it, or a restore would delete it."""
     return [Path(settings.MEDIA_ROOT).resolve(), STAGE.resolve()]
 
 
 def fill(folder: Path) -> manifest.Manifest:
-    """Copy everything into this folder."""
+    """Copy everything into the folder and return the manifest."""
     name = manifest.DATABASES[connection.vendor]
     if connection.vendor == "sqlite":
         sqlite.dump(folder / name)
@@ -79,7 +79,7 @@ def fill(folder: Path) -> manifest.Manifest:
         try:
             files[name] = copies.copy(file, folder / name)
         except FileNotFoundError:
-            continue  # deleted meanwhile
+            continue  # deleted since it was listed
     for file in own_keys():
         files[f"keys/{file.name}"] = copies.copy(file, folder / "keys" / file.name)
     made = manifest.Manifest(
@@ -97,17 +97,17 @@ def fill(folder: Path) -> manifest.Manifest:
 
 
 def database_size() -> int:
-    """How many bytes the database takes at most."""
+    """Return an upper bound for the size of the database copy, in bytes."""
     return sqlite.size() if connection.vendor == "sqlite" else postgres.size()
 
 
 def own_keys() -> list[Path]:
-    """The files of the secrets that the site made for itself."""
+    """Return the key files that the site generated and that exist."""
     return [file for file in settings.KEY_FILES if file.exists()]
 
 
 def size_of(file: Path) -> int:
-    """The file's size; 0 for one that has just gone."""
+    """Return the file's size; 0 if it has just been deleted."""
     try:
         return file.stat().st_size
     except FileNotFoundError:

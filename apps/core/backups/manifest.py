@@ -1,4 +1,4 @@
-"""What a backup says of itself, and whether it is true."""
+"""The list of a backup's contents, and checking the backup against it."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -15,33 +15,33 @@ DATABASES = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
 
 @dataclass(frozen=True)
 class Manifest:
-    """The table of contents."""
+    """What a backup contains."""
 
     made_at: str
     database: str
-    # The version of PostgreSQL's programs that wrote the dump; 0 for SQLite.
+    # Major version of the pg_dump that wrote it; 0 for SQLite.
     written_by: int
     migrations: list[str]
-    # Whether the site's secret key stood in the environment, and so is not in here.
+    # Whether SECRET_KEY came from the environment and so is not in the backup.
     key_is_elsewhere: bool
     files: dict[str, Sum]
 
     def as_json(self) -> str:
-        """As it stands in the folder."""
+        """Return the text of the manifest file."""
         return json.dumps({"format": FORMAT} | asdict(self), indent=1, ensure_ascii=False)
 
     @property
     def size(self) -> int:
-        """How many bytes the backup has."""
+        """Return the backup's size in bytes."""
         return sum(one.size for one in self.files.values())
 
     def below(self, folder: str) -> list[str]:
-        """The names of the files in one of its folders."""
+        """Return the names of the files in one of the backup's folders."""
         return [name for name in self.files if name.startswith(f"{folder}/")]
 
 
 def read(folder: Path) -> Manifest:
-    """The table of contents of the backup in this folder. Raises BackupError where there is none to trust."""
+    """Return the manifest of the backup in this folder. Raises BackupError if it is missing or can't be trusted."""
     try:
         found = json.loads((folder / NAME).read_text(encoding="utf-8"))
         kind = found["format"]
@@ -62,7 +62,7 @@ def read(folder: Path) -> Manifest:
 
 
 def parsed(found: dict[str, Any]) -> Manifest:
-    """From JSON. Raises ValueError, KeyError, TypeError or AttributeError for what is no manifest."""
+    """Build a Manifest from JSON. Raises ValueError, KeyError, TypeError or AttributeError if it is invalid."""
     files = {str(name): Sum(int(one["size"]), str(one["sha256"])) for name, one in found["files"].items()}
     if DATABASES[found["database"]] not in files:
         raise ValueError
@@ -77,7 +77,7 @@ def parsed(found: dict[str, Any]) -> Manifest:
 
 
 def is_ours(name: str, database: str) -> bool:
-    """Whether a backup of ours could hold a file of this name: none that leads out of its folder."""
+    """Return whether our backups may contain a file of this name; none may lead outside the folder."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name or path.as_posix() != name:
         return False
@@ -87,7 +87,7 @@ def is_ours(name: str, database: str) -> bool:
 
 
 def check(folder: Path, manifest: Manifest) -> None:
-    """Read every file. Raises BackupError for the first that is not as the manifest says."""
+    """Read every file. Raises BackupError for the first that does not match the manifest."""
     for name, expected in manifest.files.items():
         file = folder / name
         try:
@@ -100,5 +100,5 @@ def check(folder: Path, manifest: Manifest) -> None:
 
 
 def leads_away(folder: Path, name: str) -> bool:
-    """Whether a link stands for one of the folders on the way to this file."""
+    """Return whether any folder in the file's path is a symlink."""
     return any((folder / parent).is_symlink() for parent in PurePosixPath(name).parents)

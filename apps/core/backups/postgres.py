@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs, and what they must be told."""
+"""Running PostgreSQL's own client programs."""
 
 import os
 import re
@@ -18,17 +18,17 @@ from psycopg import conninfo, pq
 
 from apps.core.backups import BackupError
 
-# Where they lie beside the PATH: Debian, Red Hat, Homebrew.
+# Where to look besides PATH: Debian, Red Hat, Homebrew.
 FOLDERS = [
     ("/usr/lib/postgresql", "*/bin"),
     ("/usr", "pgsql-*/bin"),
     ("/opt/homebrew/opt", "*p*q*/bin"),
     ("/usr/local/opt", "*p*q*/bin"),
 ]
-GOODBYE_SECONDS = 3.0  # that our own connections may take to end
+GOODBYE_SECONDS = 3.0  # for our own connections to close
 
-# All that is ours in the schema: a table of a newer version would stand in the way of its migration. What belongs to an
-# extension stays, and a table's own sequence goes with it.
+# Drops everything of ours in the schema: a leftover table of a newer version would break its migration. Objects of
+# extensions stay; a sequence owned by a table goes with it.
 EMPTY = """
 SET LOCAL lock_timeout = '10s';
 DO $$
@@ -60,14 +60,14 @@ END $$;
 
 
 def parameters() -> dict[str, str]:
-    """How the site reaches its server, in libpq's words; its own pool of connections is none of them."""
+    """Return the connection parameters that libpq knows (without Django's pool options)."""
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     found: dict[str, Any] = connection.get_connection_params()
     return {name: str(value) for name, value in found.items() if name in known and isinstance(value, str | int)}
 
 
 def command(program: Path, *arguments: str) -> dict[str, Any]:
-    """What subprocess needs to start a program on the site's database; the password is on no command line."""
+    """Return subprocess arguments to run a program on the site's database; the password is passed by environment."""
     reached = parameters()
     password = reached.pop("password", "")
     environment = {**os.environ, "PGCONNECT_TIMEOUT": "10", "PGAPPNAME": program.name}
@@ -79,7 +79,7 @@ def command(program: Path, *arguments: str) -> dict[str, Any]:
 
 @cache
 def versions(name: str) -> dict[int, Path]:
-    """Where this program lies, by its major version."""
+    """Return the installed copies of this program by major version."""
     on_path = shutil.which(name)
     places = [Path(on_path)] if on_path else []
     places += [folder / name for root, pattern in FOLDERS for folder in Path(root).glob(pattern)]
@@ -94,9 +94,9 @@ def versions(name: str) -> dict[int, Path]:
 
 def program(name: str, least: int) -> tuple[Path, int]:
     """
-    The program's oldest version that is not older than `least`, and which it is.
+    Return the oldest installed version of the program that is at least `least`, with its number.
 
-    Not the newest: what it writes may be more than an older server understands.
+    Not the newest: an older server may not understand what it writes.
     """
     fitting = [version for version in versions(name) if version >= least]
     if not fitting:
@@ -109,27 +109,27 @@ def program(name: str, least: int) -> tuple[Path, int]:
 
 
 def server_version() -> int:
-    """The server's major version."""
+    """Return the server's major version."""
     connection.ensure_connection()
     return connection.pg_version // 10_000  # type: ignore[attr-defined,no-any-return]
 
 
 def size() -> int:
-    """How many bytes a dump takes at most."""
+    """Return an upper bound for the size of a dump, in bytes."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_database_size(current_database())")
         return int(cursor.fetchone()[0])
 
 
 def migrations() -> list[str]:
-    """Which migrations the database has had."""
+    """Return the migrations that have been applied."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT app, name FROM django_migrations ORDER BY id")
         return [f"{app}.{name}" for app, name in cursor.fetchall()]
 
 
 def dump(target: Path) -> int:
-    """Write the database as it is at one moment; gives the version of the program that did."""
+    """Write a consistent snapshot of the database; return the major version of pg_dump."""
     pg_dump, version = program("pg_dump", server_version())
     options = ["--format=custom", "--no-owner", "--no-privileges", "--no-comments", "--lock-wait-timeout=60s"]
     with subprocess.Popen(**command(pg_dump, *options, f"--file={target}")) as process:
@@ -144,7 +144,7 @@ def dump(target: Path) -> int:
 
 
 def refuse_others() -> None:
-    """Raise BackupError while anybody else is connected to the database."""
+    """Raise BackupError while other clients are connected to the database."""
     connection.close()
     connection.close_pool()  # type: ignore[attr-defined]
     question = (
@@ -164,9 +164,9 @@ def refuse_others() -> None:
 
 def load(dumped: Path, written_by: int, before_commit: Callable[[], None]) -> None:
     """
-    Put the dump in the place of the whole database, in one transaction.
+    Replace the whole database with the dump, in one transaction.
 
-    The end of it is said here, once all was read: psql would take a dump that breaks off for a whole one.
+    COMMIT is sent only after the whole dump was read: psql can't tell a truncated dump from a complete one.
     """
     least = max(written_by, server_version())
     pg_restore, version = program("pg_restore", least)
@@ -195,7 +195,7 @@ def load(dumped: Path, written_by: int, before_commit: Callable[[], None]) -> No
                 with suppress(BrokenPipeError):
                     writer.stdin.close()
             except BaseException:
-                # Without its COMMIT psql leaves all as it was.
+                # Without a COMMIT, psql changes nothing.
                 reader.kill()
                 writer.kill()
                 raise
@@ -204,16 +204,16 @@ def load(dumped: Path, written_by: int, before_commit: Callable[[], None]) -> No
 
 
 def said_in(file: IO[bytes]) -> str:
-    """What a program complained of."""
+    """Return the first line of what a program wrote to stderr."""
     file.seek(0)
     return first_line(file.read(10_000))
 
 
 def first_line(said: bytes) -> str:
-    """The first line of it that says something."""
+    """Return the first line that is not empty."""
     return next(lines(said), "it gave no reason.")
 
 
 def lines(said: bytes) -> Iterator[str]:
-    """The lines that are not empty."""
+    """Yield the lines that are not empty."""
     return (line.strip() for line in said.decode(errors="replace").splitlines() if line.strip())

@@ -1,4 +1,4 @@
-"""Putting a backup in the place of the site, whole or not at all."""
+"""Restoring a backup, completely or not at all."""
 
 import os
 import shlex
@@ -23,10 +23,10 @@ FRESH_FILES, OLD_FILES = STAGE / "files", STAGE / "old-files"
 
 def restore(folder: Path, *, confirm: Callable[[], bool], force: bool) -> list[str]:
     """
-    Put the backup in this folder in the place of the site; gives what the operator should know.
+    Replace the site with the backup in this folder; return notes for the operator.
 
-    All of it is read and made ready beside the site before anything is touched. Killed before that, the site is as it
-    was; killed after, it does not start until this has been run again. Raises BackupError.
+    Everything is read and staged before anything is touched. If killed before that, the site is unchanged; if killed
+    after, the site won't start until the restore is run again. Raises BackupError.
     """
     folder = folder.absolute()
     if any(folder.resolve().is_relative_to(place) for place in places_of_its_own()):
@@ -52,12 +52,12 @@ def restore(folder: Path, *, confirm: Callable[[], bool], force: bool) -> list[s
 
 
 def state_of_the_site() -> str:
-    """What became of it, where a restore fails."""
+    """Describe the state of the site after a failed restore."""
     return "The site is incomplete; run this again." if running.UNFINISHED.exists() else "Nothing was changed."
 
 
 def refuse_foreign(found: manifest.Manifest) -> None:
-    """Raise BackupError for a backup of another kind of database, or of a newer version."""
+    """Raise BackupError if the backup is of another kind of database or of a newer version."""
     if found.database != connection.vendor:
         names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
         raise BackupError(
@@ -74,10 +74,10 @@ def refuse_foreign(found: manifest.Manifest) -> None:
 
 
 def is_inhabited() -> bool:
-    """Whether there is a database with people, or one that cannot be asked."""
+    """Return whether the database has users, or can't be read."""
     try:
         return get_user_model().objects.exists()
-    except ProgrammingError:  # no such table, says PostgreSQL
+    except ProgrammingError:  # "no such table" in PostgreSQL
         return False
     except DatabaseError as error:
         return "no such table" not in str(error)
@@ -86,7 +86,7 @@ def is_inhabited() -> bool:
 
 
 def replace_site(folder: Path, found: manifest.Manifest) -> list[str]:
-    """Make all ready, then put it in place."""
+    """Stage everything, then put it in place; return notes for the operator."""
     clear_stage()
     copies.refuse_without_room(settings.DATA_DIR, found.size + SPARE_BYTES)
     if os.path.ismount(settings.MEDIA_ROOT) or Path(settings.MEDIA_ROOT).is_symlink():
@@ -122,7 +122,7 @@ def replace_site(folder: Path, found: manifest.Manifest) -> list[str]:
 
 @contextmanager
 def fresh_sqlite(folder: Path, found: manifest.Manifest) -> Iterator[tuple[Path, list[str]]]:
-    """The backup's database beside the site's, ready to take its place; and what the operator should know."""
+    """Prepare the backup's database next to the site's, ready to replace it; yield it and notes for the operator."""
     name = manifest.DATABASES[found.database]
     database = sqlite.file()
     fresh = sqlite.beside(database, ".restoring")
@@ -145,14 +145,14 @@ def fresh_sqlite(folder: Path, found: manifest.Manifest) -> Iterator[tuple[Path,
 
 
 def take(folder: Path, name: str, target: Path, found: manifest.Manifest) -> None:
-    """Copy a file out of the backup. Raises BackupError where it has changed since it was checked."""
+    """Copy a file out of the backup. Raises BackupError if it has changed since it was checked."""
     if copies.copy(folder / name, target) != found.files[name]:
         raise BackupError(f"{folder / name} changes while it is read. Nothing was changed.")
     copies.give_to_owner(target)
 
 
 def bring_up_to_date() -> list[str]:
-    """Migrate the database, and have each app see to it that nothing happens a second time."""
+    """Migrate the database and let each app make sure that nothing is repeated; return notes for the operator."""
     call_command("migrate", verbosity=0, interactive=False)
     with transaction.atomic():
         answers = restored.send(sender=None)
@@ -161,7 +161,7 @@ def bring_up_to_date() -> list[str]:
 
 
 def replace_files() -> None:
-    """Put the backup's files in the place of the site's."""
+    """Replace the site's files with the backup's."""
     there = Path(settings.MEDIA_ROOT)
     if there.exists():
         there.rename(OLD_FILES)
@@ -173,7 +173,7 @@ def replace_files() -> None:
 
 
 def replace_keys(found: manifest.Manifest) -> None:
-    """Put the backup's keys in the place of the site's; a key that it has not is kept."""
+    """Replace the site's keys with the backup's, keeping keys that the backup doesn't have."""
     by_name = {file.name: file for file in settings.KEY_FILES}
     for name in found.below("keys"):
         fresh = STAGE / name
@@ -182,19 +182,19 @@ def replace_keys(found: manifest.Manifest) -> None:
 
 
 def note_unfinished(folder: Path) -> None:
-    """From here on the site is neither what it was nor what it will be: it must not start."""
+    """Mark the site as half restored, so that it can't start."""
     again = f"python manage.py restore {shlex.quote(str(folder))}"
     copies.write(running.UNFINISHED, f"A restore broke off, and the site is incomplete. Finish it: {again}\n")
     copies.give_to_owner(running.UNFINISHED)
 
 
 def clear_stage() -> None:
-    """Delete what was made ready, and what it has replaced."""
+    """Delete the staged files and the ones that were replaced."""
     shutil.rmtree(STAGE, ignore_errors=True)
 
 
 def key_notes(found: manifest.Manifest) -> list[str]:
-    """What the operator should know about the site's secret key."""
+    """Return notes for the operator about the site's secret key."""
     has_key = "keys/secret_key" in found.files
     if settings.SECRET_KEY_IS_GIVEN and has_key and not found.key_is_elsewhere:
         return ["SECRET_KEY is set in the environment, so the key of the backup is not used."]

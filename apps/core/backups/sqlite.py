@@ -1,4 +1,4 @@
-"""SQLite's file, while others write to it."""
+"""Backing up and replacing the SQLite file."""
 
 import os
 import sqlite3
@@ -13,25 +13,25 @@ BESIDE = ("-wal", "-shm", "-journal")
 
 
 def file() -> Path:
-    """Where the database lies."""
+    """Return the path of the database."""
     return Path(connection.settings_dict["NAME"])
 
 
 def size() -> int:
-    """How many bytes a copy takes at most."""
+    """Return an upper bound for the size of a copy, in bytes."""
     return sum(part.stat().st_size for part in [file(), beside(file(), "-wal")] if part.exists())
 
 
 def beside(database: Path, ending: str) -> Path:
-    """One of the files that SQLite keeps beside a database."""
+    """Return the path of one of SQLite's companion files."""
     return database.with_name(database.name + ending)
 
 
 def dump(target: Path) -> None:
     """
-    Copy the database as it is at one moment.
+    Copy a consistent snapshot of the database.
 
-    In one step: a copy in several begins anew at each write of another process, and never ends on a busy site.
+    In one step: a copy in several steps restarts whenever another process writes, and never ends on a busy site.
     """
     if not file().exists():
         raise BackupError(f"There is no database yet: {file()}.")
@@ -39,7 +39,7 @@ def dump(target: Path) -> None:
     with closing(opened(file())) as source, closing(opened(target)) as copy:
         try:
             source.backup(copy, pages=-1)
-            # One file, without anything beside it.
+            # A single file, without companions.
             copy.execute("PRAGMA journal_mode=DELETE")
         except sqlite3.DatabaseError as error:
             raise BackupError(f"{file()} cannot be copied: {error}.") from error
@@ -47,12 +47,12 @@ def dump(target: Path) -> None:
 
 
 def opened(database: Path) -> sqlite3.Connection:
-    """A connection to a file that exists."""
+    """Open an existing file."""
     return sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True, timeout=20, isolation_level=None)
 
 
 def refuse_damaged(database: Path) -> None:
-    """Raise BackupError unless SQLite finds all of the file in order."""
+    """Raise BackupError unless SQLite's integrity check passes."""
     with closing(opened(database)) as checked:
         try:
             found = checked.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -63,7 +63,7 @@ def refuse_damaged(database: Path) -> None:
 
 
 def migrations(database: Path) -> list[str]:
-    """Which migrations the copy has had."""
+    """Return the migrations that the copy has applied."""
     with closing(opened(database)) as read:
         try:
             rows = read.execute("SELECT app, name FROM django_migrations ORDER BY id").fetchall()
@@ -73,13 +73,13 @@ def migrations(database: Path) -> list[str]:
 
 
 def use(database: Path) -> None:
-    """Have Django work on this file from now on."""
+    """Switch Django to this database file."""
     connection.close()
     connection.settings_dict["NAME"] = str(database)
 
 
 def close_up(database: Path) -> None:
-    """Bring all that was written into the one file. Raises BackupError while somebody else has it open."""
+    """Merge the WAL into the database file. Raises BackupError while another program has it open."""
     with closing(opened(database)) as last:
         try:
             last.execute("PRAGMA journal_mode=DELETE").fetchone()
@@ -90,20 +90,20 @@ def close_up(database: Path) -> None:
 
 
 def clear_away(database: Path) -> None:
-    """Delete a database and what belongs to it."""
+    """Delete a database and its companion files."""
     for ending in ("", *BESIDE):
         beside(database, ending).unlink(missing_ok=True)
 
 
 def free(database: Path) -> None:
-    """Bring a database to rest that will be replaced; one that is damaged needs no care."""
+    """Close up a database that will be replaced; a damaged one needs no care."""
     if database.exists():
         with suppress(sqlite3.DatabaseError):
             close_up(database)
 
 
 def replace(database: Path, fresh: Path) -> None:
-    """Put another file in its place. What lay beside the old one must not be taken for the new one's."""
+    """Replace the database file. Companions of the old one are deleted, so the new one can't pick them up."""
     for ending in BESIDE:
         beside(database, ending).unlink(missing_ok=True)
     fresh.replace(database)

@@ -1,1 +1,1 @@
-"""Django's PostgreSQL, of whose pool nobody gets a connection that the server has ended."""
+"""Django's PostgreSQL backend, with a check that pooled connections are alive."""

@@ -1,4 +1,4 @@
-"""The database wrapper, where Django looks for it."""
+"""The database wrapper, under the module name that Django expects."""
 
 import select
 from typing import Any
@@ -7,20 +7,20 @@ from django.db.backends.postgresql import base
 from psycopg import Connection, DatabaseError
 from psycopg_pool import ConnectionPool
 
-# So often another connection is taken. The first time all that are dead are thrown away, so more are made meanwhile.
+# How many connections to try. The first dead one drains the pool, and new ones are opened in its place.
 TRIES = 3
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """
-    Looks at a connection before it is used.
+    Checks a connection before it is used.
 
-    A restart leaves the pool full of dead connections, and some are made while the server goes, after the pool was
-    emptied (core/database.py): each would fail somebody. Django can have the pool check them, by a query each time.
+    A restart leaves the pool full of dead connections, and some are created while the server goes down, after the pool
+    was drained (core/database.py): each would fail a request. Django can check them too, at the cost of a query each.
     """
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """One of the pool's, or a new one. Where the last one has ended too, its first use says so."""
+        """Return a pooled or new connection. If the last one tried is dead too, its first query raises."""
         for _ in range(TRIES):
             found = super().get_new_connection(conn_params)
             if self.pool is None or not has_ended(found):
@@ -33,9 +33,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 def has_ended(connection: Connection[Any]) -> bool:
     """
-    Whether the server has said goodbye.
+    Return whether the server has closed the connection.
 
-    One that owes no answer says little else, so mostly this is a call to the system and no query.
+    An idle connection rarely has anything to read, so this is usually one system call and no query.
     """
     if not is_readable(connection.fileno()):
         return False
@@ -47,7 +47,7 @@ def has_ended(connection: Connection[Any]) -> bool:
 
 
 def is_readable(descriptor: int) -> bool:
-    """Whether something has come, or the other side has gone. `select` takes no descriptors above 1,023."""
+    """Return whether data or a hangup is waiting. `select` can't handle descriptors above 1,023."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))

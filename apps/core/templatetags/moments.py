@@ -1,4 +1,4 @@
-"""Days and moments as text, each language in its own order."""
+"""Dates and times as text, in each language's format."""
 
 from datetime import date, datetime
 
@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.filter
 def day_of(moment: datetime) -> str:
-    """The day of a moment, where the site is."""
+    """Format the date of a moment in the site's time zone."""
     return date_format(
         timezone.localtime(moment), pgettext("format of a date, as Django's date filter has it", "j F Y")
     )
@@ -22,20 +22,20 @@ def day_of(moment: datetime) -> str:
 
 @register.filter
 def moment(moment: datetime) -> str:
-    """A moment with its day, hour and minute, where the site is."""
+    """Format a moment with date, hour and minute in the site's time zone."""
     form = pgettext("format of a moment, as Django's date filter has it", "j F Y, H:i")
     return date_format(timezone.localtime(moment), form)
 
 
 @register.filter
 def iso(moment: datetime) -> str:
-    """A moment as HTML's <time> wants it."""
+    """Format a moment for the datetime attribute of <time>."""
     return timezone.localtime(moment).isoformat(timespec="seconds")
 
 
 @register.simple_tag
 def day(moment: date) -> SafeString:
-    """A <time> that shows a day in full, as the site has it."""
+    """Return a <time> with the full date in the site's time zone."""
     local = timezone.localdate(moment) if isinstance(moment, datetime) else moment
     shown = date_format(local, pgettext("format of a day, as Django's date filter has it", "l, j F Y"))
     return format_html('<time datetime="{}">{}</time>', local.isoformat(), shown)

@@ -1,4 +1,4 @@
-"""What a page has for its scripts."""
+"""Data in pages for their scripts."""
 
 from django import template
 from django.template import Context, Engine
@@ -10,6 +10,6 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def for_scripts(context: Context, template_name: str, element_id: str) -> SafeString:
-    """A template's HTML as data for a script: text browsers would show a <dialog> or a <template> to everybody."""
+    """Return a template's HTML as JSON: text browsers would display a <dialog> or a <template>."""
     html = Engine.get_default().get_template(template_name).render(context)
     return json_script(html, element_id)

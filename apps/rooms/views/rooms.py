@@ -24,10 +24,9 @@ from apps.rooms import invitations, services
 from apps.rooms.access import Visit, is_kept_out, room_for
 from apps.rooms.forms import DeleteRoomForm, RoomForm
 from apps.rooms.models import Room, deleted_after, name_key
+from apps.rooms.navigation import MAX_NAVIGATION_ROOMS
 
 ROOMS_ON_A_PAGE = 50
-# How many rooms the navigation lists; all of them are on /rooms/.
-MAX_NAVIGATION_ROOMS = 200
 
 
 def rooms_of(viewer: Viewer) -> list[Room]:
@@ -58,7 +57,7 @@ def home(request: HtmxRequest) -> HttpResponse:
         context = {
             "navigation_rooms": rooms_of(request.user),
             "invitations": invitations.pending_for(request.user)[:MAX_LISTED_INVITATIONS],
-            "most_invitations": MAX_LISTED_INVITATIONS,
+            "max_invitations": MAX_LISTED_INVITATIONS,
         }
         return render(request, "rooms/home.html", context)
     public_rooms = Room.objects.visible_to(request.user).filter(archived_at=None).order_by("name_key")

@@ -1,4 +1,4 @@
-"""Say that an OpenID Connect provider is the former one under another address."""
+"""Tell the site that an OpenID Connect provider has moved to another address."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self.stdout.write(f"{count} would move from {former} to {present}.")
             return
-        # Nothing is held while the operator thinks.
+        # No transaction while waiting for the operator.
         if not options["no_input"]:
             self.ask(f"{count} will move from {former} to {present}: whoever has their names there has them here.")
         with transaction.atomic():
@@ -46,13 +46,13 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(moving)} accounts moved from {former} to {present}.")
 
     def list_issuers(self) -> None:
-        """Which there are, and which of them people sign in with now."""
+        """List the issuers with their accounts, marking the current ones."""
         now = issuers.present()
         for (provider, issuer), count in sorted(issuers.counts().items()):
             self.stdout.write(f"{provider}: {count} accounts of {issuer}{' (set now)' * (now.get(provider) == issuer)}")
 
     def found(self, provider: str, former: str, present: str) -> list[SocialAccount]:
-        """The accounts as they will be. Raises CommandError where that cannot be."""
+        """Return the accounts as they will be. Raises CommandError if they can't be moved."""
         asked = "" if former == issuers.UNKNOWN else former
         everyone = list(issuers.accounts().filter(provider=provider))
         moving = [one for one in everyone if issuers.issuer_of(one) == asked]
@@ -71,7 +71,7 @@ class Command(BaseCommand):
         return moving
 
     def ask(self, text: str) -> None:
-        """Raises CommandError unless the answer is yes."""
+        """Raise CommandError unless the operator confirms."""
         self.stdout.write(text)
         try:
             answer = input("Move them? Type yes: ")

@@ -14,7 +14,7 @@ from apps.core.backups import BackupError, copies, making
 
 class Command(BaseCommand):
     help = "Back up the database, the files and the keys into a new folder, while the site runs."
-    # A word on stdout is mailed by cron; warnings of checks would be too.
+    # Cron mails any output, and warnings of checks would be output.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end the work as Ctrl+C does, so that it is cleared away."""
+    """Make SIGTERM and SIGHUP raise SystemExit, so that cleanup runs as after Ctrl+C."""
 
     def end(number: int, frame: object) -> None:
         sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""Django's command, one at a time."""
+"""Django's migrate, one at a time."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from apps.core.backups import copies
 from apps.core.limits import MIGRATE_SECONDS
 
-# Of PostgreSQL's advisory locks, which are numbers.
+# PostgreSQL advisory lock.
 TURN_LOCK = 0x7061_726C_6579_0002
 LOCK = settings.DATA_DIR / "migrating.lock"
 WAITING = "Another migrate is under way. Waiting for it, {minutes:.0f} minutes at most."
@@ -27,7 +27,7 @@ LOOK_PAUSE_SECONDS = 0.2
 
 
 class Command(migrate.Command):
-    """Two that ran at once would both make what is missing, and one would fail in the middle."""
+    """Two running at once would both create what is missing, and one would fail halfway."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["check_unapplied"] or options["plan"]:
@@ -39,22 +39,22 @@ class Command(migrate.Command):
             super().handle(*args, **options)
 
     def say(self) -> None:
-        """Told where it has to wait, whatever the verbosity: else it would seem to hang."""
+        """Tell the operator that it is waiting, whatever the verbosity: otherwise it would seem to hang."""
         self.stderr.write(WAITING.format(minutes=MIGRATE_SECONDS / 60))
 
 
 @contextmanager
 def turn_on_postgresql(connection: BaseDatabaseWrapper, say: Any) -> Iterator[None]:
     """
-    Hold the database's lock, on a connection of its own.
+    Hold an advisory lock, on a connection of its own.
 
-    In a transaction: a pgbouncer that lends a connection for each transaction would lend the session's lock to others.
+    In a transaction: a pgbouncer in transaction mode would share a session lock with other clients.
     """
     own = connection.copy()
     try:
         own.set_autocommit(False)
         with own.cursor() as cursor:
-            # It waits, and then does nothing for long.
+            # This connection waits for the lock, then idles for long.
             cursor.execute("SET LOCAL statement_timeout = 0")
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [TURN_LOCK])
@@ -77,7 +77,7 @@ def turn_on_postgresql(connection: BaseDatabaseWrapper, say: Any) -> Iterator[No
 
 @contextmanager
 def without_time_limit(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """A migration may take long: what ends a statement of a page must not end it."""
+    """Lift the statement timeout, meant for pages: a migration may take long."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
     try:
@@ -90,7 +90,7 @@ def without_time_limit(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 @contextmanager
 def turn_on_this_machine(connection: BaseDatabaseWrapper, say: Any) -> Iterator[None]:
-    """Hold a file's lock: SQLite's database is on this machine, and its own lock ends with each migration."""
+    """Hold a file lock: SQLite's database is on this machine, and its own lock ends with each migration."""
     descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         copies.give_to_owner(LOCK)
@@ -101,7 +101,7 @@ def turn_on_this_machine(connection: BaseDatabaseWrapper, say: Any) -> Iterator[
 
 
 def wait_for(descriptor: int, say: Any) -> None:
-    """Take a file's lock; without one where the file system has no such thing."""
+    """Take the file lock; continue without it if the file system has none."""
     began = time.monotonic()
     is_told = False
     while True:

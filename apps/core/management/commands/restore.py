@@ -1,4 +1,4 @@
-"""Put a backup in the place of the site."""
+"""Restore the site from a backup."""
 
 import sys
 from pathlib import Path
@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
 
 def agreed() -> bool:
-    """Ask whoever sits there; raises BackupError where nobody does."""
+    """Ask the operator to confirm; raises BackupError without a terminal."""
     if not sys.stdin.isatty():
         raise BackupError("There are people in this site's database. To replace it, add --yes. Nothing was changed.")
     return input(QUESTION).strip() == "restore"
