@@ -16,7 +16,7 @@ OF_ACCOUNTS = {"account", "allauth", "mfa", "socialaccount"}
 # The modules that tell pages about changes; others call their verbs.
 BROADCASTERS = {"apps.live.signals", "apps.rooms.changes"}
 # Who writes the numbers of changes: without these two nothing changes that a page shows.
-NUMBERING = {"apps.chat.changes", "apps.chat.management.commands.populate", "apps.rooms.changes"}
+NUMBERING = {"apps.chat.changes", "apps.rooms.changes"}
 # What they offer to others, each of which is to be a verb with a scene (tests/chat/test_changes.py).
 CHANGES = {"change_room", "change_locked_room", "change_message", "change_messages", "add_messages"}
 NUMBERS = {"last_seq", "changed_seq", "details_seq", "members_seq"}

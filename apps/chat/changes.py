@@ -29,6 +29,7 @@ from apps.rooms.verbs import Kind
 messages_changed = Signal()
 
 POSTED, EDITED, DELETED = (Kind(name, announced=True) for name in ("posted", "edited", "deleted"))
+IMPORTED = Kind("imported", announced=True)
 # The author closed their account.
 AUTHOR_LEFT = Kind("author_left", announced=True)
 
@@ -64,6 +65,8 @@ def change_message(
     columns = columns_changed(locked, before)
     if not (columns or change.happened):
         return
+    # If the block has looked at them, they may have changed since.
+    locked.__dict__.pop("extras", None)
     locked.changed_seq = take_numbers(room)
     locked.save(update_fields=[*columns, "changed_seq"])
     room.save(update_fields=["last_seq"])
@@ -80,6 +83,8 @@ def add_messages(room: Room, messages: list[Message], kind: Kind = POSTED, *, ac
     first = take_numbers(room, len(messages))
     for seq, message in enumerate(messages, first):
         message.seq = message.changed_seq = seq
+        # Nothing else refers to it yet: only its verb can have given it any.
+        message.__dict__.setdefault("extras", {})
     Message.objects.bulk_create(messages)
     room.message_count += len(messages)
     room.save(update_fields=["last_seq", "message_count"])

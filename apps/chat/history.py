@@ -7,6 +7,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from apps.chat import extras
 from apps.chat.models import MAX_SEQ, Message
 from apps.rooms.models import Room
 
@@ -108,4 +109,5 @@ def in_room(room: Room, messages: list[Message]) -> list[Message]:
     """Attach `room` to each message, which saves a query."""
     for message in messages:
         message.room = room
+    extras.load(messages)
     return messages

@@ -1,12 +1,16 @@
 """Messages."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from apps.chat import extras
 from apps.chat.mentions import words
 from apps.rooms.models import Room
 
@@ -94,6 +98,12 @@ class Message(models.Model):
     def markup(self) -> SafeString:
         """The text as HTML, which was sanitised when it was posted (apps/chat/markdown.py)."""
         return SafeString(self.html)
+
+    @cached_property
+    def extras(self) -> dict[str, Any]:
+        """The facts of what other apps show below it, by name (extras.py); to load many at once, use extras.load."""
+        extras.load([self])
+        return self.extras
 
     @property
     def is_tall(self) -> bool:

@@ -86,8 +86,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
     )
     if len(changed) > MAX_REPLAYED_MESSAGES or sum(len(message.html) for message in changed) > MAX_REPLAYED_CHARACTERS:
         return Batch(since, room.last_seq, (tuple(chain.from_iterable(parts)), fresh(room)))
-    for message in changed:
-        message.room = room  # the fragment contains its slug
+    history.in_room(room, changed)
     parts += [fragments.changed_message(message) for message in changed if message.seq <= since]
     new = sorted((message for message in changed if message.seq > since), key=lambda message: message.seq)
     parts += [fragments.new_messages(some) for some in runs(new, PIECE_CHARACTERS)]

@@ -1,6 +1,6 @@
 """What a message shows, as data that can be sent to other processes and rendered without the database."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,8 @@ class ShownMessage:
     opens_day: bool
     continues: bool
     created_at: datetime
+    # What other apps show below it, by name (extras.py).
+    extras: dict[str, Any] = field(default_factory=dict)
 
     @property
     def author_name(self) -> str:
@@ -54,7 +56,7 @@ class ShownMessage:
         return {"kind": KIND} | asdict(self) | {"created_at": self.created_at.isoformat()}
 
 
-FIELDS = [field.name for field in fields(ShownMessage)]
+FIELDS = [one.name for one in fields(ShownMessage)]
 
 
 def shown(message: Message) -> ShownMessage:
@@ -77,10 +79,11 @@ def shown(message: Message) -> ShownMessage:
         opens_day=message.opens_day,
         continues=message.continues,
         created_at=message.created_at,
+        extras=message.extras,
     )
 
 
 def from_facts(facts: dict[str, Any]) -> ShownMessage:
-    """Return the message that facts tell of; a newer version may tell more."""
-    values = {name: facts[name] for name in FIELDS}
+    """Return the message that facts tell of; a newer version of the site may tell more, an older one less."""
+    values = {name: facts[name] for name in FIELDS if name in facts}
     return ShownMessage(**values | {"created_at": datetime.fromisoformat(values["created_at"])})

@@ -6,6 +6,8 @@ and broadcasts on commit. Permissions are checked by the caller; `actor` is the 
 raises locks.Gone if the room or an account was deleted.
 """
 
+from collections.abc import Sequence
+
 from django.db.models import ForeignObjectRel, QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -19,7 +21,17 @@ from apps.core.errors import Refusal
 from apps.rooms import changes
 from apps.rooms.changes import RoomChange, change_locked_room, change_room
 from apps.rooms.models import FormerSlug, Membership, Room, place_of, unused_slug
+from apps.rooms.owners import (
+    has_owner,
+    is_last_owner,
+    is_lost_without_members,
+    refuse_to_lose_last_owner,
+    refuse_to_lose_sight,
+)
 from apps.rooms.verbs import verb
+
+# New memberships per statement: databases limit its parameters.
+MEMBERS_AT_ONCE = 500
 
 # Runs in one transaction, after queueing for the room.
 on_room = whole(at=lambda *, room, **others: place_of(room.pk))
@@ -113,6 +125,23 @@ def put_in(room: Room, user: User, role: int = Membership.Role.MEMBER) -> None:
         room.named_invitations.filter(user=user).delete()
         room.bans.filter(user=user).delete()
         room.member_count += 1
+
+
+@verb(changes.JOINED)
+def add_members(*, room: Room, users: Sequence[User]) -> None:
+    """Add many users to a room, as one change. The caller has locked them and the room."""
+    with change_locked_room(room, changes.JOINED) as change:
+        start = {"last_read_seq": room.last_seq, "read_count": room.message_count}
+        for first in range(0, len(users), MEMBERS_AT_ONCE):
+            some = users[first : first + MEMBERS_AT_ONCE]
+            memberships = [Membership(room=room, user=user, **start) for user in some]
+            Membership.objects.bulk_create(memberships, ignore_conflicts=True)
+            room.named_invitations.filter(user__in=some).delete()
+            room.bans.filter(user__in=some).delete()
+        if users and not has_owner(room):
+            room.memberships.filter(user=users[0]).update(role=Membership.Role.OWNER)
+            change.happened = True
+        room.member_count = room.memberships.count()
 
 
 @verb(changes.JOINED)
@@ -251,42 +280,7 @@ def rooms_with_traces_of(user: User) -> QuerySet[Room]:
     return Room.objects.filter(pk__in=pks)
 
 
-def has_owner(room: Room) -> bool:
-    """
-    Return whether the room has an owner. The lobby always has: the site's owners.
-
-    A deactivated owner keeps the room until the account is closed: they may return, and until then no one should get
-    the room by joining it.
-    """
-    return room.is_lobby or room.memberships.filter(role=Membership.Role.OWNER).exists()
-
-
-def is_last_owner(room: Room, user: User) -> bool:
-    """Return whether the user owns the room and no other active user does."""
-    owners = room.memberships.filter(role=Membership.Role.OWNER)
-    return owners.filter(user=user).exists() and not owners.filter(user__is_active=True).exclude(user=user).exists()
-
-
-def is_lost_without_members(room: Room) -> bool:
-    """Return whether the room would be unreachable without members, though its name would stay taken."""
-    return room.access == Room.Access.PRIVATE and not room.is_lobby
-
-
-def refuse_to_lose_sight(room: Room) -> None:
-    """Raise Refusal if the room would be unreachable without members."""
-    if is_lost_without_members(room):
-        raise Refusal(
-            _("Nobody could find this private room without you. Delete it in its settings, or make it open first.")
-        )
-
-
 def withdraw_invitations_by(room: Room, inviter: User) -> None:
     """Delete the pending invitations of an inviter who lost the right, so that a new role doesn't revive them."""
     if not inviter.is_site_owner:
         room.named_invitations.filter(inviter=inviter, declined_at=None).delete()
-
-
-def refuse_to_lose_last_owner(room: Room, owner: User) -> None:
-    """Raise Refusal if this is the room's last owner."""
-    if is_last_owner(room, owner):
-        raise Refusal(_("A room needs an owner. Hand it over to another member first."))

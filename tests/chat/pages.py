@@ -76,8 +76,8 @@ class LiveView:
     stream: Stream
     entries: dict[str, str] = field(default_factory=dict)
 
-    def apply(self, parts: Parts) -> None:
-        """Do with a frame of these parts what a browser without scripts does."""
+    def apply(self, parts: Parts) -> str:
+        """Do with a frame of these parts what a browser without scripts does; return what it was sent."""
         html = self.stream.more(burst_of(parts))
         if self.stream.style.patches:
             assert not strip_tags(PATCH.sub("", html)).strip(), "what is no patch is shown at the end of the page"
@@ -86,6 +86,7 @@ class LiveView:
                     self.entries |= entries_in(patch["html"])
         else:
             self.entries |= entries_in(html)
+        return html
 
 
 def entries_in(html: str) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """The changes to messages."""
 
-from apps.chat import changes, parting, services
+from django.utils import timezone
+
+from apps.chat import bulk, changes, parting, services
 from tests.contract import WORDS, Form, Scene, Stage
 
 
@@ -8,6 +10,11 @@ def post(stage: Stage) -> object:
     return services.post_message(
         room_id=stage.room.pk, author_id=stage.member.pk, body=f"New {WORDS}", client_id=stage.client_id
     )
+
+
+def write(stage: Stage) -> object:
+    row = bulk.Row(stage.member.pk, stage.client_id, timezone.now(), f"Old {WORDS}", f"<p>Old {WORDS}</p>")
+    return bulk.write_messages(room=stage.room, rows=[row], actor=stage.owner)
 
 
 def delete_as_one(stage: Stage) -> object:
@@ -29,6 +36,12 @@ SCENES = (
         ),
         archive=("messages.json", f"New {WORDS}"),
         is_personal=True,
+    ),
+    Scene(
+        changes.IMPORTED,
+        "write_messages",
+        write,
+        actor="owner",
     ),
     Scene(
         changes.EDITED,

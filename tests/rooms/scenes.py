@@ -108,6 +108,14 @@ SCENES = (
     ),
     Scene(
         changes.JOINED,
+        "add_members",
+        lambda stage: services.add_members(
+            room=Room.objects.get(pk=stage.room.pk), users=[stage.outsider, stage.banned]
+        ),
+        actor="anonymous",
+    ),
+    Scene(
+        changes.JOINED,
         "join_room",
         lambda stage: services.join_room(room=stage.room, user=stage.outsider),
         actor="outsider",

@@ -3,7 +3,7 @@
 import random
 import uuid
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib import import_module
 from itertools import cycle
 from pathlib import Path
@@ -19,12 +19,12 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.accounts.names import look_alike_digest
+from apps.chat.bulk import Row, write_messages
 from apps.chat.models import Message
-from apps.chat.rendering import RENDERER_VERSION, to_html_now
-from apps.chat.services import GROUP_PAUSE
+from apps.chat.rendering import to_html_now
 from apps.core import letters, locks
-from apps.rooms.models import Membership, Room, name_key
-from apps.rooms.services import has_owner
+from apps.rooms.models import Room, name_key
+from apps.rooms.services import add_members
 
 PASSWORD = "parley-demo"  # noqa: S105  # public: the command refuses to run on a real site
 BATCH = 5000
@@ -79,24 +79,30 @@ class Command(BaseCommand):
             raise CommandError("SITE_URL is https, so this may be a real site; its password is known. Use --force.")
         if min(options["users"], options["rooms"]) < 1 or options["messages"] < 0:
             raise CommandError("At least one user and one room, and no negative number of messages.")
-        with transaction.atomic():
-            locks.who_is_here()
-            users = make_users(options["users"])
-            filled: list[Room] = locks.find(*make_rooms(options["rooms"]), *Room.objects.filter(is_lobby=True))
-            for room in filled:
-                join(room, users)
-            rooms = filled[: options["rooms"]]
-            texts = Path(options["texts"]).read_text(encoding="utf-8").splitlines() if options["texts"] else []
-            for number, room in enumerate(rooms):
-                share = options["messages"] // len(rooms) + (number < options["messages"] % len(rooms))
-                fill(room, users, share, texts)
-                room.memberships.update(last_read_seq=room.last_seq, read_count=room.message_count)
+        users, rooms = people_and_rooms(options["users"], options["rooms"])
+        texts = Path(options["texts"]).read_text(encoding="utf-8").splitlines() if options["texts"] else []
+        for number, room in enumerate(rooms):
+            share = options["messages"] // len(rooms) + (number < options["messages"] % len(rooms))
+            fill(room, users, share, texts)
+            room.refresh_from_db()
+            room.memberships.update(last_read_seq=room.last_seq, read_count=room.message_count)
         if options["sessions"]:
             write_sessions(users, Path(options["sessions"]))
         self.stdout.write(
             f"{len(users)} users (user0001 ..., password {PASSWORD}), {len(rooms)} rooms, "
             f"{Message.objects.filter(room__in=rooms).count()} messages."
         )
+
+
+@transaction.atomic
+def people_and_rooms(users_count: int, rooms_count: int) -> tuple[list[User], list[Room]]:
+    """Return the users and rooms, after making all users members of all rooms and of the lobby."""
+    locks.who_is_here()
+    users = make_users(users_count)
+    found: list[Room] = locks.find(*make_rooms(rooms_count), *Room.objects.filter(is_lobby=True))
+    for room in found:
+        add_members(room=room, users=users)
+    return users, found[:rooms_count]
 
 
 def make_users(count: int) -> list[User]:
@@ -135,18 +141,6 @@ def make_rooms(count: int) -> list[Room]:
     return rooms
 
 
-def join(room: Room, users: list[User]) -> None:
-    """Make all users members, and the first one the owner of a room that has none."""
-    memberships = [Membership(room=room, user=user) for user in users]
-    Membership.objects.bulk_create(memberships, batch_size=BATCH, ignore_conflicts=True)
-    if not has_owner(room):
-        room.memberships.filter(user=users[0]).update(role=Membership.Role.OWNER)
-    room.member_count = room.memberships.count()
-    room.last_seq += 1
-    room.members_seq = room.last_seq
-    room.save(update_fields=["member_count", "last_seq", "members_seq"])
-
-
 def fill(room: Room, users: list[User], share: int, in_order: list[str]) -> None:
     """Fill the room up to `share` messages, with the given texts in order, or else with random ones of ours."""
     there = room.messages.count()
@@ -155,53 +149,25 @@ def fill(room: Room, users: list[User], share: int, in_order: list[str]) -> None
     rendered = [(text, to_html_now(text)) for text in in_order or TEXTS]
     chance = random.Random(f"{room.slug} {there}")  # noqa: S311  # must be the same in every run
     texts = cycle(rendered) if in_order else iter(lambda: chance.choice(rendered), None)
-    messages: list[Message] = []
-    for message in conversation(room, users, texts, share - there, chance):
-        messages.append(message)
-        if len(messages) == BATCH:
-            Message.objects.bulk_create(messages)
-            messages.clear()
-    Message.objects.bulk_create(messages)
-    room.message_count = room.messages.count()
-    room.save(update_fields=["last_seq", "message_count"])
+    write_messages(room=room, rows=conversation(room, users, texts, share - there, chance))
 
 
 def conversation(
     room: Room, users: list[User], texts: Iterator[tuple[str, str]], count: int, chance: random.Random
-) -> Iterator[Message]:
+) -> Iterator[Row]:
     """Yield `count` messages that continue the room's history, ending about now."""
     pauses = [chance.choice(PAUSES) for _ in range(count)]
     previous = room.messages.order_by("-seq").first()
     moment = timezone.now() - sum(pauses, timedelta())
     if previous:
         moment = max(moment, previous.created_at)
-    author, before = (previous.author, previous.created_at) if previous else (None, None)
-    for pause in pauses:
+    author_id = previous.author_id if previous else None
+    for seq, pause in enumerate(pauses, room.last_seq + 1):
         moment += pause
-        speaker = author if author and chance.random() < 0.4 else chance.choice(users)
-        room.last_seq += 1
-        opens_day = before is None or is_another_day(before, moment)
-        continues = not opens_day and speaker == author and before is not None and moment - before <= GROUP_PAUSE
+        if author_id is None or chance.random() >= 0.4:
+            author_id = chance.choice(users).pk
         body, html = next(texts)
-        yield Message(
-            room=room,
-            seq=room.last_seq,
-            changed_seq=room.last_seq,
-            author=speaker,
-            client_id=uuid.uuid5(NAMESPACE, f"{room.slug} {room.last_seq}"),
-            body=body,
-            html=html,
-            renderer_version=RENDERER_VERSION,
-            opens_day=opens_day,
-            continues=continues,
-            created_at=moment,
-        )
-        author, before = speaker, moment
-
-
-def is_another_day(earlier: datetime, later: datetime) -> bool:
-    """Return whether two moments are on different days in the site's time zone."""
-    return timezone.localdate(earlier) != timezone.localdate(later)
+        yield Row(author_id, uuid.uuid5(NAMESPACE, f"{room.slug} {seq}"), moment, body, html)
 
 
 def write_sessions(users: list[User], file: Path) -> None:
