@@ -103,7 +103,7 @@ def _tell(message: dict[str, Any]) -> None:
     try:
         # Worker threads only hand the message to the loop, so posting never waits for delivery.
         if process := serving_process():
-            process.tell_soon(message)
+            process.loop.call_soon_threadsafe(process.tell, message)
         else:
             async_to_sync(send_to_layer)(message)
             if message["type"] in CHANGES:

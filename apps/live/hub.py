@@ -178,21 +178,17 @@ class Hub:
             if (parts := renderings.get(feed.language)) is None:
                 feed.announced = max(feed.announced, seq)
                 self.gaps.fill_soon(feed, patience=0)
-            else:
-                self.take(feed, seq, parts_from(parts))
-
-    def take(self, feed: Feed, seq: int, parts: Parts) -> None:
-        """Send a change to a feed's listeners as soon as those before it have been sent."""
-        if len(feed.early) == MAX_WAITING_FRAMES:
-            feed.early.clear()
-        feed.early[seq] = parts
-        # A crowded room pauses after sending: other rooms get most of the loop's time, and changes that arrive during
-        # the pause go out together.
-        if feed.handing_out is None:
-            if feed.rests_until <= self.loop.time():
-                self.hand_out(feed)
-            else:
-                feed.handing_out = self.loop.call_at(feed.rests_until, self.hand_out, feed)
+                continue
+            if len(feed.early) == MAX_WAITING_FRAMES:
+                feed.early.clear()
+            feed.early[seq] = parts_from(parts)
+            # A crowded room pauses after sending: other rooms get most of the loop's time, and changes that arrive
+            # during the pause go out together.
+            if feed.handing_out is None:
+                if feed.rests_until <= self.loop.time():
+                    self.hand_out(feed)
+                else:
+                    feed.handing_out = self.loop.call_at(feed.rests_until, self.hand_out, feed)
 
     def hand_out(self, feed: Feed) -> None:
         """Send the changes that directly follow the feed's head."""

@@ -24,7 +24,7 @@ def read_news(make: Callable[[Hub], NewsReader]) -> None:
 
 
 class Process:
-    """The composition root. Call everything but `tell_soon` on the process's event loop."""
+    """The composition root. Call everything on the process's event loop."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -49,10 +49,6 @@ class Process:
         """Subscribe to a topic that got its first listener, to receive what other processes post."""
         self.watch.start()
         await self.layer.subscribe(topic)
-
-    def tell_soon(self, message: dict[str, Any]) -> None:
-        """Handle a message here, and broadcast it to other processes. May be called on any thread."""
-        self.loop.call_soon_threadsafe(self.tell, message)
 
     def tell(self, message: dict[str, Any]) -> None:
         """Handle a message here, and broadcast it to other processes."""
