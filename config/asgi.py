@@ -22,6 +22,7 @@ from apps.chat.routing import websocket_urlpatterns  # noqa: E402
 from apps.core import bodies, cache, cluster, connections, running, shutdown  # noqa: E402
 from apps.core.content_types import as_our_pages_write_it  # noqa: E402
 from apps.core.origins import SiteOriginValidator, as_the_site_is_reached  # noqa: E402
+from apps.jobs import serving as jobs  # noqa: E402
 from apps.live.lines import with_lines  # noqa: E402
 
 # Otherwise Django would import all views on the first request, while everyone waits.
@@ -38,4 +39,5 @@ if is_served:
     bodies.bound_bodies()
     connections.bound_connections()
     cache.look()
+    jobs.start()
     cluster.start()

@@ -99,7 +99,7 @@ def is_command() -> bool:
     """Return whether this process runs a Django command other than runserver."""
     program = Path(sys.argv[0])
     is_django = program.name in {"manage.py", "django-admin"} or program.parts[-2:] == ("django", "__main__.py")
-    return is_django and sys.argv[1:2] != ["runserver"]
+    return is_django and sys.argv[1:2] not in (["runserver"], ["run_jobs"])
 
 
 def database(name: str, data_folder: Path) -> dict[str, Any]:

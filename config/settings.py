@@ -52,7 +52,9 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "apps.accounts.openid_connect",
+    "django_tasks_db",
     "apps.core",
+    "apps.jobs",
     "apps.accounts",
     "apps.live",
     "apps.rooms",
@@ -136,6 +138,9 @@ else:
         }
     }
 
+# Jobs are rows of the same database, saved in the transaction that enqueues them (apps/jobs).
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": list(limits.JOB_THREADS)}}
+
 # Static files: with hashed names and cached forever after `collectstatic`; otherwise straight from the source, so that
 # `runserver` works on a fresh checkout.
 
@@ -174,7 +179,7 @@ EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
 DEFAULT_FROM_EMAIL = environment.sender("DEFAULT_FROM_EMAIL", "Parley <parley@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
-EMAIL_TIMEOUT = 10  # seconds; a user is waiting for the page
+EMAIL_TIMEOUT = 10  # seconds; other mails are waiting
 
 # Cookies and transport
 

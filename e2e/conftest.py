@@ -1,4 +1,4 @@
-"""Journeys in a real browser against real processes."""
+"""Fixtures of the browser tests: real browsers, real processes."""
 
 import os
 import re
@@ -18,9 +18,9 @@ PASSWORD = "correct horse battery 9"
 # What a browser and htmx write to the console when a server is away, and when it answers 422.
 SERVER_AWAY = "ERR_|WebSocket connection|htmx:ws:error"
 REFUSED = "status of 422"
-# What htmx writes where a test lets minutes go by at once: more than it waits for an answer that is on its way.
+# What htmx writes if a test skips minutes on the clock: more than it waits for an answer that is on its way.
 MINUTES_PASSED = "htmx:error: timeout"
-# A page that was ready before the transition to it: it is shown without one.
+# The page was ready before the transition to it, so it is shown without one.
 NO_TRANSITION = "Transition was aborted"
 
 expect.set_options(timeout=10_000)
@@ -65,7 +65,7 @@ def redis_url() -> Iterator[str]:
 
 @dataclass
 class Person:
-    """Somebody at a browser of their own."""
+    """A user in a browser of their own."""
 
     name: str
     site: Site
@@ -78,7 +78,7 @@ class Person:
         return self.page
 
     def sign_up(self, next_page: str = "/") -> "Person":
-        """Make an account through the pages, as a person would."""
+        """Create an account by the form, as a user would."""
         self.go(f"/accounts/signup/?next={next_page}")
         self.page.get_by_label("Username").fill(self.name)
         self.page.get_by_label("Password").fill(PASSWORD)
@@ -87,7 +87,7 @@ class Person:
         return self
 
     def use_session(self, key: str) -> "Person":
-        """Be signed in already."""
+        """Have the browser signed in already."""
         self.context.add_cookies([{"name": "sessionid", "value": key, "url": self.site.url}])
         return self
 
@@ -101,24 +101,24 @@ class Person:
         self.page.wait_for_function(f"() => {IS_LIVE}")
 
     def write(self, text: str) -> None:
-        """Type into the composer and send by Enter, as one does with JavaScript."""
+        """Type into the composer and send by Enter, which takes JavaScript."""
         self.page.locator("#composer-body").fill(text)
         self.page.locator("#composer-body").press("Enter")
 
     def post(self, text: str) -> None:
-        """Type into the composer and press its button, as one does without JavaScript."""
+        """Type into the composer and press its button, which works without JavaScript."""
         self.page.locator("#composer-body").fill(text)
         self.page.get_by_role("button", name="Send").click()
 
     def edit(self, old: str, new: str) -> None:
-        """Change one's own message by its dialog."""
+        """Edit a message of this user by its dialog."""
         self.page.locator("#messages .message", has_text=old).locator(".meta a").click()
         self.page.get_by_role("dialog").get_by_label("Message").fill(new)
         self.page.get_by_role("dialog").get_by_role("button", name="Save").click()
         expect(self.page.get_by_role("dialog")).to_be_hidden()
 
     def delete(self, text: str) -> None:
-        """Delete one's own message by its dialog."""
+        """Delete a message of this user by its dialog."""
         self.page.locator("#messages .message", has_text=text).locator(".meta a").click()
         self.page.get_by_role("dialog").get_by_text("Delete this message").click()
         self.page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
@@ -152,11 +152,11 @@ Join = Callable[..., Person]
 
 @pytest.fixture
 def person(browser: Browser) -> Iterator[Join]:
-    """Makes people; afterwards no page of theirs may have had anything to complain of."""
+    """Creates people; fails if any of their pages wrote an error or a warning to its console."""
     people: list[Person] = []
 
     def make(site: Site, name: str, *, javascript: bool = True, expected: str = "(?!)", **options: Any) -> Person:
-        """`expected` is a pattern of what the browser itself writes when something is broken on purpose."""
+        """`expected` is a pattern of what may appear in the console because the test breaks something."""
         context = browser.new_context(java_script_enabled=javascript, **options)
         page = context.new_page()
         one = Person(name, site, context, page)

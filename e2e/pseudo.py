@@ -1,8 +1,8 @@
 """
-A made-up language that anybody can read: each letter with an accent, each text a third longer and in brackets.
+A made-up language that everyone can read: each letter has an accent, each text is a third longer and in brackets.
 
-What stands on a page without them was never given to a translator. As settings (DJANGO_SETTINGS_MODULE=e2e.pseudo)
-these are the site's, with this language in the place of Esperanto.
+A text on a page without them can't be translated. As settings (DJANGO_SETTINGS_MODULE=e2e.pseudo)
+this module is the site's settings, with this language in place of Esperanto.
 """
 
 import re
@@ -17,9 +17,9 @@ from config.settings import BASE_DIR, DATA_DIR, LANGUAGES, LOCALE_PATHS
 
 CODE = "eo"
 ACCENTS = str.maketrans("aeiouyAEIOUYcnsz", "áéíóúýÁÉÍÓÚÝçñšž")
-# What stays as it is: names to be filled in, markup, characters by name.
+# What is left unchanged: placeholders, markup, character references.
 FIXED = re.compile(r"(%\(\w+\)[sd]|%[sd]|%%|\{\w+\}|<[^>]*>|&\w+;)")
-# Where the texts are that a visitor may meet.
+# The catalogues of texts that a visitor may see.
 SOURCES = [
     BASE_DIR / "config" / "locale" / "de",
     Path(django.__file__).parent / "conf" / "locale" / "en",
@@ -40,7 +40,7 @@ def accented(text: str) -> str:
 
 
 def write_catalogues(folder: Path) -> None:
-    """Put the language's compiled catalogues where the settings above look for them."""
+    """Write the language's compiled catalogues to where the settings above expect them."""
     target = folder / "pseudo" / CODE / "LC_MESSAGES"
     target.mkdir(parents=True)
     for domain in ("django", "djangojs"):
@@ -49,7 +49,7 @@ def write_catalogues(folder: Path) -> None:
         for source in SOURCES:
             file = source / "LC_MESSAGES" / f"{domain}.po"
             for entry in polib.pofile(str(file)) if file.exists() else []:
-                # Formats of dates are not words.
+                # Date formats are not translated.
                 if "format" not in (entry.msgctxt or "") and not made.find(entry.msgid, msgctxt=entry.msgctxt or False):
                     made.append(translated(entry))
         made.save_as_mofile(str(target / f"{domain}.mo"))

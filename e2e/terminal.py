@@ -1,4 +1,4 @@
-"""A text browser in a terminal, used by its keys."""
+"""A text browser in a terminal, driven by keys."""
 
 import os
 import pty
@@ -11,7 +11,7 @@ from types import TracebackType
 import pyte
 
 COLUMNS, LINES = 80, 400  # high enough for whole pages; w3m uses 200 of them
-SETTLED = 0.4  # seconds without a change after which a page is there
+SETTLED = 0.4  # seconds without a change after which a page counts as drawn
 PATIENCE = 15.0  # seconds until something must be on the screen
 
 
@@ -58,11 +58,11 @@ class Terminal:
         with self.changed:
             while not all(text in self.text() for text in texts):
                 left = deadline - time.monotonic()
-                assert left > 0, f"No {texts} on the screen:\n{self.text().strip()}"
+                assert left > 0, f"{texts} not on the screen:\n{self.text().strip()}"
                 self.changed.wait(left)
 
     def settle(self) -> None:
-        """Wait until nothing has changed on the screen for a while: no program says that it has drawn all of a page."""
+        """Wait until the screen has stopped changing: neither program says when it has drawn the whole page."""
         with self.changed:
             while self.changed.wait(SETTLED):
                 pass
@@ -83,7 +83,7 @@ class Terminal:
 
 
 def writes(folder: Path, text: str) -> Path:
-    """An editor that replaces what it is given with the text; text browsers call one for a box of several lines."""
+    """Create an editor that replaces any file with the text, for the textareas of text browsers; returns its path."""
     editor = folder / "editor"
     editor.write_text(f'#!/bin/sh\nprintf \'%s\\n\' "{text}" > "$1"\n')
     editor.chmod(0o755)

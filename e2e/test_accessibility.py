@@ -1,6 +1,6 @@
 """
 Every page and state: light, dark and in forced colours, wide and as narrow as a zoom of 400 % makes it, from left to
-right and from right to left. Nothing for axe-core to find or to wonder about, nothing that sticks out, nothing cut off.
+right and from right to left. axe-core finds nothing and doubts nothing, nothing overflows, nothing is cut off.
 """
 
 import re
@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import Join, Person
+from tests.scenes import everything
 from tests.servers import Site
 from tests.sockets import SOCKET
 
@@ -23,14 +24,14 @@ RULES = {
         "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     },
     "resultTypes": ["violations", "incomplete"],
-    # Only a rule for phones that are turned would read the style sheets, and for what they import it adds inline ones.
+    # Only the rule for phone orientation needs the style sheets, and preloading adds inline ones for each import.
     "preload": False,
-    # Text with a contrast of 7 to 1.
+    # Contrast of text: 7 to 1.
     "rules": {"color-contrast-enhanced": {"enabled": True}},
 }
 
 
-# What forced colours can change of what axe-core finds.
+# The rules whose result may differ in forced colours.
 COLOUR_RULES = {
     "resultTypes": ["violations", "incomplete"],
     "runOnly": {"type": "rule", "values": ["color-contrast", "color-contrast-enhanced", "link-in-text-block"]},
@@ -40,7 +41,7 @@ AXE = Axe().axe_script
 
 @dataclass(frozen=True)
 class Look:
-    """How a page is looked at. What axe-core finds depends on one of these at a time."""
+    """How a page is displayed. Each of axe-core's findings depends on one of these only."""
 
     theme: str
     width: int
@@ -56,7 +57,7 @@ LOOKS = [
     Look("light", 1280, 800, forced_colors="active"),
 ]
 
-# What people who read with difficulty set: WCAG 2.2, 1.4.12.
+# The text spacing of WCAG 2.2, 1.4.12.
 SPACING = """
 () => {
   const sheet = new CSSStyleSheet();
@@ -67,7 +68,7 @@ SPACING = """
 }
 """
 
-# Texts that their own box cuts off; what is hidden from the eye on purpose and what one scrolls is not.
+# Texts cut off by their own box, except what is visually hidden on purpose and what scrolls.
 CUT_OFF = """
 () => Array.from(document.querySelectorAll("body *:not(input, textarea)")).filter((one) => {
   const style = getComputedStyle(one);
@@ -77,7 +78,7 @@ CUT_OFF = """
 }).map((one) => one.outerHTML.slice(0, 120))
 """
 
-# Main targets that are lower than 44 pixels.
+# Main targets less than 44 pixels high.
 SMALL_TARGETS = """
 () => Array.from(document.querySelectorAll(".button, textarea, select, input"))
   .filter((one) => !["checkbox", "radio", "hidden"].includes(one.type))
@@ -85,68 +86,29 @@ SMALL_TARGETS = """
   .map((one) => one.outerHTML.slice(0, 120))
 """
 
-# What axe-core cannot decide by itself, by rule and reason, with why there is nothing to mend.
+# What axe-core can't decide, by rule and reason, and why there is nothing to fix.
 EXPLAINED = {
-    # Half behind the header of a conversation that has been scrolled: the same text in the same colours is looked at
-    # where it lies free, in the same run.
+    # Half behind the header of a scrolled conversation: the same text in the same colours is also checked where it
+    # is uncovered, in the same run.
     ("color-contrast", "elmPartiallyObscured"),
     ("color-contrast-enhanced", "elmPartiallyObscured"),
-    # A line of several pieces in a dialog: axe-core counts what lies behind the dialog too, which is something else
-    # behind each piece. (Such lines: a time that names its day, for whom it is another day by then.)
+    # A line of several pieces in a dialog: axe-core includes what lies behind the dialog, which differs from piece
+    # to piece. (Such lines: a time with its day, for viewers in whose zone it is another day.)
     ("color-contrast", "elmPartiallyObscuring"),
     ("color-contrast-enhanced", "elmPartiallyObscuring"),
-    # In forced colours the system paints buttons; axe-core reckons with the style sheet's colour of their text.
+    # In forced colours the system paints buttons; axe-core uses the style sheet's colour for their text.
     ("color-contrast", "equalRatio"),
     ("color-contrast-enhanced", "equalRatio"),
 }
 
-PEOPLE_AND_TALK = """
-import uuid
-from apps.chat import services as chat
-from apps.rooms import invitations, services as rooms
-one, two = User.objects.filter(username__in=["user0001", "user0002"]).order_by("username")
-room = rooms.create_room(owner=one, name="Attic", topic="Under the roof", access="public")
-rooms.add_member(room=room, user=two)
-three = User.objects.get(username="user0003")
-invitations.invite(room=room, user=User.objects.create(username="not-here-yet"), inviter=one)
-cellar = rooms.create_room(owner=one, name="Cellar", topic="Below the house", access="private")
-invitations.invite(room=cellar, user=three, inviter=one)
-say = lambda who, body: chat.post_message(room_id=room.pk, author_id=who.pk, body=body, client_id=uuid.uuid4())
-say(one, "Hello **all**, see https://example.org and `code`.")
-say(one, "- one\\n- two\\n\\n> quoted\\n\\n1. first")
-say(two, "```python\\nclass A(B):\\n    # why\\n    x: int = 0x1F + 2.5\\n    def f(self): return 'text'\\n```")
-say(two, "```html\\n<p class='a'>&amp;</p>\\n```")
-chat.edit_message(message=say(one, "Wrnog"), body="Right")
-chat.delete_message(message=say(two, "Gone"), deleter=two)
-say(one, "Longwordwithoutanyspace" * 20)
-empty = rooms.create_room(owner=one, name="Empty", topic="", access="open")
-archived = rooms.create_room(owner=one, name="Archived", topic="", access="open")
-rooms.set_archived(room=archived, archived=True)
-one.role, one.display_name, one.about, one.pronouns = "owner", "Ada Lovelace", "Writes programs.", "she/her"
-one.time_zone = "Asia/Kolkata"
-one.save()
-from allauth.socialaccount.models import SocialAccount
-from allauth.usersessions.models import UserSession
-from apps.accounts import invitations
-SocialAccount.objects.create(user=one, provider="github", uid="1", extra_data={"login": "ada"})
-for name in ("Firefox", "Chrome"):
-    UserSession.objects.create(user=two, ip="127.0.0.1", session_key=name, user_agent=f"{name}/1 Linux")
-from django.contrib.sessions.backends.db import SessionStore
-for note, room_id in (("For the new ones", None), ("For readers", room.pk)):
-    print(invitations.make(made_by=one, room_id=room_id, note=note, days=7, most_uses=2))
-from allauth.account.models import EmailAddress
-EmailAddress.objects.create(user=three, email="c@example.org", verified=True, primary=True)
-EmailAddress.objects.create(user=three, email="c@work.example")
-"""
-
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    """A site that sends mail, and that one can sign in to from elsewhere."""
+    """A site that sends mail, and offers signing in with another account."""
     site = Site()
     elsewhere = {f"GITHUB_CLIENT_{part}": "x" for part in ("ID", "SECRET")}
     elsewhere |= {f"OIDC_CLIENT_{part}": "x" for part in ("ID", "SECRET")}
-    # Nobody listens there: what one sees then is one of the states.
+    # Nothing listens there: the page about a provider that is down is one of the states.
     elsewhere |= {"OIDC_SERVER_URL": "http://127.0.0.1:9", "OIDC_NAME": "Example School"}
     (site.folder / "mail").mkdir()
     site.environment |= {"EMAIL_URL": f"filemail:///{site.folder}/mail", **elsewhere}
@@ -156,14 +118,17 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
-    keys = site.populate(users=3, rooms=1, messages=120)
-    site.invitations = site.shell("from apps.accounts.models import User" + PEOPLE_AND_TALK).split()
-    return keys
+    return site.populate(users=3, rooms=1, messages=120)
+
+
+@pytest.fixture(scope="module")
+def addresses(site: Site, keys: list[str]) -> everything.Addresses:
+    return site.run(everything.people_and_talk)
 
 
 @dataclass(frozen=True)
 class State:
-    """A page in a state: who looks (user number, or None), where, and what they do first."""
+    """A page in a state: its viewer (user number, or None), its path, and what the viewer does first."""
 
     viewer: int | None
     path: str
@@ -230,7 +195,7 @@ def save_without_an_answer(page: Page) -> None:
     expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
 
 
-def look_without_an_answer(page: Page) -> None:
+def open_the_dialog_without_an_answer(page: Page) -> None:
     page.route(re.compile(r"/messages/\d+/$"), lambda route: route.fulfill(status=502, body="x"))
     page.locator("#messages .meta a").first.click()
     expect(page.locator("#refusal").get_by_role("alert")).to_be_visible()
@@ -256,7 +221,7 @@ def lose_the_connection(page: Page) -> None:
 
 
 def confirm_password(page: Page) -> None:
-    """Where it is asked for again: once is enough for a while."""
+    """Confirm the password if asked: once is enough for a while."""
     if page.get_by_role("heading", name="Confirm Access").count():
         page.get_by_label("Password").fill("parley-demo")
         page.get_by_role("button", name="Confirm").click()
@@ -270,7 +235,7 @@ def choose_a_bad_name(page: Page) -> None:
     expect(page.locator(".errorlist")).to_be_visible()
 
 
-def mistype_ones_name(page: Page) -> None:
+def mistype_the_user_name(page: Page) -> None:
     confirm_password(page)
     page.get_by_label("Who owns the site after you").fill("nobody")
     page.get_by_label("Your user name").fill("somebody")
@@ -328,7 +293,7 @@ def try_too_often(page: Page) -> None:
             page.get_by_role("button").first.click()
         if page.get_by_role("heading", name="Please wait a little").count():
             return
-    raise AssertionError("there is no end to it")
+    raise AssertionError("the number of attempts is not limited")
 
 
 STATES = {
@@ -339,7 +304,7 @@ STATES = {
     "sign in, bad": State(None, "/accounts/login/", submit_a_bad_sign_in),
     "reset a password": State(None, "/accounts/password/reset/"),
     "a reset that was sent": State(None, "/accounts/password/reset/done/"),
-    "nothing there": State(None, "/nowhere/"),
+    "not found": State(None, "/nowhere/"),
     "rooms for a stranger": State(None, "/rooms/"),
     "a public room for a stranger": State(None, "/rooms/attic/"),
     "home": State(1, "/"),
@@ -355,7 +320,7 @@ STATES = {
     "a room, refused": State(1, "/rooms/attic/", be_refused),
     "a room, not live": State(1, "/rooms/attic/", lose_the_connection),
     "a room, an edit unanswered": State(1, "/rooms/attic/", save_without_an_answer),
-    "a room, a dialog unanswered": State(1, "/rooms/attic/", look_without_an_answer),
+    "a room, a dialog unanswered": State(1, "/rooms/attic/", open_the_dialog_without_an_answer),
     "a room, its composer gone": State(1, "/rooms/attic/", lose_the_composer),
     "a form with a stale token": State(1, "/rooms/new/", send_a_stale_form),
     "a form after signing out": State(1, "/rooms/new/", write_while_signed_out),
@@ -391,10 +356,10 @@ STATES = {
     "passkeys": State(2, "/accounts/2fa/webauthn/"),
     "devices": State(2, "/accounts/sessions/"),
     "data": State(1, "/accounts/data/"),
-    "delete the account": State(1, "/accounts/delete/", mistype_ones_name),
+    "delete the account": State(1, "/accounts/delete/", mistype_the_user_name),
     "the site": State(1, "/site/"),
     "closing an account": State(1, "/site/people/user0002/close/"),
-    "somebody": State(2, "/people/user0001/"),
+    "a user": State(2, "/people/user0001/"),
     "keys": State(None, "/keys/"),
     "keys in a room": State(1, "/rooms/attic/", open_the_keys),
     "the statement": State(None, "/accessibility/"),
@@ -407,7 +372,7 @@ STATES = {
 
 
 @pytest.fixture
-def viewer(site: Site, keys: list[str], person: Join) -> Callable[[State], Person]:
+def viewer(site: Site, keys: list[str], addresses: everything.Addresses, person: Join) -> Callable[[State], Person]:
     def come(state: State) -> Person:
         one = person(
             site,
@@ -417,21 +382,14 @@ def viewer(site: Site, keys: list[str], person: Join) -> Callable[[State], Perso
         )
         if state.viewer:
             one.use_session(keys[state.viewer - 1])
-        path = state.path.replace("/messages/1/", f"/messages/{first_message(site)}/")
-        one.go(path.replace("ROOM", site.invitations[-1]))
+        path = state.path.replace("/messages/1/", f"/messages/{addresses['first_message']}/")
+        one.go(path.replace("ROOM", addresses["invitation"]))
         if one.page.locator("[hx-ws\\:connect]").count():
             one.wait_until_live()
         state.act(one.page)
         return one
 
     return come
-
-
-def first_message(site: Site) -> int:
-    """The permalink's number of the first message that was said in the attic."""
-    return int(
-        site.shell("from apps.chat.models import *; print(Message.objects.filter(room__slug='attic').first().pk)")
-    )
 
 
 @dataclass
@@ -446,7 +404,7 @@ class Findings:
     inline: list[str] = field(default_factory=list)
 
 
-# Data that a script reads is no code: browsers never run it.
+# Data for scripts is not code: browsers never run it.
 INLINE = re.compile(
     r"<script(?![^>]*\ssrc=)(?![^>]*\stype=\"application/json\")[^>]*>|<style[\s>]|\sstyle=|\son[a-z]+=|javascript:",
     re.IGNORECASE,
@@ -454,7 +412,7 @@ INLINE = re.compile(
 
 
 def look_at(page: Page) -> Findings:
-    """Look at a page in every way."""
+    """Check a page in every look."""
     found = Findings(inline=INLINE.findall(page.content()))
     page.evaluate(AXE)
     for look in LOOKS:
@@ -479,7 +437,7 @@ def look_at(page: Page) -> Findings:
 
 
 def is_explained(doubt: dict[str, Any]) -> bool:
-    """Whether it is known, of every place, why axe-core cannot tell."""
+    """Whether it is known for every element why axe-core can't decide."""
     checks = [check for node in doubt["nodes"] for check in node["any"] + node["all"]]
     return bool(checks) and all((doubt["id"], (check["data"] or {}).get("messageKey")) in EXPLAINED for check in checks)
 
@@ -497,7 +455,7 @@ def test_a_page_is_accessible_fits_its_window_and_has_no_inline_code(
     assert look_at(viewer(STATES[name]).page) == Findings()
 
 
-def test_the_pattern_for_inline_code_would_find_some() -> None:
+def test_the_pattern_for_inline_code_finds_each_kind() -> None:
     for html in ("<script>x</script>", '<p style="a">', '<a onclick="x">', "<style>a</style>"):
         assert INLINE.search(html)
     assert not INLINE.search('<script defer src="/a.js"></script><p class="once">')

@@ -1,4 +1,4 @@
-"""Whatever answers in the site's place, or does not: the page keeps what it shows and what was typed, and says so."""
+"""Answers from something other than the site, or none: the page keeps what it shows and what was typed, and says so."""
 
 import re
 import urllib.parse
@@ -13,7 +13,7 @@ from tests.servers import Site
 
 Answer = dict[str, Any]
 
-# What proxies and networks really answer: a server that is away, a way in, a word from the office, nothing at all.
+# What real proxies and networks answer: the server is down, sign in to the network first, blocked, empty.
 BAD_GATEWAY: Answer = {
     "status": 502,
     "content_type": "text/html",
@@ -49,7 +49,7 @@ def answer_with(page: Page, pattern: str, answer: Answer) -> None:
 
 
 def open_dialog(one: Person, text: str) -> Locator:
-    """A message of one's own, opened over its room."""
+    """Post a message and open its dialog."""
     one.write(text)
     one.expect_message(text)
     one.page.locator("#messages .message", has_text=text).locator(".meta a").click()
@@ -69,7 +69,7 @@ def save(dialog: Locator) -> None:
 
 
 def expect_kept(dialog: Locator, words: str) -> None:
-    """The edit stands where it was, and one alert says why."""
+    """Expect the edit to be still there, and one alert to say why."""
     expect(dialog.get_by_role("alert")).to_have_count(1)
     expect(dialog.get_by_role("alert")).to_contain_text(words)
     expect(dialog.get_by_role("alert")).to_contain_text("What you typed is still here.")
@@ -78,14 +78,14 @@ def expect_kept(dialog: Locator, words: str) -> None:
 
 
 @pytest.mark.parametrize("answer", FOREIGN, ids=NAMES)
-def test_an_answer_to_an_edit_that_is_not_ours_is_words_and_the_text_stays(ada: Person, answer: Answer) -> None:
+def test_an_edit_that_the_site_does_not_answer_is_kept_with_a_reason(ada: Person, answer: Answer) -> None:
     page = ada.open_room("room-001")
     text = f"First {answer['status']} {len(str(answer))}"
     dialog = half_edit(ada, text)
     answer_with(page, "/edit/$", answer)
     save(dialog)
     expect_kept(dialog, f"in place of this site ({answer['status']})")
-    # Again is answered again, and said again, once.
+    # A second attempt is answered likewise, and announced once more.
     save(dialog)
     expect_kept(dialog, "in place of this site")
     page.unroute(re.compile("/edit/$"))
@@ -96,7 +96,7 @@ def test_an_answer_to_an_edit_that_is_not_ours_is_words_and_the_text_stays(ada: 
 
 
 @pytest.mark.parametrize("answer", FOREIGN, ids=NAMES)
-def test_a_dialog_that_cannot_be_loaded_is_words_and_a_way_to_try_again(ada: Person, answer: Answer) -> None:
+def test_a_dialog_that_fails_to_load_gives_the_reason_and_a_retry_button(ada: Person, answer: Answer) -> None:
     page = ada.open_room("room-002")
     text = f"Look at {answer['status']} {len(str(answer))}"
     ada.write(text)
@@ -109,7 +109,7 @@ def test_a_dialog_that_cannot_be_loaded_is_words_and_a_way_to_try_again(ada: Per
     expect(page.locator("dialog")).to_be_hidden()
     again = page.locator("#refusal").get_by_role("button", name="Try again")
     link = page.locator("#messages .message", has_text=text).locator(".meta a")
-    # By the keyboard one is back at the message, whether it fails again, is closed, or works.
+    # The keyboard focus returns to the message, whether it fails again, is closed, or works.
     with page.expect_response(re.compile(r"/messages/\d+/$")):
         again.press("Enter")
     expect(words).to_contain_text("in place of this site")
@@ -127,7 +127,7 @@ def test_a_dialog_that_cannot_be_loaded_is_words_and_a_way_to_try_again(ada: Per
 
 
 @pytest.mark.parametrize("verb", ["edit", "delete"])
-def test_saving_and_deleting_while_offline_says_so_and_works_later(ada: Person, verb: str) -> None:
+def test_saving_and_deleting_while_offline_fails_with_a_reason_and_works_later(ada: Person, verb: str) -> None:
     page = ada.open_room("room-003")
     dialog = half_edit(ada, f"Before the {verb}")
     if verb == "delete":
@@ -145,7 +145,7 @@ def test_saving_and_deleting_while_offline_says_so_and_works_later(ada: Person, 
     expect(page.locator("#messages .body, #messages .message").get_by_text(changed).first).to_be_visible()
 
 
-def test_an_answer_that_breaks_off_is_no_answer(ada: Person) -> None:
+def test_an_edit_whose_connection_breaks_is_kept(ada: Person) -> None:
     page = ada.open_room("room-003")
     dialog = half_edit(ada, "To be cut")
     page.route(re.compile("/edit/$"), lambda route: route.abort("connectionreset"))
@@ -153,7 +153,7 @@ def test_an_answer_that_breaks_off_is_no_answer(ada: Person) -> None:
     expect_kept(dialog, "No answer came")
 
 
-def test_a_text_that_is_too_much_is_called_so(ada: Person) -> None:
+def test_an_edit_that_is_too_large_is_refused_with_that_reason(ada: Person) -> None:
     page = ada.open_room("room-003")
     dialog = half_edit(ada, "To be too long")
     answer_with(page, "/edit/$", {"status": 413, "body": "Too large"})
@@ -162,7 +162,7 @@ def test_a_text_that_is_too_much_is_called_so(ada: Person) -> None:
 
 
 def sign_out_elsewhere(one: Person) -> Page:
-    """In another tab."""
+    """Sign out in another tab."""
     tab = one.context.new_page()
     tab.goto(one.site.url + "/accounts/logout/")
     tab.get_by_role("main").get_by_role("button", name=re.compile("Sign out", re.IGNORECASE)).click()
@@ -178,7 +178,7 @@ def sign_in(tab: Page, site: Site, name: str) -> None:
     expect(tab.get_by_role("link", name="Sign out")).to_be_visible()
 
 
-def test_who_is_signed_out_is_told_signs_in_in_another_tab_and_saves(site: Site, person: Join, keys: list[str]) -> None:
+def test_a_signed_out_user_signs_in_in_another_tab_and_saves(site: Site, person: Join, keys: list[str]) -> None:
     eve = person(site, "user0001", expected=EXPECTED)
     sign_in(eve.page, site, "user0001")
     page = eve.open_room("room-004")
@@ -188,7 +188,7 @@ def test_who_is_signed_out_is_told_signs_in_in_another_tab_and_saves(site: Site,
     expect_kept(dialog, "You are signed out. Sign in in another tab, then try again here.")
     link = dialog.get_by_role("link", name="Sign in (opens a new tab)")
     expect(link).to_have_attribute("target", "_blank")
-    # Signing in gives the browser another token than the one in this form.
+    # After signing in the browser has another token than this form.
     sign_in(tab, site, "user0001")
     save(dialog)
     expect(dialog).to_be_hidden()
@@ -196,9 +196,7 @@ def test_who_is_signed_out_is_told_signs_in_in_another_tab_and_saves(site: Site,
     eve.expect_message("Half an edit")
 
 
-def test_the_rooms_of_somebody_else_do_not_come_into_this_persons_page(
-    site: Site, person: Join, keys: list[str]
-) -> None:
+def test_the_rooms_of_another_user_never_show_on_this_users_page(site: Site, person: Join, keys: list[str]) -> None:
     eve = person(site, "user0001", expected=EXPECTED)
     sign_in(eve.page, site, "user0001")
     page = eve.open_room("room-004")
@@ -209,9 +207,7 @@ def test_the_rooms_of_somebody_else_do_not_come_into_this_persons_page(
 
 
 @pytest.mark.parametrize("answer", [*FOREIGN, None], ids=[*NAMES, "nothing"])
-def test_the_list_of_rooms_stays_as_it_was_and_says_that_it_could_not_be_renewed(
-    ada: Person, answer: Answer | None
-) -> None:
+def test_the_room_list_stays_and_says_that_it_could_not_be_refreshed(ada: Person, answer: Answer | None) -> None:
     page = ada.open_room("room-005")
     before = page.locator("#rooms").inner_html()
     pattern = re.compile(r"/\?room=")
@@ -238,7 +234,7 @@ def as_owner(site: Site, keys: list[str], path: str, **form: str) -> None:
         assert answer.status == 200
 
 
-def test_a_refusal_of_the_site_is_told_in_its_own_words(site: Site, keys: list[str], person: Join) -> None:
+def test_a_refusal_by_the_site_is_shown_in_its_own_words(site: Site, keys: list[str], person: Join) -> None:
     bob = person(site, "user0002", expected=EXPECTED).use_session(keys[1])
     bob.open_room("room-006")
     dialog = half_edit(bob, "Mine until now")
@@ -247,7 +243,7 @@ def test_a_refusal_of_the_site_is_told_in_its_own_words(site: Site, keys: list[s
     expect_kept(dialog, "You may not do that.")
 
 
-def test_an_edit_whose_dialog_was_closed_before_it_was_refused_is_given_back(ada: Person) -> None:
+def test_an_edit_refused_after_its_dialog_was_closed_is_returned(ada: Person) -> None:
     page = ada.open_room("room-001")
     dialog = half_edit(ada, "Closed too early")
     held: list[Route] = []
@@ -260,7 +256,7 @@ def test_an_edit_whose_dialog_was_closed_before_it_was_refused_is_given_back(ada
     bar = page.locator("#refusal")
     expect(bar.get_by_role("alert")).to_contain_text("in place of this site (502)")
     expect(bar.get_by_label("What you typed")).to_have_value("Half an edit")
-    # It stands nowhere else: what is asked for next, or refused, does not take its place.
+    # It exists nowhere else, so the next request or refusal does not replace it.
     answer_with(page, r"/messages/\d+/$", BAD_GATEWAY)
     page.locator("#messages .message", has_text="Closed too early").locator(".meta a").click()
     expect(bar.get_by_role("alert")).to_have_count(2)
@@ -275,7 +271,7 @@ def test_an_edit_whose_dialog_was_closed_before_it_was_refused_is_given_back(ada
     expect(page.locator("#composer-body")).to_be_focused()
 
 
-def test_an_edit_that_comes_back_late_neither_closes_nor_fills_another_dialog(ada: Person) -> None:
+def test_a_late_answer_to_an_edit_leaves_another_dialog_alone(ada: Person) -> None:
     page = ada.open_room("room-001")
     dialog = half_edit(ada, "Slow to save")
     held: list[Route] = []
@@ -291,7 +287,7 @@ def test_an_edit_that_comes_back_late_neither_closes_nor_fills_another_dialog(ad
     expect(other.get_by_label("Message")).to_have_value("Typed meanwhile")
 
 
-def test_of_two_dialogs_asked_for_the_later_one_is_shown(ada: Person) -> None:
+def test_of_two_requested_dialogs_the_later_one_is_shown(ada: Person) -> None:
     page = ada.open_room("room-007")
     for text in ("Asked for first", "Asked for last"):
         ada.write(text)
@@ -301,7 +297,7 @@ def test_of_two_dialogs_asked_for_the_later_one_is_shown(ada: Person) -> None:
     for number, text in enumerate(("Asked for first", "Asked for last"), start=1):
         with page.expect_request(re.compile(r"/messages/\d+/$")):
             page.locator("#messages .message", has_text=text).locator(".meta a").click()
-        # The browser says that it asks before the route has it.
+        # The browser reports the request before the route has received it.
         while len(held) < number:
             page.evaluate("() => new Promise(requestAnimationFrame)")
     held[1].continue_()
@@ -318,7 +314,7 @@ DELETION = ("/rooms/room-008/settings/delete/", {"name": "Room 008"})
 
 
 @pytest.mark.parametrize(("path", "form"), [REMOVAL, DELETION], ids=["removed", "deleted"])
-def test_half_a_text_stays_in_sight_when_the_composer_goes(
+def test_an_unsent_text_stays_visible_when_the_composer_is_removed(
     site: Site, keys: list[str], person: Join, path: str, form: dict[str, str]
 ) -> None:
     bob = person(site, "user0002", expected=EXPECTED).use_session(keys[1])
@@ -334,19 +330,19 @@ def test_half_a_text_stays_in_sight_when_the_composer_goes(
     expect(box).to_have_attribute("readonly", "")
     expect(page.get_by_label("This was not sent. Copy it before you leave this page.")).to_be_visible()
     assert page.evaluate("window.said").count("This was not sent. Copy it before you leave this page.") == 1
-    # Who is in the middle of a word presses Enter at its end.
+    # A user who is still typing will press Enter at the end.
     expect(box).to_be_focused()
     box.press("Enter")
     expect(page.locator("#farewell")).to_be_visible()
     expect(box).to_have_value("Half a text")
 
 
-def test_without_a_text_nothing_is_kept_when_the_composer_goes(site: Site, keys: list[str], person: Join) -> None:
+def test_an_empty_composer_is_hidden_from_a_removed_member(site: Site, keys: list[str], person: Join) -> None:
     cyd = person(site, "user0003", expected=EXPECTED).use_session(keys[2])
     page = cyd.open_room("room-007")
     as_owner(site, keys, "/rooms/room-007/members/user0003/remove/")
     expect(page.locator("#farewell")).to_be_visible()
     expect(page.locator("#composer-body")).to_be_hidden()
-    # What comes back unsent from the outbox comes into sight there.
+    # A text returned unsent from the outbox makes it visible.
     page.locator("#composer-body").evaluate("box => box.value = 'Given back'")
     expect(page.locator("#composer-body")).to_be_visible()

@@ -1,4 +1,4 @@
-"""What a page says of a message, of what was read and of who is signed in is so, or is corrected."""
+"""What a page says is true, or is corrected: about a message, what has been read, and who is signed in."""
 
 import re
 import socket
@@ -11,11 +11,12 @@ import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, Join
+from tests.scenes import talk
 from tests.servers import Site
 from tests.sockets import SOCKET
 
 COME_BACK = "() => dispatchEvent(new Event('focus'))"
-# A browser that is driven from outside keeps no pages, so it is told that it had.
+# A browser under automation caches no pages for Back, so the page is told that it came from the cache.
 KEPT = "() => { dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })); }"
 SIGNED_OUT = (
     "Not sent: you are signed out. It is kept here. Sign in again, then come back to this page: it is sent then."
@@ -28,7 +29,7 @@ def keys(site: Site) -> list[str]:
 
 
 class Proxy:
-    """A proxy that lets no WebSocket through, as in some companies: it passes requests on, and opens no tunnel."""
+    """A proxy that blocks WebSockets, as in some companies: it forwards requests, but opens no tunnel."""
 
     def __init__(self, port: int) -> None:
         self.port_behind = port
@@ -75,7 +76,7 @@ def proxy(site: Site) -> Iterator[Proxy]:
 # Sent
 
 
-def test_behind_a_proxy_without_websockets_what_is_sent_is_shown_as_sent(
+def test_behind_a_proxy_without_websockets_messages_show_as_sent(
     site: Site, keys: list[str], person: Join, proxy: Proxy
 ) -> None:
     way = {"server": f"http://127.0.0.1:{proxy.port}", "bypass": "<-loopback>"}
@@ -89,7 +90,7 @@ def test_behind_a_proxy_without_websockets_what_is_sent_is_shown_as_sent(
     live = ada.markup()
     page.reload()
     assert ada.markup() == live
-    # What others say stands above one's own, and comes with it when the page is loaded.
+    # Messages of others that came earlier are there when the page is loaded again.
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-001")
     bob.write("Three")
@@ -114,9 +115,7 @@ def sign_out(page: Page, site: Site) -> None:
     expect(page).to_have_url(f"{site.url}/")
 
 
-def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_are_back(
-    site: Site, person: Join
-) -> None:
+def test_a_message_written_while_signed_out_is_sent_after_signing_in_again(site: Site, person: Join) -> None:
     person(site, "waiter2").sign_up()
     ada = person(site, "waiter1", expected=f"403|{SERVER_AWAY}|{MINUTES_PASSED}").sign_up("/rooms/lobby/")
     ada.wait_until_live()
@@ -136,11 +135,11 @@ def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_ar
     expect(note).to_have_text(SIGNED_OUT)
     ada.page.clock.run_for(120_000)
     assert len(posts) == 1
-    # What is written behind it is not being sent either.
+    # What is written after it is not sent either.
     ada.write("Nor this")
     expect(note).to_have_text([SIGNED_OUT] * 2)
     assert len(posts) == 1
-    # Somebody else does not say it in their name.
+    # It is not sent while another user is signed in.
     sign_in(other, site, "waiter2")
     with ada.page.expect_response("**/accounts/viewer/"):
         ada.page.evaluate(COME_BACK)
@@ -159,9 +158,7 @@ def test_a_message_of_somebody_signed_out_waits_with_words_and_goes_when_they_ar
     assert len(ada.page.locator("#messages .body").get_by_text("Not lost", exact=True).all()) == 1
 
 
-def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_a_message_unsent_for_an_hour_is_returned_to_its_author(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
     is_cut = False
 
@@ -173,7 +170,7 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
 
     ada.page.route_web_socket(re.compile("/ws/"), pass_on)
     page = ada.open_room("room-002")
-    # A page that hears nothing for a minute connects anew, and would find a way.
+    # A page that hears nothing for a minute reconnects, which would work.
     is_cut = True
     tries: list[str] = []
 
@@ -207,19 +204,14 @@ def test_a_message_that_finds_no_way_for_an_hour_goes_back_to_its_writer(
 
 
 @pytest.mark.parametrize("is_live", [True, False])
-def test_what_turns_out_to_be_stored_above_the_page_waits_no_longer(
+def test_a_text_already_stored_above_the_page_waits_no_longer(
     site: Site, keys: list[str], person: Join, *, is_live: bool
 ) -> None:
     ada = person(site, "user0003", expected=SERVER_AWAY).use_session(keys[2])
     slug = "room-007" if is_live else "room-008"
     known = str(uuid.uuid4())
-    site.shell(
-        "from apps.chat import services; from apps.rooms.models import Room; import uuid;"
-        f"room, author = Room.objects.get(slug='{slug}'), User.objects.get(username='user0003');"
-        "say = lambda body, one: services.post_message(room_id=room.pk, author_id=author.pk, body=body, client_id=one);"
-        f"say('Stored long ago', uuid.UUID('{known}'));"
-        "[say(f'Number {n}', uuid.uuid4()) for n in range(70)]"
-    )
+    later = [f"Number {number}" for number in range(70)]
+    site.run(talk.post, slug, "user0003", "Stored long ago", *later, client_id=known)
     if is_live:
         ada.page.route("**/messages/", lambda route: route.abort())
     else:
@@ -236,16 +228,14 @@ def test_what_turns_out_to_be_stored_above_the_page_waits_no_longer(
     ada.write("And now")
     ada.expect_message("And now")
     ada.expect_nothing_pending()
-    # Where older messages come it is among them, once and in its place.
+    # Once older messages are loaded it is among them, once and in its place.
     page.locator("#older-link").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#messages > .message")).to_have_count(72)
-    assert ada.bodies() == ["Stored long ago", *(f"Number {number}" for number in range(70)), "And now"]
+    assert ada.bodies() == ["Stored long ago", *later, "And now"]
 
 
-def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_a_message_is_retried_for_an_hour_however_many_attempts_fail(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0002", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[1])
     ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
     ada.page.route(re.compile("/(messages/|livez)$"), lambda route: route.abort())
@@ -266,7 +256,7 @@ def test_a_message_is_not_given_up_before_an_hour_however_often_it_was_tried(
 # Read
 
 
-def test_what_was_read_is_told_until_the_server_has_heard_it(site: Site, keys: list[str], person: Join) -> None:
+def test_reading_is_reported_until_the_server_has_answered(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected="502|ERR_FAILED").use_session(keys[0])
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-003")
@@ -296,7 +286,7 @@ def test_what_was_read_is_told_until_the_server_has_heard_it(site: Site, keys: l
     expect(ada.page.locator("#room-room-003 .unread")).to_have_count(0)
 
 
-def test_what_was_read_last_is_told_while_an_earlier_note_is_under_way(
+def test_reading_is_reported_on_leaving_while_an_earlier_report_is_pending(
     site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0001", expected="ERR_FAILED").use_session(keys[0])
@@ -304,7 +294,7 @@ def test_what_was_read_last_is_told_while_an_earlier_note_is_under_way(
     bob.open_room("room-004")
     bob.write("The first")
     bob.expect_message("The first")
-    # No note is answered, and none is given up within these seconds.
+    # No report is answered, and none times out within these seconds.
     ada.page.route("**/read/", lambda route: None)
     with ada.page.expect_request("**/read/"):
         ada.open_room("room-004")
@@ -312,11 +302,11 @@ def test_what_was_read_last_is_told_while_an_earlier_note_is_under_way(
     ada.expect_message("The last")
     last = ada.page.locator("#messages > .message").last.get_attribute("data-seq")
     with ada.page.expect_request(lambda one: f"seq={last}&" in (one.post_data or ""), timeout=5000):
-        # As when it goes, once it has noticed that the message is in view.
+        # As on leaving the page, once it has noticed that the message is in view.
         ada.page.evaluate("() => { setInterval(() => dispatchEvent(new PageTransitionEvent('pagehide')), 100); }")
 
 
-def test_what_was_read_is_told_however_long_nobody_answered(site: Site, keys: list[str], person: Join) -> None:
+def test_reading_is_reported_however_long_the_server_did_not_answer(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}").use_session(keys[0])
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-007")
@@ -347,7 +337,7 @@ def test_what_was_read_is_told_however_long_nobody_answered(site: Site, keys: li
     expect(page.locator("#room-room-007 .unread")).to_have_count(0)
 
 
-def test_the_title_of_a_hidden_tab_counts_what_is_not_read_and_keeps_its_words(
+def test_the_title_of_a_hidden_tab_counts_unread_messages_in_any_language(
     site: Site, keys: list[str], person: Join
 ) -> None:
     ada, bob = person(site, "user0001").use_session(keys[0]), person(site, "user0002").use_session(keys[1])
@@ -358,14 +348,14 @@ def test_the_title_of_a_hidden_tab_counts_what_is_not_read_and_keeps_its_words(
     bob.expect_nothing_pending()
     with ada.page.expect_response("**/read/"):
         ada.open_room("room-004")
-    # Opened again, in a tab that is hidden from the first moment on.
+    # Opened again, in a tab that is hidden from the start.
     ada.page.add_init_script("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
     ada.open_room("room-004")
     expect(ada.page).to_have_title("Room 004 – Parley")
     bob.write("Look")
     ada.expect_message("Look")
     expect(ada.page).to_have_title("(1 unread) Room 004 – Parley")
-    # As a translator may have it.
+    # As in a translation that puts the number elsewhere.
     ada.page.evaluate("() => { window.ngettext = (one, many, number) => `%s) neu (`; }")
     for number in (2, 3):
         bob.write(f"Look {number}")
@@ -375,7 +365,7 @@ def test_the_title_of_a_hidden_tab_counts_what_is_not_read_and_keeps_its_words(
     expect(ada.page).to_have_title("(2) neu () Room 004 – Parley")
 
 
-def test_a_first_load_in_a_hidden_tab_reads_nothing(site: Site, person: Join) -> None:
+def test_a_first_load_in_a_hidden_tab_marks_nothing_as_read(site: Site, person: Join) -> None:
     bob = person(site, "talker").sign_up("/rooms/lobby/")
     ada = person(site, "reader").sign_up()
     bob.wait_until_live()
@@ -390,17 +380,9 @@ def test_a_first_load_in_a_hidden_tab_reads_nothing(site: Site, person: Join) ->
     expect(ada.page.locator("#room-lobby .unread")).to_have_text("1 unread")
 
 
-def test_older_messages_that_failed_to_load_are_asked_for_again_by_scrolling(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_scrolling_retries_older_messages_that_failed_to_load(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected="ERR_FAILED|Failed to fetch|htmx").use_session(keys[0])
-    site.shell(
-        "from apps.chat import services; from apps.rooms.models import Room; import uuid;"
-        "room, author = Room.objects.get(slug='room-005'), User.objects.get(username='user0002');"
-        "say = lambda n: services.post_message("
-        "room_id=room.pk, author_id=author.pk, body=f'Number {n}', client_id=uuid.uuid4());"
-        "list(map(say, range(70)))"
-    )
+    site.run(talk.post, "room-005", "user0002", *(f"Number {number}" for number in range(70)))
     page = ada.open_room("room-005")
     asked: list[str] = []
 
@@ -429,18 +411,18 @@ def test_older_messages_that_failed_to_load_are_asked_for_again_by_scrolling(
 # Signed in
 
 
-def test_back_after_signing_out_shows_nothing_of_what_was_private(site: Site, person: Join) -> None:
+def test_back_after_signing_out_shows_nothing_private(site: Site, person: Join) -> None:
     page = person(site, "backward", expected="404").sign_up("/rooms/lobby/members/").page
     expect(page.get_by_role("main")).to_contain_text("backward")
     page.goto(f"{site.url}/accounts/profile/")
     sign_out(page, site)
-    for _ in range(3):  # to the page for signing out, one's profile, and the members
+    for _ in range(3):  # to the pages for signing out, the profile and the members
         page.go_back()
         expect(page.locator("html")).not_to_have_attribute("data-viewer", re.compile("."))
         expect(page.get_by_text("backward")).to_have_count(0)
 
 
-def test_a_page_that_was_kept_for_who_is_signed_in_stays_as_it_is(site: Site, person: Join) -> None:
+def test_a_cached_page_of_the_signed_in_user_is_not_reloaded(site: Site, person: Join) -> None:
     page = person(site, "returning").sign_up("/rooms/lobby/members/").page
     page.evaluate("() => { window.isKept = true; }")
     with page.expect_response("**/accounts/viewer/"):
@@ -450,7 +432,7 @@ def test_a_page_that_was_kept_for_who_is_signed_in_stays_as_it_is(site: Site, pe
     assert page.evaluate("window.isKept")
 
 
-def test_a_page_that_was_kept_for_somebody_else_is_loaded_anew(site: Site, person: Join) -> None:
+def test_a_cached_page_of_another_user_is_reloaded(site: Site, person: Join) -> None:
     ada = person(site, "elder", expected="403|404|WebSocket").sign_up("/rooms/lobby/")
     ada.wait_until_live()
     other = ada.context.new_page()
@@ -460,9 +442,7 @@ def test_a_page_that_was_kept_for_somebody_else_is_loaded_anew(site: Site, perso
     expect(ada.page.locator("html")).not_to_have_attribute("data-viewer", re.compile("."))
 
 
-def test_who_is_signed_out_is_asked_for_when_the_page_is_looked_at_and_not_by_each_key(
-    site: Site, person: Join
-) -> None:
+def test_the_signed_in_user_is_checked_on_return_to_the_page_and_not_per_key(site: Site, person: Join) -> None:
     page = person(site, "mover", expected=SERVER_AWAY).sign_up("/rooms/lobby/").page
     sign_out(page.context.new_page(), site)
     expect(page.locator("#connection-status")).to_contain_text("You are signed out")
@@ -476,7 +456,7 @@ def test_who_is_signed_out_is_asked_for_when_the_page_is_looked_at_and_not_by_ea
 
 
 @pytest.mark.parametrize("is_shared", [True, False])
-def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
+def test_signing_out_of_a_shared_computer_deletes_waiting_texts(
     site: Site, keys: list[str], person: Join, *, is_shared: bool
 ) -> None:
     ada = person(site, "shares" if is_shared else "keeps", expected=SERVER_AWAY).sign_up("/rooms/lobby/")
@@ -493,11 +473,11 @@ def test_texts_that_wait_go_at_signing_out_from_a_shared_computer(
     ada.page.get_by_role("main").get_by_role("button", name="Sign Out").click()
     expect(ada.page).to_have_url(f"{site.url}/")
     left = ada.page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('outbox:')).sort()")
-    # Another person's stay in any case.
+    # Those of another user stay in any case.
     assert left == (["outbox:#0:1:y"] if is_shared else ["outbox:#0:1:y", f"outbox:#{pk}:1:x"])
 
 
-def test_what_was_taken_away_at_signing_out_is_not_kept_again_by_another_tab(site: Site, person: Join) -> None:
+def test_another_tab_does_not_restore_texts_deleted_on_signing_out(site: Site, person: Join) -> None:
     ada = person(site, "tabs", expected=f"{SERVER_AWAY}|502|403").sign_up()
     ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close())
     ada.page.route("**/messages/", lambda route: route.fulfill(status=502))
@@ -520,7 +500,7 @@ def test_what_was_taken_away_at_signing_out_is_not_kept_again_by_another_tab(sit
 # Edited
 
 
-def test_an_edit_in_a_dialog_that_was_open_for_too_long_keeps_both_texts(
+def test_an_edit_of_a_message_that_has_since_changed_keeps_both_texts(
     site: Site, keys: list[str], person: Join
 ) -> None:
     desk = person(site, "user0001", expected="409").use_session(keys[0])
@@ -540,7 +520,7 @@ def test_an_edit_in_a_dialog_that_was_open_for_too_long_keeps_both_texts(
     expect(dialog.get_by_label("The text as it is now")).to_have_value("From the phone")
     box = dialog.get_by_label("Message", exact=True)
     expect(box).to_have_value("From the desk")
-    # Who cannot see it hears why with the box, and is not left outside of the dialog.
+    # Screen readers hear the reason with the box, and the focus stays in the dialog.
     expect(box).to_be_focused()
     expect(box).to_have_accessible_description(re.compile("This message was changed meanwhile"))
     expect(box).to_be_in_viewport()

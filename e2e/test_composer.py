@@ -1,4 +1,4 @@
-"""Writing: input methods, keyboards on a screen, layouts that are not Latin, clicks that are the browser's."""
+"""Writing: input methods, screen keyboards, layouts that are not Latin, clicks that belong to the browser."""
 
 from collections.abc import Iterator
 
@@ -23,13 +23,13 @@ def ada(person: Join, site: Site, keys: list[str]) -> Iterator[Person]:
 
 
 class InputMethod:
-    """The browser's own input method, as the system drives it."""
+    """The browser's input method, driven as the system drives it."""
 
     def __init__(self, page: Page) -> None:
         self.session: CDPSession = page.context.new_cdp_session(page)
 
     def compose(self, text: str) -> None:
-        """Show text that is not settled yet."""
+        """Show text that is still being composed."""
         at = {"selectionStart": len(text), "selectionEnd": len(text)}
         self.session.send("Input.imeSetComposition", {"text": text, **at})
 
@@ -38,12 +38,12 @@ class InputMethod:
         self.session.send("Input.insertText", {"text": text})
 
     def enter(self, kind: str, key_code: int) -> None:
-        """The Enter key goes down or up, with a key code of Windows."""
+        """Press or release the Enter key, with a Windows key code."""
         key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": key_code}
         self.session.send("Input.dispatchKeyEvent", {"type": kind, **key})
 
 
-def test_enter_that_confirms_a_word_sends_nothing_where_the_composition_has_ended_before(ada: Person) -> None:
+def test_enter_that_follows_the_end_of_a_composition_sends_nothing(ada: Person) -> None:
     page = ada.open_room("room-001")
     page.locator("#composer-body").focus()
     method = InputMethod(page)
@@ -57,7 +57,7 @@ def test_enter_that_confirms_a_word_sends_nothing_where_the_composition_has_ende
     ada.expect_message("日本")
 
 
-def test_enter_that_confirms_a_word_sends_nothing_during_the_composition(ada: Person) -> None:
+def test_enter_that_ends_a_composition_sends_nothing(ada: Person) -> None:
     page = ada.open_room("room-001")
     page.locator("#composer-body").focus()
     method = InputMethod(page)
@@ -70,7 +70,7 @@ def test_enter_that_confirms_a_word_sends_nothing_during_the_composition(ada: Pe
 
 
 @pytest.mark.parametrize("ends_first", [True, False], ids=["ended before", "ended by it"])
-def test_korean_needs_enter_once(ada: Person, ends_first: bool) -> None:
+def test_korean_needs_enter_only_once(ada: Person, ends_first: bool) -> None:
     page = ada.open_room("room-001")
     page.locator("#composer-body").focus()
     method = InputMethod(page)
@@ -85,7 +85,7 @@ def test_korean_needs_enter_once(ada: Person, ends_first: bool) -> None:
     ada.expect_message(text)
 
 
-def test_korean_is_sent_once_where_the_browser_gives_the_key_twice(ada: Person) -> None:
+def test_korean_is_sent_once_if_the_browser_reports_the_key_twice(ada: Person) -> None:
     page = ada.open_room("room-001")
     page.locator("#composer-body").focus()
     method = InputMethod(page)
@@ -98,11 +98,11 @@ def test_korean_is_sent_once_where_the_browser_gives_the_key_twice(ada: Person) 
     expect(page.locator("#composer-body")).to_have_value("")
 
 
-def test_what_a_keyboard_on_a_screen_puts_back_after_sending_is_taken_out_again(ada: Person) -> None:
+def test_a_word_that_a_screen_keyboard_reinserts_after_sending_is_removed(ada: Person) -> None:
     page = ada.open_room("room-001")
     page.locator("#composer-body").press_sequentially("See you ")
     InputMethod(page).compose("tomorrow")
-    # As its suggestion bar does: the word that was under way is typed again once the box is empty.
+    # As a suggestion bar does: the unfinished word is typed again once the box is empty.
     page.evaluate(
         """() => {
           const box = document.getElementById("composer-body");
@@ -117,9 +117,7 @@ def test_what_a_keyboard_on_a_screen_puts_back_after_sending_is_taken_out_again(
     expect(page.locator("#composer-body")).to_have_value("tomorrow")
 
 
-def test_on_a_screen_enter_makes_a_line_and_control_enter_of_a_keyboard_sends(
-    person: Join, site: Site, keys: list[str]
-) -> None:
+def test_on_a_touchscreen_enter_adds_a_line_and_control_enter_sends(person: Join, site: Site, keys: list[str]) -> None:
     ada = person(site, "user0001", has_touch=True, is_mobile=True).use_session(keys[0])
     box = ada.open_room("room-001").locator("#composer-body")
     box.press_sequentially("one")
@@ -131,7 +129,7 @@ def test_on_a_screen_enter_makes_a_line_and_control_enter_of_a_keyboard_sends(
 
 
 @pytest.mark.parametrize(("up", "down"), [("л", "о"), ("ن", "ت")], ids=["Cyrillic", "Arabic"])
-def test_letters_move_by_their_place_on_layouts_that_are_not_latin(ada: Person, up: str, down: str) -> None:
+def test_letter_keys_go_by_position_on_layouts_that_are_not_latin(ada: Person, up: str, down: str) -> None:
     page = ada.open_room("room-002")
     press = """
     ([key, code]) =>
@@ -146,7 +144,7 @@ def test_letters_move_by_their_place_on_layouts_that_are_not_latin(ada: Person, 
 
 
 @pytest.mark.parametrize("key", ["Control", "Shift"])
-def test_a_click_with_a_key_is_the_browsers(ada: Person, key: str) -> None:
+def test_a_click_with_a_modifier_key_is_left_to_the_browser(ada: Person, key: str) -> None:
     page = ada.open_room("room-002")
     with page.context.expect_page() as opened:
         page.locator("#messages .meta a").last.click(modifiers=[key])  # type: ignore[list-item]
@@ -154,12 +152,12 @@ def test_a_click_with_a_key_is_the_browsers(ada: Person, key: str) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_the_marks_of_each_sample_stand_around_its_word_from_right_to_left_too(
+def test_the_marks_of_each_sample_surround_its_word_from_right_to_left_too(
     person: Join, site: Site, keys: list[str]
 ) -> None:
     ada = person(site, "user0001", locale="ar").use_session(keys[0])
     page = ada.open_room("room-001")
-    # How far the two stars before the first word are from it.
+    # The distance between the first word and the two asterisks before it.
     gap = page.evaluate(
         """() => {
           const texts = [];
@@ -180,7 +178,7 @@ def test_the_marks_of_each_sample_stand_around_its_word_from_right_to_left_too(
     assert gap < 2
 
 
-def test_what_is_pasted_is_never_cut_and_the_page_says_that_it_is_too_long(ada: Person) -> None:
+def test_a_pasted_text_that_is_too_long_is_refused_and_not_cut(ada: Person) -> None:
     page = ada.open_room("room-003")
     box = page.locator("#composer-body")
     box.focus()

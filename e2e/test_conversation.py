@@ -8,7 +8,7 @@ from tests.servers import Site
 
 
 def hold_conversation(ada: Person, bob: Person, cleo: Person) -> None:
-    """The journey of the product: each at their own process of the site, Cleo without JavaScript."""
+    """The main journey: sign up, create, find and join a room, chat; Cleo does so without JavaScript."""
     ada.sign_up()
     ada.page.get_by_role("link", name="New room").first.click()
     ada.page.get_by_label("Name").fill("Chess Club")
@@ -54,18 +54,18 @@ def hold_conversation(ada: Person, bob: Person, cleo: Person) -> None:
         assert one.markup() == live
 
 
-def test_two_people_talk_live_and_a_third_without_javascript(site: Site, person: Join) -> None:
+def test_two_users_chat_live_and_a_third_without_javascript(site: Site, person: Join) -> None:
     hold_conversation(person(site, "ada"), person(site, "bob"), person(site, "cleo", javascript=False))
 
 
-def test_they_talk_with_scripts_and_style_sheets_collected(person: Join) -> None:
+def test_chatting_with_collected_static_files(person: Join) -> None:
     site = Site()
     site.manage("collectstatic", "--no-input", "--verbosity", "0")
     with site:
         hold_conversation(person(site, "ada"), person(site, "bob"), person(site, "cleo", javascript=False))
 
 
-def test_they_talk_across_two_processes_over_redis_and_postgresql(
+def test_chatting_across_two_processes_over_redis_and_postgresql(
     postgres_url: str, redis_url: str, person: Join
 ) -> None:
     environment = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, "SECRET_KEY": "shared by both processes"}
@@ -74,7 +74,7 @@ def test_they_talk_across_two_processes_over_redis_and_postgresql(
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_signing_in_leads_back_to_where_one_was(site: Site, person: Join, javascript: bool) -> None:
+def test_signing_in_leads_back_to_the_requested_page(site: Site, person: Join, javascript: bool) -> None:
     name = f"dora{javascript}".lower()
     dora = person(site, name, javascript=javascript).sign_up("/rooms/lobby/")
     dora.page.get_by_role("link", name="Sign out").click()

@@ -1,4 +1,4 @@
-"""What was typed and not sent yet stays with who typed it, as long as the tab is open."""
+"""Unsent text is kept, for its author only, as long as the tab is open."""
 
 import pytest
 from playwright.sync_api import expect
@@ -12,9 +12,7 @@ def keys(site: Site) -> list[str]:
     return site.populate(users=2, rooms=6, messages=0)
 
 
-def test_half_a_text_stands_in_its_room_after_a_reload_and_another_room(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_a_draft_survives_a_reload_and_a_visit_to_another_room(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-001")
     box = page.locator("#composer-body")
@@ -33,7 +31,7 @@ def test_half_a_text_stands_in_its_room_after_a_reload_and_another_room(
     assert len(ada.bodies()) == 1
 
 
-def test_back_does_not_show_what_somebody_else_typed(site: Site, keys: list[str], person: Join) -> None:
+def test_back_does_not_show_what_another_user_typed(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-003")
     page.locator("#composer-body").fill("A secret of Ada's")
@@ -51,7 +49,7 @@ def test_back_does_not_show_what_somebody_else_typed(site: Site, keys: list[str]
     expect(page.locator("#composer-body")).to_have_value("A secret of Ada's")
 
 
-def test_back_does_not_show_what_was_sent_since(site: Site, keys: list[str], person: Join) -> None:
+def test_back_does_not_show_a_text_that_has_since_been_sent(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-002")
     box = page.locator("#composer-body")
@@ -67,10 +65,10 @@ def test_back_does_not_show_what_was_sent_since(site: Site, keys: list[str], per
     expect(box).to_have_value("")
 
 
-def test_back_shows_what_a_form_took_and_something_else_answered(site: Site, keys: list[str], person: Join) -> None:
+def test_back_restores_a_text_that_was_sent_to_a_failing_proxy(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected="502").use_session(keys[0])
     site.populate(users=2, rooms=1, messages=120)
-    # A page of the past has no socket: there the form itself goes.
+    # A page of older messages has no socket, so the form itself is submitted.
     page = ada.go("/rooms/room-001/?after=1")
     box = page.locator("#composer-body")
     page.route("**/messages/", lambda route: route.fulfill(status=502, body="Bad gateway"))
@@ -86,7 +84,7 @@ def test_back_shows_what_a_form_took_and_something_else_answered(site: Site, key
     expect(box).to_have_value("")
 
 
-def test_an_edit_is_there_again_after_its_dialog_was_closed(site: Site, keys: list[str], person: Join) -> None:
+def test_an_unsaved_edit_is_restored_when_its_dialog_opens_again(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-005")
     for text in ("First", "Second"):
@@ -115,9 +113,7 @@ def test_an_edit_is_there_again_after_its_dialog_was_closed(site: Site, keys: li
     expect(dialog.get_by_text("What you typed is still here.")).to_have_count(0)
 
 
-def test_an_edit_that_was_put_off_does_not_overwrite_what_came_meanwhile(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_an_unsaved_edit_does_not_overwrite_a_newer_one(site: Site, keys: list[str], person: Join) -> None:
     desk = person(site, "user0001", expected="409").use_session(keys[0])
     page = desk.open_room("room-006")
     desk.write("First")

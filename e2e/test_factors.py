@@ -11,13 +11,13 @@ from playwright.sync_api import CDPSession, Page, expect
 from e2e.conftest import PASSWORD, Join, Person
 from tests.servers import Site
 
-SECONDS = 30  # that a code of an app is shown
+SECONDS = 30  # for which an app shows a code
 
 
 @pytest.fixture
 def come(site: Site, person: Join) -> Join:
     def make(name: str, *, javascript: bool = False) -> Person:
-        # Browsers make passkeys for localhost, but not for 127.0.0.1.
+        # Browsers create passkeys for localhost, but not for 127.0.0.1.
         address = f"http://localhost:{site.port}"
         return person(site, name, javascript=javascript, expected="status of 4", base_url=address)
 
@@ -25,7 +25,7 @@ def come(site: Site, person: Join) -> Join:
 
 
 def code_of(secret: str, *, ahead: int = 0) -> str:
-    """The code that an app shows, or will show so many codes later: none is taken twice."""
+    """The code an app shows now, or so many codes later: none is accepted twice."""
     return str(format_hotp_value(hotp_value(secret, int(time.time()) // SECONDS + ahead)))
 
 
@@ -55,7 +55,7 @@ def confirm_password(page: Page) -> None:
 
 
 def set_up_an_app(page: Page) -> tuple[str, list[str]]:
-    """Gives the app's secret and the recovery codes that come with it."""
+    """Set up an authenticator app; returns its secret and the recovery codes."""
     page.goto("/accounts/2fa/")
     page.get_by_role("link", name="Set up an authenticator app").click()
     confirm_password(page)
@@ -71,7 +71,7 @@ def arrived(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_an_app_and_recovery_codes_let_one_in_and_a_password_alone_does_not(come: Join, javascript: bool) -> None:
+def test_after_the_password_an_app_code_or_recovery_code_is_required(come: Join, javascript: bool) -> None:
     name = f"totp{javascript}".lower()
     page = come(name, javascript=javascript).page
     sign_up(page, name)
@@ -106,7 +106,7 @@ def test_an_app_and_recovery_codes_let_one_in_and_a_password_alone_does_not(come
 
 
 class Key:
-    """A device that keeps passkeys, in the browser itself."""
+    """A virtual device for passkeys, in the browser."""
 
     def __init__(self, page: Page) -> None:
         self.session: CDPSession = page.context.new_cdp_session(page)
@@ -122,11 +122,11 @@ class Key:
         self.id = self.session.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
 
     def refuse(self) -> None:
-        """Whoever holds it is not its owner."""
+        """Fail to verify the user, as if its owner were not there."""
         self.session.send("WebAuthn.setUserVerified", {"authenticatorId": self.id, "isUserVerified": False})
 
     def count_as(self, count: int) -> None:
-        """It is a copy from when the passkey was used so often."""
+        """Set the signature counter back, as a copy made at that time would have it."""
         (credential,) = self.session.send("WebAuthn.getCredentials", {"authenticatorId": self.id})["credentials"]
         assert credential["signCount"] > count
         name = {"authenticatorId": self.id, "credentialId": credential["credentialId"]}
@@ -137,7 +137,7 @@ class Key:
 
 @pytest.fixture
 def pat(come: Join) -> Iterator[tuple[Page, Key]]:
-    """Somebody with a passkey."""
+    """A page of a user who has a passkey, and the device."""
     page = come("pat", javascript=True).page
     key = Key(page)
     page.goto("/accounts/login/")
@@ -152,7 +152,7 @@ def pat(come: Join) -> Iterator[tuple[Page, Key]]:
     yield page, key
 
 
-def test_a_passkey_lets_one_in_without_a_password(pat: tuple[Page, Key]) -> None:
+def test_a_passkey_signs_in_without_a_password(pat: tuple[Page, Key]) -> None:
     page, _ = pat
     page.goto("/accounts/2fa/webauthn/")
     expect(page.locator("strong", has_text="My laptop")).to_be_visible()
@@ -163,7 +163,7 @@ def test_a_passkey_lets_one_in_without_a_password(pat: tuple[Page, Key]) -> None
     expect(page.get_by_role("heading", name="Your rooms")).to_be_visible()
 
 
-def test_a_passkey_is_the_second_step_after_a_password(pat: tuple[Page, Key]) -> None:
+def test_a_passkey_is_a_second_factor_after_a_password(pat: tuple[Page, Key]) -> None:
     page, _ = pat
     name = page.get_by_role("link", name=re.compile("Account")).inner_text().partition("(")[2].rstrip(")")
     sign_out(page)
@@ -172,7 +172,7 @@ def test_a_passkey_is_the_second_step_after_a_password(pat: tuple[Page, Key]) ->
     arrived(page, name)
 
 
-def test_a_passkey_in_wrong_hands_lets_nobody_in_and_the_page_says_so(pat: tuple[Page, Key]) -> None:
+def test_a_passkey_without_its_owner_is_refused_with_a_reason(pat: tuple[Page, Key]) -> None:
     page, key = pat
     sign_out(page)
     key.refuse()
@@ -182,14 +182,14 @@ def test_a_passkey_in_wrong_hands_lets_nobody_in_and_the_page_says_so(pat: tuple
     expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
 
 
-def test_without_javascript_a_passkey_is_not_offered_and_the_other_ways_are(come: Join) -> None:
+def test_without_javascript_every_way_but_passkeys_is_offered(come: Join) -> None:
     page = come("plain").page
     page.goto("/accounts/login/")
     expect(page.get_by_role("button", name="Use a passkey")).to_have_count(0)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_a_copy_of_a_passkey_lets_nobody_in_and_the_page_says_so(pat: tuple[Page, Key]) -> None:
+def test_a_copied_passkey_is_refused_with_a_reason(pat: tuple[Page, Key]) -> None:
     page, key = pat
     sign_out(page)
     key.count_as(0)

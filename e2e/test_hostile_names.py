@@ -1,12 +1,13 @@
-"""Names and texts that are markup, in a browser that would act on them: nothing does."""
+"""Names and texts that contain markup do nothing in a browser that would execute it."""
 
 import pytest
 from playwright.sync_api import Dialog, Page, Request, expect
 
 from e2e.conftest import Join, Person
+from tests.scenes import hostile
 from tests.servers import Site
 
-# Whatever acts sets `acted`, asks for an address under /acted, or is an element with the attribute `marked`.
+# Whatever is executed sets `acted`, requests a path under /acted, or is an element with the attribute `marked`.
 HOSTILE = (
     '"><img src=/acted onerror=acted=1 marked>'
     "</script><script marked>acted=1</script>"
@@ -15,7 +16,7 @@ HOSTILE = (
     "<a href=javascript:acted=1 hx-get=/acted hx-trigger=load marked>x</a>"
     "<template for=status marked>x</template>{{7*7}}"
 )
-# Short enough for any field, each of another kind.
+# Short enough for any field, each in a different way.
 SHORT = [
     "<b id=messages marked>",
     '"><img marked src=/acted>',
@@ -23,56 +24,19 @@ SHORT = [
     "<b onclick=acted=1 marked>",
 ]
 
-# Past all that checks what people type, in the database itself. HOSTILE and SHORT are put in front of it.
-PEOPLE = """
-import uuid
-from urllib.parse import quote
-from allauth.account.models import EmailAddress
-from allauth.mfa.models import Authenticator
-from allauth.socialaccount.models import SocialAccount
-from allauth.usersessions.models import UserSession
-from apps.accounts import invitations
-from apps.accounts.models import Invitation
-from apps.chat import services as chat
-from apps.rooms import services as rooms
-from apps.rooms.models import Room
-one, two, three = User.objects.order_by("username")[:3]
-one.role, one.is_staff, one.is_superuser = "owner", True, True
-one.save()
-room = rooms.create_room(owner=one, name="Attic", topic="", access="public")
-rooms.add_member(room=room, user=two)
-for number in range(4):
-    rooms.create_room(owner=two, name=(SHORT[number] + HOSTILE)[:80], topic=HOSTILE[:250], access="open")
-Room.objects.filter(pk=room.pk).update(name=HOSTILE[:80], topic=HOSTILE[:250])
-chat.post_message(room_id=room.pk, author_id=two.pk, body=HOSTILE, client_id=uuid.uuid4())
-message = chat.post_message(room_id=room.pk, author_id=one.pk, body=HOSTILE, client_id=uuid.uuid4())
-token = invitations.make(made_by=one, room_id=room.pk, note=HOSTILE[:80], days=7, most_uses=2)
-invitations.make(made_by=two, room_id=None, note=HOSTILE[:80], days=7, most_uses=2)
-for user in (one, two, three):
-    EmailAddress.objects.create(user=user, email=f'{SHORT[0]}{user.pk}@example.org', primary=True, verified=True)
-UserSession.objects.create(user=one, ip="127.0.0.1", session_key="x", user_agent=HOSTILE)
-UserSession.objects.create(user=one, ip="127.0.0.1", session_key="y", user_agent="Firefox/1 " + HOSTILE)
-SocialAccount.objects.create(user=one, provider="github", uid="1", extra_data={"login": HOSTILE, "name": HOSTILE})
-for number, user in enumerate((one, two, three)):
-    name = SHORT[number].replace("/", "|")
-    User.objects.filter(pk=user.pk).update(
-        username=name + str(number), display_name=(SHORT[number] + HOSTILE)[:60], about=HOSTILE[:500], pronouns=name
-    )
-two.refresh_from_db()
-print(room.slug, message.pk, token, two.pk, quote(two.username))
-"""
-
 
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
-    keys = site.populate(users=3, rooms=1)
-    given = f"from apps.accounts.models import User\nHOSTILE, SHORT = {HOSTILE!r}, {SHORT!r}\n"
-    site.invitations = site.shell(given + PEOPLE).split()
-    return keys
+    return site.populate(users=3, rooms=1)
+
+
+@pytest.fixture(scope="module")
+def addresses(site: Site, keys: list[str]) -> hostile.Addresses:
+    return site.run(hostile.people_and_talk, HOSTILE, SHORT)
 
 
 def watch(one: Person) -> list[str]:
-    """What acts in somebody's browser: dialogs, requests, and whatever the security policy stops."""
+    """A list of what is executed: dialogs and requests; what the security policy blocks is counted in the page."""
     acted: list[str] = []
 
     def ask(request: Request) -> None:
@@ -93,7 +57,7 @@ def watch(one: Person) -> list[str]:
 
 
 def marks_of(page: Page) -> list[str]:
-    """What in a page is there by somebody's name or text, and what has acted."""
+    """The elements that come from a hostile text, and what has been executed."""
     found: list[str] = page.evaluate(
         """() => {
           const inside = (root) => Array.from(root.querySelectorAll("*"), (one) =>
@@ -108,10 +72,9 @@ def marks_of(page: Page) -> list[str]:
     return found
 
 
-def pages_of(site: Site) -> list[str]:
-    """Every page that shows what somebody wrote."""
-    slug, message, token, pk, name = site.invitations
-    room = f"/rooms/{slug}/"
+def pages_of(addresses: hostile.Addresses) -> list[str]:
+    """Every page that shows a text of a user."""
+    room = f"/rooms/{addresses['room']}/"
     return [
         *(
             "/",
@@ -130,29 +93,32 @@ def pages_of(site: Site) -> list[str]:
             f"{room}announcements/",
             f"{room}composer/",
         ),
-        *(f"{room}messages/{message}/", f"/invitations/{token}/"),
+        *(f"{room}messages/{addresses['message']}/", f"/invitations/{addresses['invitation']}/"),
         *("/accounts/profile/", "/accounts/preferences/", "/accounts/sessions/", "/accounts/data/", "/accounts/email/"),
         *("/accounts/2fa/", "/accounts/3rdparty/", "/accounts/logout/", "/accounts/delete/", "/accounts/username/"),
-        *("/admin/", "/admin/accounts/user/", f"/admin/accounts/user/{pk}/change/", f"/people/{name}/"),
+        *("/admin/", "/admin/accounts/user/", f"/admin/accounts/user/{addresses['user']}/change/"),
+        f"/people/{addresses['username']}/",
         "/rooms/attic%22%3E%3Cb%20marked%3E/",
     ]
 
 
-def test_on_no_page_of_the_sites_owner_anything_acts(site: Site, keys: list[str], person: Join) -> None:
+def test_hostile_texts_do_nothing_on_any_page_of_the_site_owner(
+    site: Site, keys: list[str], addresses: hostile.Addresses, person: Join
+) -> None:
     owner = person(site, "owner", expected="status of 40[34]").use_session(keys[0])
     acted = watch(owner)
-    # So that what asks for the password again shows its page.
+    # So that pages that ask for the password again are shown.
     owner.go("/accounts/reauthenticate/?next=/accounts/username/")
     owner.page.get_by_label("Password").fill("parley-demo")
     owner.page.locator("main form button").first.click()
     expect(owner.page).to_have_url(f"{site.url}/accounts/username/")
     shown = 0
-    for path in pages_of(site):
+    for path in pages_of(addresses):
         page = owner.go(path)
         assert (path, marks_of(page), acted) == (path, [], [])
         shown += page.content().count("&lt;")
         for link in page.locator("#messages .meta a").all()[:1]:
-            # The dialog, which scripts put into the page.
+            # The dialog, which a script inserts.
             owner.wait_until_live()
             link.click()
             expect(page.get_by_role("dialog")).to_be_visible()
@@ -162,8 +128,10 @@ def test_on_no_page_of_the_sites_owner_anything_acts(site: Site, keys: list[str]
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_nothing_that_arrives_live_acts(site: Site, keys: list[str], person: Join, javascript: bool) -> None:
-    slug, *_ = site.invitations
+def test_hostile_texts_that_arrive_live_do_nothing(
+    site: Site, keys: list[str], addresses: hostile.Addresses, person: Join, javascript: bool
+) -> None:
+    slug = addresses["room"]
     reader = person(site, "reader", javascript=javascript, expected="ERR_|status of 4").use_session(keys[0])
     acted = watch(reader)
     if javascript:
@@ -178,20 +146,20 @@ def test_nothing_that_arrives_live_acts(site: Site, keys: list[str], person: Joi
         writer.write(f"{short}{HOSTILE}{number}")
         writer.expect_nothing_pending()
     expect(reader.page.locator("#messages .message")).to_have_count(before + len(SHORT))
-    # The room's owner renames it, and somebody comes.
+    # The room's owner renames it, and a user joins.
     renamer = person(site, "renamer").use_session(keys[0])
     renamer.go(f"/rooms/{slug}/settings/")
     name = f"{SHORT[1]}{javascript}"
     renamer.page.locator("#id_name").fill(name)
     renamer.page.get_by_role("button", name="Save").first.click()
-    slug = site.invitations[0] = renamer.page.url.rstrip("/").rpartition("/")[2]
+    slug = addresses["room"] = renamer.page.url.rstrip("/").rpartition("/")[2]
     if javascript:
         expect(reader.page.locator("#room-name")).to_have_text(name)
     newcomer = person(site, "newcomer").use_session(keys[2])
     newcomer.go(f"/rooms/{slug}/")
     if newcomer.page.get_by_role("button", name="Join").count():
         newcomer.page.get_by_role("button", name="Join").first.click()
-    # The room is the same with scripts and without, so its end is not.
+    # Both runs use the same room, so each has a last message of its own.
     end = f"The end {javascript}"
     writer.write(end)
     expect(reader.page.locator("#messages").get_by_text(end)).to_have_count(1)

@@ -1,4 +1,4 @@
-"""Journeys by the keyboard alone: the Tab key finds what is wanted, and what it has found is seen."""
+"""Journeys by keyboard alone: the Tab key reaches everything needed, and the focus is visible."""
 
 import re
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from e2e.conftest import Join, Person
 from e2e.test_moving import IS_SEEN, press_until
+from tests.scenes import rooms
 from tests.servers import Site
 
 
@@ -23,31 +24,31 @@ def ada(person: Join, site: Site, keys: list[str]) -> Iterator[Person]:
 
 @pytest.fixture
 def cleo(person: Join, site: Site, keys: list[str]) -> Iterator[Person]:
-    """Somebody without scripts."""
+    """A user without scripts."""
     yield person(site, "user0003", javascript=False, expected="ERR_|status of 4").use_session(keys[2])
 
 
 def reach(page: Page, name: str, by: str = "text") -> None:
-    """Go to it by the Tab key, and see that one is there."""
+    """Move the focus there by the Tab key; fails if it is not visible."""
     press_until(page, name, by)
     assert page.evaluate(IS_SEEN) == "", name
 
 
 def press(page: Page, name: str) -> None:
-    """Go to a link or a button, and press it."""
+    """Move to a link or a button and press Enter."""
     reach(page, name)
     page.keyboard.press("Enter")
 
 
 def follow(page: Page, name: str) -> None:
-    """Go to what leads to another page, and press it."""
+    """Move to a link or button that leads to another page, and press Enter."""
     reach(page, name)
     with page.expect_navigation():
         page.keyboard.press("Enter")
 
 
 def write(page: Page, field: str, text: str) -> None:
-    """Go to a field by its name, and type."""
+    """Move to a field by its name, and type."""
     reach(page, field, "name")
     page.keyboard.press("Control+A")
     page.keyboard.type(text)
@@ -97,7 +98,7 @@ def test_running_a_room(ada: Person, person: Join, keys: list[str]) -> None:
     follow(page, "Open the room again")
     expect(page.get_by_text("The room is open again.")).to_be_visible()
     follow(page, "Settings")
-    # The field after this has a name that stands twice on the page.
+    # The name of the field after this exists twice on the page.
     reach(page, "Archive the room")
     page.keyboard.press("Tab")
     assert page.evaluate(IS_SEEN) == ""
@@ -107,7 +108,7 @@ def test_running_a_room(ada: Person, person: Join, keys: list[str]) -> None:
 
 
 def test_joining_reading_back_and_leaving(person: Join, site: Site, keys: list[str]) -> None:
-    site.shell("from apps.rooms.models import *; Room.objects.filter(slug='room-002').update(access='open')")
+    site.run(rooms.set_access, "room-002", "open")
     new = person(site, "newcomer").sign_up()
     page = new.go("/rooms/")
     follow(page, "Room 002")
@@ -127,7 +128,7 @@ def test_joining_reading_back_and_leaving(person: Join, site: Site, keys: list[s
     expect(page).not_to_have_url(re.compile("/members/$"))
 
 
-def test_what_is_announced_is_chosen_and_read_again(ada: Person) -> None:
+def test_choosing_announcements_and_reading_them_again(ada: Person) -> None:
     page = ada.open_room("room-003")
     press(page, "Announcements")
     panel = page.locator("#announced")
@@ -145,7 +146,7 @@ def test_what_is_announced_is_chosen_and_read_again(ada: Person) -> None:
     expect(page.locator("#announce")).to_have_text("Nothing has been announced yet.")
 
 
-def test_without_scripts_one_writes_edits_and_reads_live(cleo: Person) -> None:
+def test_writing_editing_and_reading_live_without_scripts(cleo: Person) -> None:
     page = cleo.go("/rooms/room-004/")
     write(page, "body", "By keys")
     follow(page, "Send")

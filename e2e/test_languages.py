@@ -1,4 +1,4 @@
-"""Every page in a made-up language that shows what was never translated, and in Arabic."""
+"""Every page in a made-up language, which shows what can't be translated, and in Arabic."""
 
 import re
 from collections.abc import Iterator
@@ -8,13 +8,14 @@ from playwright.sync_api import Page, expect
 
 from e2e import pseudo
 from e2e.conftest import Join
-from e2e.test_accessibility import CUT_OFF, PEOPLE_AND_TALK, STATES
+from e2e.test_accessibility import CUT_OFF, STATES
+from tests.scenes import everything, people
 from tests.servers import Site
 
-# Pages whose own text is what people wrote, or English on purpose.
+# All but the pages whose address has the token of an invitation.
 PATHS = sorted({(state.viewer or 0, state.path) for state in STATES.values() if "ROOM" not in state.path})
 
-# The words that the eye and the ear find on a page, without what people wrote and what is the same in all languages.
+# All words seen or heard on a page, without what users wrote and what is the same in all languages.
 WORDS = """
 () => {
   const notOurs = "bdi, [dir=auto], .body, code, kbd, script, noscript, style, template, .statement, .brand, time,"
@@ -34,7 +35,7 @@ WORDS = """
 }
 """
 
-# Names, and what names things the same everywhere.
+# Names and terms that are the same in all languages.
 NAMES = (
     "user0001|user0002|user0003|user|ada|Ada Lovelace|Attic|Empty|Archived|Lobby|Room 001|For readers|For the new ones"
     "|Cellar|not-here-yet"
@@ -55,7 +56,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
     keys = site.populate(users=3, rooms=1, messages=60)
-    site.shell("from apps.accounts.models import User" + PEOPLE_AND_TALK)
+    site.run(everything.people_and_talk)
     return keys
 
 
@@ -65,30 +66,30 @@ def texts(page: Page) -> list[str]:
 
 
 def plain_words(text: str) -> list[str]:
-    """The words in a text that no translator has seen."""
+    """The words in a text that were not translated."""
     without = re.sub(rf"\b({NAMES})\b|\S+@\S+|https?://\S+|[⟦⟧~]", " ", text)
     words = re.findall(r"[^\W\d_]{3,}", without)
     return [word for word in words if re.fullmatch("[A-Za-z]+", word) and re.search("[aeiouyAEIOUYcnsz]", word)]
 
 
 @pytest.mark.parametrize("language", ["eo", "ar"])
-def test_no_page_has_a_text_without_a_translation_or_loses_its_layout(
+def test_every_page_is_fully_translated_and_keeps_its_layout(
     site: Site, keys: list[str], person: Join, language: str
 ) -> None:
-    site.shell(f"from apps.accounts.models import *; User.objects.update(language='{language}')")
-    people = {
+    site.run(people.set_preferences_of_all, language=language)
+    viewers = {
         viewer: person(
             site, f"viewer {viewer}", expected="status of 4|ERR_|htmx:ws|WebSocket", base_url=site.url, locale=language
         )
         for viewer in range(4)
     }
-    for viewer, one in people.items():
+    for viewer, one in viewers.items():
         if viewer:
             one.use_session(keys[viewer - 1])
         one.page.set_viewport_size({"width": 320, "height": 640})
     wrong = []
     for viewer, path in PATHS:
-        page = people[viewer].go(path)
+        page = viewers[viewer].go(path)
         expect(page.locator("html")).to_have_attribute("lang", language)
         for text in texts(page):
             if words := plain_words(text):
@@ -99,11 +100,8 @@ def test_no_page_has_a_text_without_a_translation_or_loses_its_layout(
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_arrives_is_in_the_language_of_each_page(site: Site, keys: list[str], person: Join) -> None:
-    site.shell(
-        "from apps.accounts.models import *; User.objects.filter(username='user0002').update(language='de');"
-        "User.objects.filter(username='user0001').update(language='ar')"
-    )
+def test_live_changes_arrive_in_the_language_of_each_page(site: Site, keys: list[str], person: Join) -> None:
+    site.run(people.set_preferences, {"user0001": {"language": "ar"}, "user0002": {"language": "de"}})
     ada, bob = (person(site, f"user000{n}").use_session(keys[n - 1]) for n in (1, 2))
     ada.open_room("room-001")
     bob.open_room("room-001")

@@ -1,4 +1,4 @@
-"""What a screen reader is given to say, and where people stopped reading."""
+"""What is announced to screen readers, and where a user stopped reading."""
 
 import re
 from collections.abc import Iterator
@@ -7,9 +7,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import REFUSED, Join, Person
+from tests.scenes import people
 from tests.servers import Site
 
-# Notes all that the live regions of a page say, with the time.
+# Records what the live regions of a page announce.
 EAR = """
 () => {
   window.heard = [];
@@ -28,29 +29,25 @@ def keys(site: Site) -> list[str]:
 
 @pytest.fixture
 def prefer(site: Site) -> Iterator[None]:
-    """Takes back what a test let user0001 prefer."""
+    """Resets what a test changed about announcements."""
     yield
-    site.shell(
-        "from apps.accounts.models import *; from apps.rooms.models import *;"
-        "User.objects.update(reading_order='', says_sent=False, says_changes=False, letter_keys=True);"
-        "Membership.objects.update(announces='all')"
-    )
+    site.run(people.reset_what_is_announced)
 
 
 def listen(page: Page) -> None:
-    """Note what is said from here on."""
+    """Record what is announced from now on."""
     page.evaluate(EAR)
 
 
 def heard(page: Page) -> list[str]:
-    """What was said so far, without the space that makes the same text another."""
+    """What has been announced, without the space that makes a repeated text differ."""
     said: list[str] = page.evaluate("() => window.heard")
     return [line.strip().strip("\u00a0") for line in said]
 
 
 @pytest.fixture
 def pair(person: Join, site: Site, keys: list[str]) -> Iterator[tuple[Person, Person]]:
-    """Who listens, and who talks. Each test has a room of its own."""
+    """A listener and a writer. Each test uses a room of its own."""
     ada = person(site, "user0001", expected=REFUSED).use_session(keys[0])
     bob = person(site, "user0002").use_session(keys[1])
     yield ada, bob
@@ -60,7 +57,7 @@ rooms = (f"room-{number:03}" for number in range(1, 22))
 
 
 def meet(ada: Person, bob: Person) -> str:
-    """Both open a room that nobody has used yet; Ada listens."""
+    """Have both open an unused room, and record what is announced to Ada; returns its slug."""
     slug = next(rooms)
     ada.open_room(slug)
     bob.open_room(slug)
@@ -68,7 +65,7 @@ def meet(ada: Person, bob: Person) -> str:
     return slug
 
 
-def test_a_message_is_said_once_author_first(pair: tuple[Person, Person]) -> None:
+def test_a_message_is_announced_once_author_first(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     meet(ada, bob)
     bob.write("Shall we **play**?")
@@ -80,7 +77,7 @@ def test_a_message_is_said_once_author_first(pair: tuple[Person, Person]) -> Non
     assert heard(ada.page) == ["user0002: Shall we play?"] * 2
 
 
-def test_a_burst_is_at_most_three_lines(pair: tuple[Person, Person]) -> None:
+def test_a_burst_is_announced_in_at_most_three_lines(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     meet(ada, bob)
     for number in range(20):
@@ -93,7 +90,7 @@ def test_a_burst_is_at_most_three_lines(pair: tuple[Person, Person]) -> None:
     assert said[-1].endswith("new messages")
 
 
-def test_own_messages_edits_and_deletions_are_not_said(pair: tuple[Person, Person]) -> None:
+def test_own_messages_edits_and_deletions_are_not_announced(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     meet(ada, bob)
     ada.write("Mine")
@@ -110,9 +107,9 @@ def test_own_messages_edits_and_deletions_are_not_said(pair: tuple[Person, Perso
     assert heard(ada.page) == [f"user0002: {text}" for text in ("Theirs", "Gone soon", "Last")]
 
 
-def test_who_asks_hears_sent_and_what_was_edited(pair: tuple[Person, Person], site: Site, prefer: None) -> None:
+def test_sent_and_edited_are_announced_if_preferred(pair: tuple[Person, Person], site: Site, prefer: None) -> None:
     ada, bob = pair
-    site.shell("from apps.accounts.models import *; User.objects.update(says_sent=True, says_changes=True)")
+    site.run(people.set_preferences_of_all, says_sent=True, says_changes=True)
     meet(ada, bob)
     ada.write("Mine")
     expect(ada.page.locator("#announce")).to_have_text("Sent")
@@ -131,7 +128,7 @@ def test_who_asks_hears_sent_and_what_was_edited(pair: tuple[Person, Person], si
         ("off", []),
     ],
 )
-def test_the_level_of_a_room_is_kept(
+def test_the_level_chosen_for_a_room_limits_what_is_announced(
     pair: tuple[Person, Person], person: Join, keys: list[str], prefer: None, level: str, said: list[str]
 ) -> None:
     ada, bob = pair
@@ -161,11 +158,11 @@ def test_the_level_of_a_room_is_kept(
         ("time", r"\d\d:\d\d, user0002: Hello", ["time", "author", "body"]),
     ],
 )
-def test_the_order_is_the_persons_in_announcements_and_names(
+def test_announcements_and_labels_follow_the_preferred_order(
     pair: tuple[Person, Person], site: Site, prefer: None, order: str, pattern: str, labels: list[str]
 ) -> None:
     ada, bob = pair
-    site.shell(f"from apps.accounts.models import *; User.objects.filter(pk__gt=0).update(reading_order='{order}')")
+    site.run(people.set_preferences_of_all, reading_order=order)
     slug = meet(ada, bob)
     bob.write("Hello")
     expect(ada.page.locator("#announce")).to_have_text(re.compile(f"^{pattern}$"))
@@ -176,7 +173,7 @@ def test_the_order_is_the_persons_in_announcements_and_names(
     assert ada.page.locator("#messages article").get_attribute("aria-labelledby") == live
 
 
-def test_the_panel_and_the_page_have_what_was_said_and_a_key_says_it_again(pair: tuple[Person, Person]) -> None:
+def test_announcements_are_listed_and_a_key_repeats_the_last_one(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     slug = meet(ada, bob)
     for text in ("One", "Two"):
@@ -198,10 +195,10 @@ def test_the_panel_and_the_page_have_what_was_said_and_a_key_says_it_again(pair:
     expect(ada.page.locator(".announced-lines li")).to_have_text([re.compile(r"^\s*user0002: Two"), re.compile("One")])
 
 
-def test_the_panel_keeps_the_last_fifty(pair: tuple[Person, Person]) -> None:
+def test_the_panel_keeps_the_last_fifty_announcements(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     meet(ada, bob)
-    # As the announcer says it; spoken, they would take a quarter of a second each.
+    # By the announcer's event, since real announcements take a quarter of a second each.
     ada.page.evaluate(
         "() => { for (let one = 1; one <= 60; one += 1)"
         " document.dispatchEvent(new CustomEvent('announced', { detail: `Line ${one}` })); }"
@@ -211,7 +208,7 @@ def test_the_panel_keeps_the_last_fifty(pair: tuple[Person, Person]) -> None:
     expect(lines.first).to_have_text("Line 60")
 
 
-def test_what_is_said_behind_a_dialog_is_said_in_it(pair: tuple[Person, Person]) -> None:
+def test_while_a_dialog_is_open_announcements_are_made_in_it(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     meet(ada, bob)
     ada.write("Mine")
@@ -222,7 +219,7 @@ def test_what_is_said_behind_a_dialog_is_said_in_it(pair: tuple[Person, Person])
     expect(ada.page.locator("dialog [aria-live]")).to_have_text("user0002: Meanwhile")
 
 
-def test_a_refusal_is_said_once_with_the_text_kept_and_the_focus_where_it_was(pair: tuple[Person, Person]) -> None:
+def test_a_refusal_is_announced_once_and_keeps_the_text_and_the_focus(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     meet(ada, bob)
     box = ada.page.locator("#composer-body")
@@ -236,10 +233,10 @@ def test_a_refusal_is_said_once_with_the_text_kept_and_the_focus_where_it_was(pa
     assert len(heard(ada.page)) == 1
 
 
-# Where one stopped
+# Where the user stopped reading
 
 
-def test_what_came_while_one_was_away_is_counted_marked_and_then_read(pair: tuple[Person, Person]) -> None:
+def test_messages_missed_while_away_are_counted_marked_and_then_read(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     slug = meet(ada, bob)
     bob.write("Before")
@@ -265,7 +262,7 @@ def test_what_came_while_one_was_away_is_counted_marked_and_then_read(pair: tupl
     expect(ada.page.locator(f"#room-{slug} .unread")).to_have_count(0)
 
 
-def test_in_a_tab_that_is_hidden_nothing_is_read_and_the_title_counts(pair: tuple[Person, Person]) -> None:
+def test_hiding_a_tab_stops_marking_as_read_and_its_title_counts(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     slug = meet(ada, bob)
     ada.page.evaluate(
@@ -287,7 +284,7 @@ def test_in_a_tab_that_is_hidden_nothing_is_read_and_the_title_counts(pair: tupl
     expect(other.locator(f"#room-{slug} .unread")).to_have_count(0)
 
 
-def test_a_room_that_is_opened_in_a_hidden_tab_is_not_read(pair: tuple[Person, Person]) -> None:
+def test_opening_a_room_in_a_hidden_tab_marks_nothing_as_read(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     slug = meet(ada, bob)
     ada.go("/")
@@ -302,15 +299,15 @@ def test_a_room_that_is_opened_in_a_hidden_tab_is_not_read(pair: tuple[Person, P
     expect(ada.page.locator(f"#room-{slug} .unread")).to_have_text("1 unread")
 
 
-def test_what_was_seen_just_before_one_leaves_is_read(pair: tuple[Person, Person]) -> None:
+def test_a_message_seen_just_before_leaving_counts_as_read(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     slug = meet(ada, bob)
     with ada.page.expect_response("**/read/"):
         bob.write("One")
-    # The next time the server is told after two seconds only.
+    # The next report to the server comes after two seconds at the earliest.
     bob.write("Two")
     ada.expect_message("Two")
-    # A browser tells of it while the next page is already loading.
+    # A browser reports it while the next page is already loading.
     for _ in range(20):
         ada.go("/")
         if not ada.page.locator(f"#room-{slug} .unread").count():
@@ -318,7 +315,7 @@ def test_what_was_seen_just_before_one_leaves_is_read(pair: tuple[Person, Person
     raise AssertionError("It still counts as unread")
 
 
-def test_the_list_beside_a_room_counts_what_comes_in_others(pair: tuple[Person, Person]) -> None:
+def test_the_room_list_counts_new_messages_in_other_rooms(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     meet(ada, bob)
     elsewhere = next(rooms)
@@ -329,7 +326,9 @@ def test_the_list_beside_a_room_counts_what_comes_in_others(pair: tuple[Person, 
     expect(ada.page.locator(f"#room-{elsewhere} .unread")).to_have_text("1 unread")
 
 
-def test_without_scripts_what_a_page_showed_is_read(pair: tuple[Person, Person], person: Join, keys: list[str]) -> None:
+def test_without_scripts_messages_that_a_page_showed_count_as_read(
+    pair: tuple[Person, Person], person: Join, keys: list[str]
+) -> None:
     _, bob = pair
     slug = next(rooms)
     bob.open_room(slug)

@@ -1,4 +1,4 @@
-"""What arrives by itself, and what survives when something breaks."""
+"""What arrives live, and what survives when something breaks."""
 
 import re
 import signal
@@ -8,10 +8,11 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from e2e.conftest import REFUSED, SERVER_AWAY, Join, Person
+from tests.scenes import talk
 from tests.servers import Site
 from tests.sockets import SOCKET
 
-RECONNECTED = 30_000  # milliseconds: the longest pause between two tries, twice
+RECONNECTED = 30_000  # milliseconds: twice the longest pause between two attempts
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def keys(site: Site) -> list[str]:
 
 
 class Pair:
-    """Two people who look at the same room; the first one owns it."""
+    """Two users who have the same room open; the first one owns it."""
 
     def __init__(self, person: Join, site: Site, keys: list[str], slug: str, **options: str) -> None:
         self.slug = slug
@@ -46,7 +47,7 @@ def test_an_edit_and_a_deletion_show_on_the_other_page(site: Site, keys: list[st
     pair.two.expect_message("First")
     expect(pair.two.page.locator("#messages .edited")).to_have_count(1)
     assert pair.two.bodies() == ["First", "Second"]
-    # Back to where one was, though the message was swapped meanwhile.
+    # The focus returns to the link, though the message has since been swapped.
     expect(page.locator("#messages .message", has_text="First").locator(".meta a")).to_be_focused()
 
     page.locator("#messages .message", has_text="Second").locator(".meta a").click()
@@ -71,7 +72,7 @@ def test_the_dialog_says_what_is_wrong_with_an_edit(site: Site, keys: list[str],
     expect(dialog.get_by_label("Message")).to_have_value("a" * 10_001)
 
 
-def test_a_rename_a_topic_and_a_newcomer_show_on_open_pages(site: Site, keys: list[str], person: Join) -> None:
+def test_a_new_name_topic_and_member_show_on_open_pages(site: Site, keys: list[str], person: Join) -> None:
     pair = Pair(person, site, keys, "room-003")
     pair.one.go("/rooms/room-003/settings/")
     pair.one.page.get_by_label("Name").first.fill("The Garden")
@@ -80,7 +81,7 @@ def test_a_rename_a_topic_and_a_newcomer_show_on_open_pages(site: Site, keys: li
     expect(pair.two.page.get_by_role("heading", level=1)).to_have_text("The Garden")
     expect(pair.two.page.locator(".topic")).to_have_text("Under the tree")
     expect(pair.two.page).to_have_title("The Garden – Parley")
-    # The page still has the address from before, and goes on working.
+    # The page still has the old address, and keeps working.
     pair.two.write("Nice here")
     pair.one.expect_message("Nice here")
     newcomer = person(site, "newcomer").sign_up("/rooms/the-garden/")
@@ -89,7 +90,7 @@ def test_a_rename_a_topic_and_a_newcomer_show_on_open_pages(site: Site, keys: li
     expect(pair.two.page.locator("#member-count")).to_have_text("7")
 
 
-def test_who_is_removed_is_told_and_sees_nothing_more(site: Site, keys: list[str], person: Join) -> None:
+def test_a_removed_member_is_told_and_sees_nothing_more(site: Site, keys: list[str], person: Join) -> None:
     pair = Pair(person, site, keys, "room-004")
     pair.one.go("/rooms/room-004/members/")
     pair.one.page.get_by_text("Change user0002").click()
@@ -97,7 +98,7 @@ def test_who_is_removed_is_told_and_sees_nothing_more(site: Site, keys: list[str
     expect(pair.two.page.locator("#farewell")).to_contain_text("You are no longer a member", timeout=1000)
     expect(pair.two.page.locator("#alert")).to_have_text("You are no longer a member of this room.")
     expect(pair.two.page.locator("#composer")).to_have_count(0)
-    # Said once: in the place of the composer, and by the alert.
+    # Said once: in place of the composer, and by the alert.
     expect(pair.two.page.locator("#connection-status")).to_be_hidden()
     pair.one.open_room("room-004")
     pair.one.write("Without them")
@@ -126,16 +127,14 @@ def test_scrolling_up_loads_older_messages_and_keeps_the_place(site: Site, keys:
     assert sequence == sorted(set(sequence))
 
 
-def test_in_a_low_window_older_messages_come_when_their_link_is_pressed(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_in_a_low_window_older_messages_load_only_by_their_link(site: Site, keys: list[str], person: Join) -> None:
     site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
     ada.page.set_viewport_size({"width": 320, "height": 256})
     asked: list[str] = []
     ada.page.on("request", lambda request: asked.append(request.url) if "before=" in request.url else None)
     page = ada.open_room("room-005")
-    # The whole page scrolls there; by themselves they would go on coming until there are no more.
+    # The whole page scrolls there, so loading automatically would not stop before the first message.
     expect(page.locator("#older-link")).to_be_in_viewport()
     page.evaluate("() => fetch(location.href).then(answer => answer.text())")
     assert asked == []
@@ -146,7 +145,7 @@ def test_in_a_low_window_older_messages_come_when_their_link_is_pressed(
     assert len(asked) == 1
 
 
-def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[str], person: Join) -> None:
+def test_a_permalink_leads_to_the_message_in_its_conversation(site: Site, keys: list[str], person: Join) -> None:
     site.populate(users=6, rooms=5, messages=600)
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.go("/rooms/room-005/?after=0")
@@ -158,7 +157,7 @@ def test_a_permalink_leads_to_the_message_in_its_place(site: Site, keys: list[st
     expect(page.locator(f"#{name}")).to_be_in_viewport()
 
 
-def test_what_one_reads_stays_in_place_when_something_new_arrives(site: Site, keys: list[str], person: Join) -> None:
+def test_messages_being_read_stay_in_place_when_others_arrive(site: Site, keys: list[str], person: Join) -> None:
     site.populate(users=6, rooms=5, messages=600)
     pair = Pair(person, site, keys, "room-005")
     page = pair.two.page
@@ -173,7 +172,7 @@ def test_what_one_reads_stays_in_place_when_something_new_arrives(site: Site, ke
     assert abs(before["y"] - after["y"]) < 2
 
 
-def test_a_refused_message_comes_back_into_the_box_with_the_reason(site: Site, keys: list[str], person: Join) -> None:
+def test_a_refused_message_returns_to_the_box_with_the_reason(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-006")
     page.evaluate("document.getElementById('composer-body').dataset.most = 99999")
@@ -194,7 +193,7 @@ def test_a_refused_message_comes_back_into_the_box_with_the_reason(site: Site, k
 def test_sending_shows_at_once_clears_the_box_and_keeps_the_focus(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-007")
-    # Whatever the server does, in the same moment as the key.
+    # In the same moment as the key, whatever the server does.
     page.locator("#composer-body").fill("Now")
     seen = page.evaluate(
         """() => {
@@ -212,7 +211,7 @@ def test_sending_shows_at_once_clears_the_box_and_keeps_the_focus(site: Site, ke
     ada.expect_nothing_pending()
 
 
-def test_shift_and_enter_makes_a_new_line(site: Site, keys: list[str], person: Join) -> None:
+def test_shift_and_enter_adds_a_line(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-008")
     page.locator("#composer-body").press_sequentially("one")
@@ -222,7 +221,7 @@ def test_shift_and_enter_makes_a_new_line(site: Site, keys: list[str], person: J
     ada.expect_message("one\ntwo")
 
 
-def test_with_the_socket_blocked_messages_go_by_form(site: Site, keys: list[str], person: Join) -> None:
+def test_messages_are_sent_by_form_if_sockets_are_blocked(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
     ada.page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=3001))
     ada.go("/rooms/room-009/")
@@ -232,7 +231,7 @@ def test_with_the_socket_blocked_messages_go_by_form(site: Site, keys: list[str]
     bob.expect_message("Sent all the same")
 
 
-def test_what_was_not_acknowledged_survives_a_reload_and_is_stored_once(
+def test_an_unacknowledged_message_survives_a_reload_and_is_stored_once(
     site: Site, keys: list[str], person: Join
 ) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
@@ -259,7 +258,7 @@ def test_what_was_not_acknowledged_survives_a_reload_and_is_stored_once(
 
 
 def say_so_many(writer: Person, count: int) -> None:
-    """Post by the form's address as fast as it goes, from the writer's own page."""
+    """Post by the form's address, as fast as possible, from the writer's page."""
     writer.page.evaluate(
         """async (count) => {
           const form = document.getElementById("composer");
@@ -295,7 +294,7 @@ def test_two_hundred_messages_posted_while_a_page_is_cut_off_arrive_in_order(
     assert pair.two.markup() == pair.one.markup()
 
 
-def test_who_missed_a_thousand_messages_gets_the_newest_and_scrolls_back_for_the_rest(
+def test_after_a_thousand_missed_messages_the_newest_show_and_scrolling_loads_more(
     fragile_site: Site, person: Join
 ) -> None:
     site = fragile_site
@@ -323,9 +322,7 @@ def fragile_site() -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_server_killed_in_mid_conversation_loses_and_doubles_nothing(
-    fragile_site: Site, person: Join, how: signal.Signals
-) -> None:
+def test_a_killed_server_loses_and_duplicates_nothing(fragile_site: Site, person: Join, how: signal.Signals) -> None:
     site = fragile_site
     pair = Pair(person, site, site.populate(), "room-001", expected=SERVER_AWAY)
     pair.one.write("Before")
@@ -349,29 +346,17 @@ def test_a_server_killed_in_mid_conversation_loses_and_doubles_nothing(
     assert pair.one.markup() == pair.two.markup()
 
 
-GO_BACK = """
-from django.db.models import F
-from apps.rooms.models import Membership, Room
-from apps.chat.models import Message
-lost = Message.objects.filter(body__startswith="Lost").delete()[0]
-kept = Message.objects.get(body="Kept")
-room = Room.objects.filter(pk=kept.room_id)
-room.update(last_seq=kept.seq, message_count=F("message_count") - lost)
-Membership.objects.filter(room__in=room).update(last_read_seq=kept.seq, read_count=room.get().message_count)
-"""
-GONE_BACK = 45_000  # milliseconds: a look each 30 s, a second one, and the way back
+GONE_BACK = 45_000  # milliseconds: a check every 30 s, a second one, and reconnecting
 
 
-def test_after_the_database_has_gone_back_open_pages_show_what_it_holds_and_go_on(
-    fragile_site: Site, person: Join
-) -> None:
+def test_open_pages_follow_a_database_that_goes_back_in_time(fragile_site: Site, person: Join) -> None:
     pair = Pair(person, fragile_site, fragile_site.populate(), "room-001")
     pair.one.write("Kept")
     for number in range(3):
         pair.one.write(f"Lost {number}")
         pair.two.expect_message(f"Lost {number}")
     pair.one.expect_nothing_pending()
-    fragile_site.shell(GO_BACK)
+    fragile_site.run(talk.go_back, kept="Kept", lost="Lost")
     for each in (pair.one, pair.two):
         expect(each.page.locator("#messages > .message")).to_have_count(1, timeout=GONE_BACK)
         each.wait_until_live()
@@ -379,7 +364,7 @@ def test_after_the_database_has_gone_back_open_pages_show_what_it_holds_and_go_o
     with reader.expect_request(lambda request: request.url.endswith("/read/"), timeout=RECONNECTED) as read:
         pair.one.write("New")
         pair.two.expect_message("New")
-    # Its number is one that the page had seen before, under another message.
+    # Its number is one that another message had on this page before.
     expect(reader.locator("#announce")).to_have_text("user0001: New")
     newest = reader.locator("#messages > .message").last.get_attribute("data-seq")
     assert f"seq={newest}&" in (read.value.post_data or "")

@@ -1,4 +1,4 @@
-"""Reading live with JavaScript switched off: one page that does not end."""
+"""The live view: reading live without JavaScript, on a page that never finishes loading."""
 
 import signal
 
@@ -8,7 +8,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from e2e.conftest import Join, Person
 from tests.servers import Site
 
-# What another browser calls itself: it gets the page that only grows.
+# A browser that can't patch its page, so new parts are only appended.
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 SOON = 1000  # milliseconds in which a change must show
 
@@ -19,7 +19,7 @@ def keys(site: Site) -> list[str]:
 
 
 def read_live(person: Join, site: Site, key: str, slug: str, **options: str) -> Person:
-    """Somebody without scripts who has opened the live view."""
+    """A user without scripts who has opened the live view."""
     one = person(site, "user0001", javascript=False, expected="ERR_|status of 4", **options).use_session(key)
     one.page.goto(f"{site.url}/rooms/{slug}/live/", wait_until="commit")
     expect(one.page.locator("#messages .message")).to_have_count(3)
@@ -47,7 +47,7 @@ def test_messages_edits_and_deletions_show_in_place_within_a_second(site: Site, 
     bob.delete("Second")
     expect(items.nth(4)).to_contain_text("This message was deleted.", timeout=SOON)
     expect(items).to_have_count(5)
-    # Once more in the same places, and the same markup as any page has.
+    # Edited once more in the same place; the ids are those of any page.
     bob.edit("First", "First of all")
     expect(items.nth(3)).to_contain_text("First of all", timeout=SOON)
     live = ada.markup_ids()
@@ -55,7 +55,7 @@ def test_messages_edits_and_deletions_show_in_place_within_a_second(site: Site, 
     assert ada.markup_ids() == live
 
 
-def test_one_can_write_meanwhile_and_the_page_goes_on(site: Site, keys: list[str], person: Join) -> None:
+def test_writing_does_not_interrupt_the_live_view(site: Site, keys: list[str], person: Join) -> None:
     ada = read_live(person, site, keys[0], "room-002")
     items = ada.page.locator("#messages .message")
     for number, text in enumerate(("Written in the frame", "And again")):
@@ -75,7 +75,7 @@ def test_a_refusal_in_the_frame_says_why_and_keeps_the_text(site: Site, keys: li
     expect(ada.page.locator("#messages .message")).to_have_count(3)
 
 
-def test_a_browser_that_cannot_patch_gets_everything_at_the_end(site: Site, keys: list[str], person: Join) -> None:
+def test_a_browser_that_cannot_patch_gets_changes_at_the_end(site: Site, keys: list[str], person: Join) -> None:
     ada = read_live(person, site, keys[0], "room-004", user_agent=FIREFOX)
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-004")
@@ -88,7 +88,7 @@ def test_a_browser_that_cannot_patch_gets_everything_at_the_end(site: Site, keys
     expect(items.nth(4)).to_contain_text("First")
     bob.delete("First")
     expect(items.nth(5)).to_contain_text("Deleted", timeout=SOON)
-    # Below the list, though the list has not ended.
+    # Below the list, though the list has not been closed.
     below = ada.page.locator("#composer-frame").bounding_box()
     last = items.last.bounding_box()
     assert below and last
@@ -97,7 +97,7 @@ def test_a_browser_that_cannot_patch_gets_everything_at_the_end(site: Site, keys
 
 
 @pytest.mark.parametrize("options", [{}, {"user_agent": FIREFOX}])
-def test_who_may_no_longer_read_is_told_why_and_the_page_ends(
+def test_a_removed_member_is_told_why_and_the_page_ends(
     site: Site, keys: list[str], person: Join, options: dict[str, str]
 ) -> None:
     slug = f"room-00{5 + len(options)}"
@@ -112,7 +112,7 @@ def test_who_may_no_longer_read_is_told_why_and_the_page_ends(
     cleo.page.wait_for_load_state()
 
 
-def test_two_views_are_open_at_a_time_and_a_third_when_one_is_closed(site: Site, keys: list[str], person: Join) -> None:
+def test_a_third_live_view_opens_only_after_one_of_two_is_closed(site: Site, keys: list[str], person: Join) -> None:
     one, two = (read_live(person, site, keys[3], "room-007") for _ in range(2))
     third = person(site, "user0004", javascript=False, expected="status of 429").use_session(keys[3])
     third.go("/rooms/room-007/live/")
@@ -126,7 +126,7 @@ def test_two_views_are_open_at_a_time_and_a_third_when_one_is_closed(site: Site,
     expect(two.page.locator("#messages .message")).to_have_count(3)
 
 
-def test_what_the_view_showed_is_read(site: Site, keys: list[str], person: Join) -> None:
+def test_messages_that_the_live_view_showed_count_as_read(site: Site, keys: list[str], person: Join) -> None:
     ada = read_live(person, site, keys[0], "room-008")
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-008")
@@ -141,7 +141,7 @@ def test_what_the_view_showed_is_read(site: Site, keys: list[str], person: Join)
     raise AssertionError("It still counts as unread")
 
 
-def test_a_server_that_ends_says_so_with_a_way_to_go_on(person: Join) -> None:
+def test_a_server_that_stops_says_so_and_offers_to_continue(person: Join) -> None:
     with Site() as site:
         keys = site.populate(users=1, rooms=1, messages=3)
         ada = read_live(person, site, keys[0], "room-001")

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import PASSWORD, Join, Person
+from tests.scenes import people
 from tests.servers import Site
 
 NEW_PASSWORD = "another battery horse 10"
@@ -30,11 +31,11 @@ class Mailbox:
     def next(self, address: str) -> str:
         """The text of the next mail, which is for this address."""
         deadline = time.monotonic() + 10
-        # Of mails within one second the names do not tell which came first.
+        # File names don't say which of two mails within a second came first.
         while not (
             new := [file for file in sorted(set(self.folder.glob("*.log")) - self.seen) if is_to(file, address)]
         ):
-            assert time.monotonic() < deadline, "no mail has come"
+            assert time.monotonic() < deadline, "no mail has arrived"
             time.sleep(0.05)
         self.seen |= set(new)
         return new[-1].read_text()
@@ -98,7 +99,7 @@ def register(one: Person, mailbox: Mailbox) -> None:
     arrived(one)
 
 
-def test_one_signs_up_with_a_code_that_is_sent_to_ones_address(come: Join, mailbox: Mailbox) -> None:
+def test_signing_up_requires_the_code_that_was_mailed(come: Join, mailbox: Mailbox) -> None:
     ada = come("ada")
     sign_up(ada.page, "ada", "ada@example.org")
     code = mailbox.code("ada@example.org")
@@ -111,7 +112,7 @@ def test_one_signs_up_with_a_code_that_is_sent_to_ones_address(come: Join, mailb
     arrived(ada)
 
 
-def test_after_three_wrong_codes_the_right_one_is_worth_nothing(come: Join, mailbox: Mailbox) -> None:
+def test_after_three_wrong_codes_the_right_one_is_refused(come: Join, mailbox: Mailbox) -> None:
     bea = come("bea")
     sign_up(bea.page, "bea", "bea@example.org")
     code = mailbox.code("bea@example.org")
@@ -124,7 +125,7 @@ def test_after_three_wrong_codes_the_right_one_is_worth_nothing(come: Join, mail
     expect(bea.page).to_have_url(re.compile("/accounts/login/"))
 
 
-def test_one_signs_in_with_a_code_instead_of_a_password(come: Join, mailbox: Mailbox) -> None:
+def test_signing_in_with_a_code_instead_of_a_password(come: Join, mailbox: Mailbox) -> None:
     cyd = come("cyd")
     register(cyd, mailbox)
     sign_out(cyd.page)
@@ -136,12 +137,8 @@ def test_one_signs_in_with_a_code_instead_of_a_password(come: Join, mailbox: Mai
     expect(cyd.page).to_have_url(re.compile("/rooms/lobby/"))
 
 
-def test_what_one_sees_is_the_same_whether_an_address_has_an_account(site: Site, come: Join, mailbox: Mailbox) -> None:
-    site.shell(
-        "from apps.accounts.models import *; from allauth.account.models import *; "
-        "dan = User.objects.create(username='dan', email='dan@example.org'); "
-        "EmailAddress.objects.create(user=dan, email='dan@example.org', verified=True, primary=True)"
-    )
+def test_pages_do_not_reveal_whether_an_address_has_an_account(site: Site, come: Join, mailbox: Mailbox) -> None:
+    site.run(people.add_address, "dan", "dan@example.org")
     seen: dict[str, list[str]] = {"dan@example.org": [], "nobody@example.org": []}
     for address, pages in seen.items():
         eve = come("eve")
@@ -163,7 +160,7 @@ def test_what_one_sees_is_the_same_whether_an_address_has_an_account(site: Site,
     assert seen["dan@example.org"] == seen["nobody@example.org"]
 
 
-def test_a_forgotten_password_is_made_anew_by_a_link_that_works_once(come: Join, mailbox: Mailbox) -> None:
+def test_a_forgotten_password_is_reset_by_a_link_that_works_once(come: Join, mailbox: Mailbox) -> None:
     fay = come("fay")
     register(fay, mailbox)
     sign_out(fay.page)
@@ -177,7 +174,7 @@ def test_a_forgotten_password_is_made_anew_by_a_link_that_works_once(come: Join,
     for label in ("New Password", "New Password (again)"):
         fay.page.get_by_label(label, exact=True).fill(NEW_PASSWORD)
     fay.page.get_by_role("button", name="Change Password").click()
-    mailbox.next("fay@example.org")  # says that the password was changed
+    mailbox.next("fay@example.org")  # the notice that the password was changed
     fay.page.goto("/accounts/login/")
     fay.page.get_by_label("User name or e-mail address").fill("fay@example.org")
     fay.page.get_by_label("Password").fill(NEW_PASSWORD)
@@ -188,7 +185,7 @@ def test_a_forgotten_password_is_made_anew_by_a_link_that_works_once(come: Join,
     expect(thief.page.get_by_label("New Password", exact=True)).to_have_count(0)
 
 
-def test_one_adds_an_address_confirms_it_and_makes_it_the_first(come: Join, mailbox: Mailbox) -> None:
+def test_adding_an_address_confirming_it_and_making_it_primary(come: Join, mailbox: Mailbox) -> None:
     gus = come("gus")
     register(gus, mailbox)
     gus.page.goto("/accounts/email/")
@@ -200,6 +197,6 @@ def test_one_adds_an_address_confirms_it_and_makes_it_the_first(come: Join, mail
     gus.page.goto("/accounts/email/")
     gus.page.get_by_label("gus@work.example").check()
     gus.page.get_by_role("button", name="Make Primary").click()
-    mailbox.next("gus@example.org")  # the old one is told
+    mailbox.next("gus@example.org")  # the old address is notified
     expect(gus.page.get_by_text("gus@work.example").first).to_be_visible()
     expect(gus.page.locator("label", has_text="gus@work.example")).to_contain_text("Primary")

@@ -1,4 +1,4 @@
-"""Moving by the keyboard alone: the targets, and a focus that is never lost, hidden or covered."""
+"""Moving by keyboard alone: what the keys reach, and a focus that is never lost, hidden or covered."""
 
 import re
 from collections.abc import Iterator
@@ -7,26 +7,27 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import Join, Person
+from tests.scenes import people, rooms, talk
 from tests.servers import Site
 
-# What has the focus: its id, or its class where it has none.
+# The focused element's id, or its class if it has none.
 FOCUS = "() => document.activeElement.id || document.activeElement.className || document.activeElement.tagName"
 
-# Whether what has the focus can be seen: it is not the page itself, lies in the window, nothing covers its middle, and
-# an outline of at least two pixels shows it.
+# Whether the focus is visible: on an element, within the window, its centre not covered, and with an outline of at
+# least two pixels.
 IS_SEEN = """
 () => {
   const one = document.activeElement;
-  if (!one || one === document.body) return "on nothing";
+  if (!one || one === document.body) return "on no element";
   const box = one.getBoundingClientRect();
   const [left, right] = [Math.max(box.left, 0), Math.min(box.right, innerWidth)];
   const [top, bottom] = [Math.max(box.top, 0), Math.min(box.bottom, innerHeight)];
-  if (right - left < 1 || bottom - top < 1) return "outside of the window";
+  if (right - left < 1 || bottom - top < 1) return "outside the window";
   const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
   const isOurs = !hit || one.contains(hit) || hit.contains(one) || hit.closest("label")?.contains(one);
   if (!isOurs) return `covered by ${hit.outerHTML.slice(0, 80)}`;
   const style = getComputedStyle(one);
-  if (!one.matches(":focus-visible")) return "without a sign of it";
+  if (!one.matches(":focus-visible")) return "not :focus-visible";
   const isOutlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
   if (!isOutlined) return `without an outline: ${one.outerHTML.slice(0, 90)}`;
   return "";
@@ -36,7 +37,7 @@ IS_SEEN = """
 
 @pytest.fixture(scope="module")
 def site(redis_url: str) -> Iterator[Site]:
-    """Over Redis, so that the pages hear of what a test changes in a process of its own."""
+    """Over Redis, so that open pages are told of what a scene changes in another process."""
     with Site(environment={"REDIS_URL": redis_url}) as site:
         yield site
 
@@ -44,7 +45,7 @@ def site(redis_url: str) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
     keys = site.populate(users=3, rooms=6, messages=360)
-    site.shell("from apps.accounts.models import *; User.objects.filter(username='user0001').update(role='owner')")
+    site.run(people.make_site_owner, "user0001")
     return keys
 
 
@@ -62,7 +63,7 @@ def newest(page: Page) -> str:
     return page.locator("#messages article").last.get_attribute("id") or ""
 
 
-def test_newest_and_composer_are_one_key_away_and_the_first_unread_two(
+def test_newest_message_and_composer_are_one_key_away_and_first_unread_two(
     ada: Person, person: Join, keys: list[str]
 ) -> None:
     bob = person(ada.site, "user0002").use_session(keys[1])
@@ -84,7 +85,7 @@ def test_newest_and_composer_are_one_key_away_and_the_first_unread_two(
     expect(page.locator("#first-unread")).to_be_focused()
 
 
-def test_j_and_k_go_from_message_to_message_and_never_in_a_field(ada: Person) -> None:
+def test_j_and_k_move_between_messages_and_type_in_a_field(ada: Person) -> None:
     page = ada.open_room("room-002")
     ids = [one.get_attribute("id") for one in page.locator("#messages article").all()]
     page.keyboard.press("k")
@@ -103,7 +104,7 @@ def test_j_and_k_go_from_message_to_message_and_never_in_a_field(ada: Person) ->
     expect(page.locator("#composer-body")).to_be_focused()
 
 
-def test_the_letters_can_be_switched_off(ada: Person) -> None:
+def test_letter_keys_can_be_switched_off(ada: Person) -> None:
     page = ada.go("/accounts/preferences/")
     page.get_by_label("Letters move in a room").uncheck()
     page.get_by_role("button", name="Save").click()
@@ -119,7 +120,7 @@ def test_the_letters_can_be_switched_off(ada: Person) -> None:
     page.get_by_role("button", name="Save").click()
 
 
-def test_f6_goes_round_the_parts_of_the_page_and_the_list_of_keys_opens(ada: Person) -> None:
+def test_f6_goes_round_the_parts_of_the_page_and_the_list_of_keys(ada: Person) -> None:
     page = ada.open_room("room-002")
     seen = []
     for _ in range(5):
@@ -139,29 +140,9 @@ def test_f6_goes_round_the_parts_of_the_page_and_the_list_of_keys_opens(ada: Per
     expect(room).to_be_focused()
 
 
-FIFTY = """
-import uuid
-from apps.chat import services
-from apps.chat.models import Message
-from apps.rooms import services as rooms
-from apps.rooms.models import Room
-room = Room.objects.get(slug="room-003")
-bob = User.objects.get(username="user0002")
-own = []
-for number in range(20):
-    own.append(services.post_message(room_id=room.pk, author_id=bob.pk, body=f"New {number}", client_id=uuid.uuid4()))
-for number in range(15):
-    services.edit_message(message=own[number], body=f"Edited {number}")
-for number in range(10):
-    services.delete_message(message=own[number], deleter=bob)
-for number in range(5):
-    rooms.change_details(room=room, name=room.name, topic=f"Topic {number}", access=room.access)
-"""
-
-
-def test_fifty_changes_while_somebody_types_touch_nothing_of_theirs(ada: Person) -> None:
-    # A topic from the start: the header must not grow by its line meanwhile.
-    ada.site.shell("from apps.rooms.models import Room; Room.objects.filter(slug='room-003').update(topic='Topic')")
+def test_fifty_changes_touch_neither_a_draft_nor_the_place_being_read(ada: Person) -> None:
+    # With a topic from the start, so that the header does not grow by its line later.
+    ada.site.run(rooms.set_topic, "room-003", "Topic")
     page = ada.open_room("room-003")
     box = page.locator("#composer-body")
     box.fill("A draft that I am in the middle of")
@@ -172,7 +153,7 @@ def test_fifty_changes_while_somebody_types_touch_nothing_of_theirs(ada: Person)
     scroller.evaluate("one => one.scrollTo(0, -200)")
     reading = page.locator("#messages .message").nth(40)
     before = reading.bounding_box()
-    ada.site.shell("from apps.accounts.models import User" + FIFTY)
+    ada.site.run(talk.make_fifty_changes, "room-003")
     expect(page.locator("#messages .message", has_text="New 19")).to_have_count(1)
     expect(page.locator(".topic")).to_have_text("Topic 4")
     expect(page.locator("#messages .deleted")).to_have_count(10)
@@ -192,7 +173,7 @@ def test_an_open_menu_stays_open_while_changes_arrive(ada: Person) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Delete this message").click()
     dialog.get_by_label("Message").fill("Half an edit")
-    ada.site.shell("from apps.accounts.models import User" + FIFTY.replace("room-003", "room-004"))
+    ada.site.run(talk.make_fifty_changes, "room-004")
     expect(page.locator("#messages .message", has_text="New 19")).to_have_count(1)
     expect(dialog.locator("details")).to_have_attribute("open", "")
     expect(dialog.get_by_label("Message")).to_have_value("Half an edit")
@@ -207,12 +188,11 @@ def test_the_focus_stays_on_a_message_that_is_edited_or_deleted(ada: Person, per
     ada.expect_message("Frist")
     page.keyboard.press("End")
     article = newest(page)
-    pk = article.removeprefix("article-")
-    change = f"from apps.chat import services; from apps.chat.models import *; one = Message.objects.get(pk={pk});"
-    ada.site.shell(change + "services.edit_message(message=one, body='First')")
+    message = int(article.removeprefix("article-"))
+    ada.site.run(talk.edit, message, "First")
     ada.expect_message("First")
     assert focus(page) == article
-    ada.site.shell(change + "services.delete_message(message=one, deleter=one.author)")
+    ada.site.run(talk.delete, message)
     ada.expect_message("This message was deleted.")
     assert focus(page) == article
 
@@ -221,12 +201,12 @@ def test_the_focus_is_not_lost_when_all_messages_are_replaced(ada: Person) -> No
     page = ada.open_room("room-006")
     page.keyboard.press("End")
     page.keyboard.press("k")
-    # As after more changes than a page is told one by one.
+    # As after more changes than are sent one by one.
     page.evaluate("() => document.getElementById('messages').replaceChildren()")
     page.wait_for_function("() => document.activeElement !== document.body")
 
 
-def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest_of_them(ada: Person) -> None:
+def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest(ada: Person) -> None:
     page = ada.open_room("room-001")
     oldest = page.locator("#messages article").first.get_attribute("id")
     link = page.locator("#older-link")
@@ -234,7 +214,7 @@ def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest_of_
     page.on("request", lambda request: asked.append(request.url) if "before=" in request.url else None)
     link.focus()
     expect(link).to_be_in_viewport()
-    # What the browser has to say of the link's coming into view, it has said two frames later.
+    # The browser reports within two frames that the link has come into view.
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
     page.evaluate("() => fetch(location.href).then(answer => answer.text())")
     assert asked == []
@@ -245,7 +225,7 @@ def test_the_link_to_older_messages_waits_for_enter_and_leads_to_the_nearest_of_
     assert page.evaluate(IS_SEEN) == ""
 
 
-def test_the_focus_goes_back_to_a_message_that_was_edited_behind_its_dialog(
+def test_the_focus_returns_to_a_message_that_was_edited_behind_its_dialog(
     ada: Person, person: Join, keys: list[str]
 ) -> None:
     bob = person(ada.site, "user0002").use_session(keys[1])
@@ -253,22 +233,19 @@ def test_the_focus_goes_back_to_a_message_that_was_edited_behind_its_dialog(
     page = ada.open_room("room-005")
     bob.write("Frist again")
     ada.expect_message("Frist again")
-    pk = newest(page).removeprefix("article-")
+    message = int(newest(page).removeprefix("article-"))
     page.keyboard.press("End")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
-    code = f"one = Message.objects.get(pk={pk}); services.edit_message(message=one, body='First again')"
-    ada.site.shell(f"from apps.chat import services; from apps.chat.models import *; {code}")
+    ada.site.run(talk.edit, message, "First again")
     ada.expect_message("First again")
     page.keyboard.press("Escape")
-    expect(page.locator(f"#time-{pk}")).to_be_focused()
+    expect(page.locator(f"#time-{message}")).to_be_focused()
     assert page.evaluate(IS_SEEN) == ""
 
 
-def test_the_focus_stays_where_the_composer_was_when_one_may_no_longer_write(
-    ada: Person, person: Join, keys: list[str]
-) -> None:
+def test_the_focus_stays_in_place_when_the_composer_is_removed(ada: Person, person: Join, keys: list[str]) -> None:
     cleo = person(ada.site, "user0003", expected="status of 40").use_session(keys[2])
     page = cleo.open_room("room-006")
     page.locator("#composer-body").focus()
@@ -280,7 +257,7 @@ def test_the_focus_stays_where_the_composer_was_when_one_may_no_longer_write(
 
 
 def tab_through(page: Page, most: int = 120) -> list[str]:
-    """Go once through all that the Tab key reaches; gives what was wrong with any of it."""
+    """Go through everything the Tab key reaches; returns what was wrong."""
     wrong = []
     page.keyboard.press("Tab")
     first, steps = page.evaluate("() => { window.first = document.activeElement; return true; }"), 0
@@ -293,7 +270,7 @@ def tab_through(page: Page, most: int = 120) -> list[str]:
         steps += 1
         if page.evaluate("() => document.activeElement === window.first || document.activeElement === document.body"):
             return wrong
-    return [*wrong, f"a trap: no end after {most} steps, at {focus(page)}"]
+    return [*wrong, f"a trap: not left after {most} steps, at {focus(page)}"]
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (320, 256)])
@@ -313,15 +290,13 @@ def tab_through(page: Page, most: int = 120) -> list[str]:
         "/accessibility/",
     ],
 )
-def test_the_tab_key_reaches_everything_and_what_it_reaches_is_seen(
-    ada: Person, path: str, size: tuple[int, int]
-) -> None:
+def test_the_tab_key_reaches_everything_and_the_focus_is_visible(ada: Person, path: str, size: tuple[int, int]) -> None:
     ada.page.set_viewport_size({"width": size[0], "height": size[1]})
     page = ada.go(path)
     assert tab_through(page) == []
 
 
-def test_in_a_room_the_tab_key_finds_its_way_out(ada: Person) -> None:
+def test_a_room_does_not_trap_the_tab_key(ada: Person) -> None:
     page = ada.open_room("room-001")
     for size in ((1280, 800), (320, 256)):
         page.set_viewport_size({"width": size[0], "height": size[1]})
@@ -331,8 +306,8 @@ def test_in_a_room_the_tab_key_finds_its_way_out(ada: Person) -> None:
         assert tab_through(page, 260) == []
 
 
-def test_a_conversation_by_the_keyboard_alone(ada: Person) -> None:
-    """Find a room, make one, write, edit, delete, change what is announced, and leave."""
+def test_a_conversation_by_keyboard_alone(ada: Person) -> None:
+    """Create a room, write, edit and delete."""
     page = ada.go("/")
     press_until(page, "New room")
     page.keyboard.press("Enter")
@@ -371,7 +346,7 @@ def test_a_conversation_by_the_keyboard_alone(ada: Person) -> None:
 
 
 def press_until(page: Page, name: str, by: str = "text") -> None:
-    """Press the Tab key until it has reached something called so."""
+    """Press the Tab key until the element with this text or name has the focus."""
     script = {
         "text": "name => document.activeElement.textContent.trim() === name",
         "name": "name => document.activeElement.name === name",

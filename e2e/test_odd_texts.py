@@ -1,4 +1,4 @@
-"""Texts that are wide, tall, piled up or run the other way, in a browser: each keeps to its own place."""
+"""Texts that are wide, tall, stacked or right to left stay inside their own message."""
 
 import os
 from pathlib import Path
@@ -7,27 +7,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import Join, Person
+from tests.scenes import talk
 from tests.servers import Site
 
 ZALGO = "Z" + "\u0301\u0489\u0325\u030d" * 40
-# Letters that nothing divides: one cluster of 3,000 consonants, and of figures joined to one.
+# Unbreakable: a cluster of 3,000 consonants, 1,000 joined emoji, and wide ligatures.
 CLUSTERS = ["क्" * 3000, "👩\u200d" * 1000, "\ufdfd" * 300]
 TALL = ["a\n" * 5000, "> " * 17 + "b" * 900 + "\n" * 50 + "c", "```\n" + "d\n" * 300 + "```"]
 MIXED = (
     "English first\nثم بالعربية\n\nمرحبا بالعالم\n\n- `code` شرح\n- Second\n\n> اقتباس\n\n```\na = (1, 2)\n```\n\n"
     "https://a.co/b مرحبا"
 )
-TALK = """
-import uuid
-from apps.chat import services as chat
-from apps.rooms import services as rooms
-one, two = User.objects.order_by("username")[:2]
-rooms.create_room(owner=one, name="Wide", topic="", access="public")
-room = rooms.create_room(owner=one, name="Attic", topic="", access="public")
-rooms.add_member(room=room, user=two)
-for number, body in enumerate(TEXTS):
-    chat.post_message(room_id=room.pk, author_id=(one, two)[number % 2].pk, body=body, client_id=uuid.uuid4())
-"""
 TEXTS = [
     "Before",
     ZALGO,
@@ -44,7 +34,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
     keys = site.populate(users=2, rooms=1, messages=0)
-    site.shell(f"TEXTS = {TEXTS!r}\n{TALK}")
+    site.run(talk.create_attic, TEXTS)
     return keys
 
 
@@ -58,7 +48,7 @@ def join(person: Join, site: Site, keys: list[str]) -> Join:
 
 
 def picture(page: Page, name: str) -> None:
-    """For who wants to look: PICTURES=folder in the environment."""
+    """Keep a screenshot if the environment says where: PICTURES=folder."""
     if folder := os.environ.get("PICTURES"):
         page.screenshot(path=Path(folder) / f"odd-texts-{name}.png")
 
@@ -66,7 +56,7 @@ def picture(page: Page, name: str) -> None:
 @pytest.mark.parametrize(
     ("width", "theme", "language"), [(360, "light", "en"), (1280, "dark", "en"), (1280, "light", "ar")]
 )
-def test_nothing_scrolls_the_conversation_sideways_and_what_is_tall_is_folded(
+def test_wide_texts_do_not_widen_the_page_and_tall_ones_are_folded(
     join: Join, width: int, theme: str, language: str
 ) -> None:
     page = join(viewport={"width": width, "height": 740}, color_scheme=theme, locale=language).open_room("attic")
@@ -82,7 +72,7 @@ def test_nothing_scrolls_the_conversation_sideways_and_what_is_tall_is_folded(
     assert not {"B", "E", "こ", "O"} & set(folded)
 
 
-def test_what_nothing_divides_scrolls_in_itself_by_keyboard(join: Join) -> None:
+def test_unbreakable_text_scrolls_inside_its_message_by_keyboard(join: Join) -> None:
     page = join().open_room("attic")
     body = page.locator("#messages .body", has_text="क्क्")
     assert body.evaluate("one => one.scrollWidth > one.clientWidth")
@@ -107,7 +97,7 @@ def test_piled_up_marks_stay_in_their_own_message(join: Join) -> None:
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_a_folded_message_is_opened_by_keyboard_with_and_without_scripts(join: Join, javascript: bool) -> None:
+def test_a_folded_message_opens_by_keyboard_with_and_without_scripts(join: Join, javascript: bool) -> None:
     page = join(javascript=javascript).go("/rooms/attic/")
     item = page.locator("#messages .message").nth(len(TEXTS) - 7)
     body, control = item.locator(".body"), item.locator("summary")
@@ -120,20 +110,15 @@ def test_a_folded_message_is_opened_by_keyboard_with_and_without_scripts(join: J
     assert high
     assert low["height"] < 500
     assert high["height"] > 100_000
-    # Nothing is hidden from who listens, folded or not, and the control says which.
+    # Screen readers get the whole text, folded or not, and the control's state.
     expect(item.locator("details")).to_have_attribute("open", "")
     control.press("Enter")
     assert body.bounding_box() == pytest.approx(low, abs=2) or body.evaluate("one => one.clientHeight") < 500
 
 
-def test_the_numbers_of_a_list_are_spoken(join: Join, site: Site) -> None:
+def test_the_numbers_of_a_list_are_announced(join: Join, site: Site) -> None:
     page = join().open_room("room-001")
-    site.shell(
-        "import uuid; from apps.chat import services; from apps.rooms.models import Room\n"
-        "room, two = Room.objects.get(slug='room-001'), User.objects.get(username='user0002')\n"
-        "listed = '7. a\\n8. b\\n3. c\\n- d'\n"
-        "services.post_message(room_id=room.pk, author_id=two.pk, body=listed, client_id=uuid.uuid4())"
-    )
+    site.run(talk.post, "room-001", "user0002", "7. a\n8. b\n3. c\n- d")
     page.reload()
     expect(page.locator("#messages .body").last).to_contain_text("d")
     script = "async one => { document.dispatchEvent(new CustomEvent('message-arrived', { detail: one })) }"
@@ -141,7 +126,7 @@ def test_the_numbers_of_a_list_are_spoken(join: Join, site: Site) -> None:
     expect(page.locator("#announce")).to_have_text("user0002: 7. a 8. b 3. c d")
 
 
-def test_printing_shows_all(join: Join) -> None:
+def test_printing_unfolds_every_message(join: Join) -> None:
     page = join().go("/rooms/attic/")
     page.emulate_media(media="print")
     heights = page.locator("#messages .body").evaluate_all("all => all.map(one => one.clientHeight)")
@@ -157,7 +142,7 @@ def test_each_block_has_its_own_direction_and_code_runs_left_to_right(join: Join
     assert body.locator("li").evaluate_all(script) == ["rtl", "ltr"]
     assert body.locator("blockquote").evaluate_all(script) == ["rtl"]
     assert body.locator("code, pre, p > a").evaluate_all(script) == ["ltr"] * 4
-    # A line within a paragraph too: the Arabic one ends where the paragraph does.
+    # Lines within a paragraph too: the Arabic one is aligned to the other side.
     lines = body.locator("> p").first.evaluate(
         """one => { const range = document.createRange(); range.selectNodeContents(one);
         const box = one.getBoundingClientRect();

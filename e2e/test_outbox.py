@@ -1,4 +1,4 @@
-"""What the outbox does with a text that the server never answers: it goes back to the one who wrote it."""
+"""The outbox: unanswered texts are kept, sent again, and returned to their author in the end."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.sockets import MAYBE_SOCKET, SOCKET
 
 MARKER = "Poison"
 MAX_UNANSWERED = 5
-# As many as the page makes for one try, so that the clock does not run away from what is answered.
+# As many requests as one attempt makes, so that the fake clock does not outrun real answers.
 ROUND_TRIPS = """async () => {
   for (let count = 0; count < 3; count++) await fetch("/livez").then((answer) => answer.text()).catch(() => {});
 }"""
@@ -34,13 +34,13 @@ def fragile_site() -> Iterator[Site]:
 
 
 def counts(page: Page) -> list[int]:
-    """How often each message in the outbox got no answer."""
+    """How often each message in the outbox was not answered."""
     stored: list[str] = page.evaluate("() => Object.keys(localStorage).sort().map(key => localStorage.getItem(key))")
     return [entry.get("unanswered", 0) for entry in map(json.loads, stored) if "client_id" in entry]
 
 
 class Swallower:
-    """A way to the server in which every text with the marker is lost, or answered with an error."""
+    """Between page and server: every text with the marker is lost, or answered with an error."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -63,7 +63,7 @@ class Swallower:
         self.swallowed += 1
 
     def let_time_pass(self, is_done: Callable[[], bool]) -> None:
-        """Until something is so."""
+        """Let the page's clock run until the condition is true."""
         for _ in range(60):
             if is_done():
                 return
@@ -72,9 +72,7 @@ class Swallower:
         raise AssertionError(f"It was sent {self.swallowed} times")
 
 
-def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_is_sent(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_a_text_never_answered_is_returned_and_the_next_one_is_sent(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|500").use_session(keys[0])
     way = Swallower(ada.page)
     ada.page.clock.install()
@@ -94,10 +92,10 @@ def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_
     ada.expect_message("Wholesome")
     ada.expect_nothing_pending()
     swallowed = way.swallowed
-    # The reload may have come between a message and its count.
+    # The reload may have come between sending a message and counting it.
     assert MAX_UNANSWERED <= swallowed <= MAX_UNANSWERED + 2
 
-    # It is not lost by a reload, and not sent by one.
+    # A reload neither loses nor sends it.
     page.reload()
     ada.wait_until_live()
     page.clock.run_for(20_000)
@@ -111,7 +109,7 @@ def test_a_text_that_is_never_answered_goes_back_to_its_writer_and_the_next_one_
     assert counts(page) == []
 
 
-def test_a_text_is_not_given_up_while_the_network_is_away(site: Site, keys: list[str], person: Join) -> None:
+def test_a_text_is_not_given_up_while_offline(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
     ada.page.clock.install()
     page = ada.open_room("room-002")
@@ -132,9 +130,7 @@ def test_a_text_is_not_given_up_while_the_network_is_away(site: Site, keys: list
     ada.expect_nothing_pending()
 
 
-def test_all_that_waits_says_so_and_one_hears_when_nothing_does_any_more(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_waiting_texts_say_so_and_their_sending_is_announced_once(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
     page = ada.open_room("room-003")
     page.evaluate("window.said = []; document.addEventListener('say', ({ detail }) => said.push(detail))")
@@ -152,14 +148,14 @@ def test_all_that_waits_says_so_and_one_hears_when_nothing_does_any_more(
         ada.expect_message(text)
     ada.expect_nothing_pending()
     page.wait_for_function("() => window.said.includes('Sent')")
-    # Who did not ask to hear it of each message hears it of those that waited, once.
+    # "Sent" is announced once for those that waited, though not preferred for each message.
     ada.write("Outside")
     ada.expect_message("Outside")
     ada.expect_nothing_pending()
     assert page.evaluate("window.said").count("Sent") == 1
 
 
-def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, person: Join) -> None:
+def test_a_server_killed_by_a_text_counts_as_one_missing_answer(fragile_site: Site, person: Join) -> None:
     site = fragile_site
     ada: Person = person(site, "user0001", expected=SERVER_AWAY).use_session(site.populate(users=1, rooms=1)[0])
     deaths = 0
@@ -187,7 +183,7 @@ def test_a_server_that_dies_of_a_text_has_not_answered_it(fragile_site: Site, pe
     ada.expect_nothing_pending()
 
 
-def test_who_writes_on_does_not_put_off_what_waits_for_an_answer(site: Site, keys: list[str], person: Join) -> None:
+def test_writing_more_does_not_delay_what_waits_for_an_answer(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0002", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|500").use_session(keys[1])
     Swallower(ada.page)
     page = ada.open_room("room-002")
@@ -200,7 +196,7 @@ def test_who_writes_on_does_not_put_off_what_waits_for_an_answer(site: Site, key
 
 
 def keep_trying(page: Page, times: int = 30) -> None:
-    """Let minutes go by, with what the network needs to answer in between."""
+    """Let minutes go by, giving the network time to answer."""
     for _ in range(times):
         page.clock.run_for(4000)
         page.evaluate(ROUND_TRIPS)
@@ -209,7 +205,7 @@ def keep_trying(page: Page, times: int = 30) -> None:
 NOT_YET = "Not stored yet. It is kept here and sent again by itself."
 
 
-def test_all_that_wait_say_so_and_not_only_the_first(site: Site, keys: list[str], person: Join) -> None:
+def test_every_waiting_text_says_so_and_not_only_the_first(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
     page = ada.open_room("room-003")
     page.route(POSTS, lambda route: route.abort())
@@ -220,7 +216,7 @@ def test_all_that_wait_say_so_and_not_only_the_first(site: Site, keys: list[str]
         ada.write(text)
     notes = page.locator("#pending .meta")
     expect(notes).to_have_text([NOT_YET] * 3)
-    # Who writes one more is told at once, and of that one.
+    # For one more message this is announced immediately, and for that one only.
     said = len(page.evaluate("window.said"))
     ada.write("Four")
     expect(notes).to_have_text([NOT_YET] * 4)
@@ -234,7 +230,7 @@ def test_all_that_wait_say_so_and_not_only_the_first(site: Site, keys: list[str]
     ada.expect_nothing_pending()
 
 
-def test_a_text_is_not_given_up_while_something_else_answers(site: Site, keys: list[str], person: Join) -> None:
+def test_a_text_is_not_given_up_while_a_portal_answers(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}").use_session(keys[0])
     page = ada.open_room("room-001")
     page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=1011, reason="Away"))
@@ -251,13 +247,11 @@ def test_a_text_is_not_given_up_while_something_else_answers(site: Site, keys: l
     ada.expect_message("Behind a portal")
 
 
-def test_a_text_that_the_site_refuses_comes_back_with_the_sites_words(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_a_text_refused_by_the_site_is_returned_with_its_reason(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|404").use_session(keys[0])
     page = ada.open_room("room-002")
     page.route_web_socket(re.compile("/ws/"), lambda socket: socket.close(code=1011, reason="Away"))
-    # As where the room is gone.
+    # As if the room had been deleted.
     page.route(POSTS, lambda route: route.continue_(url=f"{site.url}/rooms/no-such-room/messages/"))
     page.reload()
     page.clock.install()
@@ -269,7 +263,7 @@ def test_a_text_that_the_site_refuses_comes_back_with_the_sites_words(
 
 
 class Hole:
-    """A way to the server in which nothing that is written comes through, until it is filled."""
+    """Between page and server: no message gets through while it is open."""
 
     def __init__(self, page: Page) -> None:
         self.is_open = True
@@ -278,13 +272,13 @@ class Hole:
         page.evaluate(f"{SOCKET}.send = () => {{}}")
 
 
-def test_what_somebody_wrote_is_not_sent_by_who_has_their_number_for_a_name(site: Site, person: Join) -> None:
+def test_a_text_is_not_sent_by_a_user_whose_name_is_its_authors_id(site: Site, person: Join) -> None:
     ada = person(site, "ada-at-the-library", expected=f"{SERVER_AWAY}|Failed to fetch").sign_up("/rooms/lobby/")
     ada.wait_until_live()
     Hole(ada.page)
     ada.write("Between us")
     expect(ada.page.locator("#pending > li")).to_have_count(1)
-    # As if hers were the account of number 42.
+    # As if the id of her account were 42.
     move = "([key, to]) => { localStorage.setItem(to, localStorage.getItem(key)); localStorage.removeItem(key); }"
     (key,) = ada.page.evaluate("() => Object.keys(localStorage)")
     ada.page.evaluate(move, [key, re.sub(r"\d+(?=:\d+:)", "42", key, count=1)])
@@ -298,9 +292,7 @@ def test_what_somebody_wrote_is_not_sent_by_who_has_their_number_for_a_name(site
     assert "Between us" not in other.bodies()
 
 
-def test_a_waiting_text_that_cannot_be_read_does_not_take_the_others_with_it(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_an_unreadable_waiting_text_does_not_stop_the_others(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|Failed to fetch").use_session(keys[0])
     page = ada.open_room("room-003")
     Hole(page)
@@ -316,9 +308,7 @@ def test_a_waiting_text_that_cannot_be_read_does_not_take_the_others_with_it(
     ada.expect_nothing_pending()
 
 
-def test_the_browser_asks_before_a_text_goes_that_the_storage_did_not_take(
-    site: Site, keys: list[str], person: Join
-) -> None:
+def test_the_browser_warns_before_a_text_is_lost_that_was_not_stored(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001", expected=f"{SERVER_AWAY}|{MINUTES_PASSED}|Failed to fetch").use_session(keys[0])
     full = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }"
     ada.page.add_init_script(full)

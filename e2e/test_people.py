@@ -1,4 +1,4 @@
-"""Accounts as people use them: devices, profile, preferences, invitations, data, leaving. Mostly without JavaScript."""
+"""Accounts: devices, profile, preferences, invitations, data, closing. Mostly without JavaScript."""
 
 import io
 import json
@@ -13,18 +13,19 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import PASSWORD, Join, Person
+from tests.scenes import people
 from tests.servers import Site
 
-# Addresses that people come from, as a proxy would tell them: no more than 20 may sign up from one in a minute.
+# The users' addresses, as a proxy would report them: at most 20 may sign up from one in a minute.
 addresses = (f"10.0.0.{number}" for number in range(1, 255))
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    """A site behind a proxy, which has an owner: else the first to sign up in any test would be it."""
+    """A site behind a proxy. It has an owner, or else the first user to sign up in any test would be that."""
     with Site(environment={"TRUSTED_PROXY_COUNT": "1"}) as site:
         site.populate(users=1, rooms=1)
-        site.shell("from apps.accounts.models import *; User.objects.update(role='owner')")
+        site.run(people.make_site_owner, "user0001")
         yield site
 
 
@@ -53,7 +54,7 @@ def confirm_password(page: Page) -> None:
     page.get_by_role("button", name="Confirm").click()
 
 
-def test_a_device_that_is_signed_out_from_another_loses_its_open_room_within_a_second(come: Join) -> None:
+def test_a_device_signed_out_by_another_loses_its_open_room_within_a_second(come: Join) -> None:
     here = come("ann").sign_up()
     there = sign_in(come("ann", javascript=True))
     page = there.open_room("lobby")
@@ -74,7 +75,7 @@ def picture() -> bytes:
     return buffer.getvalue()
 
 
-def test_others_see_the_name_and_the_picture_that_one_chose(come: Join) -> None:
+def test_others_see_a_users_chosen_name_and_picture(come: Join) -> None:
     bea = come("bea").sign_up("/accounts/profile/")
     bea.page.get_by_label("Name", exact=False).first.fill("Beatrix")
     bea.page.get_by_label("Pronouns").fill("she/her")
@@ -105,7 +106,7 @@ def test_others_see_the_name_and_the_picture_that_one_chose(come: Join) -> None:
     expect(cyd.page.get_by_text("she/her")).to_be_visible()
 
 
-def test_one_changes_ones_user_name_and_the_old_address_leads_to_the_new_one(come: Join) -> None:
+def test_the_old_address_of_a_renamed_user_leads_to_the_new_one(come: Join) -> None:
     dan = come("dan").sign_up("/accounts/profile/")
     dan.page.get_by_role("link", name="Change your user name").click()
     confirm_password(dan.page)
@@ -116,7 +117,7 @@ def test_one_changes_ones_user_name_and_the_old_address_leads_to_the_new_one(com
     expect(dan.page).to_have_url(re.compile("/people/daniel/"))
 
 
-def test_preferences_hold_without_javascript(come: Join) -> None:
+def test_preferences_work_without_javascript(come: Join) -> None:
     eve = come("eve").sign_up("/accounts/preferences/")
     paper = "getComputedStyle(document.body).backgroundColor"
     before = eve.page.evaluate(paper)
@@ -131,7 +132,7 @@ def test_preferences_hold_without_javascript(come: Join) -> None:
     assert eve.page.evaluate(paper) != before
 
 
-def test_the_clock_of_a_live_message_is_the_one_of_the_page(come: Join, site: Site) -> None:
+def test_a_live_message_uses_the_clock_of_the_page(come: Join, site: Site) -> None:
     fay = come("fay", javascript=True).sign_up("/accounts/preferences/")
     fay.page.get_by_label("12 hours").check()
     fay.page.get_by_role("button", name="Save").click()
@@ -151,7 +152,7 @@ def test_the_clock_of_a_live_message_is_the_one_of_the_page(come: Join, site: Si
     assert gus.page.locator("#messages time").last.inner_text() != live
 
 
-def test_the_enter_key_does_what_one_prefers(come: Join) -> None:
+def test_the_enter_key_follows_the_preference(come: Join) -> None:
     hal = come("hal", javascript=True).sign_up("/accounts/preferences/")
     hal.page.get_by_role("radio", name=re.compile("^Makes a new line")).check()
     hal.page.get_by_role("button", name="Save").click()
@@ -166,7 +167,7 @@ def test_the_enter_key_does_what_one_prefers(come: Join) -> None:
     expect(page.locator("#messages .body").last).to_have_text(re.compile(r"one\s+two"))
 
 
-def test_a_sound_is_played_for_others_messages_in_a_room_that_is_not_in_front(come: Join) -> None:
+def test_a_sound_plays_for_messages_of_others_in_a_background_room(come: Join) -> None:
     pia = come("pia", javascript=True)
     pia.context.add_init_script(
         "window.tones = 0; const create = AudioContext.prototype.createOscillator;"
@@ -187,7 +188,7 @@ def test_a_sound_is_played_for_others_messages_in_a_room_that_is_not_in_front(co
     assert page.evaluate("window.tones") == 1
 
 
-def test_one_takes_ones_data_along(come: Join, tmp_path: Path) -> None:
+def test_downloading_your_data(come: Join, tmp_path: Path) -> None:
     ian = come("ian").sign_up("/rooms/lobby/")
     ian.post("Keep this")
     ian.go("/accounts/data/")
@@ -200,7 +201,7 @@ def test_one_takes_ones_data_along(come: Join, tmp_path: Path) -> None:
     assert json.loads(archive.read("account.json"))["username"] == "ian"
 
 
-def test_who_goes_leaves_no_name_behind_on_open_pages(come: Join) -> None:
+def test_closing_an_account_removes_its_name_from_open_pages(come: Join) -> None:
     tim = come("tim").sign_up("/rooms/lobby/")
     tim.post("Tim was here")
     uma = come("uma", javascript=True).sign_up()
@@ -214,7 +215,7 @@ def test_who_goes_leaves_no_name_behind_on_open_pages(come: Join) -> None:
     expect(message.locator("bdi")).to_have_text("Deleted account")
 
 
-def test_who_goes_takes_their_words_along_and_open_pages_show_it(come: Join) -> None:
+def test_closing_an_account_with_its_messages_removes_them_from_open_pages(come: Join) -> None:
     jan = come("jan").sign_up("/rooms/lobby/")
     for text in ("First of Jan", "Second of Jan", "Third of Jan"):
         jan.post(text)
@@ -239,7 +240,7 @@ def test_who_goes_takes_their_words_along_and_open_pages_show_it(come: Join) -> 
     expect(elsewhere.page).to_have_url(re.compile("/accounts/login/"))
 
 
-def test_an_invitation_brings_somebody_into_a_private_room(come: Join) -> None:
+def test_an_invitation_leads_a_new_user_into_a_private_room(come: Join) -> None:
     liv = come("liv").sign_up("/rooms/new/")
     liv.page.get_by_label("Name").fill("Book Club")
     liv.page.get_by_label("Private").check()
@@ -265,7 +266,7 @@ def test_an_invitation_brings_somebody_into_a_private_room(come: Join) -> None:
 
 
 def press_until(page: Page, key: str, wanted: str) -> None:
-    """Move by the key until the focused element's text or label has what is wanted."""
+    """Press the key until the focused element's text or label contains this."""
     script = """() => {
         const one = document.activeElement;
         const label = one.labels?.[0]?.textContent ?? one.getAttribute("aria-label") ?? "";
@@ -277,9 +278,9 @@ def press_until(page: Page, key: str, wanted: str) -> None:
         seen.append(page.evaluate(script))
         if wanted in seen[-1]:
             outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-            assert outline != "none", f"the focus on {wanted!r} is not to be seen"
+            assert outline != "none", f"the focus on {wanted!r} is not visible"
             return
-    raise AssertionError(f"{wanted!r} is out of the keyboard's reach: {seen}")
+    raise AssertionError(f"{wanted!r} cannot be reached by keyboard: {seen}")
 
 
 def follow(page: Page, link: str, heading: str) -> None:
@@ -294,7 +295,7 @@ def fill(page: Page, label: str, text: str) -> None:
     page.keyboard.type(text)
 
 
-def test_signing_up_and_setting_up_an_account_need_no_mouse(come: Join) -> None:
+def test_signing_up_and_setting_up_an_account_needs_no_mouse(come: Join) -> None:
     page = come("nia", javascript=True).go("/")
     follow(page, "Sign up", "Sign up")
     fill(page, "Username", "nia")

@@ -1,4 +1,4 @@
-"""A page that stays live, comes back by itself, and says when it cannot."""
+"""A page stays live, reconnects automatically, and says when it can't."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,9 @@ def keys(site: Site) -> list[str]:
     return site.populate(users=4, rooms=4, messages=0)
 
 
-def test_a_page_says_when_it_is_not_live_and_when_it_is_again(site: Site, keys: list[str], person: Join) -> None:
+def test_a_page_says_when_it_loses_its_connection_and_when_it_is_live_again(
+    site: Site, keys: list[str], person: Join
+) -> None:
     ada = person(site, "user0001", expected=SERVER_AWAY).use_session(keys[0])
     page = ada.open_room("room-001")
     expect(page.locator("#connection-status")).to_be_hidden()
@@ -38,7 +40,7 @@ def test_a_page_says_when_it_is_not_live_and_when_it_is_again(site: Site, keys: 
     )
     page.wait_for_timeout(4000)
     page.context.set_offline(False)
-    # At once, though by now it tries only every few seconds.
+    # Immediately, though by now it tries only every few seconds.
     page.wait_for_function(f"() => {IS_LIVE}", timeout=1000)
     expect(page.locator("#connection-status")).to_be_hidden()
     expect(page.locator("#announce")).to_have_text("Live again.")
@@ -48,7 +50,7 @@ def test_a_page_says_when_it_is_not_live_and_when_it_is_again(site: Site, keys: 
     ]
 
 
-def test_a_short_break_is_not_worth_a_word(site: Site, keys: list[str], person: Join) -> None:
+def test_a_short_break_is_not_announced(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "user0001").use_session(keys[0])
     page = ada.open_room("room-001")
     page.evaluate(f"() => {{ window.first = {SOCKET}; window.first.close(); }}")
@@ -57,7 +59,7 @@ def test_a_short_break_is_not_worth_a_word(site: Site, keys: list[str], person: 
     expect(page.locator("#connection-status")).to_be_hidden()
 
 
-def test_a_server_that_has_fallen_silent_is_given_up(site: Site, keys: list[str], person: Join) -> None:
+def test_a_connection_on_which_the_server_is_silent_is_replaced(site: Site, keys: list[str], person: Join) -> None:
     bob = person(site, "user0002").use_session(keys[1])
     bob.open_room("room-002")
     ada = person(site, "user0001", expected=MINUTES_PASSED).use_session(keys[0])
@@ -103,7 +105,7 @@ def test_going_back_to_a_room_shows_it_live(site: Site, keys: list[str], person:
     assert ada.bodies() == ["Before", "Meanwhile", "After", "And after"]
 
 
-def test_a_page_in_the_background_goes_on_receiving(site: Site, keys: list[str], person: Join) -> None:
+def test_a_page_in_the_background_keeps_receiving(site: Site, keys: list[str], person: Join) -> None:
     ada, bob = person(site, "user0001").use_session(keys[0]), person(site, "user0002").use_session(keys[1])
     page = ada.open_room("room-004")
     bob.open_room("room-004")
@@ -132,7 +134,7 @@ def test_signing_out_in_another_tab_ends_this_one_and_says_why(site: Site, keys:
     expect(ada.page.locator("#connection-status")).to_contain_text("You are signed out", timeout=2000)
 
 
-def test_a_new_password_leaves_the_pages_of_the_same_browser_live(site: Site, keys: list[str], person: Join) -> None:
+def test_a_new_password_keeps_the_pages_of_the_same_browser_live(site: Site, keys: list[str], person: Join) -> None:
     ada = person(site, "newcomer2").sign_up("/rooms/lobby/")
     ada.wait_until_live()
     ada.page.evaluate(f"() => {{ window.first = {SOCKET}; }}")
@@ -156,7 +158,7 @@ def postgres() -> Iterator[Postgres]:
         yield postgres
 
 
-def test_while_the_database_is_away_the_text_is_kept_and_sent_when_it_is_back(postgres: Postgres, person: Join) -> None:
+def test_a_text_written_while_the_database_is_down_is_sent_later(postgres: Postgres, person: Join) -> None:
     with Site({"DATABASE_URL": postgres.url}) as site:
         key = site.populate(users=2, rooms=1)[0]
         ada = person(site, "user0001", expected="503|WebSocket").use_session(key)
@@ -182,7 +184,7 @@ def test_while_the_database_is_away_the_text_is_kept_and_sent_when_it_is_back(po
         assert sorted(ada.bodies()) == ["Important", "Without a script"]
 
 
-def test_a_page_that_is_open_for_long_lets_the_oldest_messages_go_and_brings_them_back(
+def test_a_page_that_grows_drops_its_oldest_messages_and_loads_them_again(
     site: Site, keys: list[str], person: Join
 ) -> None:
     ada, bob = person(site, "user0001").use_session(keys[0]), person(site, "user0002").use_session(keys[1])
@@ -200,10 +202,10 @@ def test_a_page_that_is_open_for_long_lets_the_oldest_messages_go_and_brings_the
     bodies = ada.bodies()
     numbers = [int(body.removeprefix("Number ")) for body in bodies if body.startswith("Number")]
     assert numbers == list(range(numbers[0], 421))
-    # While its reader is in the past, nothing goes.
+    # While older messages are in view, none are dropped.
     bob.write("Something new")
     ada.expect_message("Something new")
     shown = ada.bodies()
-    # Still older ones may have come, if their link was in view once more.
+    # Even older ones may have been loaded, if their link came into view again.
     oldest = shown.index(bodies[0])
     assert shown[oldest : oldest + len(bodies)] == bodies

@@ -1,7 +1,7 @@
 """
-w3m and lynx: sign up, find a room, join, read, page, write, edit; and how a page reads from top to bottom.
+w3m and lynx: sign up, find a room, join, read, page, write, edit; and what a page says from top to bottom.
 
-The transcripts are in e2e/transcripts. TRANSCRIPTS=write writes them anew, to be read before they are committed.
+The transcripts are in e2e/transcripts. TRANSCRIPTS=write updates them: read them before you commit.
 """
 
 import os
@@ -15,6 +15,7 @@ import pytest
 
 from e2e.conftest import PASSWORD
 from e2e.terminal import Terminal, writes
+from tests.scenes import talk
 from tests.servers import Site
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
@@ -34,7 +35,7 @@ def need(program: str) -> None:
 
 
 class W3m:
-    """w3m moves by searching, and calls an editor for a box of several lines."""
+    """w3m: moves by searching, and opens an editor for a textarea."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -46,7 +47,7 @@ class W3m:
         return self.terminal
 
     def find(self, text: str) -> None:
-        """Put the cursor on the last place on the page that has this text."""
+        """Move the cursor to the last occurrence of this text on the page."""
         self.terminal.settle()
         self.terminal.press(f"G?{text}\r")
 
@@ -76,7 +77,7 @@ class W3m:
 
 
 class Lynx:
-    """lynx numbers all that one can go to, in the order of the Tab key."""
+    """lynx: numbers all links and fields, in the order of the Tab key."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -87,17 +88,17 @@ class Lynx:
         return self.terminal
 
     def show_end(self) -> None:
-        """All of the page is on the screen."""
+        """Do nothing: the whole page is on the screen."""
 
     def go(self, pattern: str) -> None:
-        """Go to what has the number that the pattern finds, the last of several: from the top, by the Tab key."""
+        """Go to the last element whose number the pattern finds: from the top, by the Tab key."""
         self.terminal.settle()
         found = re.findall(pattern, self.terminal.text(), re.DOTALL)
         assert found, self.terminal.text().strip()
         self.terminal.press("\x01" + "\t" * (int(found[-1]) - 1 - self.lines_below(int(found[-1]))))
 
     def lines_below(self, number: int) -> int:
-        """How many of the numbers before this one are the next lines of a box, which the Tab key passes over."""
+        """How many numbers before this one are further lines of a textarea, which the Tab key skips."""
         boxes = re.findall(r"\n\s+\[\d+\][^\n\[]*_{5}(?=\n\s+\[(\d+)\][^\n\[]*_{5})", self.terminal.text())
         return sum(int(one) < number for one in boxes)
 
@@ -111,7 +112,7 @@ class Lynx:
 
     def write(self, label: str, text: str) -> None:
         self.go(rf"{label}.*?\[(\d+)\][^\n]*")
-        # Into the box, to its end and out by erasing what stands there.
+        # Into the box, empty it, type, and out again.
         self.terminal.press(f"\r\x15{text}\t")
         self.terminal.expect(text)
 
@@ -121,7 +122,7 @@ class Lynx:
 
 
 @pytest.mark.parametrize("name", BROWSERS)
-def test_one_can_sign_up_find_a_room_read_page_write_and_edit(site: Site, tmp_path: Path, name: str) -> None:
+def test_signing_up_finding_a_room_reading_writing_and_editing(site: Site, tmp_path: Path, name: str) -> None:
     need(name)
     browser: W3m | Lynx = W3m(tmp_path) if name == "w3m" else Lynx(tmp_path)
     person = f"reader-{name}"
@@ -143,8 +144,7 @@ def test_one_can_sign_up_find_a_room_read_page_write_and_edit(site: Site, tmp_pa
         browser.write("Message to", f"Hello from {name}")
         browser.push("Send")
         terminal.expect(f"Hello from {name}", person)
-        said = "from apps.chat.models import *; print(Message.objects.latest('pk').body)"
-        assert site.shell(said) == f"Hello from {name}\n"
+        assert site.run(talk.newest_body) == f"Hello from {name}"
         browser.follow("[0-9:]+ Actions" if name == "lynx" else "Actions")
         terminal.expect("Delete this message")
         browser.write("Message", f"Greetings from {name}")
@@ -152,32 +152,17 @@ def test_one_can_sign_up_find_a_room_read_page_write_and_edit(site: Site, tmp_pa
         terminal.expect(f"Greetings from {name}")
         browser.show_end()
         terminal.expect(f"Greetings from {name}", "edited")
-        assert site.shell(said) == f"Greetings from {name}\n"
+        assert site.run(talk.newest_body) == f"Greetings from {name}"
 
 
 DUMPS = {
     "w3m": ["w3m", "-dump", "-cols", "80"],
     "lynx": ["lynx", "-dump", "-nolist", "-width=80", "-display_charset=utf-8"],
 }
-SAID = """
-import uuid
-from apps.accounts.models import *
-from apps.chat import services as chat
-from apps.rooms import services as rooms
-ada, bob = (User.objects.get(username=name) for name in ("user0001", "user0002"))
-room = rooms.create_room(owner=ada, name="Library", topic="What we read", access="public")
-rooms.add_member(room=room, user=bob)
-say = lambda who, body: chat.post_message(room_id=room.pk, author_id=who.pk, body=body, client_id=uuid.uuid4())
-say(ada, "Which one is **next**?")
-say(bob, "I can think of two:\\n\\n- Middlemarch\\n- Solaris")
-say(bob, "See https://example.org/list")
-chat.delete_message(message=say(ada, "Oops"), deleter=ada)
-chat.edit_message(message=say(ada, "Solairs"), body="Solaris then.")
-"""
 
 
 def dump(browser: str, address: str, home: Path) -> str:
-    """The page as the browser prints it, without what differs from day to day."""
+    """The page as the browser prints it, with a fixed date and time."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "vt100", "LANG": "C.UTF-8"}
     done = subprocess.run([*DUMPS[browser], address], env=environment, capture_output=True, text=True, check=True)
     text = re.sub(r"\b\w+day, \d+ \w+ \d{4}\b", "Monday, 23 November 2026", done.stdout)
@@ -185,10 +170,10 @@ def dump(browser: str, address: str, home: Path) -> str:
 
 
 @pytest.mark.parametrize("name", BROWSERS)
-def test_pages_read_well_from_top_to_bottom(site: Site, tmp_path: Path, name: str) -> None:
+def test_pages_read_from_top_to_bottom_like_their_transcripts(site: Site, tmp_path: Path, name: str) -> None:
     need(name)
     if "Library" not in dump(name, f"{site.url}/", tmp_path):
-        site.shell(SAID)
+        site.run(talk.create_library)
     for page, path in (("welcome", "/"), ("room", "/rooms/library/"), ("keys", "/keys/")):
         shown, file = dump(name, f"{site.url}{path}", tmp_path), TRANSCRIPTS / f"{name}-{page}.txt"
         if os.environ.get("TRANSCRIPTS") == "write":

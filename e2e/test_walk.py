@@ -1,8 +1,8 @@
 """
-A random walk of a page, while all breaks that can: every text typed is stored once, stands in a box, or waits in sight
-with true words beside it; and nobody else sees it who signs in in between.
+A random walk of a page while everything breaks that can: each text typed is stored once, is in a box, or waits
+visibly with a true note beside it; no other user who signs in at that page sees it.
 
-A longer walk, by another way: make walk STEPS=500 WALK_SEED=7
+A longer walk, with other steps: make walk STEPS=500 WALK_SEED=7
 """
 
 import os
@@ -49,13 +49,13 @@ COME_BACK = "() => ['online', 'focus'].forEach((name) => dispatchEvent(new Event
 
 
 class Walk:
-    """Somebody at a page, whose way to the site, server and database break."""
+    """A user at a page, while the network, the site and its database break."""
 
     def __init__(self, ada: Person, stage: Stage) -> None:
         self.page, self.context = ada.page, ada.context
         self.stage, self.url, self.database = stage, stage.site.url, stage.postgres.url
         self.chance = random.Random(SEED)
-        # Who typed which word.
+        # The author of each word.
         self.typed: dict[str, str] = {}
         self.signed_in = ""
         self.room = ROOMS[0]
@@ -63,10 +63,10 @@ class Walk:
         with psycopg.connect(self.database) as database:
             self.people = {str(pk): name for pk, name in database.execute("SELECT id, username FROM accounts_user")}
 
-    # What can be seen
+    # What the page and the database hold
 
     def seen(self) -> dict[str, Any]:
-        """The page as it is; a page that is just leaving is looked at again."""
+        """The state of the page; tries again while another page is loading."""
         for _ in range(20):
             with suppress(Error):
                 found: dict[str, Any] = self.page.evaluate(SEEN)
@@ -74,12 +74,12 @@ class Walk:
         raise AssertionError("There is no page to look at")
 
     def viewer(self) -> str:
-        """For whom the page was made; nobody where it is not the site's."""
+        """The user for whom the page was rendered; empty if it is not the site's."""
         viewer: str = self.people.get(self.seen()["viewer"] or "", "")
         return viewer
 
     def stored(self) -> dict[str, list[str]]:
-        """Whose messages hold each word."""
+        """The authors of the messages that contain each word."""
         found: dict[str, list[str]] = {}
         with psycopg.connect(self.database) as database:
             query = "SELECT body, username FROM chat_message JOIN accounts_user one ON one.id = author_id"
@@ -88,41 +88,41 @@ class Walk:
                     found.setdefault(word, []).append(author)
         return found
 
-    # What a person does
+    # What a user does
 
     def word(self) -> str:
-        """Something to say, which nobody else says."""
+        """A word that occurs nowhere else."""
         word = f"w{len(self.typed)}x"
         self.typed[word] = self.viewer()
         return word
 
     def type(self) -> None:
-        """Something that is not sent yet, after what stands in the box."""
+        """Add a word to the text in the box, without sending it."""
         box = self.page.locator("#composer-body")
         box.press("End")
         self.page.keyboard.insert_text(f" {self.word()} ")
 
     def say(self) -> None:
-        """By the Enter key."""
+        """Send a word by the Enter key."""
         self.type()
         self.page.locator("#composer-body").press("Enter")
         self.wait_for_words()
 
     def say_several(self) -> None:
-        """Faster than anybody answers."""
+        """Send several words before any is answered."""
         for _ in range(3):
             self.type()
             self.page.locator("#composer-body").press("Enter")
         self.wait_for_words()
 
     def press_send(self) -> None:
-        """By the button."""
+        """Send a word by the button."""
         self.type()
         self.page.get_by_role("button", name="Send", exact=True).click()
         self.wait_for_words()
 
     def edit(self) -> None:
-        """One of the newest of one's own messages: a word is added to it."""
+        """Add a word to one of the user's newest messages."""
         links = self.page.locator(f"#messages .message[data-author='{self.viewer()}'] .meta a")
         count = links.count()
         if not count:
@@ -137,7 +137,7 @@ class Walk:
         self.save()
 
     def save(self) -> None:
-        """Until the dialog closes, or says why it does not."""
+        """Save the edit, and wait until the dialog closes or says why not."""
         dialog = self.page.get_by_role("dialog")
         dialog.get_by_role("button", name="Save").click()
         self.page.wait_for_function(IS_SAVED_OR_TOLD, timeout=PATIENCE)
@@ -156,44 +156,44 @@ class Walk:
         return 'class="brand"' in self.seen()["all"]
 
     def leave(self, go: Callable[[], object]) -> None:
-        """Go to another page, or to what the browser shows where there is none."""
+        """Go to another page, or to the browser's own if that fails."""
         with suppress(Error):
             go()
         if self.page.url == "about:blank":
-            # Where the history begins.
+            # The beginning of the history.
             self.open_room()
         elif self.stage.answers and not self.is_ours():
-            # Back shows what a proxy said then.
+            # Back shows an earlier answer of a proxy.
             self.page.reload()
             assert self.is_ours()
 
-    # What happens
+    # What happens to the user
 
     def break_something(self) -> None:
         fault = self.chance.choice([*Stage.FAULTS, "lost"])
         self.stage.breaks(fault)
-        # Half of the networks that are lost a browser knows of.
+        # The browser knows of half the lost networks.
         self.context.set_offline(fault == "lost" and self.chance.random() < 0.5)
 
     def mend(self) -> None:
-        """All works again, and the person comes back to the page."""
+        """Mend everything, and have the user return to the page."""
         self.stage.is_mended()
         self.context.set_offline(False)
         self.come_back()
 
     def new_token(self) -> None:
-        """As after signing in anew: the page's forms have another one than the cookie."""
+        """Change the token of the cookie but not of the forms, as signing in again does."""
         token = "".join(self.chance.choices("abcdefghijklmnop", k=32))
         self.context.add_cookies([{"name": "csrftoken", "value": token, "url": self.url}])
 
     def expire(self) -> None:
-        """All sessions end, without a word to any page."""
+        """End all sessions, without telling any page."""
         with psycopg.connect(self.database) as database:
             database.execute("DELETE FROM django_session")
         self.signed_in = ""
 
     def sign_in(self, name: str = "") -> None:
-        """In another tab."""
+        """Sign in in another tab."""
         tab = self.context.new_page()
         tab.goto(f"{self.url}/accounts/logout/")
         if (button := tab.get_by_role("main").get_by_role("button", name="Sign Out")).is_visible():
@@ -208,10 +208,10 @@ class Walk:
         tab.close()
         self.come_back()
 
-    # What must be so
+    # What must be true
 
     def come_back(self) -> None:
-        """To a page that works: what waited goes, or says what it waits for."""
+        """Return to a working page: texts that waited are sent, or say what they wait for."""
         if not self.viewer():
             self.reload()
         self.page.evaluate(COME_BACK)
@@ -219,14 +219,14 @@ class Walk:
         self.check()
 
     def wait_for_words(self) -> None:
-        """Until what stands as being sent is stored, or says that it is not."""
+        """Wait until each text being sent is stored, or says that it isn't."""
         if self.stage.is_silent:
             return
         words = [SIGNED_OUT] if self.signed_in != self.viewer() or not self.stage.answers else []
         self.page.wait_for_function(ALL_SAY, arg=[*words, *([] if self.stage.answers else [NOT_YET])], timeout=PATIENCE)
 
     def check(self) -> None:
-        """Nothing is gone, or there twice, or under another's name, or in another's sight."""
+        """Fail if a text is lost, stored twice or under another name, or visible to another user."""
         seen, stored, viewer = self.seen(), self.stored(), self.viewer()
         for word, author in self.typed.items():
             assert stored.get(word, [author]) == [author], f"{word} by {author} is stored for {stored[word]}"
@@ -235,7 +235,7 @@ class Walk:
             assert word in stored or author == viewer or not is_seen, f"{word} by {author} is seen by {viewer}"
 
     def step(self) -> None:
-        """Whatever somebody may do now, or may happen to them."""
+        """Do, or cause, anything that is possible now."""
         seen = self.seen()
         acts: list[Callable[[], None]] = [self.mend] * 3 if self.stage.broken else [self.break_something] * 2
         if seen["isDialog"]:
@@ -254,7 +254,7 @@ class Walk:
         act()
 
     def end(self) -> Counter[str]:
-        """All works, and each of the two looks into each room; gives how many words were found where."""
+        """Mend everything and open each room as each user; returns how many words were found where."""
         if self.stage.broken:
             self.mend()
         boxes = ""
@@ -284,7 +284,7 @@ def walk(person: Join) -> Iterator[Walk]:
         yield Walk(person(site, ADA, expected=".*"), Stage(way, site, postgres))
 
 
-def test_every_text_is_stored_once_or_stands_in_a_box(walk: Walk) -> None:
+def test_every_text_is_stored_once_or_still_in_a_box(walk: Walk) -> None:
     walk.page.goto(walk.url)
     walk.sign_in(ADA)
     walk.open_room()

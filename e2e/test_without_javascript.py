@@ -17,7 +17,7 @@ def ada(site: Site, keys: list[str], person: Join) -> Person:
     return person(site, "user0001", javascript=False, expected="status of 4").use_session(keys[0])
 
 
-def test_one_opens_changes_archives_and_deletes_a_room(ada: Person) -> None:
+def test_creating_changing_archiving_and_deleting_a_room(ada: Person) -> None:
     page = ada.go("/")
     page.get_by_role("link", name="New room").click()
     page.get_by_label("Name").fill("Workshop")
@@ -45,7 +45,7 @@ def test_one_opens_changes_archives_and_deletes_a_room(ada: Person) -> None:
     expect(page.get_by_text("The room Tool Shed is deleted.")).to_be_visible()
 
 
-def test_one_edits_and_deletes_a_message(ada: Person) -> None:
+def test_editing_and_deleting_a_message(ada: Person) -> None:
     page = ada.go("/rooms/lobby/")
     ada.post("Wrnog")
     page.locator("#messages .meta a").last.click()
@@ -58,7 +58,7 @@ def test_one_edits_and_deletes_a_message(ada: Person) -> None:
     assert ada.bodies()[-1] == "This message was deleted."
 
 
-def test_one_reads_all_of_a_long_conversation(ada: Person) -> None:
+def test_a_long_conversation_can_be_read_back_and_forth(ada: Person) -> None:
     page = ada.go("/rooms/room-001/")
     found = ada.markup_ids()
     assert len(found) == 50
@@ -86,7 +86,7 @@ def test_a_refused_message_stays_in_the_box(ada: Person) -> None:
     expect(page.locator("#composer-errors")).to_contain_text("Write something first.")
 
 
-def test_members_come_are_promoted_take_over_and_go(ada: Person, site: Site, keys: list[str], person: Join) -> None:
+def test_members_join_are_promoted_take_over_and_leave(ada: Person, site: Site, keys: list[str], person: Join) -> None:
     page = ada.go("/rooms/new/")
     page.get_by_label("Name").fill("Committee")
     page.get_by_label("Private").check()
@@ -113,7 +113,7 @@ def test_members_come_are_promoted_take_over_and_go(ada: Person, site: Site, key
     expect(heir.page.get_by_role("heading", level=1)).to_contain_text("Committee")
 
 
-def test_a_session_that_ended_gives_the_text_back(ada: Person) -> None:
+def test_a_text_sent_after_the_session_ended_is_returned(ada: Person) -> None:
     page = ada.go("/rooms/lobby/")
     ada.context.clear_cookies(name="sessionid")
     ada.post("A long thought")
@@ -126,7 +126,7 @@ def test_a_session_that_ended_gives_the_text_back(ada: Person) -> None:
     tab.get_by_role("button", name="Sign in").click()
     expect(tab).to_have_url(f"{ada.site.url}/")
     page.get_by_role("button", name="Send again").click()
-    # Who signs in gets another token than the one in this page; that costs a look, and no text.
+    # After signing in the token differs from this page's: one more page to confirm, but no text is lost.
     expect(page.get_by_role("heading", name="This form is no longer valid")).to_be_visible()
     expect(page.get_by_label("Message")).to_have_value("A long thought")
     page.get_by_role("button", name="Send again").click()

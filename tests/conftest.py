@@ -1,17 +1,20 @@
-"""People and rooms to test with."""
+"""Users and rooms to test with."""
 
 import uuid
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django_tasks import task_backends
+from django_tasks.backends.immediate import ImmediateBackend
 from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.chat import services as chat
 from apps.chat.models import Message
-from apps.core import trouble
+from apps.core import limits, trouble
 from apps.live import limits as live_limits
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
@@ -19,8 +22,15 @@ from apps.rooms.models import Membership, Room
 
 @pytest.fixture(autouse=True)
 def _cheap_passwords(settings: Settings) -> None:
-    """Hashing is slow on purpose; tests sign up hundreds of people. Those that measure it take the real hashers."""
+    """Hashing is slow on purpose, and tests sign up hundreds of users. Tests that measure it use the real hashers."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _jobs_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they are enqueued, at once; tests of jobs themselves have the real way."""
+    immediate = ImmediateBackend("default", {"QUEUES": list(limits.JOB_THREADS)})
+    monkeypatch.setattr(task_backends, "_connections", SimpleNamespace(default=immediate))
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +48,7 @@ def make_user(name: str, **more: object) -> User:
 
 
 def client_of(user: User | None) -> Client:
-    """A browser that the user is signed in with; with None, nobody."""
+    """A browser in which the user is signed in, or no one if it is None."""
     client = Client()
     if user:
         client.force_login(user)
@@ -49,24 +59,24 @@ PASSWORD = "correct horse battery 9"
 
 
 def sign_up(name: str, **more: str) -> tuple[Client, int]:
-    """A browser in which somebody has filled in the form for a new account, and the status of the answer."""
+    """A browser in which someone has sent the sign-up form, and the status of the answer."""
     client = Client()
     form = {"username": name, "password1": PASSWORD} | more
     return client, client.post("/accounts/signup/", form).status_code
 
 
 def confirm_password(client: Client) -> None:
-    """Say again who one is, as before anything that matters."""
+    """Confirm the password, as required before important changes."""
     assert client.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code == 302
 
 
 def say(room: Room, author: User, body: str = "Hello") -> Message:
-    """A message, as the service posts it."""
+    """Post a message through the service."""
     return chat.post_message(room_id=room.pk, author_id=author.pk, body=body, client_id=uuid.uuid4())
 
 
 class Cast:
-    """A private room with its owner, a moderator, a member and an outsider. Nobody owns the site."""
+    """A private room with its owner, a moderator, a member and an outsider. No one owns the site."""
 
     def __init__(self) -> None:
         self.owner, self.moderator = make_user("owner"), make_user("moderator")
@@ -77,13 +87,13 @@ class Cast:
         self.room.refresh_from_db()
 
     def status_for_each(self, request: Callable[[Client], int]) -> dict[str, int]:
-        """What each of them, and somebody who has not signed in, is answered; in an order from least to most."""
+        """The status that each of them, and a signed-out visitor, gets; from the least rights to the most."""
         people = {"outsider": self.outsider, "member": self.member, "moderator": self.moderator, "owner": self.owner}
         statuses = {"anonymous": request(client_of(None))}
         return statuses | {name: request(client_of(user)) for name, user in people.items()}
 
     def open(self, access: str = Room.Access.OPEN) -> None:
-        """Let others than the members see the room."""
+        """Let more than the members see the room."""
         Room.objects.filter(pk=self.room.pk).update(access=access)
         self.room.refresh_from_db()
 

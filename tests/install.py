@@ -1,4 +1,4 @@
-"""Bring in what the tests need beside Python packages: browsers, a Redis server, a PostgreSQL server."""
+"""Install what the tests need besides Python packages: browsers, a Redis server, a PostgreSQL server."""
 
 import os
 import platform
@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 def headless_browser() -> str | None:
-    """The Chromium to test with: the one without windows if there is one, since it takes half the processor time."""
+    """The Chromium to test with: a headless build if there is one, since it takes half the processor time."""
     return shutil.which("chromium-headless-shell") or browser()
 
 
 def browser() -> str | None:
-    """A Chromium with windows: the system's, else the one Playwright fetched."""
+    """A Chromium with windows: the system's, or else the one that Playwright downloaded."""
     found = shutil.which("chromium") or shutil.which("google-chrome")
     if found:
         return found
@@ -28,23 +28,23 @@ def browser() -> str | None:
 
 
 def firefox() -> str | None:
-    """The Firefox that is installed."""
+    """The installed Firefox."""
     return shutil.which("firefox-esr") or shutil.which("firefox")
 
 
 def webkit() -> Path | None:
-    """The small browser that WebKitGTK brings for tests, where all is there that drives it."""
+    """The small browser that comes with WebKitGTK, if everything needed to drive it is installed."""
     found = sorted(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"))
     return found[-1] if found and shutil.which("WebKitWebDriver") and shutil.which("Xvfb") else None
 
 
 def redis_server() -> str | None:
-    """The Redis server's program."""
+    """The Redis server program."""
     return shutil.which("redis-server")
 
 
 def postgres_folder() -> Path | None:
-    """The folder with PostgreSQL's server programs, which Debian keeps off the PATH."""
+    """The folder with PostgreSQL's server programs, which Debian doesn't put on the PATH."""
     found = shutil.which("initdb")
     if found:
         return Path(found).parent
@@ -53,13 +53,13 @@ def postgres_folder() -> Path | None:
 
 
 def translator() -> str | None:
-    """The program that finds the texts to translate."""
+    """The program that extracts the texts to translate."""
     return shutil.which("xgettext")
 
 
 @dataclass(frozen=True)
 class Need:
-    """Something to find, and how the two package managers call it; "" where the second has no such thing."""
+    """Something to find, and its names in the two package managers; "" if the second does not have it."""
 
     name: str
     find: Callable[[], object]
@@ -79,7 +79,7 @@ NEEDS = [
 ]
 
 
-# What `make test-speech` needs besides; on Linux only.
+# What `make test-speech` needs in addition, on Linux only.
 SPEECH = [
     Need("Chromium with windows", browser, "chromium", None),
     Need("Orca", lambda: shutil.which("orca"), "orca", None),
@@ -92,7 +92,7 @@ SPEECH = [
 ]
 
 
-# What `make test-markup` needs besides.
+# What `make test-markup` needs in addition.
 MARKUP = [
     Need("npm", lambda: shutil.which("npm"), "npm", "node"),
     Need("Java", lambda: shutil.which("java"), "default-jre-headless", "openjdk"),
@@ -100,7 +100,7 @@ MARKUP = [
 
 
 def install(missing: list[Need]) -> None:
-    """Ask the system's package manager, or Playwright for a browser; says what it runs and why it failed."""
+    """Run the system's package manager, or Playwright for a browser; prints what it runs and why it failed."""
     if platform.system() == "Linux" and shutil.which("apt-get") and os.geteuid() == 0:
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         run(["apt-get", "update", "-qq"], environment)
@@ -115,7 +115,7 @@ def install(missing: list[Need]) -> None:
 
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    """Run a quiet command; where it fails, show what it said."""
+    """Run a command quietly; if it fails, show its output."""
     print(f"Installing: {' '.join(command)}", flush=True)
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -123,7 +123,7 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> None:
 
 
 def main() -> int:
-    """Install what is missing. In CI what is still missing is a failure; elsewhere it is said, and skipped."""
+    """Install what is missing. What is still missing is a failure in CI; elsewhere it is reported and skipped."""
     needs = NEEDS + (SPEECH if "speech" in sys.argv else []) + (MARKUP if "markup" in sys.argv else [])
     missing = [need for need in needs if not need.find()]
     if missing:

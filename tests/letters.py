@@ -1,4 +1,4 @@
-"""The table of what a letter is (core/letters.toml), for the tests that read it."""
+"""The table of letters (core/letters.toml), for the tests that use it."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Run pytest with a PostgreSQL server of its own behind the site: `python -m tests.on_postgres tests`."""
+"""Run pytest with its own PostgreSQL server behind the site: `python -m tests.on_postgres tests`."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from tests import install, servers
 
 
 def main() -> int:
-    """Gives pytest's exit code; 0 where there is no PostgreSQL, which tests/install.py has said."""
+    """Returns pytest's exit code, or 0 without PostgreSQL, which tests/install.py has reported."""
     if not install.postgres_folder():
         return 0
     with servers.Postgres() as server:

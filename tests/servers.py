@@ -1,6 +1,7 @@
 """Real servers for tests: Redis, PostgreSQL, and the site itself under Daphne."""
 
 import atexit
+import json
 import os
 import random
 import shutil
@@ -12,11 +13,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
 import psycopg
 from websockets.sync.client import ClientConnection, connect
@@ -25,20 +28,23 @@ from websockets.typing import Origin
 from apps.live.frames import VERSION
 from tests.install import postgres_folder, redis_server
 from tests.provider import __main__ as provider
+from tests.scenes import as_json
 
 # In the address of a page's socket.
 FRAMES = f"frames={VERSION}"
 
+P = ParamSpec("P")
+T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
-DATABASE = "parley.sqlite3"  # in the folder of a site's data
-START_SECONDS = 30  # that a server may take to answer
+DATABASE = "parley.sqlite3"  # in a site's data folder
+START_SECONDS = 30  # until a server must answer
 
 
 def free_port() -> int:
     """
-    A port of loopback that nobody listens on.
+    A loopback port that nothing listens on.
 
-    Not one that the system gives to outgoing connections: while a server is down, one of those might take its port.
+    Not from the range for outgoing connections: while a server is down, one of those might take its port.
     """
     while True:
         port = random.randrange(20_000, 32_000)
@@ -48,7 +54,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when somebody listens on the port. Raises RuntimeError where the process ended or took too long."""
+    """Return when something listens on the port. Raises RuntimeError if the process ended or took too long."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -61,7 +67,7 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
-    """End a process and wait until it is gone."""
+    """Stop a process and wait for its end."""
     if process.poll() is None:
         process.send_signal(how)
         try:
@@ -72,7 +78,7 @@ def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM)
 
 
 class Redis:
-    """A Redis server of its own, on a port that stays the same when it is killed and started again."""
+    """A separate Redis server, on a port that stays the same when it is killed and restarted."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -101,12 +107,12 @@ class Redis:
 
 
 class Postgres:
-    """A PostgreSQL server of its own, on a port that stays the same when it is stopped and started again."""
+    """A separate PostgreSQL server, on a port that stays the same when it is restarted."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"postgres://parley@127.0.0.1:{self.port}/postgres"
-        # PostgreSQL refuses to run as root; Debian's package brings a user for it.
+        # PostgreSQL refuses to run as root; Debian's package creates a user for it.
         self.account = "postgres" if os.geteuid() == 0 else None
 
     def __enter__(self) -> "Postgres":
@@ -133,7 +139,7 @@ class Postgres:
         )
 
     def start(self) -> None:
-        """Start the server and wait until it answers: it listens some time before."""
+        """Start the server and wait until it answers, which is some time after it listens."""
         self.process = self.run("postgres", "-D", self.folder, "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-F")
         wait_for_port(self.port, self.process)
         deadline = time.monotonic() + START_SECONDS
@@ -142,7 +148,7 @@ class Postgres:
             time.sleep(0.05)
 
     def answers(self) -> bool:
-        """Whether it takes connections."""
+        """Whether it accepts connections."""
         try:
             psycopg.connect(self.url).close()
         except psycopg.OperationalError:
@@ -150,7 +156,7 @@ class Postgres:
         return True
 
     def stop(self) -> None:
-        """End it as an operator's restart does: clients are cut off, nothing that was committed is lost."""
+        """End it as an operator's restart does: clients are disconnected, committed data is kept."""
         stop(self.process, signal.SIGINT)
 
     def __exit__(self, *error: object) -> None:
@@ -159,7 +165,7 @@ class Postgres:
 
 
 class Provider:
-    """An OpenID Connect provider in a process of its own (tests/provider), for one site."""
+    """An OpenID Connect provider in its own process (tests/provider), for one site."""
 
     name = "Example School"
 
@@ -170,7 +176,7 @@ class Provider:
         self.folder = Path(tempfile.mkdtemp(prefix="parley-provider-"))
 
     def settings(self) -> dict[str, str]:
-        """The site's environment for signing in here."""
+        """The site's environment variables for signing in here."""
         return {
             "OIDC_SERVER_URL": self.url,
             "OIDC_CLIENT_ID": provider.CLIENT["id"],
@@ -201,7 +207,7 @@ class Provider:
 
 @cache
 def migrated_file() -> Path:
-    """A SQLite database as the migrations leave it, made once for all sites of a run: migrating takes seconds."""
+    """A migrated SQLite database, created once for all sites of a run, since migrating takes seconds."""
     site = Site()
     atexit.register(shutil.rmtree, site.folder, ignore_errors=True)
     site.manage("migrate", "--verbosity", "0")
@@ -210,16 +216,16 @@ def migrated_file() -> Path:
 
 @dataclass
 class Site:
-    """The site with a data folder of its own, served by one Daphne process on a port that stays the same."""
+    """A site with its own data folder, served by one Daphne process on a port that stays the same."""
 
     environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="parley-")))
     process: subprocess.Popen[bytes] | None = None
     application: str = "config.asgi:application"
-    # Where its people may sign in instead.
+    # Where its users may also sign in.
     provider: Provider | None = None
-    # Secrets of links that its tests follow.
+    # Tokens of invitation links for its tests.
     invitations: list[str] = field(default_factory=list)
 
     @property
@@ -235,17 +241,18 @@ class Site:
         return self.folder / f"daphne-{self.port}.log"
 
     def variables(self) -> dict[str, str]:
-        """The environment of the site's processes: nothing of the tests' own settings."""
+        """The environment of the site's processes, without the tests' own settings."""
         own = {"PORT": str(self.port), "DATA_DIR": str(self.folder), **self.environment}
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return {**kept, **own}
 
-    def manage(self, *arguments: str) -> str:
-        """Run a command of manage.py; gives what it printed."""
+    def python(self, *arguments: str, given: str = "") -> str:
+        """Run Python in the site's environment with this on standard input; returns what it printed."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, *arguments],
             cwd=ROOT,
             env=self.variables(),
+            input=given,
             capture_output=True,
             text=True,
         )
@@ -253,12 +260,18 @@ class Site:
             raise RuntimeError(done.stdout + done.stderr)
         return done.stdout
 
-    def shell(self, code: str) -> str:
-        """Run Python with the site's models at hand; gives what it printed."""
-        return self.manage("shell", "--verbosity", "0", "--command", code)
+    def manage(self, *arguments: str) -> str:
+        """Run a command of manage.py; returns what it printed."""
+        return self.python("manage.py", *arguments)
+
+    def run(self, scene: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call a function of tests/scenes in a process of the site; returns what it returned."""
+        given = as_json([list(arguments), named])
+        result: T = json.loads(self.python("-m", "tests.scenes", scene.__module__, scene.__qualname__, given=given))
+        return result
 
     def populate(self, *, users: int = 5, rooms: int = 2, messages: int = 0, texts: Path | None = None) -> list[str]:
-        """Fill the site, with these texts in order or with any; gives the session keys of its users, in order."""
+        """Fill the site, with these texts in order or with any; returns its users' session keys, in order."""
         file = self.folder / "sessions"
         numbers = ["--users", str(users), "--rooms", str(rooms), "--messages", str(messages)]
         given = ["--texts", str(texts)] if texts else []
@@ -287,11 +300,11 @@ class Site:
         wait_for_port(self.port, self.process)
 
     def is_ready(self) -> bool:
-        """Whether /readyz answers with 200; further lines say what the site gets on without."""
+        """Whether /readyz says so; further lines say what the site does without."""
         return self.readiness().partition("\n")[0] == "ok"
 
     def readiness(self) -> str:
-        """What /readyz says; nothing where it does not answer."""
+        """What /readyz says; empty if it does not answer."""
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
                 return str(answer.read().decode().strip())
@@ -301,7 +314,7 @@ class Site:
             return ""
 
     def page(self, key: str, slug: str = "room-001", query: str = "since=9999") -> ClientConnection:
-        """A socket of a room's page, opened with this session."""
+        """Open a socket of a room's page with this session."""
         return connect(
             f"{self.socket_url}/ws/rooms/{slug}/?{FRAMES}&{query}",
             additional_headers={"Cookie": f"sessionid={key}"},
@@ -311,13 +324,13 @@ class Site:
         )
 
     def memory(self) -> int:
-        """How many bytes of memory the process has in use."""
+        """How many bytes of memory the process uses."""
         assert self.process
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def descriptors(self) -> int:
-        """How many files and sockets the process has open."""
+        """The number of files and sockets that the process has open."""
         assert self.process
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 

@@ -1,4 +1,4 @@
-"""What the parts of the code may know of one another (docs/architecture.md), read from their own text."""
+"""What the parts of the code may know of one another (docs/architecture.md), checked in their source."""
 
 import ast
 import re
@@ -10,10 +10,10 @@ from django.conf import settings
 
 ROOT = settings.BASE_DIR
 # Each app knows only those before it.
-LAYERS = ("core", "accounts", "live", "rooms", "chat")
-# Of templates' folders: those of django-allauth's pages, which accounts have their own version of.
+LAYERS = ("core", "jobs", "accounts", "live", "rooms", "chat")
+# Template folders of django-allauth's pages, whose overrides belong to accounts.
 OF_ACCOUNTS = {"account", "allauth", "mfa", "socialaccount"}
-# Who tells pages that something changed; others call their verbs.
+# The modules that tell pages about changes; others call their verbs.
 BROADCASTERS = {"apps.live.signals", "apps.rooms.changes"}
 # Who writes the numbers of changes: without these two nothing changes that a page shows.
 NUMBERING = {"apps.chat.changes", "apps.rooms.changes"}
@@ -26,7 +26,7 @@ NAMED = re.compile(r"""{%\s*(?:include|extends)\s+["']([^"']+)["']""")
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    """Each module of the apps by its name, read."""
+    """Each module of the apps, parsed, by name."""
     found = {}
     for path in sorted((ROOT / "apps").rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -36,7 +36,7 @@ def modules() -> dict[str, ast.Module]:
 
 @cache
 def imported_by(name: str) -> frozenset[str]:
-    """The modules of the apps that a module imports, wherever in it, for types alone too."""
+    """The app modules that a module imports, anywhere in it, including those for types only."""
     found = set()
     for node in ast.walk(modules()[name]):
         if isinstance(node, ast.Import):
@@ -58,7 +58,7 @@ def height_of(app: str) -> int:
 
 
 def owner_of(template: str) -> str | None:
-    """The app that a template belongs to; None for a frame of all pages, which stands beside the apps' folders."""
+    """The app that a template belongs to; None for a base of all pages, which is outside the apps' folders."""
     folder, slash, _ = template.partition("/")
     if not slash:
         return None
@@ -67,7 +67,7 @@ def owner_of(template: str) -> str | None:
 
 @cache
 def tag_libraries() -> dict[str, str]:
-    """For each library of template tags of ours, its app."""
+    """The app of each of our template tag libraries."""
     paths = (ROOT / "apps").glob("*/templatetags/*.py")
     return {path.stem: path.parts[-3] for path in paths if path.stem != "__init__"}
 
@@ -81,13 +81,13 @@ def templates() -> dict[str, str]:
 
 
 def templates_named_in(tree: ast.Module) -> Iterator[str]:
-    """Our templates whose names stand in a module."""
+    """Our templates that a module names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in templates():
             yield node.value
 
 
-def test_every_app_has_its_place_in_the_order() -> None:
+def test_every_app_has_its_place_in_the_layers() -> None:
     assert sorted(path.parent.name for path in (ROOT / "apps").glob("*/apps.py")) == sorted(LAYERS)
     assert {owner_of(name) for name in templates()} <= {*LAYERS, None}
 
@@ -104,7 +104,7 @@ def test_an_app_imports_only_from_those_below_it(app: str) -> None:
     assert upward == []
 
 
-def test_no_modules_import_one_another_in_a_circle() -> None:
+def test_there_are_no_import_cycles() -> None:
     remaining = {name: set(imported_by(name)) for name in modules()}
     while free := {name for name, others in remaining.items() if not others & remaining.keys()}:
         for name in free:
@@ -112,7 +112,7 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
     assert {name: sorted(others & remaining.keys()) for name, others in remaining.items()} == {}
 
 
-def test_only_these_broadcast() -> None:
+def test_only_the_broadcasters_broadcast() -> None:
     importing = {name for name in modules() if "apps.live.broadcast" in imported_by(name)}
     assert importing == BROADCASTERS
 
@@ -156,7 +156,7 @@ def test_what_changes_a_room_is_a_verb_or_a_part_of_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("app", LAYERS)
-def test_an_app_renders_only_templates_of_its_own_and_from_below(app: str) -> None:
+def test_an_app_renders_only_its_own_templates_and_those_from_below(app: str) -> None:
     upward = [
         f"{name} renders {template}"
         for name, tree in modules().items()
@@ -167,10 +167,10 @@ def test_an_app_renders_only_templates_of_its_own_and_from_below(app: str) -> No
     assert upward == []
 
 
-def test_templates_use_only_tags_and_templates_of_their_own_app_and_from_below() -> None:
+def test_templates_use_only_tags_and_templates_of_their_app_and_from_below() -> None:
     upward = []
     for template, text in templates().items():
-        # The frames of all pages show whose they are, so they stand on accounts.
+        # The bases of all pages show who is signed in, so they count as part of accounts.
         height = height_of(owner_of(template) or "accounts")
         libraries = {library for found in LOADED.findall(text) for library in found.split()}
         upward += [
@@ -186,6 +186,6 @@ def test_templates_use_only_tags_and_templates_of_their_own_app_and_from_below()
     assert upward == []
 
 
-def test_each_library_of_template_tags_has_a_name_of_its_own() -> None:
+def test_template_tag_libraries_have_unique_names() -> None:
     names = [path.stem for path in (ROOT / "apps").glob("*/templatetags/*.py") if path.stem != "__init__"]
     assert len(names) == len(set(names))

@@ -1,8 +1,8 @@
 """
-Every verb that writes, each done to rooms and people that others use at the same time.
+Every verb that writes, run on rooms and users that others use at the same time.
 
-`python -m tests.verbs` is a process that does them: it reads lines of a verb and seconds, does the verb for so long in
-several threads, and prints what came of it as JSON.
+`python -m tests.verbs` is a process that runs them: it reads lines of a verb and seconds, runs the verb for that long
+in several threads, and prints the outcome as JSON.
 """
 
 import json
@@ -48,17 +48,17 @@ from apps.rooms.models import Membership, Room, RoomInvitation
 M = TypeVar("M", bound=Model)
 Act = Callable[[], object]
 THREADS = int(os.environ.get("THREADS", "2"))
-# At least so many there are of each; only so many of the newest are used.
+# The minimum number of each, and how many of the newest are used.
 ROOMS, PEOPLE, NEWEST = 3, 6, 3
-DEADLOCK = "40P01"  # as PostgreSQL has it
+DEADLOCK = "40P01"  # PostgreSQL's code
 
 
 class NothingThereError(Exception):
-    """What a verb would be done to is not there just now."""
+    """There is nothing to run the verb on just now."""
 
 
 def any_of(rows: "QuerySet[M]") -> M:
-    """One of the newest of them by chance: of few, so that all meet."""
+    """A random one of the newest rows: few, so that threads collide."""
     found = list(rows.order_by("-pk")[:NEWEST])
     if not found:
         raise NothingThereError
@@ -95,7 +95,7 @@ def new_person() -> User:
 
 
 def new_room(people: int = 3) -> Room:
-    """A room with some who are there, who have said something."""
+    """A room with some members, who have each posted."""
     owner, *others = User.objects.filter(is_active=True).order_by("?")[:people]
     room = services.create_room(owner=owner, name=name("r"), topic="", access=random.choice(Room.Access.values))
     for user in others:
@@ -112,7 +112,7 @@ def say(room: Room, author: User) -> Message:
 
 
 def fill_up() -> None:
-    """See to it that there are enough people and rooms."""
+    """Make sure that there are enough users and rooms."""
     for _ in range(PEOPLE - User.objects.filter(is_active=True).count()):
         new_person()
     if not User.objects.filter(role=User.Role.OWNER).exists():
@@ -122,7 +122,7 @@ def fill_up() -> None:
         new_room()
 
 
-# Each gives what is to be done, once what it is done to is chosen or made.
+# Each chooses or creates what it acts on, and returns the act.
 
 
 def create_room() -> Act:
@@ -297,7 +297,7 @@ def revoke() -> Act:
 
 
 def device() -> Act:
-    """Sign in on a device, and out of it from another."""
+    """Sign in on a device, and end that session from another."""
     user = any_person()
 
     def act() -> None:
@@ -315,7 +315,7 @@ def populate() -> Act:
         with transaction.atomic():
             if connection.vendor == "postgresql":
                 with connection.cursor() as cursor:
-                    # As in a process of its own: commands have no limits.
+                    # As in a separate process: commands have no limits.
                     cursor.execute("SET LOCAL lock_timeout = 0")
             call_command("populate", users=2, rooms=2, messages=4, verbosity=0, stdout=_Nowhere())
 
@@ -350,13 +350,13 @@ REFUSALS = (Refusal, locks.Gone)
 
 @dataclass
 class Outcome:
-    """How often a verb was done, refused, or neither."""
+    """How often a verb was done, refused or skipped."""
 
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
     def do(self, verb: str) -> None:
-        """Do a verb once. What it is done to may go at any time, also while it is chosen."""
+        """Run a verb once. What it acts on may disappear at any time, even while it is being chosen."""
         try:
             act = VERBS[verb]()
         except (NothingThereError, ObjectDoesNotExist, *REFUSALS):
@@ -374,21 +374,21 @@ class Outcome:
             self.note(verb, error)
 
     def note(self, verb: str, error: Exception) -> None:
-        """What a verb raised that is no refusal: a deadlock, or anything else that a person would not be told."""
+        """Count an error that is not a refusal: a deadlock, or anything else that users would not be told."""
         if getattr(error.__cause__, "sqlstate", None) == DEADLOCK:
             self.counts["deadlocks"] += 1
         elif is_busy(error):
-            self.counts["busy"] += 1  # what waits for a lock for too long is told so, on a busy machine
+            self.counts["busy"] += 1  # waiting too long for a lock is reported, on a busy machine
         elif verb in {"create_room", "change_details", "username", "sign_up", "populate"} and is_taken(error):
-            self.counts["refused"] += 1  # as the forms say it (core/forms.py)
+            self.counts["refused"] += 1  # the forms report it (core/forms.py)
         elif verb == "device" and locks.is_gone(error):
-            self.counts["refused"] += 1  # an account that goes while somebody signs in
+            self.counts["refused"] += 1  # an account that is deleted while its user signs in
         else:
             self.faults.append(f"{verb}: {type(error).__module__}.{type(error).__name__}: {error}"[:300])
 
 
 def do_for(threads: ThreadPoolExecutor, verb: str, seconds: float) -> Outcome:
-    """Do a verb again and again, in several threads."""
+    """Run a verb repeatedly, in several threads."""
     outcome, until = Outcome(), time.monotonic() + seconds
 
     def work() -> None:
@@ -396,14 +396,14 @@ def do_for(threads: ThreadPoolExecutor, verb: str, seconds: float) -> Outcome:
         while time.monotonic() < until:
             outcome.do(verb)
 
-    # The threads stay, with their connections: to connect takes longer than most verbs.
+    # The threads and their connections are kept: connecting takes longer than most verbs.
     for one in [threads.submit(work) for _ in range(THREADS)]:
         one.result()
     return outcome
 
 
 def main() -> None:
-    """One line for each: a verb and for how many seconds, or `fill`."""
+    """Read lines of a verb and seconds, or `fill`, and print the outcome of each."""
     with ThreadPoolExecutor(THREADS) as threads:
         for line in sys.stdin:
             verb, seconds = line.split()

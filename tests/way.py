@@ -1,4 +1,4 @@
-"""A way to a site that can be broken as networks, and the proxies in them, break."""
+"""A network path to a site that can break like networks and proxies do."""
 
 import re
 import signal
@@ -9,16 +9,16 @@ from typing import Literal, cast
 
 from tests.servers import Postgres, Site, free_port
 
-# open; nothing comes through; no socket is let through; a proxy whose server is away; a proxy that is tired of waiting
-# for an answer; the sign-in page of a station's network; all is swallowed; what the server says is swallowed.
-type_of_state = Literal["open", "lost", "no sockets", "bad gateway", "late", "portal", "silent", "deaf"]
-BROKEN: tuple[type_of_state, ...] = ("lost", "no sockets", "bad gateway", "late", "portal", "silent", "deaf")
-# In these, what was open stays so, and nobody hears why no answer comes.
+# open; nothing gets through; no socket gets through; a proxy whose server is down; a proxy that times out waiting for
+# the answer; a captive portal's sign-in page; all data is swallowed; only the server's answers are swallowed.
+State = Literal["open", "lost", "no sockets", "bad gateway", "late", "portal", "silent", "deaf"]
+BROKEN: tuple[State, ...] = ("lost", "no sockets", "bad gateway", "late", "portal", "silent", "deaf")
+# In these, open connections stay open, and no one learns why no answer arrives.
 SWALLOWING = {"silent", "deaf"}
 
 
 def page(status: str, text: str) -> bytes:
-    """An answer as a proxy gives it."""
+    """An answer as a proxy sends it."""
     body = f"<html>\r\n<head><title>{text}</title></head>\r\n<body>\r\n<h1>{text}</h1>\r\n</body>\r\n</html>\r\n"
     head = f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     return (head + body).encode()
@@ -31,12 +31,12 @@ PORTAL = page("200 OK", "Welcome to the station's network")
 
 
 class Way:
-    """What listens on a port of its own, and passes on to the site's."""
+    """Listens on its own port, and forwards to the site's."""
 
     def __init__(self) -> None:
         self.port, self.port_behind = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.state: type_of_state = "open"
+        self.state: State = "open"
         self.changed = threading.Condition()
         self.open: set[socket.socket] = set()
 
@@ -49,8 +49,8 @@ class Way:
         self.listening.close()
         self.become("lost")
 
-    def become(self, state: type_of_state) -> None:
-        """Break, or be mended. What was open ends with it, unless it only goes silent."""
+    def become(self, state: State) -> None:
+        """Break, or recover. Open connections are closed, unless it only goes silent."""
         with self.changed:
             self.state = state
             self.changed.notify_all()
@@ -65,7 +65,7 @@ class Way:
                 threading.Thread(target=self.serve, args=[self.listening.accept()[0]], daemon=True).start()
 
     def serve(self, client: socket.socket) -> None:
-        """Answer one request, or pass it on."""
+        """Answer one request, or forward it."""
         with client, suppress(OSError):
             with self.changed:
                 self.open.add(client)
@@ -79,7 +79,7 @@ class Way:
                 self.open.discard(client)
 
     def answer_to(self, request: bytes) -> bytes | None:
-        """What this says itself; nothing where the server is asked."""
+        """The path's own answer; None if the server is to answer."""
         is_socket = b"upgrade: websocket" in request.lower()
         with self.changed:
             if self.state == "silent":
@@ -94,7 +94,7 @@ class Way:
             return NO_SOCKET if is_socket and self.state in {"no sockets", "late"} else None
 
     def pass_on(self, request: bytes, client: socket.socket) -> None:
-        """Let the server answer, unless its answer comes too late."""
+        """Let the server answer, unless its answer is to come too late."""
         is_late = self.state == "late"
         try:
             server = socket.create_connection(("127.0.0.1", self.port_behind))
@@ -117,13 +117,13 @@ class Way:
                 if self.state not in swallowed_in:
                     other.sendall(data)
         with suppress(OSError), self.changed:
-            # What was swallowed has no end that anybody sees.
+            # The end of a swallowed connection must stay hidden.
             self.changed.wait_for(lambda: self.state not in SWALLOWING)
             other.shutdown(socket.SHUT_WR)
 
 
 class SiteBehind(Site):
-    """A site that is reached by such a way."""
+    """A site that is reached through such a path."""
 
     def __init__(self, way: Way, environment: dict[str, str] | None = None) -> None:
         super().__init__({**(environment or {}), "SITE_URL": way.url}, port=way.port_behind)
@@ -135,7 +135,7 @@ class SiteBehind(Site):
 
 
 class Stage:
-    """All that stands behind a page, and breaks: one thing at a time."""
+    """Everything between a page and its data, breaking one thing at a time."""
 
     FAULTS = (*BROKEN, "server", "database")
 
@@ -151,7 +151,7 @@ class Stage:
             case "database":
                 self.postgres.stop()
             case _:
-                self.way.become(cast(type_of_state, fault))
+                self.way.become(cast(State, fault))
 
     def is_mended(self) -> None:
         match self.broken:
@@ -165,17 +165,17 @@ class Stage:
 
     @property
     def answers(self) -> bool:
-        """Whether requests are answered, with or without a socket."""
+        """Whether requests are answered, even if sockets are not."""
         return self.broken in {"", "no sockets"}
 
     @property
     def is_silent(self) -> bool:
-        """Whether nobody hears that no answer comes."""
+        """Whether no one learns that no answer will arrive."""
         return self.broken in SWALLOWING
 
 
 def whole_request(client: socket.socket) -> bytes:
-    """A request with its body, as the only one of its connection; nothing where it ends before."""
+    """A request with its body, made the only one of its connection; empty if it ends early."""
     data = b""
     while b"\r\n\r\n" not in data:
         if not (more := client.recv(65536)):

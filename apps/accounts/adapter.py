@@ -1,8 +1,6 @@
 """django-allauth account adapter."""
 
 import logging
-import threading
-from smtplib import SMTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +25,7 @@ from apps.core.addresses import client_address
 from apps.core.database import is_taken
 from apps.core.errors import Refusal
 from apps.core.views import problem
+from apps.jobs import outgoing
 
 logger = logging.getLogger(__name__)
 
@@ -165,27 +164,27 @@ class AccountAdapter(DefaultAccountAdapter):
         if taken is None:
             raise ImmediateHttpResponse(mail.too_many(self.request))
         on_site = {key: at_site_url(value) for key, value in context.items() if key.endswith("_url")}
-        more = {"current_site": SiteName, "is_last": taken.is_last and not self.is_notice}
-        try:
-            super().send_mail(template_prefix, email, context | on_site | more)
-        except (SMTPException, OSError) as error:
+        is_last = taken.is_last and not self.is_notice
+        more = {"current_site": SiteName, "is_last": is_last}
+        own = {"request": self.request, "email": email}
+        message = self.render_mail(template_prefix, email, own | context | on_site | more)
+        good_for = mail.good_for_seconds(template_prefix, is_last=is_last)
+        waiting = outgoing.queue(message, good_for_seconds=good_for)
+        # Nobody waits for a notice: it comes when the mail server is back.
+        if not self.is_notice and outgoing.could_not_be_sent(waiting):
             taken.give_back()
-            logger.error("Mail cannot be sent: %s", error)
-            raise MailNotSentError(mail.not_sent(self.request)) from error
-        if more["is_last"]:
+            raise MailNotSentError(mail.not_sent(self.request))
+        if is_last:
             self.tell_other_spellings(email, more)
 
     def tell_other_spellings(self, email: str, context: dict[str, Any]) -> None:
         """Mail a password reset link to owners of the same mailbox under another spelling: they are locked out too."""
-        letters = []
         for one in mail.other_spellings(email):
             link = settings.SITE_URL + mail.way_to_new_password(one.user)
             own = {"request": self.request, "email": one.email, "user": one.user, "username": one.user.username}
             letter = self.render_mail(RESET_LETTER, one.email, own | {"password_reset_url": link} | context)
-            letters.append(letter)
-        if letters:
-            # In the background: the response time would reveal that there is such an address.
-            threading.Thread(target=send_all, args=[letters], name="mail", daemon=True).start()
+            # Queued: the response time would otherwise reveal that there is such an address.
+            outgoing.queue(letter, good_for_seconds=mail.good_for_seconds(RESET_LETTER, is_last=True))
 
     def render_mail(
         self, template_prefix: str, email: str, context: dict[str, Any], headers: dict[str, str] | None = None
@@ -216,15 +215,6 @@ class AccountAdapter(DefaultAccountAdapter):
             logger.warning("A notice about an account was not sent.")
         finally:
             self.is_notice = False
-
-
-def send_all(letters: list[EmailMessage]) -> None:
-    """Send mails, logging failures."""
-    for letter in letters:
-        try:
-            letter.send()
-        except (SMTPException, OSError) as error:
-            logger.error("Mail cannot be sent: %s", error)
 
 
 def at_site_url(address: str) -> str:

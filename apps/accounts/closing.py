@@ -14,6 +14,7 @@ from apps.accounts.models import FormerUsername, User
 from apps.core import limits, locks
 from apps.core.database import whole
 from apps.core.errors import Refusal
+from apps.jobs import outgoing
 
 # Sent in the transaction that deletes an account, before the deletion, with `user` and `delete_messages`. Receivers
 # hand over or delete what their app stores about the user.
@@ -52,6 +53,7 @@ def close_account(*, user: User, delete_messages: bool, heir: User | None) -> No
                 % {"name": heir.username}
             )
         services.set_role(user=left, role=User.Role.OWNER)
+    withdraw_mail(found)
     account_closing.send(sender=User, user=found, delete_messages=delete_messages)
     FormerUsername.objects.get_or_create(digest=found.name_digest)
     # From here on, inserting a row that refers to the user waits, and then fails since they are gone.
@@ -107,9 +109,15 @@ def let_go(user: User) -> None:
     """Delete the account if it was never proved or used. Its name is free again, since no one has seen it."""
     services.lock_roles()
     if proof.is_unproven(user):
+        withdraw_mail(user)
         account_closing.send(sender=User, user=user, delete_messages=False)
         locks.take(user, to_delete=True)
         user.delete()
+
+
+def withdraw_mail(user: User) -> None:
+    """Send nothing more to addresses of somebody who goes."""
+    outgoing.withdraw(*EmailAddress.objects.filter(user=user).values_list("email", flat=True))
 
 
 def let_name_go(name: str) -> None:

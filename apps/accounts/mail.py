@@ -156,6 +156,18 @@ def check(request: HttpRequest, address: str) -> None:
         raise ValidationError(TOO_MANY, code="too_many_mails")
 
 
+def good_for_seconds(template_prefix: str, *, is_last: bool) -> float:
+    """For how long a mail is worth sending: as long as its code is good; one with a link, or a notice, for a day."""
+    codes = {
+        "account/email/login_code": app_settings.LOGIN_BY_CODE_TIMEOUT,
+        "account/email/email_confirmation": app_settings.EMAIL_VERIFICATION_BY_CODE_TIMEOUT,
+        "account/email/email_confirmation_signup": app_settings.EMAIL_VERIFICATION_BY_CODE_TIMEOUT,
+        # Sent in its place, and no longer.
+        "account/email/account_already_exists": app_settings.EMAIL_VERIFICATION_BY_CODE_TIMEOUT,
+    }
+    return limits.MAIL_SECONDS if is_last else max(60, codes.get(template_prefix, limits.MAIL_SECONDS))
+
+
 def last_words(template_prefix: str, address: str) -> str:
     """Return the paragraph for the last mail before the limit: how its owner can continue from any browser."""
     owner = proof.owner_of(address)

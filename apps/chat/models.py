@@ -117,3 +117,17 @@ class Message(models.Model):
     @property
     def is_deleted(self) -> bool:
         return self.deleted_at is not None
+
+
+class Renewal(models.Model):
+    """How far the messages have been rendered anew for a version of the renderer (renewal.py)."""
+
+    version = models.PositiveSmallIntegerField(primary_key=True)
+    # All messages with lower ids have been seen to.
+    next_id = models.BigIntegerField(default=0)
+    # When all are looked through once more; null while they are for the first time.
+    again_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"renderer version {self.version}"

@@ -3,9 +3,9 @@
 from html import escape
 
 from apps.core import limits
-from apps.core.bounded import Exceeded, Pool
+from apps.core.bounded import Busy, Exceeded, Pool
 
-# Raise it when the same source renders differently, so that older messages can be rendered again.
+# Raise it when the same source renders differently; messages with a lower version are rendered again (renewal.py).
 RENDERER_VERSION = 5
 
 RENDER = "apps.chat.markdown:html_of"
@@ -29,6 +29,16 @@ def to_html_now(source: str) -> str:
     """Do the same as `to_html`, for synchronous code."""
     try:
         return text_of(pool.run(RENDER, source.encode()))
+    except Exceeded:
+        return as_typed(source)
+
+
+def to_html_when_free(source: str) -> str:
+    """Do the same for a caller that can wait. Raises Busy if no child is free."""
+    try:
+        return text_of(pool.run(RENDER, source.encode()))
+    except Busy:
+        raise
     except Exceeded:
         return as_typed(source)
 

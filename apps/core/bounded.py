@@ -60,6 +60,10 @@ class Exceeded(Exception):  # noqa: N818  # like TimeoutError, it is an outcome
     """The job exceeded a limit, or its child died, before there was any result."""
 
 
+class Busy(Exceeded):
+    """The job was not begun: no child was free, or none lives. Another time it may be done."""
+
+
 class Refused(Exception):  # noqa: N818
     """The function rejected the input; `code` says why. Raised in the child, it is re-raised in the caller."""
 
@@ -204,7 +208,7 @@ class Pool:
     def _run(self, function: str, arguments: tuple[bytes, ...], asked_at: float) -> tuple[bytes, ...]:
         if time.monotonic() - asked_at > self.limits.queue_seconds:
             logger.warning("No %s child was free within %s s", self.name, self.limits.queue_seconds)
-            raise Exceeded("no child was free")
+            raise Busy("no child was free")
         self.jobs += 1
         child = self._given(function, arguments)
         result: tuple[bytes, ...] | None = None
@@ -246,7 +250,7 @@ class Pool:
                 child = None
             else:
                 return child
-        raise Exceeded("no child lives")
+        raise Busy("no child lives")
 
     def _fork(self) -> Child:
         """Fork a new child, restarting the fork server if it is gone. Raises Exceeded if that fails."""
@@ -260,4 +264,4 @@ class Pool:
                     if self.fork_server:
                         self.fork_server.close()
                     self.fork_server = None
-        raise Exceeded("no child could be started")
+        raise Busy("no child could be started")

@@ -19,7 +19,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.core import epoch, expired, facts, limits, presence, shutdown
+from apps.core import epoch, facts, limits, presence, shutdown
 from apps.core.facts import Problem
 from apps.core.models import Process
 from apps.core.signals import replaced
@@ -76,7 +76,6 @@ def go_on(me: Process, ended: threading.Event) -> None:
             State.has_served = State.has_served or not found
             tell(found, remarks, told)
             presence.sweep()
-            expired.sweep()
             pause = limits.SOON_SECONDS if found else limits.BEAT_SECONDS
             if is_replaced:
                 logger.warning("The database is another one than before, or an earlier state of it: pages load afresh")

@@ -259,9 +259,45 @@ PROVIDER_REACHED_SECONDS = 0.5
 BEAT_SECONDS = 15.0
 SOON_SECONDS = 2.0
 SILENCE_SECONDS = 45.0
-# Expired sessions that each process deletes per interval: 2.9 million a day, in short transactions.
+# Expired sessions deleted per transaction, short enough to hold nobody up.
 MAX_SWEPT_SESSIONS = 500
 # How far a process's clock may be off the database's. With NTP, machines are within a tenth of a second.
 MAX_CLOCK_DIFFERENCE_SECONDS = 10.0
 # How long a `migrate` waits for another to finish.
 MIGRATE_SECONDS = 600.0
+
+# Jobs (apps/jobs). Threads per queue in each process: "default" works on the database, where SQLite allows one writer
+# anyway; "network" waits for other servers.
+JOB_THREADS = {"default": 1, "network": 4}
+# How often a process polls for jobs of other processes; its own start at once.
+JOB_POLL_SECONDS = 1.0
+# A worker's heartbeat, and the silence after which others take over its jobs.
+JOB_BEAT_SECONDS = 10.0
+JOB_LEASE_SECONDS = 30.0
+# The silence of all workers after which web processes run jobs themselves.
+WORKER_SILENCE_SECONDS = 60.0
+# Attempts per job, and the pause after the first failure; it doubles each time, up to the maximum.
+JOB_TRIES = 8
+JOB_RETRY_SECONDS = 5.0
+MAX_JOB_RETRY_SECONDS = 3600.0
+# How long a process that shuts down waits for its running jobs: less than shutdown.WORK_SECONDS.
+JOB_SHUTDOWN_SECONDS = 8.0
+# How long finished and failed jobs are kept; and rows deleted per transaction.
+KEPT_JOBS_DAYS = 1
+KEPT_FAILED_JOBS_DAYS = 30
+MAX_PRUNED_ROWS = 500
+
+# Mail that the site sends. Attempts, which take about a day; and how long a mail stays worth sending, unless it holds a
+# code that expires sooner.
+MAIL_TRIES = 30
+MAIL_SECONDS = 24 * 3600.0
+# How long a page waits to learn whether the mail server accepts a mail; and for how long after a failure pages say that
+# it doesn't, unless they learn otherwise.
+MAIL_WAIT_SECONDS = 2.0
+MAIL_TROUBLE_SECONDS = 60.0
+
+# Rendering old messages again (apps/chat/renewal.py). How long one job works; messages per query; and the time after
+# which all are checked again, for messages that older processes have stored since.
+RENEWAL_SECONDS = 1.0
+RENEWAL_ROWS = 2000
+RENEWAL_AGAIN_HOURS = 24

@@ -13,12 +13,13 @@ from apps.core.backups import copies
 FOLDER = settings.DATA_DIR / "processes"
 
 
-def hold(process: UUID) -> None:
+def hold(process: UUID, group: str = "") -> None:
     """Hold this process's lock until it ends. If files can't be locked, others go by its heartbeat."""
     with suppress(OSError):
-        FOLDER.mkdir(mode=0o700, exist_ok=True)
-        copies.give_to_owner(FOLDER)
-        file = FOLDER / str(process)
+        for folder in dict.fromkeys((FOLDER, FOLDER / group)):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            copies.give_to_owner(folder)
+        file = FOLDER / group / str(process)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         copies.give_to_owner(file)
         try:
@@ -27,16 +28,16 @@ def hold(process: UUID) -> None:
             file.unlink()
 
 
-def sweep() -> None:
+def sweep(group: str = "") -> None:
     """Delete the files of processes that have ended."""
     with suppress(OSError):
-        for file in FOLDER.iterdir():
-            is_gone(file.name)
+        for file in (FOLDER / group).iterdir():
+            is_gone(file.name, group)
 
 
-def is_gone(process: UUID | str) -> bool:
+def is_gone(process: UUID | str, group: str = "") -> bool:
     """Return whether the process has certainly ended, deleting its file. Other machines' processes are unknown here."""
-    file = FOLDER / str(process)
+    file = FOLDER / group / str(process)
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,4 @@
-"""The browsers that are driven by WebDriver."""
+"""The browsers driven by WebDriver."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests import install
     scope="module", params=[(Firefox, install.firefox), (WebKit, install.webkit)], ids=["firefox", "webkit"]
 )
 def started(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    """A browser, in which nobody has signed in yet."""
+    """A browser in which no user has signed in."""
     kind, find = request.param
     if not find():
         pytest.skip(f"{kind.__name__} is not installed")

@@ -1,5 +1,5 @@
 """
-Browsers that Playwright cannot drive as people have them: Firefox, by WebDriver BiDi, and WebKitGTK, by WebDriver.
+Browsers that Playwright drives in patched builds only: Firefox, by WebDriver BiDi, and WebKitGTK, by WebDriver.
 
 Both standards (https://www.w3.org/TR/webdriver-bidi/, https://www.w3.org/TR/webdriver2/) describe keys and the pointer
 alike, so that the two differ only in how a command is sent.
@@ -29,7 +29,7 @@ ENTER, ESCAPE, END, TAB = "\ue007", "\ue00c", "\ue010", "\ue004"
 
 
 class PageGoneError(Exception):
-    """The page left while it was asked something."""
+    """The page was left while evaluating an expression."""
 
 
 class Browser(ABC):
@@ -37,34 +37,34 @@ class Browser(ABC):
 
     @abstractmethod
     def navigate(self, url: str) -> None:
-        """Have the browser open an address; returns at once."""
+        """Have the browser open an address; returns immediately."""
 
     @abstractmethod
     def evaluate(self, expression: str) -> Any:
-        """What an expression gives in the page, as JSON has it."""
+        """The value of an expression in the page, by way of JSON."""
 
     @abstractmethod
     def perform(self, source: dict[str, Any]) -> None:
-        """Do what a keyboard or a pointer does."""
+        """Perform the actions of a keyboard or a pointer."""
 
     @abstractmethod
     def picture(self) -> bytes:
-        """The page as a PNG."""
+        """A screenshot of the page, as a PNG."""
 
     @abstractmethod
     def open_tab(self) -> None:
-        """Open another tab, which hides the page before; from now on all is done there."""
+        """Open another tab, which hides the current page; all that follows happens there."""
 
     @abstractmethod
     def close_tab(self) -> None:
-        """Close it again, and be back at the page before."""
+        """Close it, and return to the earlier page."""
 
     @abstractmethod
     def close(self) -> None:
         """End the browser."""
 
     def go(self, url: str, *, ends: bool = True) -> None:
-        """Open an address; returns when the page is there, the whole of it unless it does not end."""
+        """Open an address; returns when the page is loaded, or has a body if it never `ends`."""
         state = "complete" if ends else "loading"
         self.navigate(url)
         self.until(
@@ -77,7 +77,7 @@ class Browser(ABC):
         self.perform({"type": "key", "id": "keyboard", "actions": strokes})
 
     def click(self, selector: str) -> None:
-        """Press the mouse in the middle of an element."""
+        """Click the centre of an element."""
         self.until(f"document.querySelector({json.dumps(selector)}) !== null")
         x, y = self.evaluate(
             f"(one => {{ one.scrollIntoView({{block: 'center'}}); const box = one.getBoundingClientRect();"
@@ -94,7 +94,7 @@ class Browser(ABC):
         self.press(text)
 
     def until(self, expression: str, patience: float = PATIENCE) -> Any:
-        """Wait until an expression is true in the page; gives its value."""
+        """Wait until an expression is true in the page; returns its value."""
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             with suppress(PageGoneError):
@@ -104,7 +104,7 @@ class Browser(ABC):
         raise AssertionError(f"never true: {expression}\n{self.evaluate('document.body.innerText')}")
 
 
-# Firefox without a window has no focus, and no mouse: one that points finely (2) and hovers (4).
+# Headless Firefox has no focus and no mouse; a mouse points finely (2) and hovers (4).
 AS_WITH_A_WINDOW = [
     'user_pref("focusmanager.testmode", true);',
     'user_pref("ui.primaryPointerCapabilities", 6);',
@@ -113,13 +113,13 @@ AS_WITH_A_WINDOW = [
 
 
 class Firefox(Browser):
-    """Firefox as it is installed, without a window, and if one likes without JavaScript."""
+    """The installed Firefox, headless, optionally without JavaScript."""
 
     def __init__(self, *, javascript: bool = True) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="parley-firefox-"))
         preferences = [*AS_WITH_A_WINDOW, f'user_pref("javascript.enabled", {json.dumps(javascript)});']
         (self.folder / "user.js").write_text("\n".join(preferences))
-        # Beside the page, where a test may ask even when the page may run nothing.
+        # A sandbox beside the page, where a test may run scripts even if the page may not.
         self.target = {} if javascript else {"sandbox": "test"}
         port = free_port()
         program = install.firefox()
@@ -136,12 +136,12 @@ class Firefox(Browser):
         )
         self.count = 0
         self.command("session.new", {"capabilities": {}})
-        # A window of one's own, since the first one never gets the focus.
+        # A new window, since the first one never gets the focus.
         self.context = self.command("browsingContext.create", {"type": "window"})["context"]
         self.command("browsingContext.activate", {"context": self.context})
 
     def command(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Have one command done; gives its result."""
+        """Execute a command; returns its result."""
         self.count += 1
         self.connection.send(json.dumps({"id": self.count, "method": method, "params": parameters}))
         while True:
@@ -189,7 +189,7 @@ class Firefox(Browser):
 
 
 class Screen:
-    """A screen that nobody sees, for a browser that needs one."""
+    """A virtual screen, for a browser that needs one."""
 
     def __init__(self) -> None:
         reading, writing = os.pipe()
@@ -204,7 +204,7 @@ class Screen:
 
 
 class WebKit(Browser):
-    """WebKitGTK, in the small browser that it brings for tests, on a screen of its own."""
+    """WebKitGTK, in the small browser it ships for tests, on a virtual screen."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -224,7 +224,7 @@ class WebKit(Browser):
         self.session = f"/{answer['sessionId']}"
 
     def command(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Have one command done; gives its value."""
+        """Execute a command; returns its value."""
         url = f"http://127.0.0.1:{self.port}/session{self.session}{path}"
         data = json.dumps(body).encode() if body is not None else None
         try:

@@ -1,4 +1,4 @@
-"""The same site in other people's browsers: Firefox, and WebKitGTK, of which Safari is a relative."""
+"""The site in other browsers: Firefox, and WebKitGTK, which shares its engine with Safari."""
 
 import json
 import os
@@ -11,12 +11,13 @@ from websockets.sync.client import ClientConnection
 
 from e2e.browsers.drivers import END, ENTER, ESCAPE, TAB, Browser, Firefox
 from tests import install
+from tests.scenes import talk
 from tests.servers import Site
 from tests.sockets import IS_LIVE
 
 PASSWORD = "parley-demo"
 LAST = "(Array.from(document.querySelectorAll('#messages .message'), one => one.textContent).at(-1) ?? '')"
-SOON = 1.0  # seconds in which what others do must show
+SOON = 1.0  # seconds in which a change by another user must show
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +33,14 @@ def keys(site: Site) -> list[str]:
 
 @pytest.fixture(scope="module")
 def browser(started: Browser, site: Site, keys: list[str]) -> Browser:
-    """A browser whose person has signed in by the form."""
+    """A browser whose user has signed in by the form."""
     sign_in(started, site)
     return started
 
 
 @pytest.fixture
 def bob(site: Site, keys: list[str]) -> Iterator[ClientConnection]:
-    """Somebody else in the first room."""
+    """Another user's socket in the first room."""
     with site.page(keys[1]) as socket:
         yield socket
 
@@ -56,26 +57,21 @@ def open_room(browser: Browser, site: Site, slug: str) -> None:
     browser.until(IS_LIVE)
 
 
-def say(socket: ClientConnection, body: str) -> str:
-    """Post from elsewhere; gives the message's id."""
+def say(socket: ClientConnection, body: str) -> int:
+    """Post by another user's socket; returns the message's id."""
     socket.send(json.dumps({"body": body, "client_id": str(uuid.uuid4())}))
     while "<hx-sent" not in (frame := str(socket.recv(timeout=5))):
         pass
-    return frame.partition('message="')[2].partition('"')[0]
-
-
-def change(site: Site, message: str, verb: str) -> None:
-    code = f"from apps.chat import services; one = Message.objects.get(pk={message}); services.{verb}"
-    site.shell(code)
+    return int(frame.partition('message="')[2].partition('"')[0])
 
 
 def keep_picture(browser: Browser, name: str) -> None:
-    """For who wants to look: PICTURES=folder in the environment."""
+    """Keep a screenshot if the environment says where: PICTURES=folder."""
     if folder := os.environ.get("PICTURES"):
         (Path(folder) / f"{type(browser).__name__.lower()}-{name}.png").write_bytes(browser.picture())
 
 
-def test_two_people_talk(browser: Browser, site: Site, bob: ClientConnection) -> None:
+def test_two_users_chat(browser: Browser, site: Site, bob: ClientConnection) -> None:
     open_room(browser, site, "room-001")
     message = say(bob, "Hello **there**")
     browser.until(f"{LAST}.includes('Hello there')", SOON)
@@ -84,13 +80,13 @@ def test_two_people_talk(browser: Browser, site: Site, bob: ClientConnection) ->
     browser.until(f"{LAST}.includes('An answer')", SOON)
     assert browser.evaluate("document.getElementById('composer-body').value") == ""
     keep_picture(browser, "room")
-    change(site, message, "edit_message(message=one, body='Hello all')")
+    site.run(talk.edit, message, "Hello all")
     browser.until(f"document.getElementById('message-{message}').textContent.includes('Hello all')", SOON)
-    change(site, message, "delete_message(message=one, deleter=one.author)")
+    site.run(talk.delete, message)
     browser.until(f"document.getElementById('message-{message}').textContent.includes('was deleted')", SOON)
 
 
-def test_what_is_written_while_the_server_is_away_is_sent_once_when_it_is_back(browser: Browser, site: Site) -> None:
+def test_a_text_written_while_the_server_is_down_is_sent_once(browser: Browser, site: Site) -> None:
     open_room(browser, site, "room-002")
     site.stop()
     body = f"Written meanwhile {uuid.uuid4()}"
@@ -98,11 +94,11 @@ def test_what_is_written_while_the_server_is_away_is_sent_once_when_it_is_back(b
     browser.until("document.querySelector('#connection-status').textContent.trim() !== ''")
     site.start()
     browser.until(f"{LAST}.includes('{body}')", 30)
-    assert site.shell(f"print(Message.objects.filter(body='{body}').count())").strip() == "1"
+    assert site.run(talk.times_stored, body) == 1
     browser.until("document.querySelector('#connection-status').textContent.trim() === ''")
 
 
-def test_odd_texts_keep_to_their_place(browser: Browser, site: Site, bob: ClientConnection) -> None:
+def test_odd_texts_stay_inside_their_message(browser: Browser, site: Site, bob: ClientConnection) -> None:
     open_room(browser, site, "room-001")
     wide, tall, mixed = (say(bob, body) for body in ("क्" * 3000, "a\n" * 4900, "English\n\nمرحبا `(a)` بالعالم"))
     browser.until(f"document.querySelector('#body-{mixed} p:last-child') !== null", 5)
@@ -119,10 +115,10 @@ def test_odd_texts_keep_to_their_place(browser: Browser, site: Site, bob: Client
     found = [browser.evaluate(direction.format(mixed, part)) for part in ("p", "p:last-child", "code")]
     assert found == ["ltr", "rtl", "ltr"]
     for message in (wide, tall, mixed):
-        change(site, message, "delete_message(message=one, deleter=one.author)")
+        site.run(talk.delete, message)
 
 
-def test_one_moves_by_the_keyboard(browser: Browser, site: Site) -> None:
+def test_letter_keys_move_between_messages(browser: Browser, site: Site) -> None:
     open_room(browser, site, "room-003")
     browser.press(END)
     newest = browser.evaluate("Array.from(document.querySelectorAll('#messages article')).at(-1).id")
@@ -138,7 +134,7 @@ def test_one_moves_by_the_keyboard(browser: Browser, site: Site) -> None:
     assert browser.evaluate("document.activeElement.value") == "jk"
 
 
-def test_a_message_opens_over_the_conversation_and_gives_the_focus_back(browser: Browser, site: Site) -> None:
+def test_a_message_dialog_returns_the_focus_when_it_closes(browser: Browser, site: Site) -> None:
     open_room(browser, site, "room-004")
     browser.press(END + TAB + ENTER)
     browser.until("document.getElementById('dialog').open")
@@ -149,7 +145,7 @@ def test_a_message_opens_over_the_conversation_and_gives_the_focus_back(browser:
     browser.until("document.activeElement.closest('#messages .message:last-child') !== null")
 
 
-def test_older_messages_come_by_scrolling_and_the_place_is_kept(browser: Browser, site: Site) -> None:
+def test_scrolling_to_the_top_loads_older_messages_and_keeps_the_place(browser: Browser, site: Site) -> None:
     open_room(browser, site, "room-005")
     first = browser.evaluate("document.querySelector('#messages .message').id")
     assert browser.evaluate("document.querySelectorAll('#messages .message').length") == 50
@@ -165,9 +161,9 @@ def test_the_live_view_needs_no_script(browser: Browser, site: Site, bob: Client
     assert browser.evaluate("document.scripts.length") == 0
     message = say(bob, "Live **without** scripts")
     browser.until(f"{LAST}.includes('Live without scripts')", SOON)
-    change(site, message, "edit_message(message=one, body='Changed since')")
+    site.run(talk.edit, message, "Changed since")
     browser.until(f"{LAST}.includes('Changed since') && {LAST}.includes('Edited')", SOON)
-    # Below the list, though the list has not ended.
+    # Below the list, though the list has not been closed.
     bottom = "document.getElementById('messages').getBoundingClientRect().bottom"
     composer = "document.getElementById('composer-region').getBoundingClientRect()"
     assert browser.evaluate(f"{composer}.top >= Math.min({bottom}, innerHeight) - {composer}.height")
@@ -175,7 +171,7 @@ def test_the_live_view_needs_no_script(browser: Browser, site: Site, bob: Client
     keep_picture(browser, "live-view")
 
 
-def test_in_firefox_without_javascript_one_signs_in_writes_edits_and_reads_live(
+def test_signing_in_writing_editing_and_reading_live_in_firefox_without_javascript(
     site: Site, keys: list[str], bob: ClientConnection
 ) -> None:
     if not install.firefox():

@@ -1,4 +1,4 @@
-"""What Firefox and WebKitGTK do where an answer is not ours, or none comes; and what they keep for Back."""
+"""Firefox and WebKitGTK: answers that don't come from the site, or not at all; and what they cache for Back."""
 
 import re
 import uuid
@@ -8,6 +8,7 @@ import pytest
 
 from e2e.browsers.drivers import ENTER, Browser
 from e2e.browsers.test_browsers import LAST, open_room, say, sign_in
+from tests.scenes import people, talk
 from tests.servers import Site
 from tests.way import SiteBehind, Way
 
@@ -35,18 +36,14 @@ def keys(site: Site) -> list[str]:
 
 @pytest.fixture
 def browser(started: Browser, site: Site, keys: list[str]) -> Browser:
-    """A browser whose person is signed in."""
+    """A browser whose user is signed in."""
     started.go(f"{site.url}/")
     if not started.evaluate("document.documentElement.dataset.viewer"):
         sign_in(started, site)
     return started
 
 
-def times_stored(site: Site, body: str) -> int:
-    return int(site.shell(f"print(Message.objects.filter(body='{body}').count())"))
-
-
-def test_an_edit_that_something_else_answers_stays_with_words(browser: Browser, site: Site, way: Way) -> None:
+def test_an_edit_that_the_site_does_not_answer_is_kept_with_a_reason(browser: Browser, site: Site, way: Way) -> None:
     open_room(browser, site, "room-001")
     body = f"Edited {uuid.uuid4()}"
     browser.fill("#composer-body", body + ENTER)
@@ -63,10 +60,10 @@ def test_an_edit_that_something_else_answers_stays_with_words(browser: Browser, 
     way.become("open")
     browser.click("#dialog form .actions button")
     browser.until("!document.getElementById('dialog').open")
-    assert times_stored(site, typed.strip()) == 1
+    assert site.run(talk.times_stored, typed.strip()) == 1
 
 
-def test_a_text_that_no_network_takes_waits_with_words_and_is_stored_once(
+def test_a_text_written_without_a_network_waits_with_a_note_and_is_stored_once(
     browser: Browser, site: Site, way: Way
 ) -> None:
     open_room(browser, site, "room-002")
@@ -77,12 +74,12 @@ def test_a_text_that_no_network_takes_waits_with_words_and_is_stored_once(
     way.become("open")
     browser.evaluate(ONLINE)
     browser.until(f"{LAST}.includes('{body}') && document.querySelector('#pending > li') === null")
-    assert times_stored(site, body) == 1
+    assert site.run(talk.times_stored, body) == 1
 
 
-def test_a_text_of_who_is_signed_out_waits_until_they_are_back(browser: Browser, site: Site, way: Way) -> None:
+def test_a_text_written_while_signed_out_is_sent_after_signing_in(browser: Browser, site: Site, way: Way) -> None:
     open_room(browser, site, "room-003")
-    site.shell("from django.contrib.sessions.models import Session; Session.objects.all().delete()")
+    site.run(people.end_all_sessions)
     way.become("lost")
     way.become("open")
     browser.evaluate(ONLINE)
@@ -90,14 +87,14 @@ def test_a_text_of_who_is_signed_out_waits_until_they_are_back(browser: Browser,
     body = f"Signed out {uuid.uuid4()}"
     browser.fill("#composer-body", body + ENTER)
     browser.until(f"{NOTE}.includes('Not sent: you are signed out.')")
-    assert times_stored(site, body) == 0
+    assert site.run(talk.times_stored, body) == 0
     sign_in(browser, site)
     open_room(browser, site, "room-003")
     browser.until(f"{LAST}.includes('{body}') && document.querySelector('#pending > li') === null")
-    assert times_stored(site, body) == 1
+    assert site.run(talk.times_stored, body) == 1
 
 
-def test_a_room_in_a_hidden_tab_reads_nothing(browser: Browser, site: Site, keys: list[str]) -> None:
+def test_a_room_in_a_hidden_tab_marks_nothing_as_read(browser: Browser, site: Site, keys: list[str]) -> None:
     open_room(browser, site, "room-004")
     browser.open_tab()
     with site.page(site.populate(users=2, rooms=4)[1], "room-004") as bob:

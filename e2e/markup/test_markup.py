@@ -1,7 +1,7 @@
 """
 The markup of every page, by the Nu HTML checker (vnu) and html-validate. `make test-markup` runs it, with npm and Java.
 
-What they may find is listed here: htmx's own attributes, which are no part of HTML.
+What they may find is listed here: htmx's own attributes, which are not part of HTML.
 """
 
 import json
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.test_accessibility import PEOPLE_AND_TALK, STATES
+from e2e.test_accessibility import STATES
+from tests.scenes import everything
 from tests.servers import Site
 
 HERE = Path(__file__).parent
@@ -31,9 +32,9 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def pages(site: Site, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Every page as the server sends it, in a file each."""
+    """Every page as the server sends it, each in a file."""
     keys = site.populate(users=3, rooms=1, messages=120)
-    site.shell("from apps.accounts.models import User" + PEOPLE_AND_TALK)
+    site.run(everything.people_and_talk)
     folder, files = tmp_path_factory.mktemp("pages"), []
     for number, (viewer, path) in enumerate(PATHS):
         request = urllib.request.Request(site.url + path)
@@ -59,7 +60,7 @@ def test_the_nu_html_checker_finds_nothing_but_htmx(pages: list[Path]) -> None:
         if one["type"] == "error" and not HTMX.match(one["message"])
     ]
     assert errors == []
-    # It has looked: htmx's attributes are there.
+    # The checker did run: htmx's attributes were found.
     assert any(HTMX.match(one["message"]) for one in found)
 
 

@@ -1,4 +1,4 @@
-"""A real Orca on a screen of its own, and what it says."""
+"""A real Orca on a virtual screen, and what it says."""
 
 import os
 import re
@@ -9,19 +9,19 @@ from pathlib import Path
 from types import TracebackType
 
 SPOKEN = re.compile(r"^(\d\d):(\d\d):(\d\d\.\d+) - SPEECH OUTPUT: '(.*)'\{", re.DOTALL)
-# Orca reads a new page from its top by itself, which is the person's choice; and it keeps its log back for a while.
+# Orca's default is to read a new page from the top, which users may turn off; and it buffers its log.
 CUSTOMS = """
 import orca.debug
 import orca.settings
 orca.settings.sayAllOnLoad = False
 orca.debug.debugFile.reconfigure(line_buffering=True)
 """
-SILENCE = 3.0  # seconds without a word after which Orca is done
-LONGEST = 20.0  # seconds after which it must be
+SILENCE = 3.0  # seconds without speech after which Orca has finished
+LONGEST = 20.0  # seconds after which it must have finished
 
 
 class Orca:
-    """Orca, the X server and the window manager that it needs. Run under dbus-run-session."""
+    """Orca, with the X server and window manager it needs. Run under dbus-run-session."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,7 +31,7 @@ class Orca:
         home, modules, runtime = folder / "home", folder / "modules", folder / "runtime"
         (home / ".local" / "share" / "orca").mkdir(parents=True)
         (home / ".local" / "share" / "orca" / "orca-customizations.py").write_text(CUSTOMS)
-        # An empty module in the place of the speech server's: Orca would wait for a server that is not there.
+        # An empty module in place of the speech server's, since Orca would wait for a server that isn't there.
         (modules / "speechd").mkdir(parents=True)
         (modules / "speechd" / "__init__.py").touch()
         runtime.mkdir(mode=0o700)
@@ -44,7 +44,7 @@ class Orca:
         }
 
     def start(self, *command: str, pause: float = 1.0) -> None:
-        """Start a program and let it come up: none of them says when it has."""
+        """Start a program and give it time: none of them says when it is ready."""
         quiet = subprocess.DEVNULL
         self.processes.append(subprocess.Popen(command, env=self.environment, stdout=quiet, stderr=quiet))
         time.sleep(pause)
@@ -66,7 +66,7 @@ class Orca:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def said(self) -> list[tuple[float, str]]:
-        """All that was said so far, with the second of the day."""
+        """Everything said so far, with the second of the day."""
         if not self.log.exists():
             return []
         found = []
@@ -81,7 +81,7 @@ class Orca:
         return Ear(self, len(self.said()))
 
     def press(self, *keys: str) -> None:
-        """Press keys of the real keyboard, which Orca hears first."""
+        """Press keys of the X keyboard, which Orca receives first."""
         subprocess.run(["xdotool", "key", "--delay", "80", *keys], env=self.environment, check=True)
 
 
@@ -93,14 +93,14 @@ class Ear:
         self.start = start
 
     def until(self, text: str) -> None:
-        """Wait until something was said that has this text in it."""
+        """Wait until something containing this text has been said."""
         deadline = time.monotonic() + LONGEST
         while not any(text in line for _, line in self.orca.said()[self.start :]):
             assert time.monotonic() < deadline, self.orca.said()[self.start :]
             time.sleep(0.05)
 
     def lines(self) -> list[str]:
-        """What was said until there was a silence."""
+        """What was said before a silence."""
         deadline = time.monotonic() + LONGEST
         known, quiet_since = -1, time.monotonic()
         while time.monotonic() - quiet_since < SILENCE and time.monotonic() < deadline:

@@ -1,7 +1,7 @@
 """
-What Orca says of a room, held against the transcripts beside this file. `make test-speech` runs it.
+What Orca says of a room, compared with the transcripts in this folder. `make test-speech` runs it.
 
-TRANSCRIPTS=write writes them anew, to be read before they are committed.
+TRANSCRIPTS=write updates them: read them before you commit.
 """
 
 import json
@@ -19,23 +19,11 @@ from websockets.sync.client import ClientConnection
 
 from e2e.speech.listener import Orca
 from tests import install
+from tests.scenes import people, talk
 from tests.servers import Site
 from tests.sockets import IS_LIVE
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
-TALK = """
-import uuid
-from apps.chat import services
-from apps.chat.models import Message
-from apps.rooms import services as rooms
-ada, bob = (User.objects.get(username=f"user000{number}") for number in (1, 2))
-room = rooms.create_room(owner=ada, name="Workshop", topic="Wood and tools", access="open")
-rooms.add_member(room=room, user=bob)
-for number in range(1, 181):
-    author = ada if number % 3 == 0 else bob
-    services.post_message(room_id=room.pk, author_id=author.pk, body=f"Number {number}", client_id=uuid.uuid4())
-room.memberships.update(last_read_seq=10**9, read_count=180)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +35,7 @@ def site(redis_url: str) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def keys(site: Site) -> list[str]:
     keys = site.populate(users=2, rooms=1)
-    site.shell("from apps.accounts.models import User" + TALK)
+    site.run(talk.create_workshop)
     return keys
 
 
@@ -75,7 +63,7 @@ def page(site: Site, keys: list[str], orca: Orca) -> Iterator[Page]:
 
 @pytest.fixture
 def bob(site: Site, keys: list[str]) -> Iterator[ClientConnection]:
-    """The other one, at a socket of his own."""
+    """The other user's socket."""
     with site.page(keys[1], slug="workshop") as socket:
         yield socket
 
@@ -85,18 +73,18 @@ def say(socket: ClientConnection, text: str) -> None:
 
 
 def enter(page: Page, site: Site, orca: Orca) -> list[str]:
-    """Open the room; gives what was said of it."""
+    """Open the room; returns what was said of it."""
     ear = orca.listen()
     page.goto(f"{site.url}/rooms/workshop/")
     page.wait_for_function(f"() => {IS_LIVE}")
     ear.until("Finished loading")
-    # Into the page, off the address bar: the header has nothing there to be clicked.
+    # Moves the focus from the address bar into the page: nothing there can be clicked.
     page.mouse.click(640, 20)
     return ear.lines()
 
 
 def compare(name: str, lines: list[str]) -> None:
-    """Hold what was said against the transcript."""
+    """Compare what was said with the transcript."""
     text = re.sub(r"\b\d\d:\d\d\b", "15:30", "\n".join(lines)) + "\n"
     text = re.sub(r"\b\w+day, \d+ \w+ \d{4}\b", "Monday, 23 November 2026", text)
     file = TRANSCRIPTS / f"{name}.txt"
@@ -109,7 +97,7 @@ def seconds_of_day(moment: datetime) -> float:
     return moment.hour * 3600 + moment.minute * 60 + moment.second + moment.microsecond / 1e6
 
 
-def test_opening_a_room_says_no_message(page: Page, site: Site, orca: Orca) -> None:
+def test_opening_a_room_says_no_messages(page: Page, site: Site, orca: Orca) -> None:
     lines = enter(page, site, orca)
     assert not any("Number" in line for line in lines)
     compare("opening", [line for line in lines if "Page has" in line or "Finished" in line])
@@ -149,24 +137,24 @@ def test_loading_a_hundred_older_messages_says_nothing(page: Page, site: Site, o
     assert ear.lines() == []
 
 
-def test_ones_own_message_says_nothing_or_sent_where_that_is_wished(page: Page, site: Site, orca: Orca) -> None:
+def test_an_own_message_says_nothing_or_sent_if_preferred(page: Page, site: Site, orca: Orca) -> None:
     enter(page, site, orca)
     write_by_keys(page, orca, "Mine")
     ear = orca.listen()
     page.keyboard.press("Enter")
     expect(page.locator("#messages .body").last).to_have_text("Mine")
     assert ear.lines() == []
-    site.shell("from apps.accounts.models import *; User.objects.update(says_sent=True)")
+    site.run(people.set_preferences_of_all, says_sent=True)
     enter(page, site, orca)
     write_by_keys(page, orca, "Mine again")
     ear = orca.listen()
     page.keyboard.press("Enter")
     assert ear.lines() == ["Sent"]
-    site.shell("from apps.accounts.models import *; User.objects.update(says_sent=False)")
+    site.run(people.set_preferences_of_all, says_sent=False)
 
 
 def write_by_keys(page: Page, orca: Orca, text: str) -> None:
-    """Go to the composer and write, without sending."""
+    """Move to the composer and write, without sending."""
     ear = orca.listen()
     page.keyboard.press("Escape")
     page.keyboard.type(text)
@@ -176,17 +164,13 @@ def write_by_keys(page: Page, orca: Orca, text: str) -> None:
 def test_an_edit_and_a_deletion_say_nothing(page: Page, site: Site, orca: Orca) -> None:
     enter(page, site, orca)
     ear = orca.listen()
-    site.shell(
-        "from apps.chat import services; from apps.chat.models import *;"
-        "one, two = Message.objects.filter(room__slug='workshop', body__startswith='Number').order_by('-seq')[:2];"
-        "services.edit_message(message=one, body='Changed'); services.delete_message(message=two, deleter=two.author)"
-    )
+    site.run(talk.edit_and_delete_newest, "workshop", "Number")
     expect(page.locator("#messages .body", has_text="Changed")).to_have_count(1)
     expect(page.locator("#messages .deleted").last).to_be_attached()
     assert ear.lines() == []
 
 
-def test_a_refused_message_says_why_once(page: Page, site: Site, orca: Orca) -> None:
+def test_the_reason_for_a_refusal_is_said_once(page: Page, site: Site, orca: Orca) -> None:
     enter(page, site, orca)
     write_by_keys(page, orca, "Too long")
     box = page.locator("#composer-body")
@@ -201,8 +185,7 @@ def test_a_refused_message_says_why_once(page: Page, site: Site, orca: Orca) -> 
 
 
 def test_moving_by_letters_says_author_text_and_time(page: Page, site: Site, orca: Orca) -> None:
-    talked = "Message.objects.filter(room__slug='workshop').exclude(body__startswith='Number')"
-    site.shell(f"from apps.chat.models import *; {talked}.delete()")
+    site.run(talk.forget_all_but, "workshop", "Number")
     enter(page, site, orca)
     said = []
     for key in ("End", "k", "k", "j"):

@@ -1,4 +1,4 @@
-"""What the tests of accounts share."""
+"""Fixtures shared by the tests of accounts."""
 
 from tests.accounts.mailing import ada, mail_site, sends_mail
 

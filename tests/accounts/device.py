@@ -1,4 +1,4 @@
-"""A device that keeps passkeys, made of software, for tests without a browser."""
+"""A passkey device in software, for tests without a browser."""
 
 import json
 import os
@@ -33,7 +33,7 @@ FLAG = AuthenticatorData.FLAG
 
 @dataclass
 class Device:
-    """One passkey. `count` is what it says next; 0 for ever where it does not count."""
+    """One passkey. `count` is the next signature count it sends; always 0 if the device does not count."""
 
     count: int = 0
     user_handle: str = ""
@@ -41,11 +41,11 @@ class Device:
     name: bytes = field(default_factory=lambda: os.urandom(16))
 
     def public_key(self) -> ES256:
-        """As a site keeps it."""
+        """The public key as a site stores it."""
         return cast(ES256, ES256.from_cryptography_key(self.key.public_key()))  # type: ignore[no-untyped-call]
 
     def makes(self, challenge: str, *, public_key: Any = None) -> dict[str, Any]:
-        """Its answer where a passkey is added."""
+        """The device's answer when a passkey is added."""
         public_key = public_key or self.public_key()
         credential = AttestedCredentialData.create(bytes(Aaguid.NONE), self.name, public_key)
         data = AuthenticatorData.create(
@@ -55,7 +55,7 @@ class Device:
         return self.answer(client, attestationObject=bytes(AttestationObject.create("none", data, {})))
 
     def signs(self, challenge: str) -> dict[str, Any]:
-        """Its answer where the passkey is used."""
+        """The device's answer when the passkey is used."""
         data = AuthenticatorData.create(sha256(HOST.encode()), FLAG.UP | FLAG.UV, self.count)
         client = CollectedClientData.create(CollectedClientData.TYPE.GET, challenge, ORIGIN)
         signature = self.key.sign(bytes(data) + client.hash, ec.ECDSA(hashes.SHA256()))
@@ -63,7 +63,7 @@ class Device:
         return self.answer(client, authenticatorData=bytes(data), signature=signature, userHandle=handle)
 
     def answer(self, client: CollectedClientData, **parts: bytes) -> dict[str, Any]:
-        """As the browser puts it together."""
+        """The answer as a browser encodes it."""
         name = websafe_encode(self.name)
         encoded = {part: websafe_encode(data) for part, data in parts.items()}
         response = {"clientDataJSON": websafe_encode(bytes(client))} | encoded
@@ -79,7 +79,7 @@ class Device:
 
 
 def challenge_for(client: Client, path: str) -> str:
-    """What the page at this path asks a device to sign."""
+    """The challenge that the page at this path asks a device to sign."""
     client.get(path, headers={"accept": "application/json"})
     return str(client.session[STATE]["challenge"])
 
@@ -89,8 +89,8 @@ def as_json(answer: object) -> str:
     return json.dumps(answer)
 
 
-def ada_at_home() -> Client:
-    """The browser of somebody who has said a moment ago who she is."""
+def ada_confirmed() -> Client:
+    """A browser in which Ada has just confirmed her password."""
     client, _ = sign_up("ada")
     confirm_password(client)
     return client
@@ -110,12 +110,12 @@ def sign_in(device: Device, client: Client | None = None) -> Client:
 
 
 def words_after(client: Client) -> str:
-    """What the page says to which a refused sign-in leads."""
+    """The page that a refused sign-in leads to."""
     return client.get("/accounts/login/").content.decode()
 
 
 def second_step() -> Client:
-    """A browser that is asked for the second step."""
+    """A browser that has been asked for the second factor."""
     client = Client()
     assert client.post("/accounts/login/", {"login": "ada", "password": PASSWORD}).headers["Location"] == SECOND
     return client

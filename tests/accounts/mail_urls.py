@@ -1,4 +1,4 @@
-"""The addresses of a site that sends mail. django-allauth decides about some of them when it is first loaded."""
+"""The URLs of a site that sends mail. django-allauth decides about some of them when it is first loaded."""
 
 from allauth.account import views
 from django.urls import path

@@ -1,4 +1,4 @@
-"""A site that sends mail, and people who prove their addresses, for tests without a browser."""
+"""A site that sends mail, and users who confirm their addresses, for tests without a browser."""
 
 import re
 from datetime import timedelta
@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 
-# Imported before any test: django-allauth's addresses hang on the settings at that time.
+# Imported before any test: django-allauth's URLs depend on the settings at that time.
 from tests.accounts import mail_urls
 from tests.conftest import PASSWORD, sign_up
 
@@ -26,7 +26,7 @@ CODE = re.compile(r"^([A-Z0-9]{4,}-[A-Z0-9]{4,})$", re.MULTILINE)
 
 @pytest.fixture
 def sends_mail(settings: Settings) -> Settings:
-    """A site as it is with EMAIL_URL."""
+    """The site with EMAIL_URL set."""
     settings.ROOT_URLCONF = mail_urls.__name__
     settings.SENDS_MAIL = True
     settings.ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
@@ -41,13 +41,13 @@ def sends_mail(settings: Settings) -> Settings:
 
 @pytest.fixture
 def mail_site(sends_mail: Settings, db: None) -> Settings:
-    """The same without limits, for tests that are not about them."""
+    """The same without rate limits, for tests that are not about them."""
     sends_mail.ACCOUNT_RATE_LIMITS = False
     return sends_mail
 
 
 def stranger(number: int = 0) -> Client:
-    """A browser in some other network."""
+    """A browser on another network."""
     return Client(REMOTE_ADDR=f"10.1.{number}.1")
 
 
@@ -59,7 +59,7 @@ def code_in(message: mail.EmailMessage) -> str:
 
 @pytest.fixture
 def ada() -> Client:
-    """The browser in which ada signed up, with an address that she has confirmed; she is signed out."""
+    """The browser in which Ada signed up and confirmed her address; she is signed out."""
     client, _ = sign_up("ada", email=ADDRESS)
     client.post("/accounts/confirm-email/", {"code": code_in(mail.outbox[-1])})
     assert EmailAddress.objects.get().verified
@@ -70,22 +70,22 @@ def ada() -> Client:
 
 
 def codes() -> list[str]:
-    """The codes in the mails that were sent, the last one last."""
+    """The codes in all mails sent, oldest first."""
     return [code_in(one) for one in mail.outbox if CODE.search(str(one.body))]
 
 
 def has_code() -> bool:
-    """Whether the last mail brings a code."""
+    """Whether the last mail contains a code."""
     return CODE.search(str(mail.outbox[-1].body)) is not None
 
 
 def last_code() -> str:
-    """The code in the mail that was sent last."""
+    """The code in the last mail."""
     return code_in(mail.outbox[-1])
 
 
 def ask_to_join(name: str, email: str, password: str = PASSWORD, client: Client | None = None) -> Client:
-    """A browser in which somebody has filled in the form to sign up, and stands before the code."""
+    """A browser in which someone has sent the sign-up form and is asked for the code."""
     client = client or Client()
     answer = client.post("/accounts/signup/", {"username": name, "email": email, "password1": password})
     assert (answer.status_code, answer.headers.get("Location")) == (302, "/accounts/confirm-email/")
@@ -93,12 +93,12 @@ def ask_to_join(name: str, email: str, password: str = PASSWORD, client: Client 
 
 
 def enter(client: Client, code: str) -> int:
-    """The status of the answer to a code for an address."""
+    """Enter an address's code; returns the status."""
     return client.post("/accounts/confirm-email/", {"code": code}).status_code
 
 
 def join(name: str, email: str, password: str = PASSWORD) -> Client:
-    """A browser in which somebody has signed up and proved their address."""
+    """A browser in which someone has signed up and confirmed their address."""
     client = ask_to_join(name, email, password)
     assert enter(client, last_code()) == 302
     return client
@@ -109,7 +109,7 @@ def is_signed_in(client: Client) -> bool:
 
 
 def squat(name: str = "eve", **more: object) -> User:
-    """An account of a stranger who typed Ada's address and never proved it, as earlier versions stored it."""
+    """The account of a stranger who typed Ada's address and never confirmed it, as earlier versions stored it."""
     eve = User(username=name, email=ADDRESS, **more)
     eve.set_password(THIEF)
     eve.save()
@@ -120,7 +120,7 @@ def squat(name: str = "eve", **more: object) -> User:
 
 
 def squat_in_use(name: str = "eve") -> User:
-    """The same in an account that has been used for long: the site sent no mail then."""
+    """The same for an account that has long been in use: the site sent no mail then."""
     return squat(name, last_login=timezone.now() - timedelta(days=300))
 
 

@@ -1,4 +1,4 @@
-"""Sign up, sign in, sign out, and passwords, as django-allauth does them for this site."""
+"""Signing up, in and out, and passwords, by django-allauth."""
 
 import re
 import threading
@@ -22,7 +22,7 @@ from apps.rooms.models import Room
 from tests.conftest import PASSWORD, client_of, make_user, sign_up
 
 
-def test_the_first_account_owns_the_site_and_no_other_does(db: None) -> None:
+def test_only_the_first_account_owns_the_site(db: None) -> None:
     for name in ("ada", "bob"):
         sign_up(name)
     ada, bob = User.objects.order_by("pk")
@@ -30,7 +30,7 @@ def test_the_first_account_owns_the_site_and_no_other_does(db: None) -> None:
     assert (bob.role, bob.is_staff, bob.is_superuser) == ("member", False, False)
 
 
-def test_a_lived_in_site_without_an_owner_is_nobodys_who_signs_up(db: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_signing_up_does_not_take_over_a_used_site_without_an_owner(db: None, caplog: pytest.LogCaptureFixture) -> None:
     make_user("bob", is_active=False)
     sign_up("eve")
     eve = User.objects.get(username="eve")
@@ -38,13 +38,13 @@ def test_a_lived_in_site_without_an_owner_is_nobodys_who_signs_up(db: None, capl
     assert "createsuperuser" in caplog.text
 
 
-def test_people_made_for_demonstration_do_not_keep_the_site_from_who_signs_up_first(db: None) -> None:
+def test_the_first_to_sign_up_beside_demo_users_owns_the_site(db: None) -> None:
     call_command("populate", users=2, rooms=1, messages=0, verbosity=0)
     sign_up("ada")
     assert User.objects.get(username="ada").is_site_owner
 
 
-def test_when_the_last_account_has_gone_the_next_one_owns_the_site(db: None) -> None:
+def test_after_the_last_account_is_closed_the_next_one_owns_the_site(db: None) -> None:
     sign_up("ada")
     closing.close_account(user=User.objects.get(), delete_messages=False, heir=None)
     sign_up("bob")
@@ -52,10 +52,10 @@ def test_when_the_last_account_has_gone_the_next_one_owns_the_site(db: None) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_sign_up_first_at_once_one_owns_the_site() -> None:
-    # Its row would make the one wait for the other before either asks who owns the site.
+def test_of_two_first_sign_ups_at_once_only_one_owns_the_site() -> None:
+    # The lobby's row would make one wait for the other before either checks who owns the site.
     Room.objects.all().delete()
-    # The lock's row, which goes with the rows of other tests.
+    # The lock's row, which transactional tests delete.
     ContentType.objects.get_for_model(User)
     both = threading.Barrier(2)
 
@@ -74,9 +74,7 @@ def test_of_two_who_sign_up_first_at_once_one_owns_the_site() -> None:
 @pytest.mark.parametrize(
     ("accounts", "said"), [([], 0), (["owner"], 0), (["member"], 1), (["member", "switched-off owner"], 1)]
 )
-def test_the_check_before_each_start_says_what_to_do_where_nobody_owns_the_site(
-    db: None, accounts: list[str], said: int
-) -> None:
+def test_the_start_check_says_what_to_do_if_no_one_owns_the_site(db: None, accounts: list[str], said: int) -> None:
     for account in accounts:
         make_user(account.replace(" ", "."), role=account.split()[-1], is_active=account != "switched-off owner")
     found = [one for one in run_checks(databases=["default"]) if one.id == "accounts.W001"]
@@ -92,7 +90,7 @@ def test_every_new_account_is_a_member_of_the_lobby(lobby: Room) -> None:
     assert lobby.member_count == 2
 
 
-def test_signing_up_signs_in_and_leads_back_to_where_one_was(db: None) -> None:
+def test_signing_up_signs_in_and_returns_to_the_previous_page(db: None) -> None:
     client = Client()
     response = client.post("/accounts/signup/?next=/rooms/lobby/", {"username": "ada", "password1": PASSWORD})
     assert (response.status_code, response.headers["Location"]) == (302, "/rooms/lobby/")
@@ -115,7 +113,7 @@ def test_next_never_leads_to_another_site(db: None, path: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ada", "ADA"])
-def test_user_names_are_unique_without_regard_to_case(db: None, name: str) -> None:
+def test_usernames_are_unique_ignoring_case(db: None, name: str) -> None:
     sign_up("Ada")
     _, status = sign_up(name)
     assert status == 200  # allauth shows the form again with 200
@@ -123,7 +121,7 @@ def test_user_names_are_unique_without_regard_to_case(db: None, name: str) -> No
 
 
 @pytest.mark.parametrize("login", ["ada", "ADA", "ada@example.org"])
-def test_one_signs_in_by_name_or_address(db: None, login: str) -> None:
+def test_users_can_sign_in_by_name_or_address(db: None, login: str) -> None:
     sign_up("ada", email="ada@example.org")
     client = Client()
     response = client.post("/accounts/login/", {"login": login, "password": PASSWORD})
@@ -131,7 +129,7 @@ def test_one_signs_in_by_name_or_address(db: None, login: str) -> None:
     assert client.get("/rooms/new/").status_code == 200
 
 
-def test_a_wrong_password_is_answered_with_the_reason_and_keeps_the_name(db: None) -> None:
+def test_a_wrong_password_returns_the_reason_and_keeps_the_name(db: None) -> None:
     sign_up("ada")
     page = Client().post("/accounts/login/", {"login": "ada", "password": "wrong"}).content.decode()
     assert "not correct" in page
@@ -146,13 +144,13 @@ def test_guessing_passwords_is_slowed_down(db: None) -> None:
     assert client.post("/accounts/login/", {"login": "ada", "password": PASSWORD}).status_code == 200
 
 
-def test_the_admin_has_no_way_to_sign_in_of_its_own(db: None) -> None:
+def test_the_admin_has_no_sign_in_page_of_its_own(db: None) -> None:
     response = Client().get("/admin/login/")
     assert response.status_code == 302
     assert response.headers["Location"].startswith("/accounts/login/")
 
 
-def test_signing_out_takes_a_post(db: None) -> None:
+def test_signing_out_needs_a_post(db: None) -> None:
     client = client_of(make_user("ada"))
     assert client.get("/accounts/logout/").status_code == 200
     assert client.get("/rooms/new/").status_code == 200
@@ -160,7 +158,7 @@ def test_signing_out_takes_a_post(db: None) -> None:
     assert client.get("/rooms/new/").status_code == 302
 
 
-def test_a_password_is_changed_by_who_knows_it(db: None) -> None:
+def test_changing_a_password_needs_the_old_one(db: None) -> None:
     client, _ = sign_up("ada")
     new = {"password1": "another horse 10", "password2": "another horse 10"}
     client.post("/accounts/password/change/", new | {"oldpassword": "wrong"})
@@ -169,7 +167,7 @@ def test_a_password_is_changed_by_who_knows_it(db: None) -> None:
     assert User.objects.get().check_password("another horse 10")
 
 
-def test_a_forgotten_password_is_reset_by_mail(db: None) -> None:
+def test_a_forgotten_password_can_be_reset_by_mail(db: None) -> None:
     sign_up("ada", email="ada@example.org")
     client = Client()
     assert client.post("/accounts/password/reset/", {"email": "ada@example.org"}).status_code == 302
@@ -182,12 +180,12 @@ def test_a_forgotten_password_is_reset_by_mail(db: None) -> None:
     assert User.objects.get().check_password("another horse 10")
 
 
-def test_mail_goes_to_the_console_where_no_server_is_named() -> None:
+def test_mail_goes_to_the_console_without_a_mail_server() -> None:
     assert settings.EMAIL_CONFIG["EMAIL_BACKEND"] == "django.core.mail.backends.console.EmailBackend"
 
 
 @pytest.mark.parametrize(("signup", "is_open"), [("open", True), ("invite", False), ("closed", False)])
-def test_who_may_sign_up_is_a_setting(db: None, settings: Settings, signup: str, is_open: bool) -> None:
+def test_a_setting_decides_who_may_sign_up(db: None, settings: Settings, signup: str, is_open: bool) -> None:
     sign_up("owner")
     settings.SIGNUP = signup
     sign_up("ada")
@@ -207,7 +205,7 @@ def test_the_first_account_can_be_made_on_a_closed_site(db: None, settings: Sett
         ("/accounts/login/", {"login": "username", "password": "current-password"}),
     ],
 )
-def test_fields_say_what_a_password_manager_may_fill_in(db: None, path: str, fields: dict[str, str]) -> None:
+def test_fields_tell_password_managers_what_to_fill_in(db: None, path: str, fields: dict[str, str]) -> None:
     page = Client().get(path).content.decode()
     for name, purpose in fields.items():
         field = re.search(rf'<input[^>]*name="{name}"[^>]*>', page)
@@ -215,7 +213,7 @@ def test_fields_say_what_a_password_manager_may_fill_in(db: None, path: str, fie
         assert f'autocomplete="{purpose}' in field[0]
 
 
-def test_every_account_page_is_one_of_ours(db: None) -> None:
+def test_every_account_page_uses_our_templates(db: None) -> None:
     client = client_of(make_user("ada"))
     for path in ("password/change/", "password/set/", "email/", "logout/", "inactive/", "confirm-email/"):
         page = client.get(f"/accounts/{path}", follow=True).content.decode()
@@ -236,5 +234,5 @@ def test_only_a_site_that_sends_mail_says_that_it_does(db: None, settings: Setti
         assert ("This site sends no mail" in text or "this site sends no mail" in text) != sends_mail
     for name in ("email_confirmation_sent", "login_code_sent"):
         words = render_to_string(f"account/messages/{name}.txt", {"email": "a@b.c", "recipient": "a@b.c"})
-        # Where it does, the page that asks for the code says so itself.
+        # If it does, the page that asks for the code says so itself.
         assert bool(words.strip()) != sends_mail

@@ -1,4 +1,4 @@
-"""People in Django's admin, for the site's owner."""
+"""Users in Django's admin, for the site's owner."""
 
 import re
 
@@ -28,25 +28,25 @@ def add(owner: Client, name: str) -> int:
     return owner.post("/admin/accounts/user/add/", form).status_code
 
 
-def test_the_owner_makes_an_account_that_one_can_sign_in_to(owner: Client) -> None:
+def test_the_owner_can_create_an_account_that_can_sign_in(owner: Client) -> None:
     assert add(owner, "bob") == 302
     assert Client().post("/accounts/login/", {"login": "bob", "password": PASSWORD}).status_code == 302
 
 
 @pytest.mark.parametrize("name", ["аdа", "ADA", "a b", "x@y"])
-def test_names_follow_the_same_rule_as_everywhere(owner: Client, name: str) -> None:
+def test_usernames_follow_the_same_rules_as_elsewhere(owner: Client, name: str) -> None:
     assert add(owner, name) == 200
     assert User.objects.count() == 1
 
 
-def test_a_name_is_not_changed_behind_its_bearers_back(owner: Client) -> None:
+def test_a_username_cannot_be_changed_in_the_admin(owner: Client) -> None:
     bob = make_user("bob")
     page = owner.get(f"/admin/accounts/user/{bob.pk}/change/").content.decode()
     assert 'name="username"' not in page
     assert owner.get("/admin/accounts/user/").status_code == 200
 
 
-def test_nobody_is_deleted_past_the_rules(owner: Client) -> None:
+def test_accounts_cannot_be_deleted_in_the_admin(owner: Client) -> None:
     ada, bob = User.objects.get(username="ada"), make_user("bob")
     for user in (ada, bob):
         assert owner.post(f"/admin/accounts/user/{user.pk}/delete/", {"post": "yes"}).status_code == 403
@@ -55,14 +55,14 @@ def test_nobody_is_deleted_past_the_rules(owner: Client) -> None:
     assert User.objects.count() == 2
 
 
-def test_rights_are_not_given_or_taken_past_the_rules(owner: Client) -> None:
+def test_permissions_cannot_be_changed_in_the_admin(owner: Client) -> None:
     ada = User.objects.get(username="ada")
     page = owner.get(f"/admin/accounts/user/{ada.pk}/change/").content.decode()
     for field in ("is_active", "is_staff", "is_superuser", "groups", "user_permissions"):
         assert f'name="{field}"' not in page
 
 
-def test_the_owner_switches_off_anyone_but_an_owner(owner: Client) -> None:
+def test_the_owner_can_switch_off_anyone_but_an_owner(owner: Client) -> None:
     ada, bob = User.objects.get(username="ada"), make_user("bob")
     fields = {"date_joined_0": "2026-01-01", "date_joined_1": "10:00"}
     for user in (ada, bob):
@@ -71,9 +71,10 @@ def test_the_owner_switches_off_anyone_but_an_owner(owner: Client) -> None:
     assert (ada.is_active, bob.is_active) == (True, False)
 
 
-def test_the_admin_has_people_and_their_factors_and_nothing_else() -> None:
-    # No text of anybody's, no token, key, session or address: those have pages with rules of their own.
-    assert {model._meta.label for model in admin.site._registry} == {"accounts.User", "mfa.Authenticator"}
+def test_the_admin_has_only_users_their_factors_and_jobs() -> None:
+    # No user's texts, tokens, keys, sessions or addresses: those have pages with their own rules.
+    shown = {"accounts.User", "mfa.Authenticator", "jobs.StoredJob"}
+    assert {model._meta.label for model in admin.site._registry} == shown
 
 
 SECRETS = {"secret": "totp-secret", "seed": "codes-seed", "name": "Phone", "credential": {"id": "key-material"}}
@@ -106,14 +107,14 @@ def test_the_admin_shows_no_secret_and_has_no_field_for_one(owner: Client) -> No
     ("path", "lookup"),
     [("mfa/authenticator/", "data__contains"), ("accounts/user/", "password__startswith")],
 )
-def test_secrets_are_not_guessed_by_filters(owner: Client, path: str, lookup: str) -> None:
+def test_secrets_cannot_be_guessed_by_filters(owner: Client, path: str, lookup: str) -> None:
     give_factors(make_user("bob"))
     answer = owner.get(f"/admin/{path}", {lookup: "totp"})
-    # To the list without the filter.
+    # Redirects to the list without the filter.
     assert (answer.status_code, answer.headers.get("Location")) in [(302, f"/admin/{path}?e=1"), (400, None)]
 
 
-def test_a_factor_is_not_changed_or_made_by_another_hand(owner: Client) -> None:
+def test_a_factor_cannot_be_added_or_changed_in_the_admin(owner: Client) -> None:
     (factor, *_) = give_factors(make_user("bob"))
     assert owner.get("/admin/mfa/authenticator/add/").status_code == 403
     path = f"/admin/mfa/authenticator/{factor.pk}/change/"
@@ -126,18 +127,18 @@ def remove_factor(owner: Client, factor: Authenticator) -> int:
     return owner.post(f"/admin/mfa/authenticator/{factor.pk}/delete/", {"post": "yes"}).status_code
 
 
-def test_the_owner_takes_a_lost_factor_away_who_is_told(owner: Client, settings: Settings) -> None:
+def test_the_owner_can_remove_a_lost_factor_and_its_user_is_told(owner: Client, settings: Settings) -> None:
     settings.ACCOUNT_EMAIL_NOTIFICATIONS = True
     bob = make_user("bob")
     EmailAddress.objects.create(user=bob, email="bob@example.org", primary=True, verified=True)
     totp, _codes, passkey = give_factors(bob)
-    # First the owner says again who they are.
+    # First the owner must confirm their password.
     assert remove_factor(owner, totp) == 302
     assert Authenticator.objects.count() == 3
     confirm_password(owner)
     remove_factor(owner, totp)
     assert Authenticator.objects.count() == 2
-    # With the last one the recovery codes, which would stand in for nothing.
+    # Removing the last one removes the recovery codes too, which would be useless alone.
     remove_factor(owner, passkey)
     assert not Authenticator.objects.exists()
     assert [one.to for one in mail.outbox] == [["bob@example.org"]] * 2
@@ -145,7 +146,7 @@ def test_the_owner_takes_a_lost_factor_away_who_is_told(owner: Client, settings:
     assert "IP address: –" in mail.outbox[0].body
 
 
-def test_an_owners_factors_stay(owner: Client) -> None:
+def test_an_owners_factors_cannot_be_removed(owner: Client) -> None:
     confirm_password(owner)
     factors = give_factors(User.objects.get(username="ada")) + give_factors(make_user("cleo", role=User.Role.OWNER))
     assert [remove_factor(owner, one) for one in factors] == [403] * 6
@@ -154,7 +155,7 @@ def test_an_owners_factors_stay(owner: Client) -> None:
     assert Authenticator.objects.count() == 6
 
 
-def test_the_last_factor_of_who_must_have_one_stays(owner: Client) -> None:
+def test_the_last_required_factor_cannot_be_removed(owner: Client) -> None:
     mod = make_user("mod", role=User.Role.MODERATOR)
     totp, _codes, passkey = give_factors(mod)
     give_factors(User.objects.get(username="ada"))
@@ -169,7 +170,7 @@ def set_password(owner: Client, user: User) -> int:
     return owner.post(f"/admin/accounts/user/{user.pk}/password/", form).status_code
 
 
-def test_the_owner_sets_a_password_after_giving_their_own(owner: Client) -> None:
+def test_the_owner_can_set_a_password_after_giving_their_own(owner: Client) -> None:
     bob = make_user("bob")
     assert set_password(owner, bob) == 302
     bob.refresh_from_db()
@@ -180,20 +181,20 @@ def test_the_owner_sets_a_password_after_giving_their_own(owner: Client) -> None
     assert bob.check_password("new horse 11")
 
 
-def test_an_owners_password_is_set_by_nobody_else(owner: Client) -> None:
+def test_no_one_else_can_set_an_owners_password(owner: Client) -> None:
     confirm_password(owner)
-    # One's own neither: that takes the old one, on its own page.
+    # Nor their own here: that needs the old one, on its own page.
     for user in (User.objects.get(username="ada"), make_user("cleo", role=User.Role.OWNER)):
         assert set_password(owner, user) == 403
 
 
-def test_ones_own_password_is_changed_on_the_page_of_the_account(owner: Client) -> None:
+def test_owners_change_their_own_password_on_the_account_page(owner: Client) -> None:
     assert owner.get("/admin/password_change/").headers["Location"] == "/accounts/password/change/"
 
 
 @pytest.mark.parametrize("who", ["nobody", "member", "moderator"])
 @pytest.mark.parametrize("path", ["", "accounts/user/", "mfa/authenticator/", "mfa/authenticator/1/delete/"])
-def test_the_admin_is_for_owners(db: None, who: str, path: str) -> None:
+def test_the_admin_is_for_owners_only(db: None, who: str, path: str) -> None:
     client = Client() if who == "nobody" else client_of(make_user("mod", role=who))
     answer = client.get(f"/admin/{path}", follow=True)
     assert (answer.status_code, answer.request["PATH_INFO"]) == (
@@ -201,7 +202,7 @@ def test_the_admin_is_for_owners(db: None, who: str, path: str) -> None:
     )
 
 
-def test_the_lists_cost_the_same_however_many_there_are(
+def test_the_list_of_factors_takes_a_fixed_number_of_queries(
     owner: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for name in ("bob", "cleo", "dan"):
@@ -211,7 +212,7 @@ def test_the_lists_cost_the_same_however_many_there_are(
         owner.get("/admin/mfa/authenticator/")
 
 
-def test_who_is_made_by_createsuperuser_owns_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_made_by_createsuperuser_owns_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
     call_command("createsuperuser", "--noinput", username="root", email="root@example.org", verbosity=0)
     assert User.objects.get().is_site_owner

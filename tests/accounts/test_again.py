@@ -1,4 +1,4 @@
-"""Who only signs in from elsewhere says again who they are, before what matters."""
+"""Users who sign in only through a provider confirm who they are again before important changes."""
 
 import re
 import time
@@ -24,7 +24,7 @@ MATTERS = ["/accounts/username/", "/accounts/password/set/", "/accounts/2fa/totp
 
 @pytest.fixture
 def eve() -> User:
-    """Somebody with an account elsewhere, and nothing else."""
+    """A user who can sign in only through a provider."""
     user = make_user("eve", email="eve@example.org")
     user.set_unusable_password()
     user.save()
@@ -34,7 +34,7 @@ def eve() -> User:
 
 
 def signed_in(user: User, *, minutes_ago: float) -> Client:
-    """A browser in which somebody came from elsewhere so long ago."""
+    """A browser in which the user signed in through a provider this long ago."""
     client = client_of(user)
     session = client.session
     session["account_authentication_methods"] = [{"method": "socialaccount", "at": time.time() - 60 * minutes_ago}]
@@ -44,31 +44,31 @@ def signed_in(user: User, *, minutes_ago: float) -> Client:
 
 
 @pytest.mark.parametrize("path", MATTERS)
-def test_who_came_a_while_ago_is_led_to_where_they_came_from(eve: User, path: str) -> None:
+def test_after_a_while_the_user_is_sent_to_their_provider_again(eve: User, path: str) -> None:
     assert signed_in(eve, minutes_ago=6).post(path).headers["Location"] == f"{ELSEWHERE}?next={quote(path, safe='')}"
 
 
 @pytest.mark.parametrize("path", MATTERS)
-def test_where_the_site_sends_mail_a_code_is_asked_for(eve: User, path: str, sends_mail: None) -> None:
+def test_a_site_that_sends_mail_asks_for_a_code(eve: User, path: str, sends_mail: None) -> None:
     assert signed_in(eve, minutes_ago=6).post(path).headers["Location"] == f"{BY_CODE}?next={quote(path, safe='')}"
 
 
 @pytest.mark.parametrize("path", MATTERS)
-def test_who_came_a_moment_ago_is_asked_nothing(eve: User, path: str) -> None:
+def test_a_user_who_just_signed_in_is_asked_nothing(eve: User, path: str) -> None:
     answer = signed_in(eve, minutes_ago=4).get(path)
     assert "/reauthenticate/" not in answer.headers.get("Location", "")
 
 
-def test_an_address_that_is_not_confirmed_proves_nothing(eve: User, sends_mail: None) -> None:
+def test_an_unconfirmed_address_gets_no_code(eve: User, sends_mail: None) -> None:
     EmailAddress.objects.update(verified=False)
     assert signed_in(eve, minutes_ago=6).post(MATTERS[0]).headers["Location"].startswith(ELSEWHERE)
 
 
-def test_the_code_leads_on_to_what_was_asked(eve: User, sends_mail: None) -> None:
+def test_after_the_code_the_requested_change_is_made(eve: User, sends_mail: None) -> None:
     client = signed_in(eve, minutes_ago=6)
     client.post("/accounts/username/", {"username": "eva"})
     client.get(f"{BY_CODE}?next=/accounts/username/")
-    assert mail.outbox == []  # a page may be loaded for other reasons
+    assert mail.outbox == []  # loading the page alone sends nothing
     client.post(BY_CODE, {"send": "on", "next": "/accounts/username/"})
     assert mail.outbox[-1].to == ["eve@example.org"]
     assert "is_last" not in str(mail.outbox[-1].body)
@@ -80,7 +80,7 @@ def test_the_code_leads_on_to_what_was_asked(eve: User, sends_mail: None) -> Non
     assert "/reauthenticate/" not in client.get("/accounts/delete/").headers.get("Location", "")
 
 
-def test_a_code_is_good_for_three_tries(eve: User, sends_mail: None) -> None:
+def test_a_code_is_valid_for_three_attempts(eve: User, sends_mail: None) -> None:
     client = signed_in(eve, minutes_ago=6)
     client.post(BY_CODE, {"send": "on"})
     code = code_in(mail.outbox[-1])
@@ -93,7 +93,7 @@ def test_a_code_is_good_for_three_tries(eve: User, sends_mail: None) -> None:
     assert "/reauthenticate/" in client.post("/accounts/delete/").headers["Location"]
 
 
-def test_a_code_is_good_for_a_few_minutes(eve: User, sends_mail: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_code_expires_after_a_few_minutes(eve: User, sends_mail: None, monkeypatch: pytest.MonkeyPatch) -> None:
     client = signed_in(eve, minutes_ago=6)
     client.post(BY_CODE, {"send": "on"})
     later = time.time() + 200
@@ -101,13 +101,13 @@ def test_a_code_is_good_for_a_few_minutes(eve: User, sends_mail: None, monkeypat
     assert client.post(BY_CODE, {"code": code_in(mail.outbox[-1])}).status_code == 200
 
 
-def test_no_code_is_ever_good_that_was_not_sent(eve: User, sends_mail: None) -> None:
+def test_no_code_is_accepted_before_one_was_sent(eve: User, sends_mail: None) -> None:
     client = signed_in(eve, minutes_ago=6)
     for code in ("", "-", "None"):
         assert client.post(BY_CODE, {"code": code}).status_code == 200
 
 
-def test_who_has_a_password_is_not_let_through_by_a_code(sends_mail: None) -> None:
+def test_a_user_with_a_password_cannot_use_a_code_instead(sends_mail: None) -> None:
     ada = make_user("ada")
     ada.set_password("correct horse battery 9")
     ada.save()
@@ -118,7 +118,7 @@ def test_who_has_a_password_is_not_let_through_by_a_code(sends_mail: None) -> No
     assert mail.outbox == []
 
 
-def test_who_has_no_way_at_all_is_asked_nothing(settings: Settings) -> None:
+def test_a_user_without_any_method_is_asked_nothing(settings: Settings) -> None:
     user = make_user("bob")
     user.set_unusable_password()
     user.save()
@@ -127,10 +127,10 @@ def test_who_has_no_way_at_all_is_asked_nothing(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("path", [BY_CODE, ELSEWHERE])
-def test_nobody_else_sees_these_pages(path: str) -> None:
+def test_these_pages_need_a_signed_in_user(path: str) -> None:
     assert Client().get(path).headers["Location"].startswith("/accounts/login/")
 
 
-def test_the_page_that_leads_elsewhere_says_why(eve: User) -> None:
+def test_the_page_that_leads_to_the_provider_says_why(eve: User) -> None:
     assert "You have no password here" in signed_in(eve, minutes_ago=6).get(ELSEWHERE).content.decode()
     assert signed_in(eve, minutes_ago=6).post(ELSEWHERE).status_code == 405

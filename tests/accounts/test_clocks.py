@@ -1,4 +1,4 @@
-"""A viewer's clock as data for scripts, and zones by the rules that come with the site."""
+"""A viewer's clock as data for scripts, and time zones by the rules that come with the site."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ LETTERS = "YymndjHGhgiFMlD"
 
 
 @pytest.mark.parametrize("name", sorted(available_timezones())[::12])
-def test_the_changes_of_a_zone_say_what_its_clocks_show(name: str) -> None:
+def test_the_changes_of_a_zone_agree_with_its_clocks(name: str) -> None:
     zone = ZoneInfo(name)
     changes = changes_of(zone, 2028)
     for hours in range(0, 28 * 365 * 24, 101):
@@ -42,7 +42,7 @@ def test_the_changes_of_a_zone_say_what_its_clocks_show(name: str) -> None:
         ("Australia/Lord_Howe", ("2026-10-03T15:29Z", 10.5, "+1030"), ("2026-10-03T15:30Z", 11, "+11")),
     ],
 )
-def test_a_change_is_known_to_the_minute(
+def test_a_change_is_exact_to_the_minute(
     zone: str, before: tuple[str, float, str], after: tuple[str, float, str]
 ) -> None:
     changes = changes_of(ZoneInfo(zone), 2028)
@@ -52,8 +52,8 @@ def test_a_change_is_known_to_the_minute(
         assert (last.offset, last.name) == (hours * 3600, name)
 
 
-def test_the_rules_of_zones_come_with_the_site_and_not_from_the_machine() -> None:
-    # America/Edmonton stays on summer time from 2026 on, which tzdata knows since 2026.
+def test_time_zone_rules_come_with_the_site_not_from_the_machine() -> None:
+    # America/Edmonton keeps summer time from 2026 on, which tzdata has known since 2026.
     code = (
         "import zoneinfo, django, datetime; django.setup(); zone = 'America/Edmonton';"
         "print(zoneinfo.TZPATH, datetime.datetime(2027, 1, 1, tzinfo=zoneinfo.ZoneInfo(zone)).utcoffset())"
@@ -65,7 +65,7 @@ def test_the_rules_of_zones_come_with_the_site_and_not_from_the_machine() -> Non
 
 
 @pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
-def test_scripts_know_each_letter_of_each_languages_formats(language: str) -> None:
+def test_scripts_know_every_letter_of_each_languages_format(language: str) -> None:
     with translation.override(language):
         data = clock_of(User(clock="12"))
     assert data
@@ -94,21 +94,21 @@ def test_a_time_is_shown_by_the_formats_that_scripts_get(clock: str, moment: str
     assert f'title="{date_format(local, data["full"])} IST"' in html
 
 
-def test_only_who_sees_other_times_than_frames_bring_has_a_clock_in_the_page(cast: Cast) -> None:
+def test_only_viewers_with_another_clock_than_the_site_get_its_data(cast: Cast) -> None:
     path = f"/rooms/{cast.room.slug}/"
     assert 'id="clock"' not in client_of(cast.member).get(path).content.decode()
     User.objects.filter(pk=cast.member.pk).update(clock="12")
     assert 'id="clock"' in client_of(cast.member).get(path).content.decode()
 
 
-def test_who_has_another_clock_and_no_zone_has_the_sites() -> None:
+def test_a_viewer_with_another_clock_but_no_zone_has_the_sites() -> None:
     data = clock_of(User(clock="12"))
     assert data
     assert data["own"] == data["site"]
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "Europe", "America/\x00"])
-def test_a_zone_that_there_is_not_any_more_is_the_sites(zone: str) -> None:
+def test_a_zone_that_no_longer_exists_falls_back_to_the_sites(zone: str) -> None:
     person = User(time_zone=zone)
     assert person.zone == User().zone
     assert clock_there(Context({"user": User()}), person).endswith(" there")
@@ -126,13 +126,13 @@ def test_a_zone_that_there_is_not_any_more_is_the_sites(zone: str) -> None:
         (840, ", 14 hours ahead of you"),
     ],
 )
-def test_how_far_a_clock_is_ahead_is_said_to_the_minute(minutes: int, words: str) -> None:
+def test_a_clocks_difference_is_given_to_the_minute(minutes: int, words: str) -> None:
     here = datetime(2026, 6, 1, 12, tzinfo=UTC)
     there = here.astimezone(timezone(timedelta(minutes=minutes)))
     assert difference(there, here) == words
 
 
-def test_half_an_hour_is_not_an_hour_in_arabic() -> None:
+def test_half_an_hour_is_not_called_an_hour_in_arabic() -> None:
     here = datetime(2026, 6, 1, 12, tzinfo=UTC)
     half, whole = (here.astimezone(ZoneInfo(zone)) for zone in ("Asia/Kolkata", "Asia/Karachi"))
     with translation.override("ar"):

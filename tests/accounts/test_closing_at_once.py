@@ -1,4 +1,4 @@
-"""Accounts that end at the same moment: who comes second is told in words, or is done too."""
+"""Accounts closed at the same moment: the second request succeeds too, or gets a reason."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,15 +19,17 @@ PAGE = "/accounts/delete/"
 
 @pytest.fixture
 def ada(transactional_db: None) -> Client:
-    """The owner of the site, who has said their password just now."""
-    # The lock's row, which goes with the rows of other tests.
+    """The browser of the site's owner, who has just confirmed their password."""
+    # The lock's row, which transactional tests delete.
     ContentType.objects.get_for_model(User)
     client, _ = sign_up("ada")
     confirm_password(client)
     return client
 
 
-def test_of_two_owners_who_close_at_once_the_second_names_an_heir(ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_owners_closing_at_once_the_second_must_name_an_heir(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bob, _ = sign_up("bob")
     confirm_password(bob)
     User.objects.update(role="owner")
@@ -50,8 +52,8 @@ def test_of_two_owners_who_close_at_once_the_second_names_an_heir(ada: Client, m
     assert User.objects.get().username == "carol"
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[User], object]) -> None:
-    """Have something happen to the heir once the form has found them good."""
+def after_the_heir_check(monkeypatch: pytest.MonkeyPatch, happens: Callable[[User], object]) -> None:
+    """Change the heir's account right after the form has accepted them."""
     clean_heir = DeleteAccountForm.clean_heir
 
     def checked(self: DeleteAccountForm) -> Any:
@@ -69,12 +71,12 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[User], object]
         lambda heir: User.objects.filter(pk=heir.pk).update(is_active=False),
     ],
 )
-def test_an_heir_who_goes_meanwhile_is_no_heir(
+def test_an_heir_who_has_just_left_is_refused(
     ada: Client, monkeypatch: pytest.MonkeyPatch, happens: Callable[[User], object]
 ) -> None:
     make_user("bob")
     make_user("carol")
-    meanwhile(monkeypatch, happens)
+    after_the_heir_check(monkeypatch, happens)
     answer = ada.post(PAGE, {"username": "ada", "messages": "delete", "heir": "bob"})
     page = answer.content.decode()
     assert answer.status_code == 422
@@ -83,9 +85,7 @@ def test_an_heir_who_goes_meanwhile_is_no_heir(
     assert User.objects.get(username="ada").is_site_owner
 
 
-def test_a_second_click_on_delete_finds_the_account_gone_and_says_goodbye(
-    ada: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_click_on_delete_gets_the_same_answer(ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     again = Client()
     again.cookies["sessionid"] = ada.cookies["sessionid"].value
     meet_after(monkeypatch, DeleteAccountForm, "clean_username")
@@ -95,7 +95,7 @@ def test_a_second_click_on_delete_finds_the_account_gone_and_says_goodbye(
     assert not User.objects.exists()
 
 
-def test_a_role_for_somebody_who_has_gone_is_refused_in_words(ada: Client) -> None:
+def test_a_role_for_a_deleted_account_is_refused_with_a_reason(ada: Client) -> None:
     bob = make_user("bob")
     User.objects.filter(pk=bob.pk).delete()
     with pytest.raises(Refusal, match="deleted meanwhile"):

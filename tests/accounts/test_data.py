@@ -1,4 +1,4 @@
-"""Taking one's data along, and closing an account."""
+"""Downloading a user's data, and closing an account."""
 
 import io
 import json
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ada(lobby: Room) -> tuple[User, Client]:
-    """Somebody with a password who said it just now; they own the site."""
+    """The site's owner, who has just confirmed her password, and her browser."""
     client, _ = sign_up("ada", email="ada@example.org")
     confirm_password(client)
     return User.objects.get(username="ada"), client
@@ -48,7 +48,7 @@ def archive_of(client: Client) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(async_to_sync(read)()))
 
 
-def test_the_archive_has_all_that_is_kept_of_one(ada: tuple[User, Client], lobby: Room) -> None:
+def test_the_archive_has_everything_stored_about_the_user(ada: tuple[User, Client], lobby: Room) -> None:
     user, client = ada
     client.post("/accounts/profile/", {"display_name": "Ada"})
     send(client, image())
@@ -74,7 +74,7 @@ def test_the_archive_has_no_secrets(ada: tuple[User, Client]) -> None:
         assert secret not in everything
 
 
-def test_the_account_in_the_archive_is_its_row_without_what_is_withheld(ada: tuple[User, Client]) -> None:
+def test_the_archived_account_has_every_column_not_withheld(ada: tuple[User, Client]) -> None:
     account = json.loads(archive_of(ada[1]).read("account.json"))
     columns = {field.name for field in User._meta.concrete_fields}
     assert set(account) == columns - WITHHELD[User] | set(TABLES)
@@ -83,12 +83,12 @@ def test_the_account_in_the_archive_is_its_row_without_what_is_withheld(ada: tup
 
 
 @pytest.mark.parametrize("model", WITHHELD)
-def test_what_is_withheld_are_columns_that_there_are(model: type[Model]) -> None:
+def test_withheld_columns_exist(model: type[Model]) -> None:
     assert {field.name for field in model._meta.concrete_fields} >= WITHHELD[model]
 
 
-# Tables that refer to people and stand in other files of the archive, or not at all, with the columns that somebody
-# has thought about.
+# Tables that refer to users and are in other files of the archive, or deliberately left out, with the columns that
+# were considered.
 KNOWN = {
     "rooms.Membership": {"id", "room", "user", "role", "joined_at", "last_read_seq", "read_count", "announces"},
     "rooms.RoomInvitation": {"id", "room", "user", "inviter", "created_at", "declined_at"},
@@ -99,9 +99,9 @@ KNOWN = {
     },
     # The archive has the picture as a file.
     "accounts.Picture": {"id", "user", "key", "small", "large"},
-    # Hashes, which keep the names from others.
+    # Hashes, which keep others from taking the names.
     "accounts.FormerUsername": {"id", "digest", "user"},
-    # Django's own, of which only its admin makes use.
+    # Django's own, used only by its admin.
     "admin.LogEntry": {
         *("id", "action_time", "user", "content_type", "object_id"),
         *("object_repr", "action_flag", "change_message"),
@@ -111,7 +111,7 @@ KNOWN = {
 }
 
 
-def test_each_table_about_people_is_in_the_archive_or_was_thought_about() -> None:
+def test_each_table_about_users_is_in_the_archive_or_known_to_be_left_out() -> None:
     relations = [field for field in User._meta.get_fields(include_hidden=True) if isinstance(field, ForeignObjectRel)]
     tables = {relation.related_model for relation in relations}
     found = {
@@ -122,7 +122,7 @@ def test_each_table_about_people_is_in_the_archive_or_was_thought_about() -> Non
     assert found == KNOWN
 
 
-def test_an_archive_of_many_messages_comes_in_pieces_and_by_pages(ada: tuple[User, Client], lobby: Room) -> None:
+def test_an_archive_of_many_messages_is_complete(ada: tuple[User, Client], lobby: Room) -> None:
     user, client = ada
     first = say(lobby, user, "0")
     Message.objects.bulk_create(
@@ -144,7 +144,7 @@ def test_an_archive_of_many_messages_comes_in_pieces_and_by_pages(ada: tuple[Use
     assert said[2999]["body"].startswith("2999 ")
 
 
-def test_the_password_is_asked_for_first(lobby: Room) -> None:
+def test_downloading_and_closing_need_the_password(lobby: Room) -> None:
     client, _ = sign_up("ada")
     for path in ("/accounts/data/download/", "/accounts/delete/"):
         assert client.post(path).headers["Location"].startswith("/accounts/reauthenticate/")
@@ -155,9 +155,7 @@ def close(client: Client, **more: str) -> int:
     return client.post("/accounts/delete/", form).status_code
 
 
-def test_closing_an_account_takes_the_person_away_and_leaves_what_they_said(
-    ada: tuple[User, Client], lobby: Room
-) -> None:
+def test_closing_an_account_removes_the_user_and_keeps_their_messages(ada: tuple[User, Client], lobby: Room) -> None:
     user, client = ada
     say(lobby, user, "I was here")
     assert close(client) == 302
@@ -172,7 +170,7 @@ def test_closing_an_account_takes_the_person_away_and_leaves_what_they_said(
     assert lobby.member_count == 1
 
 
-def test_ones_messages_go_too_if_one_wants_so(ada: tuple[User, Client], lobby: Room) -> None:
+def test_closing_an_account_can_delete_its_messages_too(ada: tuple[User, Client], lobby: Room) -> None:
     user, client = ada
     own = [say(lobby, user, f"mine {n}") for n in range(3)]
     other = say(lobby, make_user("bob"), "not mine")
@@ -184,12 +182,12 @@ def test_ones_messages_go_too_if_one_wants_so(ada: tuple[User, Client], lobby: R
 
 
 @pytest.mark.parametrize("bad", [{"username": "bob"}, {"username": ""}, {"messages": "burn"}, {"messages": ""}])
-def test_nothing_goes_without_the_right_confirmation(ada: tuple[User, Client], bad: dict[str, str]) -> None:
+def test_nothing_is_deleted_without_the_right_confirmation(ada: tuple[User, Client], bad: dict[str, str]) -> None:
     assert close(ada[1], **bad) == 422
     assert User.objects.filter(username="ada").exists()
 
 
-def test_the_last_owner_names_another(ada: tuple[User, Client]) -> None:
+def test_the_last_owner_must_name_an_heir(ada: tuple[User, Client]) -> None:
     bob = make_user("bob")
     assert close(ada[1]) == 422
     for heir in ("nobody", "ada", ""):
@@ -199,24 +197,24 @@ def test_the_last_owner_names_another(ada: tuple[User, Client]) -> None:
     assert (bob.is_site_owner, bob.is_superuser) == (True, True)
 
 
-def test_one_of_two_owners_goes_without_naming_anybody(ada: tuple[User, Client]) -> None:
+def test_one_of_two_owners_need_not_name_an_heir(ada: tuple[User, Client]) -> None:
     services.change_role(user=make_user("bob"), role=User.Role.OWNER)
     assert close(ada[1]) == 302
 
 
-def test_the_service_refuses_too_to_leave_a_site_without_an_owner(ada: tuple[User, Client]) -> None:
+def test_the_service_too_refuses_to_leave_a_site_without_an_owner(ada: tuple[User, Client]) -> None:
     make_user("bob")
     with pytest.raises(Refusal, match="needs an owner"):
         closing.close_account(user=ada[0], delete_messages=False, heir=None)
 
 
-def test_nobody_can_take_the_name_of_who_has_gone(ada: tuple[User, Client]) -> None:
+def test_no_one_can_take_the_name_of_a_closed_account(ada: tuple[User, Client]) -> None:
     close(ada[1])
     assert sign_up("ada")[1] == 200
     assert not User.objects.exists()
 
 
-def test_what_was_deleted_before_keeps_its_time(cast: Cast) -> None:
+def test_messages_deleted_earlier_keep_their_time(cast: Cast) -> None:
     message = say(cast.room, cast.member)
     chat.delete_message(message=message, deleter=cast.owner)
     message.refresh_from_db()
@@ -227,7 +225,7 @@ def test_what_was_deleted_before_keeps_its_time(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("rooms_said_in", [1, 4])
-def test_parting_with_messages_costs_a_few_queries_a_room_however_many_they_are(
+def test_deleting_messages_takes_a_fixed_number_of_queries_per_room(
     cast: Cast, rooms_said_in: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(rooms_said_in):
@@ -238,13 +236,13 @@ def test_parting_with_messages_costs_a_few_queries_a_room_however_many_they_are(
         parting.part_with(author=cast.member, delete_messages=True)
 
 
-def test_a_room_passes_to_a_moderator_before_anybody_else(cast: Cast) -> None:
+def test_a_room_passes_to_a_moderator_before_anyone_else(cast: Cast) -> None:
     closing.close_account(user=cast.owner, delete_messages=False, heir=None)
     assert cast.room.memberships.get(role=Membership.Role.OWNER).user == cast.moderator
     assert cast.room.memberships.count() == 2
 
 
-def test_a_private_room_that_nobody_else_is_in_goes_and_an_open_one_stays() -> None:
+def test_an_empty_private_room_is_deleted_and_an_open_one_stays() -> None:
     ada = make_user("ada")
     for access in (Room.Access.PRIVATE, Room.Access.OPEN):
         rooms.create_room(owner=ada, name=access, topic="", access=access)
@@ -252,7 +250,7 @@ def test_a_private_room_that_nobody_else_is_in_goes_and_an_open_one_stays() -> N
     assert set(Room.objects.filter(is_lobby=False).values_list("name", flat=True)) == {"open"}
 
 
-def test_only_the_pages_of_who_goes_are_ended(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_closed_accounts_pages_are_closed(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int | None] = []
     monkeypatch.setattr(broadcast, "revoke", lambda topic, *, user_id, render: ended.append(user_id))
     pk = cast.member.pk
@@ -262,7 +260,7 @@ def test_only_the_pages_of_who_goes_are_ended(cast: Cast, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("delete", [True, False])
-def test_pages_are_told_that_words_are_gone_or_no_more_whose_they_were(
+def test_pages_are_told_that_messages_lost_their_text_or_author(
     cast: Cast, monkeypatch: pytest.MonkeyPatch, delete: bool
 ) -> None:
     say(cast.room, cast.member, "these words")
@@ -276,7 +274,7 @@ def test_pages_are_told_that_words_are_gone_or_no_more_whose_they_were(
     assert "member</bdi>" not in changed
 
 
-def test_if_a_step_fails_nothing_has_happened(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_a_step_fails_nothing_is_changed(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     message = say(cast.room, cast.owner, "still here")
 
     def fail(*args: object) -> None:

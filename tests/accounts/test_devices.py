@@ -1,4 +1,4 @@
-"""The devices one is signed in on."""
+"""The devices a user is signed in on."""
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -43,11 +43,11 @@ def is_signed_in(client: Client) -> bool:
         ("<script>", "A browser"),
     ],
 )
-def test_a_browser_is_called_what_people_call_it(user_agent: str, words: str) -> None:
+def test_a_browser_is_called_by_its_common_name(user_agent: str, words: str) -> None:
     assert device_of(user_agent) == words
 
 
-def test_each_sign_in_is_listed_this_one_first() -> None:
+def test_every_sign_in_is_listed_starting_with_this_one() -> None:
     sign_up("ada")
     sign_in("ada", CHROME)
     page = sign_in("ada", FIREFOX).get("/accounts/sessions/").content.decode()
@@ -55,7 +55,7 @@ def test_each_sign_in_is_listed_this_one_first() -> None:
     assert page.count("/end/") == 2
 
 
-def test_one_device_is_signed_out_and_the_others_stay() -> None:
+def test_one_device_can_be_signed_out_and_the_others_stay() -> None:
     sign_up("ada")
     here, there, elsewhere = sign_in("ada"), sign_in("ada", CHROME), sign_in("ada", EDGE)
     session = UserSession.objects.get(user_agent=CHROME)
@@ -64,14 +64,14 @@ def test_one_device_is_signed_out_and_the_others_stay() -> None:
     assert not Session.objects.filter(session_key=session.session_key).exists()
 
 
-def test_all_other_devices_are_signed_out_at_once() -> None:
+def test_all_other_devices_can_be_signed_out_at_once() -> None:
     sign_up("ada")
     here, *others = [sign_in("ada") for _ in range(3)]
     here.post("/accounts/sessions/end-others/")
     assert [is_signed_in(one) for one in (here, *others)] == [True, False, False]
 
 
-def test_nobody_ends_somebody_elses_session() -> None:
+def test_no_one_can_end_another_users_session() -> None:
     sign_up("ada")
     sign_up("bob")
     ada, bob = sign_in("ada"), sign_in("bob")
@@ -81,7 +81,7 @@ def test_nobody_ends_somebody_elses_session() -> None:
     assert is_signed_in(ada)
 
 
-def test_ones_own_device_is_signed_out_by_the_page_for_that() -> None:
+def test_this_device_is_signed_out_on_the_sign_out_page() -> None:
     sign_up("ada")
     here = sign_in("ada")
     session = UserSession.objects.latest("pk")
@@ -89,23 +89,23 @@ def test_ones_own_device_is_signed_out_by_the_page_for_that() -> None:
     assert is_signed_in(here)
 
 
-def test_a_session_that_was_made_without_the_sign_in_page_is_listed_too() -> None:
+def test_a_session_made_without_the_sign_in_page_is_listed_too() -> None:
     page = client_of(make_user("ada")).get("/accounts/sessions/").content.decode()
     assert "This device" in page
 
 
-def test_what_a_browser_calls_itself_is_only_text() -> None:
+def test_a_browsers_user_agent_is_shown_as_text() -> None:
     sign_up("ada")
     page = sign_in("ada", "<script>alert(1)</script>").get("/accounts/sessions/").content.decode()
     assert "<script>alert" not in page
 
 
-def test_the_list_takes_as_many_queries_for_a_session_more_as_looking_at_it(
+def test_the_list_takes_three_queries_per_session(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     sign_up("ada")
     here = sign_in("ada")
     for _ in range(5):
         sign_in("ada")
-    with django_assert_max_num_queries(4 + 3 * 7):  # whether each session is there, and its person's
+    with django_assert_max_num_queries(4 + 3 * 7):  # whether each session still exists, and its user
         here.get("/accounts/sessions/")

@@ -22,7 +22,7 @@ FORM = {"note": "For the new ones", "days": "7", "most_uses": "1"}
 
 @pytest.fixture
 def owner() -> User:
-    """Who owns the site."""
+    """The site's owner."""
     return make_user("site-owner", role=User.Role.OWNER)
 
 
@@ -33,7 +33,7 @@ def make(owner: User, **more: object) -> str:
 
 
 def follow(path: str, name: str = "newcomer") -> tuple[Client, int]:
-    """Follow a link, say that one wants an account, and fill in the form."""
+    """Follow a link, accept it, and fill in the sign-up form."""
     client = Client()
     client.get(path)
     client.post(f"{path}accept/")
@@ -43,14 +43,14 @@ def follow(path: str, name: str = "newcomer") -> tuple[Client, int]:
 @pytest.mark.parametrize(
     ("role", "status"), [(User.Role.OWNER, 200), (User.Role.MODERATOR, 200), (User.Role.MEMBER, 403)]
 )
-def test_owners_and_moderators_of_the_site_invite_to_it(role: str, status: int) -> None:
+def test_owners_and_moderators_of_the_site_can_invite_to_it(role: str, status: int) -> None:
     client = client_of(make_user("somebody", role=role))
     assert client.get("/invitations/").status_code == status
     assert client.post("/invitations/", FORM).status_code == status
     assert Invitation.objects.count() == (status == 200)
 
 
-def test_owners_and_moderators_of_a_room_invite_to_it(cast: Cast) -> None:
+def test_owners_and_moderators_of_a_room_can_invite_to_it(cast: Cast) -> None:
     path = f"/rooms/{cast.room.slug}/invitations/"
     expected = {"anonymous": 302, "outsider": 404, "member": 403, "moderator": 200, "owner": 200}
     assert cast.status_for_each(lambda client: client.get(path).status_code) == expected
@@ -82,7 +82,7 @@ def test_bad_input_makes_no_invitation(owner: User, bad: dict[str, str]) -> None
 
 
 @pytest.mark.parametrize(("signup", "status"), [("open", 302), ("invite", 302), ("closed", 200)])
-def test_a_link_lets_in_whom_the_site_would_not_unless_it_is_closed(
+def test_a_link_allows_signing_up_unless_the_site_is_closed(
     owner: User, settings: Settings, signup: str, status: int
 ) -> None:
     settings.SIGNUP = signup
@@ -91,27 +91,27 @@ def test_a_link_lets_in_whom_the_site_would_not_unless_it_is_closed(
     assert User.objects.filter(username="newcomer").exists() == (status == 302)
 
 
-def test_without_a_link_nobody_comes_in_where_one_is_needed(owner: User, settings: Settings) -> None:
+def test_an_invite_only_site_needs_a_link(owner: User, settings: Settings) -> None:
     settings.SIGNUP = "invite"
     assert "by invitation only" in Client().get("/accounts/signup/").content.decode()
     sign_up("newcomer")
     assert User.objects.count() == 1
 
 
-def test_a_closed_site_does_not_speak_of_invitations(owner: User, settings: Settings) -> None:
+def test_a_closed_site_does_not_mention_invitations(owner: User, settings: Settings) -> None:
     settings.SIGNUP = "closed"
     page = Client().get("/accounts/signup/").content.decode()
     assert "No new accounts can be made here" in page
     assert "invitation" not in page
 
 
-def test_a_link_to_a_room_leads_into_it(cast: Cast) -> None:
+def test_signing_up_by_a_room_link_joins_the_room(cast: Cast) -> None:
     client, _ = follow(make(cast.moderator, room_id=cast.room.pk))
     assert client.get(f"/rooms/{cast.room.slug}/").status_code == 200
     assert Membership.objects.filter(user__username="newcomer", room=cast.room).exists()
 
 
-def test_who_has_an_account_joins_the_room_by_the_link(cast: Cast) -> None:
+def test_a_user_with_an_account_can_join_the_room_by_the_link(cast: Cast) -> None:
     path = make(cast.owner, room_id=cast.room.pk)
     client = client_of(cast.outsider)
     assert "Attic" in client.get(path).content.decode()
@@ -120,13 +120,13 @@ def test_who_has_an_account_joins_the_room_by_the_link(cast: Cast) -> None:
     assert client.get(f"/rooms/{cast.room.slug}/").status_code == 200
 
 
-def test_who_is_in_the_room_already_uses_nothing_up(cast: Cast) -> None:
+def test_a_member_following_the_link_does_not_use_it_up(cast: Cast) -> None:
     path = make(cast.owner, room_id=cast.room.pk)
     assert client_of(cast.owner).post(f"{path}accept/").headers["Location"] == f"/rooms/{cast.room.slug}/"
     assert Invitation.objects.get().uses == 0
 
 
-def test_a_link_is_used_as_often_as_it_says(owner: User, settings: Settings) -> None:
+def test_a_link_can_be_used_only_as_often_as_it_says(owner: User, settings: Settings) -> None:
     settings.SIGNUP = "invite"
     path = make(owner, most_uses=2)
     statuses = [follow(path, name)[1] for name in ("anna", "berta", "clara")]
@@ -134,7 +134,7 @@ def test_a_link_is_used_as_often_as_it_says(owner: User, settings: Settings) -> 
     assert Invitation.objects.get().uses == 2
 
 
-def test_of_two_who_follow_a_link_for_one_the_later_one_is_told(owner: User, settings: Settings) -> None:
+def test_the_second_to_use_a_link_for_one_person_is_refused(owner: User, settings: Settings) -> None:
     settings.SIGNUP = "invite"
     path = make(owner)
     late = Client()
@@ -164,12 +164,12 @@ def switch_off_its_maker(invitation: Invitation) -> None:
 
 
 def main_part(page: bytes) -> bytes:
-    """A page without header and footer, which have the page's own address and a token."""
+    """A page without header and footer, which contain the page's address and a token."""
     return page.partition(b"<main")[2].partition(b"</main>")[0]
 
 
 @pytest.mark.parametrize("end", [expire, use_up, revoke, switch_off_its_maker])
-def test_a_link_that_is_over_looks_like_one_that_never_was(owner: User, settings: Settings, end: object) -> None:
+def test_an_ended_link_looks_like_one_that_never_existed(owner: User, settings: Settings, end: object) -> None:
     settings.SIGNUP = "invite"
     path = make(owner)
     end(Invitation.objects.get())  # type: ignore[operator]
@@ -182,7 +182,7 @@ def test_a_link_that_is_over_looks_like_one_that_never_was(owner: User, settings
     assert not User.objects.filter(username="newcomer").exists()
 
 
-def test_the_last_use_is_looked_at_again_when_it_is_made(owner: User) -> None:
+def test_the_last_use_is_checked_again_when_accepting(owner: User) -> None:
     make(owner)
     digest = Invitation.objects.get().digest
     invitations.accept(digest=digest, user=make_user("first"))
@@ -191,7 +191,7 @@ def test_the_last_use_is_looked_at_again_when_it_is_made(owner: User) -> None:
     assert Invitation.objects.get().uses == 1
 
 
-def test_an_invitation_counts_only_while_its_maker_may_let_people_in(cast: Cast) -> None:
+def test_an_invitation_is_valid_only_while_its_maker_may_invite(cast: Cast) -> None:
     path = make(cast.moderator, room_id=cast.room.pk)
     Membership.objects.filter(user=cast.moderator).update(role=Membership.Role.MEMBER)
     answer = client_of(cast.outsider).post(f"{path}accept/")
@@ -201,7 +201,7 @@ def test_an_invitation_counts_only_while_its_maker_may_let_people_in(cast: Cast)
     assert Invitation.objects.get().uses == 0
 
 
-def test_only_its_maker_and_the_sites_owner_revoke_an_invitation(cast: Cast, owner: User) -> None:
+def test_only_its_maker_and_the_sites_owner_can_revoke_an_invitation(cast: Cast, owner: User) -> None:
     make(cast.moderator, room_id=cast.room.pk)
     invitation = Invitation.objects.get()
     path = f"/invitations/{invitation.pk}/revoke/"
@@ -215,7 +215,7 @@ def test_only_its_maker_and_the_sites_owner_revoke_an_invitation(cast: Cast, own
     assert invitation.revoked_at
 
 
-def test_nobody_has_more_than_a_hundred_good_invitations(owner: User) -> None:
+def test_no_one_can_have_more_than_a_hundred_usable_invitations(owner: User) -> None:
     for _ in range(invitations.MAX_USABLE):
         make(owner)
     answer = client_of(owner).post("/invitations/", FORM)
@@ -223,11 +223,11 @@ def test_nobody_has_more_than_a_hundred_good_invitations(owner: User) -> None:
     assert "Revoke some of them first" in answer.content.decode()
 
 
-def test_accepting_takes_a_post(owner: User) -> None:
+def test_accepting_needs_a_post(owner: User) -> None:
     assert Client().get(f"{make(owner)}accept/").status_code == 405
 
 
-def test_people_made_for_demonstration_do_not_close_the_site_to_its_first_account(db: None, settings: Settings) -> None:
+def test_demo_users_do_not_close_the_site_to_its_first_account(db: None, settings: Settings) -> None:
     settings.SIGNUP = "invite"
     call_command("populate", users=2, rooms=1, messages=0, verbosity=0)
     sign_up("ada")

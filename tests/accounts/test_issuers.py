@@ -1,4 +1,4 @@
-"""Accounts elsewhere are of an issuer: a change of the provider's address hands none over, and asks what is meant."""
+"""Provider accounts belong to an issuer: changing the provider's address hands none of them over."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -20,7 +20,7 @@ migration = import_module("apps.accounts.migrations.0006_issuers")
 
 
 def set_server(settings: Settings, url: str) -> None:
-    """As OIDC_SERVER_URL does."""
+    """Set the provider's address, as OIDC_SERVER_URL does."""
     app = {"provider_id": "oidc", "name": "School", "client_id": "x", "secret": "x", "settings": {"server_url": url}}
     settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app]}} if url else {}
 
@@ -46,7 +46,7 @@ def account(db: None) -> Callable[..., SocialAccount]:
         "https://old.example.org/realm/.well-known/openid-configuration",
     ],
 )
-def test_the_same_issuer_as_an_operator_may_type_it(other: str) -> None:
+def test_other_spellings_of_an_issuer_are_the_same_issuer(other: str) -> None:
     assert issuers.uid_for(other, "1") == issuers.uid_for(OLD, "1")
 
 
@@ -62,7 +62,7 @@ def test_the_same_issuer_as_an_operator_may_type_it(other: str) -> None:
         NEW,
     ],
 )
-def test_another_issuer(other: str) -> None:
+def test_a_different_issuer_gives_a_different_uid(other: str) -> None:
     assert issuers.uid_for(other, "1") != issuers.uid_for(OLD, "1")
 
 
@@ -78,7 +78,7 @@ def test_no_two_subs_of_an_issuer_share_a_uid_and_each_fits() -> None:
 
 
 def rows_before(settings: Settings) -> None:
-    """As they were stored before."""
+    """Rows as they were stored before the migration."""
     known = {"id_token": {"iss": OLD, "sub": "1"}, "userinfo": {"sub": "1"}}
     odd: list[tuple[str, str, Any]] = [
         ("recorded", "1", known),
@@ -98,8 +98,8 @@ def uids() -> dict[str, str]:
 
 
 @pytest.mark.django_db
-def test_accounts_are_moved_to_the_issuer_that_they_recorded_or_else_to_todays(settings: Settings) -> None:
-    """The address was changed before the upgrade: those who are known to be of the former issuer stay with it."""
+def test_accounts_get_their_recorded_issuer_or_else_the_current_one(settings: Settings) -> None:
+    """The address changed before the upgrade: accounts known to be of the former issuer stay with it."""
     set_server(settings, NEW)
     rows_before(settings)
     migration.name_issuers(apps, None)
@@ -116,7 +116,7 @@ def test_accounts_are_moved_to_the_issuer_that_they_recorded_or_else_to_todays(s
 
 
 @pytest.mark.django_db
-def test_accounts_without_any_issuer_open_nothing_and_can_be_moved(settings: Settings) -> None:
+def test_accounts_without_an_issuer_can_be_moved_to_one(settings: Settings) -> None:
     set_server(settings, "")
     rows_before(settings)
     migration.name_issuers(apps, None)
@@ -140,14 +140,14 @@ def test_the_migration_names_issuers_as_the_site_does() -> None:
         assert migration.canonical(one) == issuers.canonical(one)
 
 
-# What the operator is told, and the command.
+# Warnings to operators, and the command.
 
 
 def warnings() -> list[str]:
     return [str(one.msg) for one in run_checks(databases=["default"]) if one.id == "parley.W013"]
 
 
-def test_an_operator_is_told_how_many_accounts_a_change_of_address_leaves_behind(
+def test_operators_are_told_how_many_accounts_a_new_address_leaves_behind(
     account: Callable[..., SocialAccount], settings: Settings
 ) -> None:
     account("ada", "1"), account("bob", "2"), account("carol", "3", NEW)
@@ -159,7 +159,7 @@ def test_an_operator_is_told_how_many_accounts_a_change_of_address_leaves_behind
     assert warnings() == []
 
 
-def test_who_changes_nothing_is_told_nothing(account: Callable[..., SocialAccount], settings: Settings) -> None:
+def test_an_unchanged_address_gives_no_warning(account: Callable[..., SocialAccount], settings: Settings) -> None:
     account("ada", "1")
     set_server(settings, OLD)
     assert warnings() == []
@@ -168,7 +168,7 @@ def test_who_changes_nothing_is_told_nothing(account: Callable[..., SocialAccoun
 @pytest.mark.parametrize(
     ("server", "is_told"), [("http://login.school.example", True), ("http://127.0.0.1:9000", False), (OLD, False)]
 )
-def test_an_operator_is_told_of_a_provider_without_tls(
+def test_operators_are_warned_of_a_provider_without_tls(
     db: None, settings: Settings, server: str, is_told: bool
 ) -> None:
     set_server(settings, server)
@@ -182,7 +182,9 @@ def move(*arguments: str) -> str:
     return out.getvalue()
 
 
-def test_the_command_moves_accounts_and_no_others(account: Callable[..., SocialAccount], settings: Settings) -> None:
+def test_the_command_moves_only_accounts_of_the_given_issuer(
+    account: Callable[..., SocialAccount], settings: Settings
+) -> None:
     account("ada", "1"), account("bob", "s" * 200), account("carol", "3", "https://third.example.org")
     assert move(OLD + "/", NEW, "--no-input") == f"2 accounts moved from {OLD} to {NEW}.\n"
     assert uids() == {
@@ -220,7 +222,7 @@ def test_the_command_asks_before_it_does_anything(
     assert uids() == {"ada": issuers.uid_for(NEW if is_moved else OLD, "1")}
 
 
-def test_where_two_would_be_one_nothing_is_moved(account: Callable[..., SocialAccount]) -> None:
+def test_nothing_is_moved_if_two_accounts_would_become_one(account: Callable[..., SocialAccount]) -> None:
     account("ada", "1"), account("bob", "2"), account("eve", "1", NEW)
     before = uids()
     with pytest.raises(CommandError, match=f"^Nothing is moved: 1 of 2 people have an account of {NEW} already.$"):
@@ -238,7 +240,7 @@ def test_where_two_would_be_one_nothing_is_moved(account: Callable[..., SocialAc
         (("https://unheard.example", NEW), "no accounts"),
     ],
 )
-def test_what_the_command_cannot_do_is_said_in_one_line(
+def test_the_command_reports_each_mistake_in_one_line(
     account: Callable[..., SocialAccount], arguments: tuple[str, ...], said: str
 ) -> None:
     account("ada", "1")

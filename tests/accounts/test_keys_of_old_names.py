@@ -1,4 +1,4 @@
-"""The upgrade that gives names their keys, on a site where people live under names of older rules."""
+"""The migrations that give names their keys, on a site with names from older rules."""
 
 import hashlib
 from importlib import import_module
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 
 def old_user(name: str, **more: object) -> User:
-    """An account as it was before the upgrade; keys must differ for the database's sake, and mean nothing."""
+    """An account as it was before the upgrade; its keys are only unique, as the database requires."""
     user = make_user(f"new{User.objects.count()}", **more)
     as_before = hashlib.sha256(name.casefold().encode()).hexdigest()
     User.objects.filter(pk=user.pk).update(username=name, name_digest=as_before, display_key="", display_digest="")
@@ -34,18 +34,18 @@ def old_user(name: str, **more: object) -> User:
 
 
 def upgrade() -> None:
-    """What the migration does to rows."""
+    """Run the migration's code on the rows."""
     keys.give_keys(apps, SimpleNamespace(connection=connection))
 
 
-def test_everybody_is_found_by_their_name_afterwards() -> None:
+def test_everyone_can_be_found_by_their_name_afterwards() -> None:
     people = [old_user(name) for name in ("ada", "Überfrau", "Ольга", "田中")]
     upgrade()
     assert [find(name) for name in ("ADA", "u\u0308berfrau", "ОЛЬГА", "田中")] == people
 
 
 @pytest.mark.parametrize("plain_comes_first", [True, False])
-def test_of_two_with_one_key_each_is_found_by_their_own_spelling(plain_comes_first: bool) -> None:
+def test_two_users_with_one_key_are_each_found_by_their_own_spelling(plain_comes_first: bool) -> None:
     spellings = ["ann2", "ann2\ufe0f"]
     people = {name: old_user(name) for name in (spellings if plain_comes_first else reversed(spellings))}
     upgrade()
@@ -53,13 +53,13 @@ def test_of_two_with_one_key_each_is_found_by_their_own_spelling(plain_comes_fir
     assert find("ANN2") == people["ann2"]
 
 
-def test_nobody_new_gets_a_name_that_looks_like_an_old_one() -> None:
+def test_new_names_cannot_look_like_old_ones() -> None:
     old_user("ann\ufe0f")
     upgrade()
     assert User.objects.get().name_digest == look_alike_digest("ann")
 
 
-def test_of_two_old_names_that_look_alike_each_keeps_its_own() -> None:
+def test_two_old_names_that_look_alike_both_stay() -> None:
     make_user("ann2")
     old_user("ann2\ufe0f")
     old_user("ann2\u1160")
@@ -67,7 +67,7 @@ def test_of_two_old_names_that_look_alike_each_keeps_its_own() -> None:
     assert User.objects.values("name_digest").distinct().count() == 3
 
 
-def test_those_of_one_display_name_are_told_apart() -> None:
+def test_users_with_one_display_name_are_shown_with_usernames() -> None:
     first, second = old_user("a", display_name="Ann Lee"), old_user("b", display_name="A\u200bnn Lee")
     other, shown_as_other = old_user("bobby"), old_user("c", display_name="Bobby")
     alone = old_user("d", display_name="Dora")
@@ -78,23 +78,25 @@ def test_those_of_one_display_name_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("people", [1, 400])
-def test_many_take_no_more_queries_than_one(people: int, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_many_users_take_no_more_queries_than_one(
+    people: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     User.objects.bulk_create(
         User(username=f"user{number}", name_key=f"old {number}", name_digest=f"{number}") for number in range(people)
     )
-    # The digests, the names, the rows; and all rows are written by one statement.
+    # The digests, the names, the rows; and one statement that writes all rows.
     with django_assert_num_queries(4):
         upgrade()
 
 
-def test_nobody_new_gets_a_name_that_looks_like_an_old_one_from_right_to_left() -> None:
+def test_new_rtl_names_cannot_look_like_old_ones() -> None:
     old_user("علی")
     look_alikes.give_digests(apps, SimpleNamespace(connection=connection))
     with pytest.raises(ValidationError, match="looks like it"):
         services.clean_username("علي")
 
 
-def test_of_two_old_names_from_right_to_left_that_look_alike_each_keeps_its_own() -> None:
+def test_two_old_rtl_names_that_look_alike_both_stay() -> None:
     people = [old_user(name) for name in ("علی", "علي", "ada")]
     before = {user.pk: user.name_digest for user in people}
     look_alikes.give_digests(apps, SimpleNamespace(connection=connection))
@@ -102,7 +104,7 @@ def test_of_two_old_names_from_right_to_left_that_look_alike_each_keeps_its_own(
     assert after == before | {people[0].pk: look_alike_digest("علی")}
 
 
-def test_those_of_one_display_name_from_right_to_left_are_told_apart() -> None:
+def test_users_with_one_rtl_display_name_are_shown_with_usernames() -> None:
     first, second = old_user("a", display_name="علی"), old_user("b", display_name="علي")
     alone = old_user("c", display_name="یوسف")
     look_alikes.give_digests(apps, SimpleNamespace(connection=connection))
@@ -111,7 +113,7 @@ def test_those_of_one_display_name_from_right_to_left_are_told_apart() -> None:
     assert alone.display_digest == look_alike_digest("يوسف")
 
 
-def test_a_former_name_from_right_to_left_stays_its_bearers(cast: Cast) -> None:
+def test_a_former_rtl_name_stays_reserved_for_its_user(cast: Cast) -> None:
     (older,) = look_alike_digests("علي") - {look_alike_digest("علي")}
     FormerUsername.objects.create(digest=older, user=cast.member)
     assert client_of(cast.owner).get("/people/علي/").headers["Location"] == cast.member.get_absolute_url()
@@ -119,7 +121,7 @@ def test_a_former_name_from_right_to_left_stays_its_bearers(cast: Cast) -> None:
         services.clean_username("علي")
 
 
-def test_rooms_of_one_key_keep_the_one_they_have() -> None:
+def test_rooms_with_one_key_keep_the_key_they_have() -> None:
     first = Room.objects.create(name="General", slug="general")
     hidden = Room.objects.create(name="x", slug="x")
     blank = Room.objects.create(name="y", slug="y")

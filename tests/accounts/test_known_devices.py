@@ -1,4 +1,4 @@
-"""Strangers' wrong passwords lock nobody out of a browser in which they signed in before."""
+"""Strangers' wrong passwords lock no one out of a browser in which they signed in before."""
 
 import time
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def try_password(client: Client, password: str = PASSWORD, login: str = "ada") -> str:
-    """What comes of it."""
+    """Try to sign in; returns the outcome."""
     answer = client.post("/accounts/login/", {"login": login, "password": password})
     if answer.status_code == 302:
         return "signed in"
@@ -23,7 +23,7 @@ def try_password(client: Client, password: str = PASSWORD, login: str = "ada") -
 
 
 def lock_out(login: str = "ada") -> None:
-    """Try wrong passwords from everywhere until the account is locked."""
+    """Try wrong passwords from many networks until the account is locked."""
     for number in range(6):
         outcome = try_password(Client(REMOTE_ADDR=f"10.0.{number}.1"), f"wrong {number}", login)
     assert outcome == "locked out"
@@ -31,19 +31,19 @@ def lock_out(login: str = "ada") -> None:
 
 @pytest.fixture
 def known() -> Client:
-    """The browser in which ada signed up, with an address; she is signed out."""
+    """The browser in which Ada signed up, with an address; she is signed out."""
     client, _ = sign_up("ada", email="ada@example.org")
     client.post("/accounts/logout/")
     return client
 
 
-def test_a_device_that_is_known_gets_in_while_others_are_locked_out(known: Client) -> None:
+def test_a_known_device_can_sign_in_while_others_are_locked_out(known: Client) -> None:
     lock_out()
     assert try_password(Client(REMOTE_ADDR="10.9.9.9")) == "locked out"
     assert try_password(known) == "signed in"
 
 
-def test_so_it_is_by_address(known: Client) -> None:
+def test_a_known_device_can_sign_in_by_address_during_a_lockout(known: Client) -> None:
     lock_out("ada@example.org")
     assert try_password(Client(REMOTE_ADDR="10.9.9.9"), login="ada@example.org") == "locked out"
     assert try_password(known, login="ada@example.org") == "signed in"
@@ -57,14 +57,14 @@ def test_a_device_becomes_known_by_signing_in(known: Client) -> None:
     assert try_password(other) == "signed in"
 
 
-def test_a_device_that_is_known_has_a_count_of_its_own(known: Client) -> None:
+def test_a_known_device_has_its_own_count(known: Client) -> None:
     outcomes = [try_password(known, f"wrong {number}") for number in range(11)]
     assert outcomes == ["refused"] * 10 + ["locked out"]
     assert try_password(known) == "locked out"
     assert try_password(Client(REMOTE_ADDR="10.9.9.9")) == "signed in"
 
 
-def test_signing_in_again_gives_a_device_no_new_count(known: Client) -> None:
+def test_signing_in_again_does_not_reset_a_devices_count(known: Client) -> None:
     for number in range(6):
         try_password(known, f"wrong {number}")
     assert try_password(known) == "signed in"
@@ -73,14 +73,14 @@ def test_signing_in_again_gives_a_device_no_new_count(known: Client) -> None:
     assert outcomes == ["refused"] * 4 + ["locked out"]
 
 
-def test_the_cookie_of_somebody_else_does_not_help(known: Client) -> None:
+def test_another_users_cookie_does_not_help(known: Client) -> None:
     thief, _ = sign_up("eve")
     thief.post("/accounts/logout/")
     lock_out()
     assert try_password(thief) == "locked out"
 
 
-def test_a_new_password_makes_the_cookie_worthless(known: Client) -> None:
+def test_a_new_password_invalidates_the_cookie(known: Client) -> None:
     ada = User.objects.get(username="ada")
     ada.set_password(PASSWORD)
     ada.save()
@@ -88,14 +88,14 @@ def test_a_new_password_makes_the_cookie_worthless(known: Client) -> None:
     assert try_password(known) == "locked out"
 
 
-def test_the_cookie_of_an_account_that_was_deleted_opens_no_other_of_that_name(known: Client) -> None:
+def test_a_deleted_accounts_cookie_is_invalid_for_a_new_one_of_that_name(known: Client) -> None:
     User.objects.filter(username="ada").delete()
     sign_up("ada")
     lock_out()
     assert try_password(known) == "locked out"
 
 
-def test_the_cookie_is_worthless_after_a_year(known: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cookie_expires_after_a_year(known: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     later = time.time() + known_devices.KNOWN_SECONDS + 1
     monkeypatch.setattr("apps.accounts.known_devices.time.time", lambda: later)
     lock_out()
@@ -103,18 +103,18 @@ def test_the_cookie_is_worthless_after_a_year(known: Client, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("value", ["", "x", "~~~", "a" * 16 + ".1." + "0" * 64, "\x00\ud800", "a" * 100_000])
-def test_a_cookie_that_makes_no_sense_is_none(known: Client, value: str) -> None:
+def test_an_invalid_cookie_is_ignored(known: Client, value: str) -> None:
     lock_out()
     client = Client(REMOTE_ADDR="10.9.9.9")
     client.cookies[known_devices.COOKIE] = value.encode(errors="ignore").decode().replace("\x00", "")
     assert try_password(client) == "locked out"
 
 
-def test_the_cookie_names_nobody_and_is_out_of_reach_of_scripts(settings: Settings) -> None:
+def test_the_cookie_identifies_no_one_and_is_hidden_from_scripts(settings: Settings) -> None:
     client, _ = sign_up("ada-lovelace", email="ada@example.org")
     cookie = client.cookies[known_devices.COOKIE]
     pk = User.objects.get(username="ada-lovelace").pk
-    # A part that no number in hexadecimal has.
+    # The part of the name that cannot occur in a hexadecimal number.
     assert "lovelace" not in cookie.value
     assert str(pk) not in cookie.value.split(".")
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/accounts/")
@@ -140,7 +140,7 @@ def test_a_browser_remembers_a_few_accounts() -> None:
     assert try_password(client, login="user0") == "locked out"
 
 
-def test_who_is_signed_in_can_say_again_who_they_are_while_strangers_lock_the_account(known: Client) -> None:
+def test_signed_in_users_can_confirm_their_password_during_a_lockout(known: Client) -> None:
     try_password(known)
     del known.cookies[known_devices.COOKIE]
     lock_out()
@@ -149,7 +149,7 @@ def test_who_is_signed_in_can_say_again_who_they_are_while_strangers_lock_the_ac
     assert answer.status_code == 302
 
 
-def test_a_cookie_is_held_against_nobody_as_well_so_that_it_takes_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cookie_is_checked_even_without_an_account_to_hide_the_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     sign_up("ada", email="ada@example.org")
     held: list[int] = []
     seal_of = known_devices.seal_of

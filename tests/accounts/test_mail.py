@@ -1,4 +1,4 @@
-"""Mail cannot be turned on a person, and nobody bars another from their own code."""
+"""No one can flood a person with mail, or keep them from their own code."""
 
 import re
 import smtplib
@@ -31,7 +31,7 @@ TOO_MANY = "Many mails were asked for to this address, so none is sent now."
 
 
 def ask(client: Client, path: str = CODE, address: str = ADDRESS) -> str:
-    """What comes of asking for a mail."""
+    """Ask for a mail; returns the outcome."""
     before = len(mail.outbox)
     answer = client.post(path, {"email": address, "username": f"user{before}", "password1": PASSWORD})
     sent = len(mail.outbox) - before
@@ -40,12 +40,12 @@ def ask(client: Client, path: str = CODE, address: str = ADDRESS) -> str:
         return "sent"
     page = answer.content.decode()
     assert TOO_MANY in page
-    assert f'value="{address}"' in page  # what was typed
+    assert f'value="{address}"' in page  # the typed address is kept
     return "refused"
 
 
 def flood(address: str = ADDRESS, paths: tuple[str, ...] = (CODE, RESET)) -> None:
-    """Strangers ask for mail from everywhere until none is sent."""
+    """Have strangers on many networks ask for mail until none is sent."""
     for number in range(100):
         if ask(stranger(number // 2), paths[number % len(paths)], address) == "refused":
             return
@@ -65,25 +65,25 @@ def test_a_hundred_strangers_send_ten_mails_an_hour_and_twenty_a_day(
     assert len(mail.outbox) == 20
 
 
-def test_one_network_has_a_part_of_it_and_others_go_on(ada: Client) -> None:
+def test_one_network_cannot_use_up_an_addresss_mails(ada: Client) -> None:
     assert [ask(stranger()) for _ in range(7)] == ["sent"] * 5 + ["refused"] * 2
     assert ask(stranger(1)) == "sent"
 
 
 @pytest.mark.parametrize("path", [CODE, RESET])
-def test_the_owner_gets_a_mail_in_a_browser_that_they_used_before(ada: Client, path: str) -> None:
+def test_the_owner_still_gets_mail_from_a_browser_they_used_before(ada: Client, path: str) -> None:
     flood()
     assert ask(ada, path) == "sent"
 
 
-def test_so_the_code_signs_them_in(ada: Client) -> None:
+def test_the_owner_can_sign_in_by_that_code(ada: Client) -> None:
     flood()
     ask(ada)
     ada.post("/accounts/login/code/confirm/", {"code": code_in(mail.outbox[-1])})
     assert ada.get("/accounts/profile/").status_code == 200
 
 
-def test_a_browser_that_one_used_before_has_a_count_of_its_own_that_ends(ada: Client) -> None:
+def test_a_known_browser_has_its_own_limit(ada: Client) -> None:
     assert [ask(ada, RESET) for _ in range(12)] == ["sent"] * 10 + ["refused"] * 2
     assert ask(stranger()) == "sent"
 
@@ -95,14 +95,14 @@ def link_in(message: mail.EmailMessage) -> str:
 
 
 def set_password(client: Client, link: str) -> None:
-    """Go by a link to a new password, and make one."""
+    """Follow a reset link and set a new password."""
     page = client.get(link, follow=True)
     form = {"password1": "another battery 10", "password2": "another battery 10"}
     assert client.post(page.redirect_chain[-1][0], form).status_code == 302
 
 
 @pytest.mark.parametrize("paths", [(CODE,), (RESET,), (SIGN_UP,)])
-def test_the_last_mail_lets_the_owner_in_from_any_browser(ada: Client, paths: tuple[str, ...]) -> None:
+def test_the_last_mail_lets_the_owner_sign_in_from_any_browser(ada: Client, paths: tuple[str, ...]) -> None:
     flood(paths=paths)
     last = mail.outbox[-1]
     assert "the last one for now" in str(last.body)
@@ -121,9 +121,7 @@ def test_the_last_mail_lets_the_owner_in_from_any_browser(ada: Client, paths: tu
         ("a.da@gmail.com", "ada@googlemail.com"),
     ],
 )
-def test_who_fills_the_count_by_another_spelling_does_not_keep_the_owner_from_that_link(
-    ada: Client, own: str, spelling: str
-) -> None:
+def test_another_spelling_cannot_keep_the_owner_from_the_last_mails_link(ada: Client, own: str, spelling: str) -> None:
     EmailAddress.objects.update(email=own)
     User.objects.update(email=own)
     for number in range(10):
@@ -142,7 +140,7 @@ def test_who_fills_the_count_by_another_spelling_does_not_keep_the_owner_from_th
 
 
 @pytest.mark.parametrize("other", ["adam@example.org", "strasse@example.org"])
-def test_others_are_not_told_of_mails_to_addresses_that_are_not_theirs(ada: Client, other: str) -> None:
+def test_mails_to_one_address_do_not_affect_similar_addresses(ada: Client, other: str) -> None:
     EmailAddress.objects.update(email=other)
     for number in range(10):
         stranger(number).post(CODE, {"email": "ada@example.org" if other[0] == "a" else "stra\xdfe@example.org"})
@@ -150,7 +148,7 @@ def test_others_are_not_told_of_mails_to_addresses_that_are_not_theirs(ada: Clie
     assert ask(stranger(99), CODE, other) == "sent"
 
 
-def test_its_link_is_good_after_the_owner_signed_in_elsewhere_and_works_once(ada: Client) -> None:
+def test_the_last_mails_link_survives_a_sign_in_and_works_once(ada: Client) -> None:
     flood()
     link = link_in(mail.outbox[-1])
     ada.post("/accounts/login/", {"login": "ada", "password": PASSWORD})
@@ -158,13 +156,13 @@ def test_its_link_is_good_after_the_owner_signed_in_elsewhere_and_works_once(ada
     assert "invalid" in Client().get(link, follow=True).content.decode()
 
 
-def test_the_last_mail_to_who_has_no_account_holds_no_such_link() -> None:
+def test_the_last_mail_without_an_account_has_no_such_link() -> None:
     flood("nobody@example.org")
     assert "the last one for now" in str(mail.outbox[-1].body)
     assert "/reset/key/" not in "".join(str(one.body) for one in mail.outbox)
 
 
-def test_an_address_is_counted_alike_whether_it_has_an_account(ada: Client) -> None:
+def test_addresses_are_counted_alike_with_and_without_an_account(ada: Client) -> None:
     outcomes = [
         [ask(stranger(number // 3), (CODE, RESET, SIGN_UP)[number % 3], address) for number in range(15)]
         for address in (ADDRESS, "nobody@example.org")
@@ -173,7 +171,7 @@ def test_an_address_is_counted_alike_whether_it_has_an_account(ada: Client) -> N
     assert outcomes[0].count("sent") == 10
 
 
-def test_the_last_mail_takes_as_much_whether_there_is_an_account(ada: Client) -> None:
+def test_the_last_mail_takes_as_many_queries_with_as_without_an_account(ada: Client) -> None:
     costs = []
     for address in (ADDRESS, "nobody@example.org"):
         for number in range(9):
@@ -185,7 +183,7 @@ def test_the_last_mail_takes_as_much_whether_there_is_an_account(ada: Client) ->
     assert costs[0] == costs[1]
 
 
-def test_who_asks_beyond_is_told_the_same_whether_it_has_an_account(ada: Client) -> None:
+def test_the_refusal_reads_the_same_with_and_without_an_account(ada: Client) -> None:
     pages = []
     for address in (ADDRESS, "nobody@example.org"):
         flood(address)
@@ -194,18 +192,16 @@ def test_who_asks_beyond_is_told_the_same_whether_it_has_an_account(ada: Client)
     assert pages[0] == pages[1]
 
 
-def test_strangers_cannot_keep_a_notice_away(ada: Client) -> None:
+def test_strangers_cannot_suppress_a_notice(ada: Client) -> None:
     flood()
     link = link_in(mail.outbox[-1])
     mail.outbox.clear()
-    # By a thief who reads her mail, in a browser that she never used.
+    # Done by a thief who reads her mail, in a browser she never used.
     set_password(stranger(99), link)
     assert [message.subject for message in mail.outbox] == ["Password Reset"]
 
 
-def test_notices_end_too_and_what_they_tell_of_happens_all_the_same(
-    ada: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_beyond_the_limit_of_notices_the_change_still_happens(ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(limits.MAIL_RATES, "notices", "0/d/key")
     ada.post("/accounts/login/", {"login": "ada", "password": PASSWORD})
     confirm_password(ada)
@@ -215,7 +211,7 @@ def test_notices_end_too_and_what_they_tell_of_happens_all_the_same(
     assert mail.outbox == []
 
 
-def test_who_is_signed_in_sends_no_more_to_an_address_of_others(ada: Client) -> None:
+def test_signed_in_users_cannot_exceed_another_addresss_limit(ada: Client) -> None:
     ada.post("/accounts/login/", {"login": "ada", "password": PASSWORD})
     confirm_password(ada)
     flood("bob@example.org")
@@ -225,13 +221,13 @@ def test_who_is_signed_in_sends_no_more_to_an_address_of_others(ada: Client) -> 
     assert mail.outbox == []
 
 
-def test_signing_up_with_an_address_that_gets_no_more_stores_nothing() -> None:
+def test_signing_up_with_an_address_over_its_limit_stores_nothing() -> None:
     flood("bob@example.org")
     assert ask(stranger(99), SIGN_UP, "bob@example.org") == "refused"
     assert not User.objects.exists()
 
 
-def test_a_sign_in_that_would_send_one_mail_too_many_says_so(ada: Client) -> None:
+def test_a_sign_in_that_needs_a_mail_over_the_limit_says_so(ada: Client) -> None:
     EmailAddress.objects.update(verified=False)
     User.objects.update(last_login=None)
     flood()
@@ -240,12 +236,12 @@ def test_a_sign_in_that_would_send_one_mail_too_many_says_so(ada: Client) -> Non
     assert TOO_MANY in answer.content.decode()
 
 
-# Words
+# Headers and failures
 
 
 @pytest.mark.parametrize("path", [CODE, RESET, SIGN_UP])
 @pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
-def test_no_mail_is_answered_by_a_vacation(ada: Client, path: str, address: str) -> None:
+def test_mails_ask_for_no_automatic_replies(ada: Client, path: str, address: str) -> None:
     ask(stranger(), path, address)
     message = mail.outbox[-1].message()
     assert message["Auto-Submitted"] == "auto-generated"
@@ -257,7 +253,7 @@ def fail(*args: object) -> None:
 
 
 @pytest.mark.parametrize("path", [CODE, RESET])
-def test_a_mail_that_the_server_does_not_take_is_told_kept_and_not_counted(
+def test_a_mail_the_server_refuses_is_reported_and_not_counted(
     ada: Client, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     client = stranger()
@@ -272,9 +268,7 @@ def test_a_mail_that_the_server_does_not_take_is_told_kept_and_not_counted(
     assert ask(client, path) == "sent"
 
 
-def test_an_address_that_is_added_while_the_server_is_away_is_kept_to_be_sent_again(
-    ada: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_adding_an_address_without_a_mail_server_keeps_the_form(ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     ada.post("/accounts/login/", {"login": "ada", "password": PASSWORD})
     confirm_password(ada)
     monkeypatch.setattr(EmailBackend, "send_messages", fail)
@@ -292,9 +286,7 @@ def test_an_address_that_is_added_while_the_server_is_away_is_kept_to_be_sent_ag
     ("ask_for", "enter_at", "title"),
     [(CODE, "/accounts/login/code/confirm/", "Sign In"), (SIGN_UP, "/accounts/confirm-email/", "Email Verification")],
 )
-def test_the_title_of_a_page_for_a_code_names_the_site_and_says_that_the_code_was_wrong(
-    ask_for: str, enter_at: str, title: str
-) -> None:
+def test_a_code_pages_title_names_the_site_and_any_error(ask_for: str, enter_at: str, title: str) -> None:
     client = stranger()
     ask(client, ask_for, "bob@example.org")
     pages = [client.get(enter_at), client.post(enter_at, {"code": "WRONG"})]
@@ -305,7 +297,7 @@ def test_the_title_of_a_page_for_a_code_names_the_site_and_says_that_the_code_wa
 
 
 @pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
-def test_the_page_for_the_code_promises_a_mail_and_no_code(ada: Client, address: str) -> None:
+def test_the_code_page_promises_a_mail_but_no_code(ada: Client, address: str) -> None:
     client = stranger()
     ask(client, CODE, address)
     page = client.get("/accounts/login/code/confirm/").content.decode()
@@ -314,15 +306,13 @@ def test_the_page_for_the_code_promises_a_mail_and_no_code(ada: Client, address:
 
 
 @pytest.mark.parametrize(("is_mailed", "words"), [(True, "We have sent you an email"), (False, "in its log")])
-def test_the_page_for_a_new_password_says_where_the_link_is(settings: Settings, is_mailed: bool, words: str) -> None:
+def test_the_password_reset_page_says_where_the_link_is(settings: Settings, is_mailed: bool, words: str) -> None:
     settings.SENDS_MAIL = is_mailed
     assert words in Client().post(RESET, {"email": ADDRESS}, follow=True).content.decode()
 
 
 @pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
-def test_a_code_to_sign_in_with_that_is_over_is_told_where_another_is_asked_for(
-    ada: Client, sends_mail: Settings, address: str
-) -> None:
+def test_an_expired_sign_in_code_leads_back_to_ask_for_another(ada: Client, sends_mail: Settings, address: str) -> None:
     confirm = "/accounts/login/code/confirm/"
     for tries, seconds in ((1, 0), (3, 180)):
         sends_mail.ACCOUNT_LOGIN_BY_CODE_TIMEOUT = seconds
@@ -335,13 +325,11 @@ def test_a_code_to_sign_in_with_that_is_over_is_told_where_another_is_asked_for(
         assert "not good any more" not in client.get(confirm, follow=True).content.decode()
 
 
-# Sent once more
+# Resending
 
 
 @pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
-def test_a_code_that_is_asked_for_once_more_is_mailed_whether_or_not_there_is_an_account(
-    ada: Client, address: str
-) -> None:
+def test_resending_a_code_looks_the_same_with_and_without_an_account(ada: Client, address: str) -> None:
     client = stranger()
     ask(client, SIGN_UP, address)
     subject = mail.outbox[-1].subject
@@ -351,12 +339,12 @@ def test_a_code_that_is_asked_for_once_more_is_mailed_whether_or_not_there_is_an
     assert page.partition('role="status"')[2].partition("</div>")[0].count(f"A mail is on its way to {address}.") == 1
 
 
-def test_where_it_cannot_be_sent_once_more_the_first_code_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_resending_fails_the_first_code_stays_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     client = stranger()
     ask(client, SIGN_UP, "bob@example.org")
     code = code_in(mail.outbox[-1])
     monkeypatch.setitem(limits.MAIL_RATES, "network", "0/d/key")
-    # Not 503: after that Django keeps nothing of a session.
+    # Not 503: Django does not save the session after that.
     assert client.post("/accounts/confirm-email/", {"action": "resend"}).status_code == 429
     client.post("/accounts/confirm-email/", {"code": code})
     assert EmailAddress.objects.get().verified

@@ -1,4 +1,4 @@
-"""Which mailbox an address is, and which host it names; what names none is refused in words."""
+"""Which mailbox and host an address means; addresses without a valid host are refused with a reason."""
 
 import re
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sends_mail")]
 CODE, RESET, SIGN_UP = "/accounts/login/code/", "/accounts/password/reset/", "/accounts/signup/"
 
 
-def test_mail_goes_to_the_host_that_the_address_names(ada: Client) -> None:
+def test_mail_goes_to_the_host_named_by_the_address(ada: Client) -> None:
     stranger().post(RESET, {"email": "a@straße.de"})
     assert mail.outbox[-1].to == ["a@xn--strae-oqa.de"]
     assert "a@xn--strae-oqa.de" in str(mail.outbox[-1].message()["To"])
@@ -28,7 +28,7 @@ NOT_HOSTS = ["a@" + "ü" * 60 + ".de", "a@☃.net", "a@-ü.de", "a@ü-.de", "a@\
 
 @pytest.mark.parametrize("address", NOT_HOSTS)
 @pytest.mark.parametrize("path", [CODE, RESET, SIGN_UP])
-def test_an_address_that_no_mail_can_reach_is_refused_in_words(path: str, address: str) -> None:
+def test_an_unreachable_address_is_refused_with_a_reason(path: str, address: str) -> None:
     answer = Client().post(path, {"email": address, "username": "bob", "password1": PASSWORD})
     assert answer.status_code == 200
     assert re.search("Mail cannot be sent to this address|Enter a valid email address", answer.content.decode())
@@ -37,11 +37,11 @@ def test_an_address_that_no_mail_can_reach_is_refused_in_words(path: str, addres
 
 
 @pytest.mark.parametrize("address", ["a@example.org", "a@[127.0.0.1]", "a@xn--strae-oqa.de"])
-def test_an_address_in_ascii_stays_as_it_is(address: str) -> None:
+def test_an_ascii_address_is_unchanged(address: str) -> None:
     assert ascii_address(address) == address
 
 
-def test_an_address_from_before_that_no_mail_can_reach_is_told(ada: Client) -> None:
+def test_signing_in_with_an_old_unreachable_address_says_so(ada: Client) -> None:
     EmailAddress.objects.update(verified=False, email="a@☃.net")
     User.objects.update(email="a@☃.net", last_login=None)
     answer = Client().post("/accounts/login/", {"login": "ada", "password": PASSWORD})
@@ -53,7 +53,7 @@ def test_an_address_from_before_that_no_mail_can_reach_is_told(ada: Client) -> N
     "spelling",
     ["Ada@Example.ORG", "ada+1@example.org", "ada+2+3@EXAMPLE.org", "ADA@example.org", "ada@ｅxample.org"],
 )
-def test_an_address_is_one_however_it_is_spelt(spelling: str) -> None:
+def test_spellings_of_one_address_have_one_receiver(spelling: str) -> None:
     assert receiver(spelling) == receiver(ADDRESS)
 
 
@@ -65,10 +65,10 @@ def test_an_address_is_one_however_it_is_spelt(spelling: str) -> None:
         ("ada@STRASSE.de", "ada@strasse.de"),
     ],
 )
-def test_so_are_these(one: str, other: str) -> None:
+def test_spellings_of_one_mailbox_or_host_have_one_receiver(one: str, other: str) -> None:
     assert receiver(one) == receiver(other)
 
 
 @pytest.mark.parametrize("other", ["bob@example.org", "a.da@example.org", "ada@example.com", "+ada@example.org"])
-def test_these_are_others(other: str) -> None:
+def test_different_addresses_have_different_receivers(other: str) -> None:
     assert receiver(other) != receiver(ADDRESS)

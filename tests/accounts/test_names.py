@@ -1,4 +1,4 @@
-"""User names: characters, look-alikes, changes."""
+"""Usernames: characters, look-alikes, changes."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("name", ["ada", "Ada", "ada.l", "a-b_c+d", "ädä", "李雷", "नमस्ते", "محمد", "42", "ﬁn"])
-def test_names_in_any_alphabet_are_taken(name: str) -> None:
+def test_names_in_any_alphabet_are_accepted(name: str) -> None:
     assert services.clean_username(name) == normalized(name)
 
 
@@ -37,7 +37,7 @@ def test_names_in_any_alphabet_are_taken(name: str) -> None:
         "\ud800",
     ],
 )
-def test_what_is_no_name_is_refused_with_a_reason(name: str) -> None:
+def test_an_invalid_name_is_refused_with_a_reason(name: str) -> None:
     with pytest.raises(ValidationError, match="name"):
         services.clean_username(name)
 
@@ -54,14 +54,14 @@ LOOK_ALIKES = [
     ("علی", "علي"),
     ("يوسف", "یوسف"),
     ("كريم", "کریم"),
-    ("sol", "so\u0661"),  # a digit of Arabic's
+    ("sol", "so\u0661"),  # an Arabic digit
     ("bill", "bi\u0307ll"),
     ("jim", "j\u0307im"),
 ]
 
 
 @pytest.mark.parametrize(("name", "other"), LOOK_ALIKES)
-def test_a_name_that_looks_like_somebodys_is_refused(name: str, other: str) -> None:
+def test_a_name_that_looks_like_another_users_is_refused(name: str, other: str) -> None:
     make_user(name)
     with pytest.raises(ValidationError, match="looks like it"):
         services.clean_username(other)
@@ -70,12 +70,12 @@ def test_a_name_that_looks_like_somebodys_is_refused(name: str, other: str) -> N
 
 
 @pytest.mark.parametrize(("name", "other"), [("ada", "adam"), ("user0001", "user0002"), ("Ian", "Jan"), ("kim", "tim")])
-def test_names_that_people_tell_apart_live_together(name: str, other: str) -> None:
+def test_names_that_readers_can_tell_apart_are_allowed(name: str, other: str) -> None:
     make_user(name)
     assert services.clean_username(other) == other
 
 
-def test_of_two_that_look_alike_the_database_stores_one() -> None:
+def test_the_database_stores_only_one_of_two_names_that_look_alike() -> None:
     make_user("paypal")
     user = User(username="раураl")
     assert look_alike_digest("paypal") == look_alike_digest(user.username)
@@ -83,7 +83,7 @@ def test_of_two_that_look_alike_the_database_stores_one() -> None:
         user.save()
 
 
-def test_one_changes_ones_name_and_the_old_one_leads_to_the_new_one() -> None:
+def test_a_former_username_redirects_to_the_new_one() -> None:
     ada = make_user("ada")
     services.change_username(user=ada, username="lovelace")
     client = client_of(ada)
@@ -91,14 +91,14 @@ def test_one_changes_ones_name_and_the_old_one_leads_to_the_new_one() -> None:
     assert client.get("/people/lovelace/").status_code == 200
 
 
-def test_nobody_else_can_have_a_name_that_somebody_had() -> None:
+def test_no_one_can_take_another_users_former_name() -> None:
     services.change_username(user=make_user("ada"), username="lovelace")
     for name in ("ada", "ADA", "аdа"):
         with pytest.raises(ValidationError):
             services.clean_username(name)
 
 
-def test_one_can_go_back_to_ones_old_name() -> None:
+def test_users_can_return_to_their_former_name() -> None:
     ada = make_user("ada")
     services.change_username(user=ada, username="lovelace")
     assert services.clean_username("ada", user=ada) == "ada"
@@ -106,13 +106,13 @@ def test_one_can_go_back_to_ones_old_name() -> None:
     assert list(FormerUsername.objects.values_list("digest", flat=True)) == [look_alike_digest("lovelace")]
 
 
-def test_another_spelling_of_ones_own_name_is_no_new_name() -> None:
+def test_respelling_a_username_does_not_reserve_a_former_one() -> None:
     ada = make_user("ada")
     services.change_username(user=ada, username="Ada")
     assert not FormerUsername.objects.exists()
 
 
-def test_a_name_is_changed_on_its_page_after_the_password() -> None:
+def test_changing_a_username_needs_the_password() -> None:
     client, _ = sign_up("ada")
     make_user("bob")
     answer = client.post("/accounts/username/", {"username": "bob"})
@@ -124,7 +124,7 @@ def test_a_name_is_changed_on_its_page_after_the_password() -> None:
     assert User.objects.filter(username="countess").exists()
 
 
-def test_a_display_name_cannot_be_somebody_elses_user_name() -> None:
+def test_a_display_name_cannot_be_another_users_username() -> None:
     make_user("bob")
     client = client_of(make_user("ada"))
     answer = client.post("/accounts/profile/", {"display_name": "Bоb"})  # with a Cyrillic o

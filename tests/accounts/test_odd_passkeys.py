@@ -1,4 +1,4 @@
-"""Passkeys: what is no answer of a device is refused in words."""
+"""Passkeys: malformed answers are refused with a message."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ from tests.accounts.device import (
     SECOND,
     SIGN_IN,
     Device,
-    ada_at_home,
+    ada_confirmed,
     add,
     as_json,
     challenge_for,
@@ -38,10 +38,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ada() -> Client:
-    return ada_at_home()
+    return ada_confirmed()
 
 
-def test_a_refused_passkey_is_told_in_words_of_its_own(ada: Client) -> None:
+def test_a_refused_passkey_gets_its_own_message(ada: Client) -> None:
     add(ada, Device())
     stranger = Device(user_handle=user_pk_to_url_str(User.objects.get()))
     client = sign_in(stranger)
@@ -59,7 +59,7 @@ def deep(depth: int) -> str:
 
 
 def put(answer: dict[str, Any], path: str, value: object) -> str:
-    """The answer as JSON with something else at the path; text that begins with `raw:` stands as it is."""
+    """The answer as JSON with another value at the path; text that begins with `raw:` is inserted unquoted."""
     found = copy.deepcopy(answer)
     at: dict[str, Any] = found
     *way, last = path.split(".")
@@ -137,7 +137,7 @@ def every_odd_answer(answer: dict[str, Any]) -> list[str]:
 
 
 def assert_refused_or_done(client: Client, path: str, texts: list[str], **form: str) -> None:
-    """Each is answered, and none takes memory by the number that stands in it."""
+    """Check that each gets an answer, and that no number in them makes the site allocate that much memory."""
     tracemalloc.start()
     try:
         for text in texts:
@@ -156,7 +156,7 @@ def unlimited(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unlimited")
-def test_what_is_no_answer_signs_nobody_in(ada: Client) -> None:
+def test_a_malformed_answer_signs_no_one_in(ada: Client) -> None:
     device = Device(user_handle=user_pk_to_url_str(User.objects.get()))
     client = Client()
     assert_refused_or_done(client, SIGN_IN, every_odd_answer(device.signs(challenge_for(client, SIGN_IN))))
@@ -165,7 +165,7 @@ def test_what_is_no_answer_signs_nobody_in(ada: Client) -> None:
 
 
 @pytest.mark.usefixtures("unlimited")
-def test_nor_is_it_a_second_step(ada: Client) -> None:
+def test_a_malformed_answer_is_not_a_second_factor(ada: Client) -> None:
     device = Device()
     add(ada, device)
     client = second_step()
@@ -176,7 +176,7 @@ def test_nor_is_it_a_second_step(ada: Client) -> None:
 
 
 @pytest.mark.usefixtures("unlimited")
-def test_nor_does_it_say_again_who_one_is(ada: Client) -> None:
+def test_a_malformed_answer_when_reauthenticating_is_no_error(ada: Client) -> None:
     device = Device()
     add(ada, device)
     challenge_for(ada, AGAIN)
@@ -184,7 +184,7 @@ def test_nor_does_it_say_again_who_one_is(ada: Client) -> None:
 
 
 @pytest.mark.usefixtures("unlimited")
-def test_nor_is_it_added(ada: Client) -> None:
+def test_a_malformed_answer_adds_no_passkey(ada: Client) -> None:
     challenge_for(ada, ADD)
     assert_refused_or_done(ada, ADD, every_odd_answer(Device().makes("A" * 43)), name="Laptop")
     assert not Authenticator.objects.filter(type="webauthn").exists()
@@ -203,7 +203,7 @@ CLIENT_DATA = [
 
 
 @pytest.mark.usefixtures("unlimited")
-def test_what_a_browser_says_of_itself_is_looked_at_too(ada: Client) -> None:
+def test_malformed_client_data_is_refused(ada: Client) -> None:
     device = Device()
     add(ada, device)
     client = Client()
@@ -231,7 +231,7 @@ ATTESTATIONS: list[bytes] = [
 
 
 @pytest.mark.usefixtures("unlimited")
-def test_what_a_device_says_of_itself_is_looked_at_too(ada: Client) -> None:
+def test_malformed_attestation_data_is_refused(ada: Client) -> None:
     answer = Device().makes(challenge_for(ada, ADD))
     texts = [put(answer, "response.attestationObject", websafe_encode(data)) for data in ATTESTATIONS]
     assert_refused_or_done(ada, ADD, texts, name="Laptop")
@@ -250,7 +250,7 @@ KEYS: list[dict[int, object]] = [
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_with_which_nothing_can_be_checked_is_not_added(ada: Client, key: dict[int, Any]) -> None:
+def test_an_unusable_public_key_is_not_added(ada: Client, key: dict[int, Any]) -> None:
     answer = Device().makes(challenge_for(ada, ADD), public_key=key)
     page = ada.post(ADD, {"name": "Laptop", "credential": as_json(answer)})
     assert page.status_code == 200
@@ -258,12 +258,12 @@ def test_a_key_with_which_nothing_can_be_checked_is_not_added(ada: Client, key: 
     assert not Authenticator.objects.filter(type="webauthn").exists()
 
 
-def test_a_key_that_can_be_checked_is_usable() -> None:
+def test_a_valid_public_key_is_usable() -> None:
     assert passkeys.is_usable(Device().public_key())
 
 
 @pytest.mark.parametrize("handle", ["", "\x00", "zzzzzzzzzzzzz", "1_0", "-1", "9" * 14, "٣"])
-def test_a_passkey_of_nobody_is_refused(ada: Client, handle: str) -> None:
+def test_a_passkey_of_an_unknown_user_is_refused(ada: Client, handle: str) -> None:
     device = Device()
     add(ada, device)
     device.user_handle = handle
@@ -272,7 +272,7 @@ def test_a_passkey_of_nobody_is_refused(ada: Client, handle: str) -> None:
     assert "This passkey was not accepted" in words_after(client)
 
 
-def test_a_name_is_one_line_and_not_endless(ada: Client) -> None:
+def test_a_passkeys_name_is_one_line_of_limited_length(ada: Client) -> None:
     device = Device()
     form = {
         "name": "x" * (limits.MAX_PASSKEY_NAME_CHARACTERS + 1),

@@ -22,29 +22,29 @@ def taken(**more: Any) -> dict[str, Any]:
     return answers.id_token(encoded, issuer=ISSUER, client_id=CLIENT, nonce=NONCE)
 
 
-def test_an_id_token_with_this_sign_ins_nonce_is_taken() -> None:
+def test_an_id_token_with_this_sign_ins_nonce_is_accepted() -> None:
     assert taken() == {"iss": ISSUER, "sub": "1", "email_verified": False}
 
 
 @pytest.mark.parametrize("more", [{"nonce": "another"}, {"nonce": None}, {"nonce": ""}])
-def test_an_id_token_of_another_sign_in_is_refused(more: dict[str, Any]) -> None:
+def test_an_id_token_from_another_sign_in_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(answers.BadAnswerError, match="nonce"):
         taken(**more)
 
 
 @pytest.mark.parametrize("exp", [None, 1_700_000_000, "9999999999", True, 10**15])
-def test_an_id_token_without_an_end_to_come_is_refused(exp: Any) -> None:
+def test_an_id_token_without_a_plausible_expiry_is_refused(exp: Any) -> None:
     with pytest.raises(answers.BadAnswerError, match="exp"):
         taken(exp=exp)
 
 
 @pytest.mark.parametrize("more", [{"azp": "another"}, {"aud": [CLIENT, "another"]}, {"azp": ["parley"]}])
-def test_an_id_token_that_another_asked_for_is_refused(more: dict[str, Any]) -> None:
+def test_an_id_token_for_another_client_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(answers.BadAnswerError, match="azp"):
         taken(**more)
 
 
-def test_what_a_site_does_not_use_of_a_person_is_not_kept() -> None:
+def test_unused_claims_about_a_user_are_not_stored() -> None:
     said = {"sub": "1", "name": "Ada", "picture": "data:", "birthdate": "1815-12-10", "groups": [["x"]]}
     assert answers.person(said) == {"sub": "1", "name": "Ada", "email_verified": False}
 
@@ -53,11 +53,11 @@ def test_what_a_site_does_not_use_of_a_person_is_not_kept() -> None:
     ("value", "is_yes"), [(True, True), ("true", True), ("True", False), ("false", False), (1, False), ("1", False)]
 )
 @pytest.mark.parametrize("name", ["email_verified", "verified_email", "verified", "is_confirmed"])
-def test_only_true_says_that_an_address_is_confirmed_whoever_says_so(name: str, value: Any, is_yes: bool) -> None:
+def test_only_true_counts_as_a_confirmed_address(name: str, value: Any, is_yes: bool) -> None:
     assert answers.with_plain_yes({"emails": [{name: value}]}) == {"emails": [{name: is_yes}]}
 
 
-def test_a_time_of_confirming_stays_a_time() -> None:
+def test_a_confirmation_time_is_left_as_it_is() -> None:
     assert answers.with_plain_yes({"verified_at": "2026-01-01"}) == {"verified_at": "2026-01-01"}
 
 
@@ -72,5 +72,5 @@ def test_a_time_of_confirming_stays_a_time() -> None:
         ("x" * 90, "", "", "x" * 40),
     ],
 )
-def test_a_user_name_is_suggested_that_one_could_have(username: str, first: str, last: str, suggestion: str) -> None:
+def test_suggested_usernames_are_valid(username: str, first: str, last: str, suggestion: str) -> None:
     assert suggested_username({"username": username, "first_name": first, "last_name": last}) == suggestion

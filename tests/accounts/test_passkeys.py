@@ -1,4 +1,4 @@
-"""Passkeys: they sign in, and a copy is refused in words."""
+"""Passkeys: they sign in, and a copy is refused with a reason."""
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -9,7 +9,7 @@ from tests.accounts.device import (
     AGAIN,
     SECOND,
     Device,
-    ada_at_home,
+    ada_confirmed,
     add,
     as_json,
     challenge_for,
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ada() -> Client:
-    return ada_at_home()
+    return ada_confirmed()
 
 
 def test_a_passkey_signs_in(ada: Client) -> None:
@@ -33,7 +33,7 @@ def test_a_passkey_signs_in(ada: Client) -> None:
     assert is_signed_in(sign_in(device))
 
 
-def test_only_what_is_needed_of_an_answer_is_kept(ada: Client) -> None:
+def test_only_the_needed_parts_of_an_answer_are_stored(ada: Client) -> None:
     device = Device()
     answer = device.makes(challenge_for(ada, ADD))
     answer["clientExtensionResults"]["more"] = {"deep": ["x" * 1000]}
@@ -45,10 +45,10 @@ def test_only_what_is_needed_of_an_answer_is_kept(ada: Client) -> None:
     assert kept["credential"]["clientExtensionResults"] == {"credProps": {"rk": True}}
 
 
-# Counts of uses
+# Signature counts
 
 
-def test_a_count_that_goes_on_is_accepted_and_kept(ada: Client) -> None:
+def test_a_count_that_increases_is_accepted_and_stored(ada: Client) -> None:
     device = Device(count=5)
     add(ada, device)
     for count in (6, 7, 900):
@@ -58,7 +58,7 @@ def test_a_count_that_goes_on_is_accepted_and_kept(ada: Client) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 3, 5])
-def test_a_count_that_does_not_go_on_from_the_first_is_refused_in_words(ada: Client, count: int) -> None:
+def test_a_count_not_above_the_first_is_refused_with_a_reason(ada: Client, count: int) -> None:
     device = Device(count=5)
     add(ada, device)
     device.count = count
@@ -68,7 +68,7 @@ def test_a_count_that_does_not_go_on_from_the_first_is_refused_in_words(ada: Cli
 
 
 @pytest.mark.parametrize("count", [0, 8, 9])
-def test_nor_is_one_that_does_not_go_on_from_the_last_time(ada: Client, count: int) -> None:
+def test_a_count_not_above_the_last_is_refused_with_a_reason(ada: Client, count: int) -> None:
     device = Device(count=5)
     add(ada, device)
     device.count = 9
@@ -87,7 +87,7 @@ def test_a_passkey_that_never_counts_is_accepted_each_time(ada: Client) -> None:
     assert all(is_signed_in(sign_in(device)) for _ in range(3))
 
 
-def test_a_new_name_leaves_the_count_as_it_is(ada: Client) -> None:
+def test_renaming_a_passkey_keeps_its_count(ada: Client) -> None:
     device = Device(count=5)
     add(ada, device)
     device.count = 9
@@ -99,7 +99,7 @@ def test_a_new_name_leaves_the_count_as_it_is(ada: Client) -> None:
     assert not is_signed_in(sign_in(device))
 
 
-def test_a_copy_is_refused_as_second_step_and_where_one_says_again_who_one_is(ada: Client) -> None:
+def test_a_copy_is_refused_as_second_factor_and_when_reauthenticating(ada: Client) -> None:
     device = Device(count=5)
     add(ada, device)
     answer = second_step()

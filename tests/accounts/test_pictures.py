@@ -1,4 +1,4 @@
-"""People's pictures: what is taken, what is refused, what is kept."""
+"""Profile pictures: what is accepted, what is refused, what is stored."""
 
 import io
 import struct
@@ -40,7 +40,7 @@ def send(client: Client, data: bytes, name: str = "me.png", kind: str = "image/p
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
-def test_a_picture_is_cut_to_a_square_and_encoded_anew(client: Client, ada: User, kind: str) -> None:
+def test_a_picture_is_cropped_to_a_square_and_re_encoded(client: Client, ada: User, kind: str) -> None:
     assert send(client, image(kind))[0] == 302
     ada.refresh_from_db()
     for size, side in (("small", 96), ("large", 384)):
@@ -52,7 +52,7 @@ def test_a_picture_is_cut_to_a_square_and_encoded_anew(client: Client, ada: User
         assert (shown.format, shown.size) == ("WEBP", (side, side))
 
 
-def test_what_a_camera_writes_beside_the_picture_is_dropped(client: Client) -> None:
+def test_camera_metadata_is_dropped(client: Client) -> None:
     exif = Image.Exif()
     exif[0x010F] = "SECRET CAMERA"
     exif.get_ifd(0x8825)[1] = "N"
@@ -63,11 +63,11 @@ def test_what_a_camera_writes_beside_the_picture_is_dropped(client: Client) -> N
         assert not Image.open(io.BytesIO(data)).getexif()
 
 
-def test_a_picture_that_lies_on_its_side_is_put_upright(client: Client) -> None:
+def test_a_rotated_picture_is_turned_upright(client: Client) -> None:
     lying = Image.new("RGB", (400, 400), "white")
     lying.paste("black", (0, 0, 400, 200))
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by 90 degrees
+    exif[0x0112] = 6  # rotated by 90 degrees
     buffer = io.BytesIO()
     lying.save(buffer, "JPEG", exif=exif.tobytes())
     send(client, buffer.getvalue())
@@ -76,7 +76,7 @@ def test_a_picture_that_lies_on_its_side_is_put_upright(client: Client) -> None:
     assert shown.getpixel((30, 190)) == pytest.approx(255, abs=40)
 
 
-def test_a_new_picture_has_a_new_address_and_the_old_one_is_gone(client: Client, ada: User) -> None:
+def test_a_new_picture_has_a_new_address_and_the_old_one_is_deleted(client: Client, ada: User) -> None:
     send(client, image())
     ada.refresh_from_db()
     old = ada.picture_key
@@ -144,7 +144,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_no_plain_picture_is_refused_with_the_reason(client: Client, name: str) -> None:
+def test_an_invalid_picture_is_refused_with_the_reason(client: Client, name: str) -> None:
     data, reason = HOSTILE[name]
     status, page = send(client, data)
     assert status == 422
@@ -153,7 +153,7 @@ def test_what_is_no_plain_picture_is_refused_with_the_reason(client: Client, nam
 
 
 def quarters(kind: str, size: tuple[int, int], mode: str = "RGB", **options: object) -> bytes:
-    """A picture of red, green, blue and white quarters, from the top left on."""
+    """A picture of red, green, blue and white quarters, starting at the top left."""
     picture = Image.new("RGB", size, "white")
     half = (size[0] // 2, size[1] // 2)
     picture.paste("red", (0, 0, *half))
@@ -192,7 +192,7 @@ def test_a_picture_as_large_as_allowed_looks_right(
         assert seen == [pytest.approx(colour, abs=40) for colour in wanted]
 
 
-def test_grey_of_sixteen_bits_keeps_its_shades(client: Client) -> None:
+def test_a_sixteen_bit_grey_picture_keeps_its_shades(client: Client) -> None:
     grey = Image.new("I;16", (400, 400), 0x8000)
     buffer = io.BytesIO()
     grey.save(buffer, "PNG")
@@ -201,9 +201,9 @@ def test_grey_of_sixteen_bits_keeps_its_shades(client: Client) -> None:
     assert shown.getpixel((100, 100)) == pytest.approx(0x80, abs=3)
 
 
-def test_colours_are_those_that_the_profile_means(client: Client) -> None:
+def test_colour_profiles_are_applied(client: Client) -> None:
     plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    # Red and green change places in its table of contents.
+    # Swap red and green in its table of contents.
     swapped = plain.replace(b"rXYZ", b"----", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"----", b"gXYZ", 1)
     buffer = io.BytesIO()
     Image.new("RGB", (400, 400), "red").save(buffer, "PNG", icc_profile=swapped)
@@ -212,7 +212,7 @@ def test_colours_are_those_that_the_profile_means(client: Client) -> None:
     assert shown.getpixel((100, 100)) == pytest.approx((0, 255, 0), abs=40)
 
 
-# Without a transaction around it, which PostgreSQL would end where it does nothing for so long.
+# Without a surrounding transaction, which PostgreSQL would end for idling so long.
 @pytest.mark.django_db(transaction=True)
 def test_a_picture_that_takes_too_long_is_refused(client: Client) -> None:
     data, reason = scans(quarters("JPEG", (4_000, 4_000), "RGB", progressive=True), 1500), TOO_MANY
@@ -226,17 +226,17 @@ def scans(jpeg: bytes, count: int) -> bytes:
     return jpeg[:last] + jpeg[last:-2] * count + jpeg[-2:]
 
 
-def test_no_file_at_all_is_asked_for(client: Client) -> None:
+def test_a_missing_file_is_asked_for(client: Client) -> None:
     answer = client.post("/accounts/profile/picture/")
     assert answer.status_code == 422
     assert "Choose a file first" in answer.content.decode()
 
 
 @pytest.mark.parametrize("path", ["nonsense/small", "nonsense/huge", "a%00b/small"])
-def test_there_is_no_picture_at_a_made_up_address(client: Client, path: str) -> None:
+def test_an_unknown_picture_returns_404(client: Client, path: str) -> None:
     assert client.get(f"/people/pictures/{path}/").status_code == 404
 
 
-def test_pictures_are_sent_no_more_than_twenty_times_an_hour(client: Client) -> None:
+def test_pictures_can_be_uploaded_twenty_times_an_hour(client: Client) -> None:
     statuses = [send(client, b"no picture")[0] for _ in range(21)]
     assert statuses == [422] * 20 + [429]

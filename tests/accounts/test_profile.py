@@ -1,4 +1,4 @@
-"""Who one is and how one likes things: stored, shown, refused."""
+"""Profiles and preferences: stored, shown, refused."""
 
 import re
 from zoneinfo import ZoneInfo
@@ -30,14 +30,14 @@ PROFILE = {
 }
 
 
-def test_a_profile_is_stored_and_shown_to_those_who_share_a_room(ada: User, lobby: Room) -> None:
+def test_a_profile_is_stored_and_shown_to_users_who_share_a_room(ada: User, lobby: Room) -> None:
     assert client_of(ada).post("/accounts/profile/", PROFILE).status_code == 302
     page = client_of(make_user("bob")).get("/people/ada/").content.decode()
     for text in ("Ada Lovelace", "she/her", "I write<br>programs.", "there", "Lobby"):
         assert text in page
 
 
-def test_a_stranger_sees_nobody(cast: Cast, lobby: Room) -> None:
+def test_strangers_cannot_see_a_profile(cast: Cast, lobby: Room) -> None:
     lobby.memberships.all().delete()
     path = f"/people/{cast.member.username}/"
     expected = {"anonymous": 302, "outsider": 404, "member": 200, "moderator": 200, "owner": 200}
@@ -48,7 +48,7 @@ def test_a_stranger_sees_nobody(cast: Cast, lobby: Room) -> None:
 
 
 @pytest.mark.parametrize("name", ["a%00b", "no one", "%F0%9F%98%80", "..%2f"])
-def test_a_made_up_name_is_nobody(ada: User, name: str) -> None:
+def test_an_unknown_username_returns_404(ada: User, name: str) -> None:
     assert client_of(ada).get(f"/people/{name}/").status_code == 404
 
 
@@ -73,25 +73,25 @@ def test_bad_input_is_refused_and_kept_in_the_form(ada: User, bad: dict[str, str
 
 
 def current_pages(client: Client, path: str) -> list[str]:
-    """What the navigation of the account marks as the page that one is on."""
+    """The links that the account navigation marks as the current page."""
     return re.findall(r'<a href="([^"]*)" aria-current="page">', client.get(path).content.decode())
 
 
 @pytest.mark.parametrize("path", ["/accounts/profile/", "/accounts/email/", "/accounts/data/", "/accounts/2fa/"])
-def test_the_navigation_of_the_account_marks_the_page_that_one_is_on(ada: User, path: str) -> None:
+def test_the_account_navigation_marks_the_current_page(ada: User, path: str) -> None:
     assert current_pages(client_of(ada), path) == [path]
 
 
-def test_each_page_of_a_second_factor_is_marked_as_the_second_factor(ada: User) -> None:
+def test_pages_of_a_second_factor_mark_the_second_factor_link(ada: User) -> None:
     assert current_pages(client_of(ada), "/accounts/2fa/webauthn/") == ["/accounts/2fa/"]
 
 
-def test_what_is_refused_is_not_shown_as_ones_own(ada: User) -> None:
+def test_a_refused_username_is_not_shown_as_the_users_own(ada: User) -> None:
     page = client_of(ada).post("/accounts/username/", {"username": "x y"}, follow=True).content.decode()
     assert "> (<bdi>ada</bdi>)</span>" in page
 
 
-def test_hostile_text_is_only_text(ada: User) -> None:
+def test_hostile_text_is_escaped(ada: User) -> None:
     hostile = {
         "display_name": "<script>alert(1)</script>",
         "about": "<hx-partial hx-target='body'>",
@@ -103,7 +103,7 @@ def test_hostile_text_is_only_text(ada: User) -> None:
         assert text not in page
 
 
-def test_messages_and_members_have_the_name_that_one_chose(cast: Cast) -> None:
+def test_messages_and_members_show_the_chosen_display_name(cast: Cast) -> None:
     User.objects.filter(pk=cast.member.pk).update(display_name="Mia")
     cast.member.refresh_from_db()
     say(cast.room, cast.member, "Hello")
@@ -124,11 +124,11 @@ def test_messages_and_members_have_the_name_that_one_chose(cast: Cast) -> None:
         ("Ann Ada", "AA"),
     ],
 )
-def test_without_a_picture_initials_stand_in_its_place(name: str, letters: str) -> None:
+def test_without_a_picture_initials_are_shown(name: str, letters: str) -> None:
     assert initials(name) == letters
 
 
-def test_every_time_zone_on_the_list_is_one() -> None:
+def test_every_listed_time_zone_exists() -> None:
     names = [name for _, places in time_zones()[2:] for name, _ in places]
     assert len(names) > 350
     assert {"Europe/Berlin", "America/Argentina/Buenos_Aires", "Asia/Kolkata"} <= set(names)
@@ -147,7 +147,7 @@ CHOSEN = {
 }
 
 
-def test_preferences_are_stored_and_stand_on_every_page(ada: User) -> None:
+def test_preferences_are_stored_and_apply_to_every_page(ada: User) -> None:
     client = client_of(ada)
     assert client.post("/accounts/preferences/", CHOSEN).status_code == 302
     for path in ("/", "/rooms/lobby/", "/accounts/email/"):
@@ -157,7 +157,7 @@ def test_preferences_are_stored_and_stand_on_every_page(ada: User) -> None:
 
 
 def the_other_value(name: str) -> str:
-    """What the form sends for another value of a preference than the one that everybody has at first."""
+    """What the form sends for a preference's value other than the default."""
     choices = User._meta.get_field(name).choices  # type: ignore[union-attr]
     if choices:
         return str([value for value, _ in choices if value][-1])
@@ -165,7 +165,7 @@ def the_other_value(name: str) -> str:
 
 
 @pytest.mark.parametrize("preference", PREFERENCES, ids=lambda one: one.name)
-def test_each_preference_is_asked_for_kept_and_shown_where_it_says(ada: User, preference: Preference) -> None:
+def test_each_preference_is_stored_and_shown_in_its_attribute(ada: User, preference: Preference) -> None:
     client = client_of(ada)
     form = {"letter_keys": "on", preference.name: the_other_value(preference.name)}
     assert (
@@ -179,12 +179,12 @@ def test_each_preference_is_asked_for_kept_and_shown_where_it_says(ada: User, pr
     assert all(f' data-{attribute}="{value}"' in tag for attribute, value in shown.items())
 
 
-def test_who_prefers_nothing_has_a_page_without_attributes(ada: User) -> None:
+def test_without_preferences_a_page_has_no_attributes(ada: User) -> None:
     assert '<html lang="en">' in Client().get("/").content.decode()
     assert f'<html lang="en" data-viewer="{ada.pk}">' in client_of(ada).get("/").content.decode()
 
 
-def test_preferences_can_all_be_taken_back(ada: User) -> None:
+def test_all_preferences_can_be_reset(ada: User) -> None:
     client = client_of(ada)
     client.post("/accounts/preferences/", CHOSEN)
     assert client.post("/accounts/preferences/", {}).status_code == 302
@@ -193,12 +193,12 @@ def test_preferences_can_all_be_taken_back(ada: User) -> None:
 
 
 @pytest.mark.parametrize("name", ["theme", "text_size", "density", "motion", "clock", "enter_key"])
-def test_a_preference_that_there_is_not_is_refused(ada: User, name: str) -> None:
+def test_an_unknown_preference_is_refused(ada: User, name: str) -> None:
     assert client_of(ada).post("/accounts/preferences/", {name: "neon"}).status_code == 422
 
 
 @pytest.mark.parametrize("path", ["profile/", "preferences/", "sessions/", "data/", "username/", "delete/"])
-def test_account_pages_are_for_those_who_signed_in(path: str) -> None:
+def test_account_pages_need_a_signed_in_user(path: str) -> None:
     answer = Client().get(f"/accounts/{path}")
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith("/accounts/login/?next=")
@@ -208,12 +208,12 @@ def test_account_pages_are_for_those_who_signed_in(path: str) -> None:
     "path",
     ["profile/picture/", "profile/picture/remove/", "sessions/1/end/", "sessions/end-others/", "data/download/"],
 )
-def test_what_changes_something_takes_a_post(ada: User, path: str) -> None:
+def test_changes_need_a_post(ada: User, path: str) -> None:
     assert client_of(ada).get(f"/accounts/{path}").status_code == 405
 
 
 @pytest.mark.parametrize("path", ["profile/", "preferences/", "username/", "delete/", "sessions/", "data/"])
-def test_no_page_takes_a_put(ada: User, path: str) -> None:
+def test_no_page_accepts_a_put(ada: User, path: str) -> None:
     assert client_of(ada).put(f"/accounts/{path}").status_code == 405
 
 

@@ -1,4 +1,4 @@
-"""On a site that sends mail an address is its owner's: who only typed it has nothing of it, and holds nothing up."""
+"""On a site that sends mail an address belongs to its owner: typing it alone grants nothing and blocks no one."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ from tests.conftest import PASSWORD, confirm_password, make_user
 pytestmark = pytest.mark.usefixtures("mail_site")
 
 
-def test_nothing_is_stored_until_the_address_is_proved(lobby: Room) -> None:
+def test_nothing_is_stored_until_the_address_is_confirmed(lobby: Room) -> None:
     make_user("owner", role="owner")
     client = ask_to_join("ada", ADDRESS)
     assert not User.objects.filter(username="ada").exists()
@@ -45,14 +45,14 @@ def test_nothing_is_stored_until_the_address_is_proved(lobby: Room) -> None:
     assert names_at_address() == ["ada"]
 
 
-def test_one_is_led_on_to_where_one_wanted_to_go() -> None:
+def test_after_confirming_the_user_reaches_the_page_they_wanted() -> None:
     client = Client()
     client.post("/accounts/signup/?next=/keys/", {"username": "ada", "email": ADDRESS, "password1": PASSWORD})
     answer = client.post("/accounts/confirm-email/", {"code": last_code()})
     assert answer.headers["Location"] == "/keys/"
 
 
-def test_a_wrong_code_is_refused_three_times_and_then_the_right_one_too() -> None:
+def test_after_three_wrong_codes_the_right_one_is_refused_too() -> None:
     client = ask_to_join("ada", ADDRESS)
     code = last_code()
     assert "Incorrect code" in client.post("/accounts/confirm-email/", {"code": "WRNG-CDXX"}).content.decode()
@@ -62,7 +62,7 @@ def test_a_wrong_code_is_refused_three_times_and_then_the_right_one_too() -> Non
     assert not User.objects.exists()
 
 
-def test_the_code_of_one_browser_is_worth_nothing_in_another() -> None:
+def test_a_code_is_valid_only_in_its_own_browser() -> None:
     ask_to_join("ada", ADDRESS)
     code = last_code()
     thief = ask_to_join("ada", ADDRESS, THIEF)
@@ -70,7 +70,7 @@ def test_the_code_of_one_browser_is_worth_nothing_in_another() -> None:
     assert not User.objects.exists()
 
 
-def test_another_code_is_sent_when_asked_for_and_the_old_one_is_over() -> None:
+def test_resending_sends_a_new_code_and_invalidates_the_old_one() -> None:
     client = ask_to_join("ada", ADDRESS)
     old = last_code()
     client.post("/accounts/confirm-email/", {"action": "resend"})
@@ -81,7 +81,7 @@ def test_another_code_is_sent_when_asked_for_and_the_old_one_is_over() -> None:
     assert is_signed_in(client)
 
 
-def test_who_has_an_account_is_told_by_mail_each_time_and_nobody_else_learns_it() -> None:
+def test_an_existing_user_is_told_by_mail_each_time_and_no_one_else_is() -> None:
     join("ada", ADDRESS)
     mail.outbox.clear()
     eve = ask_to_join("eve", ADDRESS, THIEF)
@@ -91,7 +91,7 @@ def test_who_has_an_account_is_told_by_mail_each_time_and_nobody_else_learns_it(
     assert not has_code()
 
 
-def test_who_mistyped_their_address_comes_back_to_the_form_as_it_was() -> None:
+def test_a_user_who_mistyped_their_address_returns_to_a_filled_form() -> None:
     client = ask_to_join("ada", "adda@example.org")
     page = client.get("/accounts/signup/").content.decode()
     assert 'value="ada"' in page
@@ -102,13 +102,13 @@ def test_who_mistyped_their_address_comes_back_to_the_form_as_it_was() -> None:
     assert names_at_address() == ["ada"]
 
 
-def test_the_page_for_signing_in_leads_back_to_the_code() -> None:
+def test_the_sign_in_page_leads_back_to_the_code() -> None:
     client = ask_to_join("ada", ADDRESS)
     assert client.get("/accounts/login/").headers["Location"] == "/accounts/confirm-email/"
 
 
 @pytest.mark.parametrize("stranger", [squat, squat_in_use])
-def test_no_code_to_sign_in_with_goes_to_an_address_that_nobody_proved(stranger: object) -> None:
+def test_no_sign_in_code_goes_to_an_unconfirmed_address(stranger: object) -> None:
     assert callable(stranger)
     stranger()
     ada = Client()
@@ -118,7 +118,7 @@ def test_no_code_to_sign_in_with_goes_to_an_address_that_nobody_proved(stranger:
 
 
 @pytest.mark.parametrize("stranger", [squat, squat_in_use])
-def test_no_new_password_goes_to_an_address_that_nobody_proved(stranger: object) -> None:
+def test_no_password_reset_goes_to_an_unconfirmed_address(stranger: object) -> None:
     assert callable(stranger)
     stranger()
     Client().post("/accounts/password/reset/", {"email": ADDRESS})
@@ -127,7 +127,7 @@ def test_no_new_password_goes_to_an_address_that_nobody_proved(stranger: object)
     assert "any record of such an account" in str(mail.outbox[0].body)
 
 
-def test_who_proved_an_address_gets_code_and_new_password_by_it() -> None:
+def test_a_confirmed_address_gets_codes_and_password_resets() -> None:
     join("ada", ADDRESS)
     squat()
     client = Client()
@@ -139,7 +139,7 @@ def test_who_proved_an_address_gets_code_and_new_password_by_it() -> None:
     assert "/password/reset/key/" in str(mail.outbox[-1].body)
 
 
-def test_the_owner_of_an_address_signs_up_and_what_a_stranger_left_under_it_is_gone(lobby: Room) -> None:
+def test_signing_up_deletes_a_strangers_account_under_the_address(lobby: Room) -> None:
     squat()
     waiting = Client()
     waiting.post("/accounts/login/", {"login": "eve", "password": THIEF})
@@ -151,7 +151,7 @@ def test_the_owner_of_an_address_signs_up_and_what_a_stranger_left_under_it_is_g
     assert not Authenticator.objects.exists()
     lobby.refresh_from_db()
     assert (lobby.member_count, names_at_address()) == (1, ["ada"])
-    # The stranger's open page, with the code even.
+    # The stranger's open page, even with the right code.
     answer = waiting.post("/accounts/confirm-email/", {"code": code}, follow=True)
     assert answer.status_code == 200
     assert not is_signed_in(waiting)
@@ -161,13 +161,13 @@ def test_the_owner_of_an_address_signs_up_and_what_a_stranger_left_under_it_is_g
     assert signs_in(ADDRESS, PASSWORD)
 
 
-def test_the_owner_of_an_address_may_take_the_name_that_the_stranger_had() -> None:
+def test_signing_up_may_take_the_username_the_stranger_had() -> None:
     squat("ada", date_joined=timezone.now() - timedelta(days=4))
     assert is_signed_in(join("ada", ADDRESS))
     assert not signs_in("ada", THIEF)
 
 
-def test_an_account_that_is_used_stays_its_persons_and_loses_the_address_only() -> None:
+def test_an_account_in_use_loses_only_the_address() -> None:
     eve = squat_in_use()
     ada = join("ada", ADDRESS)
     assert is_signed_in(ada)
@@ -177,7 +177,7 @@ def test_an_account_that_is_used_stays_its_persons_and_loses_the_address_only() 
     assert not signs_in(ADDRESS, THIEF)
 
 
-def test_who_was_in_before_the_site_sent_mail_is_let_in_by_their_password_and_told_to_confirm() -> None:
+def test_a_user_from_before_mail_can_sign_in_and_is_told_to_confirm() -> None:
     squat_in_use()
     client = Client()
     answer = client.post("/accounts/login/", {"login": ADDRESS, "password": THIEF}, follow=True)
@@ -186,7 +186,7 @@ def test_who_was_in_before_the_site_sent_mail_is_let_in_by_their_password_and_to
     assert not mail.outbox
 
 
-def test_of_two_who_gave_an_unconfirmed_address_who_is_in_signs_in_by_it() -> None:
+def test_of_two_accounts_with_one_unconfirmed_address_the_used_one_signs_in() -> None:
     squat("first")
     person = squat_in_use("second")
     person.set_password(PASSWORD)
@@ -196,18 +196,18 @@ def test_of_two_who_gave_an_unconfirmed_address_who_is_in_signs_in_by_it() -> No
 
 
 @pytest.mark.parametrize("email", ["", "ops@example.org"])
-def test_who_has_an_account_by_the_operators_hand_is_let_in_without_a_code(email: str) -> None:
+def test_an_account_made_by_the_operator_needs_no_code(email: str) -> None:
     User.objects.create_superuser("ops", email, PASSWORD)
     assert signs_in("ops", PASSWORD)
 
 
-def test_an_account_of_a_moment_ago_is_nobodys_before_it_is_proved() -> None:
+def test_a_new_account_cannot_sign_in_before_its_address_is_confirmed() -> None:
     squat()
     assert not signs_in("eve", THIEF)
-    assert has_code()  # asked for by somebody who knows the password, and mailed to the address
+    assert has_code()  # requested by someone who knows the password, and mailed to the address
 
 
-def test_whoever_confirms_first_of_two_who_wait_has_the_address_and_the_other_is_told() -> None:
+def test_the_first_of_two_to_confirm_gets_the_address_and_the_other_is_told() -> None:
     first, second = ask_to_join("ada", ADDRESS), ask_to_join("ann", ADDRESS, THIEF)
     code_of_first, code_of_second = codes()
     assert enter(second, code_of_second) == 302
@@ -217,7 +217,7 @@ def test_whoever_confirms_first_of_two_who_wait_has_the_address_and_the_other_is
     assert names_at_address() == ["ann"]
 
 
-def test_signing_up_again_takes_nothing_from_somebody_who_waits_for_their_code() -> None:
+def test_signing_up_again_does_not_affect_someone_waiting_for_a_code() -> None:
     waiting = ask_to_join("ada", ADDRESS)
     code = last_code()
     ask_to_join("ada", ADDRESS, THIEF)
@@ -226,7 +226,7 @@ def test_signing_up_again_takes_nothing_from_somebody_who_waits_for_their_code()
     assert signs_in("ada", PASSWORD)
 
 
-def test_a_name_that_was_taken_meanwhile_is_said_and_the_rest_is_kept() -> None:
+def test_a_username_taken_since_is_reported_and_the_rest_kept() -> None:
     client = ask_to_join("ada", ADDRESS)
     make_user("ada")
     answer = client.post("/accounts/confirm-email/", {"code": last_code()}, follow=True)
@@ -237,7 +237,7 @@ def test_a_name_that_was_taken_meanwhile_is_said_and_the_rest_is_kept() -> None:
     assert not EmailAddress.objects.exists()
 
 
-def test_an_address_is_added_to_ones_account_though_a_stranger_typed_it_first() -> None:
+def test_an_address_can_be_added_though_a_stranger_typed_it_first() -> None:
     squat()
     ada = join("ada", "ada@work.example")
     confirm_password(ada)
@@ -247,7 +247,7 @@ def test_an_address_is_added_to_ones_account_though_a_stranger_typed_it_first() 
     assert not User.objects.filter(username="eve").exists()
 
 
-def test_an_address_that_is_added_counts_for_nothing_until_it_is_proved() -> None:
+def test_an_added_address_does_not_count_until_it_is_confirmed() -> None:
     eve = join("eve", "eve@example.org", THIEF)
     confirm = eve.post("/accounts/reauthenticate/", {"password": THIEF})
     assert confirm.status_code == 302

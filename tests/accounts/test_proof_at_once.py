@@ -1,4 +1,4 @@
-"""Somebody proves an address while another who typed it is at something: neither ends the other."""
+"""A user confirms an address while another account with it takes locks: there is no deadlock."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ from tests.conftest import confirm_password, make_user
 def site(transactional_db: None, mail_site: Settings) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has one lock")
-    # The lock's row, and the lobby, which go with the rows of other tests.
+    # The lock's row and the lobby, which transactional tests delete.
     ContentType.objects.get_for_model(User)
     if not Room.objects.filter(is_lobby=True).exists():
         Room.objects.create(name="Lobby", slug="lobby", access="open", is_lobby=True)
@@ -42,12 +42,12 @@ def adds_an_address() -> Client:
 
 @pytest.mark.parametrize("way", ["signs up", "adds an address", "comes from elsewhere"])
 @pytest.mark.parametrize("other", ["in use", "unproven"])
-def test_who_typed_it_first_is_at_the_lobby(site: None, way: str, other: str) -> None:
+def test_confirming_an_address_while_its_typist_locks_the_lobby_works(site: None, way: str, other: str) -> None:
     eve = squat_in_use() if other == "in use" else squat()
     has_account = threading.Event()
 
     def be_at_the_lobby() -> None:
-        """As one who joins it or leaves it: the account first, then the room."""
+        """Lock rows as joining or leaving does: the account first, then the room."""
         with transaction.atomic():
             locks.take(eve)
             has_account.set()

@@ -1,4 +1,4 @@
-"""What was used up or ended since a backup does not come back with it."""
+"""What was used up or ended after a backup does not come back with it."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def test_sessions_are_ended() -> None:
     assert not UserSession.objects.exists()
 
 
-def test_links_to_a_new_password_are_spent(cast: Cast) -> None:
+def test_password_reset_links_are_invalidated(cast: Cast) -> None:
     cast.member.last_login = timezone.now() - timedelta(hours=1)
     cast.member.save()
     sent = {user: default_token_generator.make_token(user) for user in (cast.member, cast.outsider)}
@@ -38,14 +38,14 @@ def test_links_to_a_new_password_are_spent(cast: Cast) -> None:
         assert not default_token_generator.check_token(user, token)
 
 
-def test_invitations_that_may_have_been_used_let_nobody_in(cast: Cast) -> None:
+def test_invitations_that_may_have_been_used_are_revoked(cast: Cast) -> None:
     token = invitations.make(made_by=make_user("mod", role="moderator"), room_id=None, note="", days=7, most_uses=5)
     assert invitations.find(token)
     restored.send(sender=None)
     assert not invitations.find(token)
 
 
-def test_an_invitation_that_was_over_keeps_its_ending(cast: Cast) -> None:
+def test_an_ended_invitation_keeps_its_ending(cast: Cast) -> None:
     invitations.make(made_by=cast.owner, room_id=None, note="", days=7, most_uses=1)
     Invitation.objects.update(uses=1)
     restored.send(sender=None)
@@ -60,11 +60,11 @@ def test_the_operator_is_told_what_was_ended(cast: Cast) -> None:
     assert told[1].startswith("Invitations revoked, since they may have been used: 1.")
 
 
-def test_nobody_is_told_of_nothing(cast: Cast) -> None:
+def test_the_operator_is_told_nothing_if_nothing_was_ended(cast: Cast) -> None:
     assert not any(answer for _receiver, answer in restored.send(sender=None))
 
 
-def test_links_that_slept_while_their_maker_had_no_role_are_revoked_too(cast: Cast) -> None:
+def test_links_whose_maker_has_no_role_for_now_are_revoked_too(cast: Cast) -> None:
     maker = make_user("mod", role="moderator")
     token = invitations.make(made_by=maker, room_id=None, note="", days=7, most_uses=5)
     User.objects.filter(pk=maker.pk).update(role="member")
@@ -73,7 +73,7 @@ def test_links_that_slept_while_their_maker_had_no_role_are_revoked_too(cast: Ca
     assert not invitations.find(token)
 
 
-def test_invitations_into_rooms_are_withdrawn_and_a_no_stays(cast: Cast) -> None:
+def test_room_invitations_are_withdrawn_and_declined_ones_stay(cast: Cast) -> None:
     by_name.invite(room=cast.room, user=cast.outsider, inviter=cast.owner)
     by_name.decline(invitation=RoomInvitation.objects.get())
     by_name.invite(room=cast.room, user=make_user("new"), inviter=cast.owner)

@@ -1,4 +1,4 @@
-"""What an attacker would try on accounts, and is refused."""
+"""Attacks on accounts, and their refusal."""
 
 import re
 import time
@@ -27,7 +27,7 @@ def is_signed_in(client: Client) -> bool:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_session_that_was_planted_is_not_the_one_that_is_signed_in(known: bool) -> None:
+def test_a_planted_session_is_not_signed_in(known: bool) -> None:
     sign_up("ada")
     attacker = Client()
     attacker.get("/accounts/login/")
@@ -47,7 +47,7 @@ def test_a_session_that_was_planted_is_not_the_one_that_is_signed_in(known: bool
     assert not is_signed_in(attacker)
 
 
-def test_a_session_is_of_no_use_after_signing_out() -> None:
+def test_a_session_is_invalid_after_signing_out() -> None:
     client, _ = sign_up("ada")
     key = client.cookies["sessionid"].value
     client.post("/accounts/logout/")
@@ -57,14 +57,14 @@ def test_a_session_is_of_no_use_after_signing_out() -> None:
 
 
 def without_what_was_typed(answer: str, *typed: str) -> str:
-    """A page without its random parts and what the form was filled with."""
+    """A page without its random parts and the typed values."""
     answer = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", answer)
     for text in typed:
         answer = answer.replace(text, "TYPED")
     return answer
 
 
-def test_a_failed_sign_in_reads_the_same_whether_there_is_such_an_account() -> None:
+def test_a_failed_sign_in_reads_the_same_with_and_without_an_account() -> None:
     sign_up("ada", email="ada@example.org")
     for known, unknown in (("ada", "eve"), ("ada@example.org", "eve@example.org")):
         pages = [
@@ -76,7 +76,7 @@ def test_a_failed_sign_in_reads_the_same_whether_there_is_such_an_account() -> N
         assert pages[0] == pages[1]
 
 
-def test_asking_for_a_new_password_reads_the_same_whether_there_is_such_an_account() -> None:
+def test_a_password_reset_reads_the_same_with_and_without_an_account() -> None:
     sign_up("ada", email="ada@example.org")
     pages = []
     for address in ("ada@example.org", "eve@example.org"):
@@ -87,7 +87,7 @@ def test_asking_for_a_new_password_reads_the_same_whether_there_is_such_an_accou
     assert "any record of such an account" in str(mail.outbox[1].body)
 
 
-def test_signing_up_with_an_address_that_somebody_has_says_nothing_of_it() -> None:
+def test_signing_up_with_a_taken_address_does_not_reveal_it() -> None:
     sign_up("ada", email="ada@example.org")
     _, status = sign_up("eve", email="ada@example.org")
     assert status == 302
@@ -95,14 +95,14 @@ def test_signing_up_with_an_address_that_somebody_has_says_nothing_of_it() -> No
 
 
 def seconds(login: str) -> float:
-    """How long a sign-in with a wrong password is worked on; by the clock, other work on the machine would count."""
+    """The processor time of a sign-in with a wrong password; wall time would include other work on the machine."""
     begin = time.process_time()
     Client().post("/accounts/login/", {"login": login, "password": "wrong"})
     return time.process_time() - begin
 
 
 @pytest.mark.parametrize(("known", "unknown"), [("ada", "eve"), ("ada@example.org", "eve@example.org")])
-def test_a_failed_sign_in_takes_as_long_whether_there_is_such_an_account(
+def test_a_failed_sign_in_takes_as_long_with_as_without_an_account(
     settings: Settings, known: str, unknown: str
 ) -> None:
     settings.ACCOUNT_RATE_LIMITS = False
@@ -112,7 +112,7 @@ def test_a_failed_sign_in_takes_as_long_whether_there_is_such_an_account(
     assert 0.75 < min(known for known, _ in times) / min(unknown for _, unknown in times) < 1.33
 
 
-def test_guessing_a_password_ends_after_five_tries_from_wherever_they_come() -> None:
+def test_guessing_a_password_ends_after_five_attempts_from_any_network() -> None:
     sign_up("ada")
     for number in range(5):
         Client(REMOTE_ADDR=f"10.0.{number}.1").post("/accounts/login/", {"login": "ada", "password": f"wrong {number}"})
@@ -122,7 +122,7 @@ def test_guessing_a_password_ends_after_five_tries_from_wherever_they_come() -> 
     assert not is_signed_in(late)
 
 
-def test_guessing_the_password_again_where_it_is_asked_for_again_ends_too() -> None:
+def test_guessing_the_password_when_reauthenticating_is_limited_too() -> None:
     client, _ = sign_up("ada")
     answers = [client.post("/accounts/reauthenticate/", {"password": f"wrong {number}"}) for number in range(12)]
     assert answers[-1].status_code == 429 or "Too many" in answers[-1].content.decode()
@@ -130,7 +130,7 @@ def test_guessing_the_password_again_where_it_is_asked_for_again_ends_too() -> N
     assert "/reauthenticate/" in client.post("/accounts/delete/").headers["Location"]
 
 
-def test_a_forwarded_address_is_believed_only_of_a_proxy_that_is_there() -> None:
+def test_a_forwarded_address_is_ignored_without_a_proxy() -> None:
     sign_up("ada")
     for number in range(5):
         Client(headers={"x-forwarded-for": f"10.0.{number}.1"}).post(
@@ -145,11 +145,11 @@ def test_a_forwarded_address_is_believed_only_of_a_proxy_that_is_there() -> None
 
 
 @pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/password/reset/", "/accounts/signup/", "/"])
-def test_a_forged_host_gets_nothing(path: str) -> None:
+def test_a_forged_host_is_refused(path: str) -> None:
     assert Client(headers={"host": "evil.example"}).get(path).status_code == 400
 
 
-def test_links_in_mail_lead_to_the_site_whatever_host_was_named(settings: Settings) -> None:
+def test_links_in_mail_lead_to_the_site_whatever_host_was_requested(settings: Settings) -> None:
     sign_up("ada", email="ada@example.org")
     settings.ALLOWED_HOSTS = ["*"]
     client = Client(headers={"host": "evil.example", "x-forwarded-host": "evil.example"})
@@ -181,7 +181,7 @@ def test_next_never_leads_away(target: str) -> None:
         assert "javascript" not in answer.headers["Location"]
 
 
-# Addresses that cannot be read, or only by some.
+# Addresses that no parser can read, or only some.
 MALFORMED = ["http://[", "//[", "http://[::1", "https://[x]/", "http://a]b/", "//\u2100evil/", "http://a:99999999/"]
 MALFORMED += ["http://[v1.x]/", "/\n/evil", "%", "http:///x", "\x00", "/" + "a" * 5000]
 TAKES_NEXT = [
@@ -196,7 +196,7 @@ TAKES_NEXT = [
 
 
 @pytest.mark.parametrize("target", MALFORMED)
-def test_a_next_that_is_no_address_is_none_in_any_form(target: str) -> None:
+def test_every_form_ignores_a_malformed_next(target: str) -> None:
     client, _ = sign_up("ada")
     form = {"next": target, "login": "ada", "username": "bob", "password": PASSWORD, "password1": PASSWORD}
     for path in [f"/accounts/{name}" for name in TAKES_NEXT] + ["/language/"]:
@@ -256,7 +256,7 @@ def test_a_form_of_another_site_is_refused(path: str) -> None:
     assert "no longer valid" in answer.content.decode()
 
 
-def test_an_address_is_added_only_after_the_password() -> None:
+def test_adding_an_address_needs_the_password() -> None:
     client, _ = sign_up("ada")
     form = {"action_add": "", "email": "new@example.org"}
     assert "/reauthenticate/" in client.post("/accounts/email/", form).headers["Location"]
@@ -266,26 +266,26 @@ def test_an_address_is_added_only_after_the_password() -> None:
     assert EmailAddress.objects.get().user.username == "ada"
 
 
-def test_a_second_factor_is_set_up_only_after_the_password() -> None:
+def test_setting_up_a_second_factor_needs_the_password() -> None:
     client, _ = sign_up("ada")
     for path in ("totp/activate/", "webauthn/add/", "recovery-codes/generate/"):
         answer = client.get(f"/accounts/2fa/{path}")
         assert answer.status_code == 302
 
 
-def test_an_account_that_is_switched_off_lets_nobody_in() -> None:
+def test_a_switched_off_account_cannot_sign_in() -> None:
     sign_up("ada")
     User.objects.update(is_active=False)
     assert not is_signed_in(log_in("ada"))
 
 
-def test_somebody_without_a_password_cannot_be_guessed() -> None:
+def test_an_account_without_a_password_cannot_be_guessed() -> None:
     make_user("ada")
     for password in ("", "!", "None"):
         assert not is_signed_in(log_in("ada", password))
 
 
-def test_an_address_that_two_gave_signs_in_who_had_it_first_and_never_the_other() -> None:
+def test_an_address_two_users_gave_signs_in_only_the_rightful_one() -> None:
     for name, password in (("ada", PASSWORD), ("eve", "the password of eve 7")):
         Client().post("/accounts/signup/", {"username": name, "email": "ada@example.org", "password1": password})
     assert is_signed_in(log_in("ada@example.org"))

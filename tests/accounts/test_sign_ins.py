@@ -1,4 +1,4 @@
-"""Whether whoever opened a page is still signed in as they were."""
+"""Whether the viewer of an open page is still signed in."""
 
 import time
 from collections.abc import Callable
@@ -38,14 +38,14 @@ def key(ada: User) -> str:
     return session_of(client_of(ada))
 
 
-def test_a_session_says_who_its_browser_is(ada: User, key: str) -> None:
+def test_a_session_identifies_its_user(ada: User, key: str) -> None:
     user, sign_in = sign_in_from(key)
     assert (user, sign_in.user_id, sign_in.session_key) == (ada, ada.pk, key)
     assert sign_in.expires > time.time() + 24 * 3600
 
 
 @pytest.mark.parametrize("key", [None, "", "nonsense", "a" * 32])
-def test_no_session_is_nobody(key: str | None) -> None:
+def test_without_a_session_there_is_no_user(key: str | None) -> None:
     user, sign_in = sign_in_from(key)
     assert (user.is_anonymous, sign_in) == (True, NOBODY)
 
@@ -103,32 +103,34 @@ def test_a_session_signed_with_an_earlier_key_still_counts(key: str, ada: User, 
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_asking_about_many_takes_two_queries(count: int, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_checking_many_sign_ins_takes_two_queries(
+    count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     keys = [session_of(client_of(make_user(f"user{number}"))) for number in range(count)]
     sign_ins = [sign_in_from(key)[1] for key in keys]
     with django_assert_num_queries(2):
         assert which_ended(sign_ins) == {}
 
 
-def test_a_digest_does_not_give_the_key_away() -> None:
+def test_a_digest_does_not_reveal_the_key() -> None:
     assert "secret" not in digest("secret")
     assert SignIn(1, "secret") != SignIn(1, "other")
 
 
-def test_pages_of_staff_without_a_required_second_factor_end(ada: User, key: str) -> None:
+def test_staff_without_a_required_second_factor_lose_their_pages(ada: User, key: str) -> None:
     _, sign_in = sign_in_from(key)
     must_have_a_second_factor(ada, key)
     assert which_ended([sign_in]) == {sign_in: Ending.BARRED}
 
 
-def test_pages_of_staff_with_a_second_factor_go_on(ada: User, key: str) -> None:
+def test_staff_with_a_second_factor_keep_their_pages(ada: User, key: str) -> None:
     must_have_a_second_factor(ada, key)
     Authenticator.objects.create(user=ada, type=Authenticator.Type.TOTP, data={"secret": "x"})
     assert which_ended([sign_in_from(key)[1]]) == {}
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_asking_about_many_of_the_staff_takes_four_queries(
+def test_checking_many_staff_sign_ins_takes_four_queries(
     count: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     SiteRules.objects.create(pk=1, staff_need_second_factor=True)
@@ -138,7 +140,7 @@ def test_asking_about_many_of_the_staff_takes_four_queries(
         assert set(which_ended(sign_ins).values()) == {Ending.BARRED}
 
 
-def test_open_pages_are_looked_at_when_more_is_asked_of_their_viewer(
+def test_open_pages_are_checked_when_more_is_required_of_their_viewer(
     ada: User, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     looked_at: list[int] = []

@@ -1,4 +1,4 @@
-"""Signing up, once or twice, with a mail server that answers or does not."""
+"""Signing up, with one or two clicks, with and without a working mail server."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ PAGE = "/accounts/signup/"
 
 
 class AwayBackend(EmailBackend):
-    """A mail server that is away."""
+    """A mail server that is down."""
 
     def send_messages(self, messages: Any) -> int:
         raise ConnectionRefusedError("nobody listens")
 
 
 def clicked_twice() -> list[Client]:
-    """Two requests of one browser, which has opened the form and sends it twice before it gets an answer."""
+    """Two clients that are one browser, which has opened the form and sends it twice before the first answer."""
     token = Client().get(PAGE).cookies["csrftoken"].value
     clicks = [Client(), Client()]
     for click in clicks:
@@ -36,7 +36,7 @@ def clicked_twice() -> list[Client]:
     return clicks
 
 
-def test_with_the_mail_server_away_nothing_is_stored_and_the_form_says_so_with_what_was_typed(
+def test_without_a_mail_server_nothing_is_stored_and_the_form_is_kept(
     mail_site: Settings,
 ) -> None:
     client = Client()
@@ -55,7 +55,7 @@ def test_with_the_mail_server_away_nothing_is_stored_and_the_form_says_so_with_w
     assert is_signed_in(client)
 
 
-def test_where_the_mail_server_is_away_is_told_alike_whether_the_address_has_an_account(mail_site: Settings) -> None:
+def test_without_a_mail_server_known_and_new_addresses_look_the_same(mail_site: Settings) -> None:
     join("ada", "ada@example.org")
     mail_site.EMAIL_BACKEND = "tests.accounts.test_sign_up_mail.AwayBackend"
     answers = [
@@ -67,7 +67,7 @@ def test_where_the_mail_server_is_away_is_told_alike_whether_the_address_has_an_
     assert pages[0].partition("<main")[2].partition("csrf")[0] == pages[1].partition("<main")[2].partition("csrf")[0]
 
 
-def test_another_code_that_cannot_be_sent_leaves_the_first_one_good(mail_site: Settings) -> None:
+def test_if_resending_fails_the_first_code_stays_valid(mail_site: Settings) -> None:
     client = Client()
     client.post(PAGE, FORM)
     code = last_code()
@@ -77,7 +77,7 @@ def test_another_code_that_cannot_be_sent_leaves_the_first_one_good(mail_site: S
     assert is_signed_in(client)
 
 
-def test_a_code_that_comes_too_late_is_told_and_leads_back_to_the_form_with_what_was_typed(
+def test_an_expired_code_leads_back_to_the_filled_form(
     mail_site: Settings,
 ) -> None:
     client = Client()
@@ -88,7 +88,7 @@ def test_a_code_that_comes_too_late_is_told_and_leads_back_to_the_form_with_what
 
 
 @pytest.mark.parametrize("email", ["ada@example.org", "known@example.org"])
-def test_after_three_wrong_codes_the_form_says_that_the_code_is_over(mail_site: Settings, email: str) -> None:
+def test_after_three_wrong_codes_the_form_says_that_the_code_expired(mail_site: Settings, email: str) -> None:
     join("known", "known@example.org")
     client = Client()
     client.post(PAGE, FORM | {"email": email})
@@ -106,7 +106,7 @@ def told_to_have_another_sent(answer: Any, email: str = "ada@example.org") -> No
     assert f'value="{email}"' in page
 
 
-def test_a_second_click_gets_no_second_mail_and_either_answer_leads_on(mail_site: Settings) -> None:
+def test_a_second_click_sends_no_second_mail_and_either_answer_works(mail_site: Settings) -> None:
     answers = [(click, click.post(PAGE, FORM)) for click in clicked_twice()]
     assert [one.headers["Location"] for _, one in answers] == ["/accounts/confirm-email/"] * 2
     assert len(mail.outbox) == 1
@@ -115,7 +115,7 @@ def test_a_second_click_gets_no_second_mail_and_either_answer_leads_on(mail_site
     assert is_signed_in(last)
 
 
-def test_the_same_form_of_another_browser_gets_a_code_of_its_own(mail_site: Settings) -> None:
+def test_the_same_form_from_another_browser_gets_its_own_code(mail_site: Settings) -> None:
     for click in (*clicked_twice()[:1], *clicked_twice()[:1]):
         click.post(PAGE, FORM)
     assert len(mail.outbox) == 2
@@ -132,7 +132,7 @@ def test_two_clicks_at_once_make_one_account_and_sign_in_both(monkeypatch: pytes
     assert User.objects.filter(username="ada").count() == 1
 
 
-def test_a_second_click_after_the_first_has_its_answer_leads_to_the_same(db: None) -> None:
+def test_a_second_click_after_the_first_answer_signs_in_too(db: None) -> None:
     for click in clicked_twice():
         assert click.post(PAGE, FORM).status_code == 302
         assert is_signed_in(click)
@@ -140,7 +140,7 @@ def test_a_second_click_after_the_first_has_its_answer_leads_to_the_same(db: Non
 
 
 @pytest.mark.parametrize("other", [{"password1": "another horse 10"}, {"email": "eve@example.org"}])
-def test_the_form_with_something_else_in_it_is_no_second_click(db: None, other: dict[str, str]) -> None:
+def test_a_form_with_other_values_is_not_a_second_click(db: None, other: dict[str, str]) -> None:
     first, second = clicked_twice()
     first.post(PAGE, FORM)
     answer = second.post(PAGE, FORM | other)
@@ -148,7 +148,7 @@ def test_the_form_with_something_else_in_it_is_no_second_click(db: None, other: 
     assert not is_signed_in(second)
 
 
-def test_somebody_else_with_the_same_name_and_password_is_told_that_the_name_is_taken(db: None) -> None:
+def test_a_stranger_with_the_same_name_and_password_is_refused(db: None) -> None:
     clicked_twice()[0].post(PAGE, FORM)
     stranger = clicked_twice()[0]
     for _ in range(2):
@@ -157,7 +157,7 @@ def test_somebody_else_with_the_same_name_and_password_is_told_that_the_name_is_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_browsers_that_send_one_form_at_once_one_is_told_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_browsers_sending_one_form_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     make_user("owner", role="owner")
     meet_after(monkeypatch, AccountAdapter, "clean_username")
     browsers = [clicked_twice()[0] for _ in range(2)]
@@ -168,7 +168,7 @@ def test_of_two_browsers_that_send_one_form_at_once_one_is_told_each_time(monkey
     assert not is_signed_in(late)
 
 
-def test_who_only_seems_to_wait_for_a_code_from_elsewhere_is_mailed_again_too(mail_site: Settings) -> None:
+def test_resending_after_a_provider_sign_up_mails_an_existing_user_again(mail_site: Settings) -> None:
     join("ada", "ada@example.org")
     mail.outbox.clear()
     eve = come_from_elsewhere(verified=False)

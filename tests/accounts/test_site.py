@@ -1,4 +1,4 @@
-"""What the site's owner decides: roles, who must have a second factor, and whose account is closed."""
+"""The site owner's pages: roles, the second-factor rule, and closing accounts."""
 
 import re
 from collections.abc import Callable
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def owner() -> Client:
-    """The browser of who owns the site."""
+    """The browser of the site's owner."""
     client, _ = sign_up("ada")
     return client
 
@@ -36,7 +36,7 @@ PATHS = ["/site/", "/site/rules/", "/site/people/bob/role/", "/site/people/bob/c
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_the_sites_pages_are_for_its_owner(owner: Client, path: str) -> None:
+def test_the_site_pages_are_for_its_owner_only(owner: Client, path: str) -> None:
     method = "get" if path == "/site/" else "post"
     statuses = []
     for user in (None, make_user("bob"), make_user("mod", role="moderator")):
@@ -45,7 +45,7 @@ def test_the_sites_pages_are_for_its_owner(owner: Client, path: str) -> None:
     assert statuses == [302, 403, 403]
 
 
-def test_the_owner_makes_a_moderator(owner: Client) -> None:
+def test_the_owner_can_appoint_a_moderator(owner: Client) -> None:
     make_user("bob")
     form = {"role": "moderator"}
     assert "/accounts/reauthenticate/" in owner.post("/site/people/bob/role/", form).headers["Location"]
@@ -55,7 +55,7 @@ def test_the_owner_makes_a_moderator(owner: Client) -> None:
     assert (bob.role, bob.is_staff) == ("moderator", False)
 
 
-def test_another_owner_gets_the_keys_to_the_admin_and_loses_them_with_the_role(owner: Client) -> None:
+def test_an_owner_gets_access_to_the_admin_and_loses_it_with_the_role(owner: Client) -> None:
     make_user("bob")
     confirm_password(owner)
     owner.post("/site/people/bob/role/", {"role": "owner"})
@@ -66,7 +66,7 @@ def test_another_owner_gets_the_keys_to_the_admin_and_loses_them_with_the_role(o
     assert (bob.is_staff, bob.is_superuser) == (False, False)
 
 
-def test_the_last_owner_stays_one(owner: Client) -> None:
+def test_the_last_owner_cannot_give_up_the_role(owner: Client) -> None:
     confirm_password(owner)
     page = owner.post("/site/people/ada/role/", {"role": "member"}, follow=True).content.decode()
     assert "A site needs an owner" in page
@@ -74,7 +74,7 @@ def test_the_last_owner_stays_one(owner: Client) -> None:
 
 
 @pytest.mark.parametrize("role", ["", "king", "OWNER"])
-def test_a_role_that_there_is_not_changes_nothing(owner: Client, role: str) -> None:
+def test_an_unknown_role_changes_nothing(owner: Client, role: str) -> None:
     make_user("bob")
     confirm_password(owner)
     page = owner.post("/site/people/bob/role/", {"role": role}, follow=True).content.decode()
@@ -83,7 +83,7 @@ def test_a_role_that_there_is_not_changes_nothing(owner: Client, role: str) -> N
 
 
 @pytest.mark.parametrize("people", [1, 30])
-def test_the_list_of_people_costs_the_same_for_one_and_for_many(
+def test_the_list_of_users_takes_a_fixed_number_of_queries(
     owner: Client, people: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(people):
@@ -92,7 +92,7 @@ def test_the_list_of_people_costs_the_same_for_one_and_for_many(
         owner.get("/site/")
 
 
-def test_people_are_found_by_either_name(owner: Client) -> None:
+def test_users_are_found_by_either_name(owner: Client) -> None:
     make_user("bob", display_name="Robert")
     make_user("carol")
     for query in ("ROB", "bo"):
@@ -108,7 +108,7 @@ def require_second_factor(owner: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/rooms/lobby/", "/site/", "/invitations/", "/admin/"])
-def test_staff_without_a_required_second_factor_are_led_to_set_one_up(owner: Client, path: str) -> None:
+def test_staff_without_a_required_second_factor_must_set_one_up(owner: Client, path: str) -> None:
     require_second_factor(owner)
     for client in (owner, client_of(make_user("mod", role="moderator"))):
         answer = client.get(path)
@@ -116,7 +116,7 @@ def test_staff_without_a_required_second_factor_are_led_to_set_one_up(owner: Cli
         assert client.get("/accounts/2fa/").status_code == 200
 
 
-def test_the_rule_holds_on_an_async_server(owner: Client) -> None:
+def test_the_rule_applies_on_an_async_server(owner: Client) -> None:
     require_second_factor(owner)
     client = AsyncClient()
     client.cookies = owner.cookies
@@ -124,7 +124,7 @@ def test_the_rule_holds_on_an_async_server(owner: Client) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (302, "/accounts/2fa/")
 
 
-def test_members_and_staff_with_a_second_factor_go_on(owner: Client) -> None:
+def test_the_rule_spares_members_and_staff_with_a_second_factor(owner: Client) -> None:
     require_second_factor(owner)
     mod = make_user("mod", role="moderator")
     Authenticator.objects.create(user=mod, type=Authenticator.Type.TOTP, data={"secret": "x"})
@@ -132,7 +132,7 @@ def test_members_and_staff_with_a_second_factor_go_on(owner: Client) -> None:
         assert client_of(user).get("/rooms/lobby/").status_code == 200
 
 
-def test_recovery_codes_alone_are_no_second_factor(owner: Client) -> None:
+def test_recovery_codes_alone_are_not_a_second_factor(owner: Client) -> None:
     require_second_factor(owner)
     mod = make_user("mod", role="moderator")
     Authenticator.objects.create(user=mod, type=Authenticator.Type.RECOVERY_CODES, data={"seed": "x"})
@@ -143,7 +143,7 @@ NEEDED = "Owners and moderators of this site need a second factor."
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_what_staff_without_a_required_second_factor_wrote_is_given_back(owner: Client, is_async: bool) -> None:
+def test_staff_without_a_required_second_factor_get_their_text_back(owner: Client, is_async: bool) -> None:
     require_second_factor(owner)
     form = {"body": "Long thought about", "client_id": "x"}
     client = AsyncClient()
@@ -156,14 +156,14 @@ def test_what_staff_without_a_required_second_factor_wrote_is_given_back(owner: 
     assert "Long thought about</textarea>" in page
 
 
-def test_a_script_of_staff_without_a_required_second_factor_is_told_why(owner: Client) -> None:
+def test_scripts_of_staff_without_a_required_second_factor_get_the_reason(owner: Client) -> None:
     require_second_factor(owner)
     answer = owner.get("/rooms/lobby/", headers={"HX-Request": "true"})
     assert (answer.status_code, answer.headers["Parley-Answer"]) == (403, "refusal")
     assert NEEDED in answer.content.decode()
 
 
-def test_the_rule_can_be_taken_back(owner: Client) -> None:
+def test_the_rule_can_be_lifted(owner: Client) -> None:
     require_second_factor(owner)
     Authenticator.objects.create(
         user=User.objects.get(username="ada"), type=Authenticator.Type.TOTP, data={"secret": "x"}
@@ -172,22 +172,22 @@ def test_the_rule_can_be_taken_back(owner: Client) -> None:
     assert not SiteRules.objects.get().staff_need_second_factor
 
 
-def test_members_cost_no_query_for_the_rule(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_the_rule_takes_no_query_for_members(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     client = client_of(make_user("bob"))
-    with django_assert_num_queries(4):  # session, person, rooms, invitations
+    with django_assert_num_queries(4):  # the session, the user, their rooms, their invitations
         client.get("/")
 
 
-def test_the_password_is_needed_again_before_rules_change(owner: Client) -> None:
+def test_changing_rules_needs_the_password(owner: Client) -> None:
     answer = owner.post("/site/rules/", {"staff_need_second_factor": "on"})
     assert "/accounts/reauthenticate/" in answer.headers["Location"]
     assert not SiteRules.objects.exists()
-    # What was asked for is done once the password is given.
+    # The change is made once the password is given.
     owner.post(answer.headers["Location"], {"password": PASSWORD})
     assert SiteRules.objects.get().staff_need_second_factor
 
 
-# Closing somebody's account
+# Closing another user's account
 
 
 CLOSE = "/site/people/bob/close/"
@@ -195,7 +195,7 @@ CLOSE = "/site/people/bob/close/"
 
 @pytest.fixture
 def bob(owner: Client) -> User:
-    """Somebody with an account, after the owner has said again who they are."""
+    """A user; the owner has just confirmed their password."""
     confirm_password(owner)
     return make_user("bob")
 
@@ -204,26 +204,26 @@ def close(owner: Client, **more: str) -> HttpResponse:
     return owner.post(CLOSE, {"messages": "keep", "username": "bob"} | more)  # type: ignore[return-value]
 
 
-def test_the_password_is_needed_again_before_an_account_is_closed(owner: Client) -> None:
+def test_closing_an_account_needs_the_password(owner: Client) -> None:
     make_user("bob")
     for answer in (owner.get(CLOSE), close(owner)):
         assert "/accounts/reauthenticate/" in answer.headers["Location"]
     assert User.objects.filter(username="bob").exists()
 
 
-def test_a_look_at_the_page_and_a_wrong_method_close_nothing(owner: Client, bob: User) -> None:
+def test_viewing_the_page_or_a_wrong_method_closes_nothing(owner: Client, bob: User) -> None:
     statuses = [owner.get(CLOSE).status_code, owner.put(CLOSE).status_code, owner.delete(CLOSE).status_code]
     assert statuses == [200, 405, 405]
     assert User.objects.filter(pk=bob.pk).exists()
 
 
-def test_members_and_moderators_see_no_page_to_close_an_account(owner: Client, bob: User) -> None:
+def test_members_and_moderators_cannot_open_the_page_to_close_an_account(owner: Client, bob: User) -> None:
     for user in (bob, make_user("mod", role="moderator"), make_user("member")):
         assert client_of(user).get(CLOSE).status_code == 403
     assert "/accounts/login/" in client_of(None).get(CLOSE).headers["Location"]
 
 
-def test_a_closed_account_is_signed_out_and_its_messages_stay_without_a_name(
+def test_a_closed_account_is_signed_out_and_its_messages_lose_their_author(
     owner: Client, bob: User, lobby: Room
 ) -> None:
     say(lobby, bob, "I was here")
@@ -240,7 +240,7 @@ def test_the_name_of_a_closed_account_stays_taken(owner: Client, bob: User) -> N
     assert not User.objects.filter(username="bob").exists()
 
 
-def test_the_messages_of_a_closed_account_are_deleted_some_at_a_time(
+def test_a_closed_accounts_messages_are_deleted_in_batches(
     owner: Client, bob: User, lobby: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parting, "MESSAGES_AT_ONCE", 2)
@@ -268,7 +268,7 @@ def test_the_messages_of_a_closed_account_are_deleted_some_at_a_time(
     assert other.body == "not mine"
 
 
-def test_a_room_that_only_they_owned_passes_on(owner: Client, bob: User) -> None:
+def test_a_closed_accounts_room_passes_to_another_member(owner: Client, bob: User) -> None:
     room = rooms.create_room(owner=bob, name="Den", topic="", access=Room.Access.OPEN)
     rooms.add_member(room=room, user=make_user("carol"))
     close(owner)
@@ -281,14 +281,14 @@ def test_no_account_is_closed_without_the_right_confirmation(owner: Client, bob:
     assert User.objects.filter(pk=bob.pk).exists()
 
 
-def test_what_was_typed_into_a_refused_confirmation_is_kept(owner: Client, bob: User) -> None:
+def test_a_refused_confirmation_keeps_the_typed_values(owner: Client, bob: User) -> None:
     page = close(owner, username="rob", messages="delete").content.decode()
     assert 'value="rob"' in page
     assert re.search(r'value="delete"[^>]* checked', page)
 
 
 @pytest.mark.parametrize("username", ["ada", "bob"])
-def test_owners_accounts_are_not_closed_by_others_or_here(owner: Client, bob: User, username: str) -> None:
+def test_an_owners_account_cannot_be_closed_here(owner: Client, bob: User, username: str) -> None:
     User.objects.filter(pk=bob.pk).update(role="owner")
     path = f"/site/people/{username}/close/"
     for method in (owner.get, owner.post):
@@ -297,7 +297,7 @@ def test_owners_accounts_are_not_closed_by_others_or_here(owner: Client, bob: Us
     assert User.objects.filter(username=username).exists()
 
 
-def test_who_becomes_an_owner_meanwhile_keeps_their_account(owner: Client, bob: User) -> None:
+def test_a_user_who_has_since_become_an_owner_keeps_their_account(owner: Client, bob: User) -> None:
     User.objects.filter(pk=bob.pk).update(role="owner")
     ada = User.objects.get(username="ada")
     with pytest.raises(Refusal, match="another role first"):
@@ -308,17 +308,17 @@ def test_who_becomes_an_owner_meanwhile_keeps_their_account(owner: Client, bob: 
 
 
 @pytest.mark.parametrize("name", ["nobody", "a%00b"])
-def test_an_account_that_there_is_not_is_not_found(owner: Client, bob: User, name: str) -> None:
+def test_closing_an_unknown_account_returns_404(owner: Client, bob: User, name: str) -> None:
     assert owner.get(f"/site/people/{name}/close/").status_code == 404
 
 
-def test_the_list_leads_to_closing_all_accounts_but_owners(owner: Client, bob: User) -> None:
+def test_the_list_links_to_closing_every_account_except_owners(owner: Client, bob: User) -> None:
     page = owner.get("/site/").content.decode()
     assert CLOSE in page
     assert "/site/people/ada/close/" not in page
 
 
-def test_who_became_an_owner_meanwhile_keeps_their_messages(cast: Cast) -> None:
+def test_a_user_who_has_since_become_an_owner_keeps_their_messages(cast: Cast) -> None:
     boss = make_user("boss", role=User.Role.OWNER)
     say(cast.room, cast.member, "keep me")
     User.objects.filter(pk=cast.member.pk).update(role=User.Role.OWNER)
@@ -327,7 +327,7 @@ def test_who_became_an_owner_meanwhile_keeps_their_messages(cast: Cast) -> None:
     assert cast.room.messages.get().deleted_at is None
 
 
-def test_nobody_writes_on_while_their_messages_go(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_cannot_post_while_its_messages_are_deleted(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     say(cast.room, cast.member, "one")
     states = []
 
@@ -342,7 +342,7 @@ def test_nobody_writes_on_while_their_messages_go(cast: Cast, monkeypatch: pytes
     assert states == [False]
 
 
-def test_an_account_that_is_switched_off_can_be_found_and_closed(db: None) -> None:
+def test_a_switched_off_account_can_be_found_and_closed(db: None) -> None:
     boss = make_user("boss", role="owner")
     make_user("troll", is_active=False)
     page = client_of(boss).get("/site/").content.decode()
@@ -350,7 +350,7 @@ def test_an_account_that_is_switched_off_can_be_found_and_closed(db: None) -> No
     assert "/site/people/troll/close/" in page
 
 
-def test_links_to_the_site_end_with_their_makers_role(db: None) -> None:
+def test_links_to_the_site_stay_revoked_after_their_maker_regains_the_role(db: None) -> None:
     moderator = make_user("moderator", role="moderator")
     invitations.make(made_by=moderator, room_id=None, note="", days=7, most_uses=5)
     services.change_role(user=make_user("boss", role="owner"), role="owner")
@@ -360,6 +360,6 @@ def test_links_to_the_site_end_with_their_makers_role(db: None) -> None:
 
 
 @pytest.mark.parametrize("path", ["/words/en.js", "/accessibility/", "/keys/"])
-def test_what_asks_for_no_rights_is_there_before_the_second_factor(owner: Client, path: str) -> None:
+def test_public_pages_need_no_second_factor(owner: Client, path: str) -> None:
     require_second_factor(owner)
     assert owner.get(path).status_code == 200

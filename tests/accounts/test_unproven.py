@@ -1,4 +1,4 @@
-"""Accounts whose address nobody proved: they own nothing, hold no name for long, and are told nothing."""
+"""Accounts with an unconfirmed address: they own nothing, hold no username for long, and get no notices."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("mail_site")
 
 
 def come_from_elsewhere(*, verified: bool, uid: str = "ada's") -> Client:
-    """Somebody whom a provider sends for the first time, with Ada's address."""
+    """The browser of someone whom a provider sends for the first time, with Ada's address."""
     issuer = "http://school.example"
     app = {"name": "School", "client_id": "x", "settings": {"server_url": issuer}}
     kept = SocialApp.objects.get_or_create(provider="openid_connect", provider_id="oidc", defaults=app)[0]
@@ -55,7 +55,7 @@ def come_from_elsewhere(*, verified: bool, uid: str = "ada's") -> Client:
     return client
 
 
-def test_who_comes_from_elsewhere_with_a_confirmed_address_has_it_though_a_stranger_typed_it_first() -> None:
+def test_a_confirmed_address_from_a_provider_wins_over_a_stranger() -> None:
     squat(role="owner", is_superuser=True, is_staff=True)
     ada = come_from_elsewhere(verified=True)
     assert ada.post("/accounts/3rdparty/signup/", {"username": "ada", "email": ADDRESS}).status_code == 302
@@ -64,7 +64,7 @@ def test_who_comes_from_elsewhere_with_a_confirmed_address_has_it_though_a_stran
     assert list(User.objects.values_list("username", "role")) == [("ada", "owner")]
 
 
-def test_who_comes_from_elsewhere_without_a_confirmed_address_owns_nothing_until_it_is_proved() -> None:
+def test_an_unconfirmed_address_from_a_provider_gives_no_ownership() -> None:
     eve = come_from_elsewhere(verified=False)
     eve.post("/accounts/3rdparty/signup/", {"username": "eve", "email": ADDRESS})
     assert not is_signed_in(eve)
@@ -74,14 +74,14 @@ def test_who_comes_from_elsewhere_without_a_confirmed_address_owns_nothing_until
     assert User.objects.get(username="eve").is_site_owner
 
 
-def test_a_site_whose_first_account_was_never_proved_is_owned_by_who_proves_theirs_first(mail_site: Settings) -> None:
+def test_the_first_to_confirm_an_address_owns_the_site(mail_site: Settings) -> None:
     mail_site.SIGNUP = "closed"
     squat(role="owner", is_superuser=True, is_staff=True)
     assert not services.has_owner()
     join("ada", "ada@work.example")
     eve, ada = User.objects.order_by("username").reverse()
     assert (ada.role, eve.role, eve.is_superuser, eve.is_staff) == ("owner", "member", False, False)
-    # Later on the other is one of many.
+    # If the other confirms later, they are a member.
     client = Client()
     client.post("/accounts/login/", {"login": "eve", "password": THIEF})
     assert enter(client, last_code()) == 302
@@ -89,21 +89,21 @@ def test_a_site_whose_first_account_was_never_proved_is_owned_by_who_proves_thei
     assert not User.objects.get(username="eve").is_site_owner
 
 
-def test_who_never_proved_an_address_keeps_a_site_from_nobody_and_is_no_owner_for_the_check() -> None:
+def test_an_owner_without_a_confirmed_address_does_not_count_for_the_check() -> None:
     squat(role="owner")
     assert not [one for one in run_checks(databases=["default"]) if one.id == "accounts.W001"]
     make_user("bob")
     assert [one for one in run_checks(databases=["default"]) if one.id == "accounts.W001"]
 
 
-def test_an_owner_by_the_operators_hand_is_the_owner_before_they_were_ever_in() -> None:
+def test_an_owner_made_by_the_operator_counts_before_signing_in() -> None:
     User.objects.create_superuser("ops", "ops@example.org", PASSWORD)
     join("ada", ADDRESS)
     assert sorted(User.objects.values_list("username", "role")) == [("ada", "member"), ("ops", "owner")]
 
 
 @pytest.mark.parametrize(("days", "is_free"), [(2, False), (4, True)])
-def test_a_name_is_given_back_by_an_account_that_nobody_confirmed_for_days(days: int, is_free: bool) -> None:
+def test_an_account_unconfirmed_for_days_frees_its_username(days: int, is_free: bool) -> None:
     squat("ada", date_joined=timezone.now() - timedelta(days=days))
     client = Client()
     form = {"username": "Ada", "email": "ada@work.example", "password1": PASSWORD}
@@ -111,14 +111,14 @@ def test_a_name_is_given_back_by_an_account_that_nobody_confirmed_for_days(days:
     assert User.objects.filter(username="ada").exists() != is_free
 
 
-def test_a_name_of_somebody_who_was_in_is_never_given_back() -> None:
+def test_an_account_that_has_signed_in_never_frees_its_username() -> None:
     squat("ada", date_joined=timezone.now() - timedelta(days=400), last_login=timezone.now() - timedelta(days=399))
     make = {"username": "ada", "email": "ada@work.example", "password1": PASSWORD}
     assert Client().post("/accounts/signup/", make).status_code == 200
     assert User.objects.filter(username="ada").exists()
 
 
-def test_notices_about_an_account_go_to_addresses_that_are_proved_only() -> None:
+def test_notices_about_an_account_go_only_to_confirmed_addresses() -> None:
     squat_in_use()
     client = Client()
     client.post("/accounts/login/", {"login": "eve", "password": THIEF})
@@ -132,7 +132,7 @@ def test_notices_about_an_account_go_to_addresses_that_are_proved_only() -> None
     assert [one.to for one in mail.outbox] == [[ADDRESS]]
 
 
-def test_an_invitation_is_used_by_who_proves_their_address_and_not_before(mail_site: Settings) -> None:
+def test_an_invitation_is_used_only_when_the_address_is_confirmed(mail_site: Settings) -> None:
     mail_site.SIGNUP = "invite"
     owner = make_user("owner", role="owner")
     token = invitations.make(made_by=owner, room_id=None, note="", days=7, most_uses=1)
@@ -147,9 +147,7 @@ def test_an_invitation_is_used_by_who_proves_their_address_and_not_before(mail_s
     assert not User.objects.filter(username="eve").exists()
 
 
-def test_of_two_first_people_of_a_closed_site_the_second_has_no_account(
-    mail_site: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_one_first_user_can_sign_up_on_a_closed_site(mail_site: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     mail_site.SIGNUP = "closed"
     ada = ask_to_join("ada", ADDRESS)
     lock_all_at = closing.lock_all_at
@@ -164,7 +162,7 @@ def test_of_two_first_people_of_a_closed_site_the_second_has_no_account(
     assert not User.objects.filter(username="ada").exists()
 
 
-def test_who_clicks_twice_is_in_though_the_invitation_is_used_up(mail_site: Settings) -> None:
+def test_a_second_click_signs_in_though_the_invitation_is_used_up(mail_site: Settings) -> None:
     mail_site.SIGNUP = "invite"
     token = invitations.make(made_by=make_user("owner", role="owner"), room_id=None, note="", days=7, most_uses=1)
     ada = Client()
@@ -172,7 +170,7 @@ def test_who_clicks_twice_is_in_though_the_invitation_is_used_up(mail_site: Sett
     ask_to_join("ada", ADDRESS, client=ada)
     before = dict(ada.session)
     enter(ada, last_code())
-    # The second click is under way with what the session was before the first one ended it.
+    # The second click was sent with the session as it was before the first one ended it.
     again = Client()
     session = again.session
     session.update(before)
@@ -182,14 +180,14 @@ def test_who_clicks_twice_is_in_though_the_invitation_is_used_up(mail_site: Sett
     assert is_signed_in(again)
 
 
-def test_a_site_that_sends_no_mail_knows_no_unproven_accounts(mail_site: Settings) -> None:
+def test_a_site_that_sends_no_mail_has_no_unconfirmed_accounts(mail_site: Settings) -> None:
     eve = squat()
     assert proof.is_unproven(eve)
     mail_site.SENDS_MAIL = False
     assert not proof.is_unproven(eve)
 
 
-def test_a_restore_makes_nobody_seem_to_have_been_in() -> None:
+def test_a_restore_does_not_make_accounts_look_used() -> None:
     eve, ada = squat(), make_user("ada")
     restored.send(sender=None)
     for user in (eve, ada):
@@ -198,20 +196,20 @@ def test_a_restore_makes_nobody_seem_to_have_been_in() -> None:
     assert not signs_in("eve", THIEF)
 
 
-def test_two_who_prove_one_address_at_once_are_one_who_has_it_and_one_who_is_told(mail_site: Settings) -> None:
+def test_of_two_confirming_one_address_at_once_one_is_refused(mail_site: Settings) -> None:
     ada = join("ada", "ada@work.example")
     confirm_password(ada)
     ada.post("/accounts/email/", {"action_add": "", "email": ADDRESS})
     code = last_code()
     set_verified = EmailAddress.set_verified
 
-    def somebody_is_faster(address: EmailAddress, commit: bool = True) -> bool:
+    def someone_is_faster(address: EmailAddress, commit: bool = True) -> bool:
         verified: bool = set_verified(address, commit)
         EmailAddress.objects.create(user=make_user("bob"), email=ADDRESS, verified=True)
         return verified
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(EmailAddress, "set_verified", somebody_is_faster)
+        patched.setattr(EmailAddress, "set_verified", someone_is_faster)
         answer = ada.post("/accounts/confirm-email/", {"code": code}, follow=True)
     assert answer.status_code == 200
     assert "already registered" in answer.content.decode()

@@ -1,11 +1,11 @@
 """
-What a stranger could tell by the clock: whether a name or an address has an account here.
+What a stranger could learn by timing: whether a name or an address has an account here.
 
     .venv/bin/python -m pytest tests/accounts/timing.py -s
 
 prints, for each page that takes a name or an address, the median processor time of 50 answers each for known and
-unknown, with real hashes. Not among the tests, which count what there is to do (test_timing.py): that each answer waits
-for the mail server once, or never, is among it.
+unknown ones, with real hashes. Not part of the test suite, which counts the work instead (test_timing.py), including
+whether an answer waits for the mail server.
 """
 
 import time
@@ -22,7 +22,7 @@ from tests.conftest import PASSWORD
 
 TIMES = 50
 ADDRESS = "ada@example.org"
-# The page, and what is sent with a login that is known or not.
+# Each page, and the form sent with a known or unknown login.
 PAGES: dict[str, tuple[str, dict[str, str]]] = {
     "sign-up, address": ("/accounts/signup/", {"username": "new{n}", "email": "{address}", "password1": PASSWORD}),
     "sign-in, name": ("/accounts/login/", {"login": "{name}", "password": "wrong"}),
@@ -33,7 +33,7 @@ PAGES: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def make_ada() -> None:
-    """The one who has an account."""
+    """Create the known account."""
     ada = User(username="ada", email=ADDRESS)
     ada.set_password(PASSWORD)
     ada.save()
@@ -41,7 +41,7 @@ def make_ada() -> None:
 
 
 def ask(page: str, *, known: bool, number: int) -> Any:
-    """The answer to a fresh browser that sends this page's form about somebody who is known or not."""
+    """The answer to a new browser that sends this page's form about a known or unknown user."""
     path, form = PAGES[page]
     name = "ada" if known else f"eve{number}"
     words = {"n": str(2 * number + known), "name": name, "address": f"{name}@example.org"}

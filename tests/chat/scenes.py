@@ -3,7 +3,7 @@
 from django.utils import timezone
 
 from apps.chat import bulk, changes, parting, services
-from tests.scenes import WORDS, Form, Scene, Stage
+from tests.contract import WORDS, Form, Scene, Stage
 
 
 def post(stage: Stage) -> object:

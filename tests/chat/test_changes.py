@@ -38,7 +38,7 @@ from apps.rooms.models import Membership, Room
 from apps.rooms.verbs import VERBS, Kind, verb
 from tests.chat.pages import live_view_of, page_of
 from tests.conftest import Cast, say
-from tests.scenes import ROLES, WORDS, Form, Scene, Stage, all_scenes, prepared
+from tests.contract import ROLES, WORDS, Form, Scene, Stage, all_scenes, prepared
 
 pytestmark = pytest.mark.django_db
 

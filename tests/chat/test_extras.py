@@ -22,7 +22,7 @@ from apps.rooms.verbs import Kind
 from tests.chat.pages import live_view_of, page_of
 from tests.chat.test_changes import listening, replayed
 from tests.conftest import Cast, client_of, say
-from tests.scenes import Stage
+from tests.contract import Stage
 
 pytestmark = pytest.mark.django_db
 

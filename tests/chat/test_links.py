@@ -1,4 +1,4 @@
-"""Which part of a text is a link, and where it leads, in many scripts: links.toml says it for each."""
+"""Which part of a text is a link, and where it leads, in many scripts; links.toml lists the expected results."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ TABLE = tomllib.loads((Path(__file__).parent / "links.toml").read_text())
         for typed, addresses in TABLE[kind].items()
     ],
 )
-def test_an_address_ends_where_people_end_it(typed: str, addresses: list[str]) -> None:
+def test_an_address_ends_where_readers_expect(typed: str, addresses: list[str]) -> None:
     assert [unescape(found) for found in re.findall(r' href="([^"]*)"', to_html(typed))] == addresses
 
 
@@ -28,19 +28,19 @@ WITH_MARKS = {"marks around an address", "punctuation of the Latin script", "oth
 
 
 @pytest.mark.parametrize("typed", [typed for kind in TABLE if kind not in WITH_MARKS for typed in TABLE[kind]])
-def test_an_address_and_what_stands_around_it_are_shown_as_they_were_typed(typed: str) -> None:
+def test_an_address_and_the_text_around_it_are_shown_as_typed(typed: str) -> None:
     assert unescape(re.sub(r"<[^>]*>", "", to_html(typed))) == typed
 
 
 @pytest.mark.parametrize(
     "typed", ["[a](tel:1 'b')", "<tel:1>", "[a](/b)", "[a](//b.co)", "[a]()", "![a](b)", "ftp://a/__b__"]
 )
-def test_what_leads_nowhere_keeps_its_source(typed: str) -> None:
+def test_an_invalid_link_is_shown_as_typed(typed: str) -> None:
     assert to_html(typed) == f'<p dir="auto">{escape(typed, quote=False)}</p>'
 
 
 @pytest.mark.parametrize("words", ["", "\u200b", "\u3164", "*\u200b*", "`\u200b`"])
-def test_a_link_without_a_text_that_can_be_seen_shows_where_it_leads(words: str) -> None:
+def test_a_link_without_visible_text_shows_its_target(words: str) -> None:
     shown = re.sub(r"<[^>]*>", "", to_html(f"a [{words}](https://b.co) c"))
     assert shown == f"a {words.strip('*`')}https://b.co c"
 
@@ -58,7 +58,7 @@ def test_a_link_without_a_text_that_can_be_seen_shows_where_it_leads(words: str)
         ("https://bank.example", "mailto:ann@evil.example"),
     ],
 )
-def test_a_link_whose_words_are_an_address_elsewhere_shows_where_it_leads(words: str, address: str) -> None:
+def test_a_link_whose_text_is_another_address_shows_its_target(words: str, address: str) -> None:
     shown = re.sub(r"<[^>]*>", "", to_html(f"[{words}]({address})"))
     assert shown == f"{re.sub('[*`]', '', words)} ({address})"
 
@@ -73,5 +73,5 @@ def test_a_link_whose_words_are_an_address_elsewhere_shows_where_it_leads(words:
         ("here", "https://evil.example"),
     ],
 )
-def test_other_words_of_a_link_are_shown_as_they_are(words: str, address: str) -> None:
+def test_any_other_link_text_is_shown_as_it_is(words: str, address: str) -> None:
     assert re.sub(r"<[^>]*>", "", to_html(f"[{words}]({address})")) == words

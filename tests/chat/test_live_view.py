@@ -1,4 +1,4 @@
-"""The page without scripts that does not end: who may open it, what it shows, when it ends."""
+"""The live view, an endless page without scripts: who may open it, what it shows, when it ends."""
 
 import asyncio
 import re
@@ -38,7 +38,7 @@ def stream_for(cast: Cast, user: User, *, patches: bool = True, language: str = 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_may_read_the_room_may_read_it_live(cast: Cast) -> None:
+def test_users_who_may_read_the_room_may_read_it_live(cast: Cast) -> None:
     statuses = cast.status_for_each(lambda client: client.head("/rooms/attic/live/").status_code)
     assert statuses == {"anonymous": 404, "outsider": 404, "member": 200, "moderator": 200, "owner": 200}
     assert client_of(cast.member).post("/rooms/attic/live/").status_code == 405
@@ -47,27 +47,27 @@ def test_who_may_read_the_room_may_read_it_live(cast: Cast) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_browser_that_asks_ahead_gets_no_endless_page_and_reads_nothing(cast: Cast) -> None:
+def test_prefetching_gets_no_endless_page_and_marks_nothing_read(cast: Cast) -> None:
     say(cast.room, cast.owner)
     answer = client_of(cast.member).get("/rooms/attic/live/", headers={"Sec-Purpose": "prefetch"})
     assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-store")
     assert room_for(cast.member, "attic", counts_unread=True).unread_count == 1
 
 
-def test_only_who_may_write_gets_the_composer_for_the_frame(cast: Cast) -> None:
+def test_only_members_get_the_composer_for_the_frame(cast: Cast) -> None:
     cast.open()
     statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/composer/").status_code)
     assert statuses == {"anonymous": 404, "outsider": 404, "member": 200, "moderator": 200, "owner": 200}
 
 
-def test_the_composers_page_and_no_other_may_stand_in_a_frame_of_ours(cast: Cast) -> None:
+def test_only_the_composer_may_be_framed_by_the_site(cast: Cast) -> None:
     client = client_of(cast.member)
     for path, ancestors in (("composer/", "'self'"), ("", "'none'")):
         answer = client.get(f"/rooms/attic/{path}")
         assert f"frame-ancestors {ancestors}" in answer.headers["Content-Security-Policy"]
 
 
-def test_posting_in_the_frame_leads_back_to_it(cast: Cast) -> None:
+def test_posting_in_the_frame_returns_to_it(cast: Cast) -> None:
     client = client_of(cast.member)
     sent = {"body": "Hi", "client_id": "7f0e1f9e-0000-4000-8000-000000000001", "frame": ""}
     answer = client.post("/rooms/attic/messages/", sent)
@@ -82,11 +82,11 @@ def test_posting_in_the_frame_leads_back_to_it(cast: Cast) -> None:
     ("agent", "patches"),
     [(CHROMIUM, True), (CHROMIUM.replace("156", "155"), False), ("Mozilla/5.0 Firefox/145.0", False), ("", False)],
 )
-def test_only_browsers_that_are_known_to_patch_are_sent_patches(agent: str, patches: bool) -> None:
+def test_only_browsers_known_to_support_patches_get_them(agent: str, patches: bool) -> None:
     assert can_patch(agent) is patches
 
 
-def test_a_change_is_shown_only_where_the_message_is(cast: Cast) -> None:
+def test_a_change_is_shown_only_if_the_page_has_the_message(cast: Cast) -> None:
     old, new = say(cast.room, cast.owner, "Old"), say(cast.room, cast.owner, "New")
     stream = stream_for(cast, cast.member)
     stream.oldest = stream.newest = new.seq
@@ -97,7 +97,7 @@ def test_a_change_is_shown_only_where_the_message_is(cast: Cast) -> None:
     assert '<template for="more">' in stream.more(burst_of(fragments.new_messages([later])))
 
 
-def test_a_message_with_lists_and_code_is_taken_whole(cast: Cast) -> None:
+def test_a_message_with_lists_and_code_is_not_cut_apart(cast: Cast) -> None:
     body = '- one\n- two\n\n> quote\n\n```html\n<li id="message-1" class="message"></article></li>\n```'
     message = say(cast.room, cast.owner, body)
     item = fragments.message(message).strip()
@@ -109,7 +109,7 @@ IDS = 'A \\\\ id="composer" aria-labelledby="body-1" aria-labelledby="author-{0}
 
 
 @pytest.mark.parametrize("patches", [True, False])
-def test_what_people_type_is_shown_in_full_however_it_looks(cast: Cast, patches: bool) -> None:
+def test_text_that_looks_like_our_markup_is_shown_in_full(cast: Cast, patches: bool) -> None:
     cast.member.reading_order = "text"
     message = say(cast.room, cast.owner, "Old")
     message = services.edit_message(message=message, body=IDS.format(message.pk))
@@ -118,7 +118,7 @@ def test_what_people_type_is_shown_in_full_however_it_looks(cast: Cast, patches:
     assert f'dir="auto">{message.html}</div>' in stream.more(burst_of(fragments.changed_message(message)))
 
 
-def test_a_changed_message_at_the_end_of_the_page_stands_by_itself(cast: Cast) -> None:
+def test_a_changed_message_shown_again_at_the_end_is_complete(cast: Cast) -> None:
     say(cast.room, cast.owner, "First")
     message = say(cast.room, cast.owner, "a\n" * 60)
     stream = stream_for(cast, cast.member, patches=False)
@@ -146,7 +146,7 @@ def test_a_changed_message_at_the_end_of_the_page_stands_by_itself(cast: Cast) -
         ("2026. A great year", "2026. A great year"),
     ],
 )
-def test_the_numbers_of_a_list_are_spoken(body: str, text: str) -> None:
+def test_list_numbers_are_spoken(body: str, text: str) -> None:
     assert text_of(to_html_now(body)) == text
 
 
@@ -154,7 +154,7 @@ def test_the_numbers_of_a_list_are_spoken(body: str, text: str) -> None:
     ("level", "said"),
     [("all", "owner: Hi @member"), ("mentions", "owner: Hi @member"), ("count", "1 new message"), ("off", "")],
 )
-def test_the_level_holds_without_scripts_too(cast: Cast, level: str, said: str) -> None:
+def test_the_announcement_level_applies_without_scripts_too(cast: Cast, level: str, said: str) -> None:
     cast.room.memberships.update(announces=level)
     stream = stream_for(cast, cast.member)
     found = stream.more(burst_of(fragments.new_messages([say(cast.room, cast.owner, "Hi @member")])))
@@ -163,7 +163,7 @@ def test_the_level_holds_without_scripts_too(cast: Cast, level: str, said: str) 
     assert "announced" not in stream.more(burst_of(fragments.new_messages([say(cast.room, cast.member, "Own")])))
 
 
-def test_times_and_order_are_the_viewers_own_as_in_a_page(cast: Cast) -> None:
+def test_times_and_reading_order_follow_the_viewers_preferences(cast: Cast) -> None:
     cast.member.time_zone, cast.member.clock, cast.member.reading_order = "Asia/Kolkata", "12", "time"
     message = say(cast.room, cast.owner, "Hello")
     stream = stream_for(cast, cast.member, patches=False)
@@ -176,7 +176,7 @@ def test_times_and_order_are_the_viewers_own_as_in_a_page(cast: Cast) -> None:
     ("order", "said"),
     [("", "owner: A &lt;b&gt; c"), ("text", "A &lt;b&gt; c, owner"), ("time", "<time>, owner: A &lt;b&gt; c")],
 )
-def test_it_is_announced_in_the_order_that_the_viewer_likes(cast: Cast, order: str, said: str) -> None:
+def test_announcements_use_the_viewers_reading_order(cast: Cast, order: str, said: str) -> None:
     cast.member.reading_order = order
     stream = stream_for(cast, cast.member)
     message = say(cast.room, cast.owner, "A <b> c")
@@ -184,7 +184,7 @@ def test_it_is_announced_in_the_order_that_the_viewer_likes(cast: Cast, order: s
     assert f'<?start name="announced">{said}<?end>' in stream.more(burst_of(fragments.new_messages([message])))
 
 
-def test_views_of_one_style_share_what_is_rendered(cast: Cast) -> None:
+def test_views_with_one_style_share_the_rendered_pieces(cast: Cast) -> None:
     burst = burst_of(fragments.new_messages([say(cast.room, cast.owner, "Hello")]))
     cast.owner.clock = "12"
     for viewer in (cast.member, cast.owner, cast.member):
@@ -203,13 +203,13 @@ async def grow(stream: Stream) -> AsyncIterator[str]:
 
 @pytest.fixture
 def short_lived(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages end soon."""
+    """Live views end after half a second."""
     monkeypatch.setattr(live_page, "LIFE_SECONDS", 0.5)
     monkeypatch.setattr(live_page, "HEARTBEAT_SECONDS", 0.1)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_shows_signs_of_life_and_ends_with_a_way_to_go_on(cast: Cast, short_lived: None) -> None:
+def test_the_page_sends_heartbeats_and_ends_with_a_link_to_continue(cast: Cast, short_lived: None) -> None:
     async def read() -> list[str]:
         stream = await in_thread(stream_for, cast, cast.member)
         return [part async for part in await grow(stream)]
@@ -223,7 +223,7 @@ def test_it_shows_signs_of_life_and_ends_with_a_way_to_go_on(cast: Cast, short_l
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_ends_after_so_many_characters(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_ends_after_a_number_of_characters(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_page, "MAX_PAGE_CHARACTERS", 1)
 
     async def read() -> list[str]:
@@ -239,7 +239,7 @@ def test_it_ends_after_so_many_characters(cast: Cast, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_said_before_it_listens_is_not_missed(cast: Cast, short_lived: None) -> None:
+def test_a_message_posted_before_the_page_listens_is_not_missed(cast: Cast, short_lived: None) -> None:
     async def read() -> list[str]:
         stream = await in_thread(stream_for, cast, cast.member)
         page = await grow(stream)
@@ -253,7 +253,7 @@ def test_what_is_said_before_it_listens_is_not_missed(cast: Cast, short_lived: N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_closed_page_gives_its_seat_back(cast: Cast, short_lived: None) -> None:
+def test_a_closed_page_frees_its_seat(cast: Cast, short_lived: None) -> None:
     async def leave() -> tuple[str | None, str | None]:
         stream = await in_thread(stream_for, cast, cast.member)
         pages = [await grow(stream) for _ in range(limits.MAX_LIVE_VIEWS_OF_AN_ADDRESS)]
@@ -270,7 +270,7 @@ def test_a_closed_page_gives_its_seat_back(cast: Cast, short_lived: None) -> Non
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_page_keeps_its_seat_for_as_long_as_it_lasts(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_keeps_its_seat_while_it_is_open(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_page, "LIFE_SECONDS", 1.0)
     monkeypatch.setattr(live_page, "HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(seats, "KEPT_SECONDS", 0.4)
@@ -286,20 +286,20 @@ def test_a_page_keeps_its_seat_for_as_long_as_it_lasts(cast: Cast, monkeypatch: 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_third_view_of_a_person_is_refused(cast: Cast) -> None:
+def test_a_users_third_live_view_is_refused(cast: Cast) -> None:
     taken = [async_to_sync(take_seat)(cast.member.pk, "") for _ in range(2)]
     assert all(taken)
     assert client_of(cast.member).get("/rooms/attic/live/").status_code == 429
 
 
-def test_people_and_addresses_have_seats_of_their_own() -> None:
+def test_users_and_addresses_have_separate_seats() -> None:
     take = async_to_sync(take_seat)
     assert [bool(take(1, "::1")) for _ in range(3)] == [True, True, False]
     assert take(2, "::1")
     assert take(None, "::1")
 
 
-def test_while_redis_is_away_seats_are_counted_in_the_process() -> None:
+def test_without_redis_each_process_counts_seats_itself() -> None:
     location = f"redis://127.0.0.1:{free_port()}/0"
     away = {"default": {"BACKEND": "apps.core.cache.SharedCache", "LOCATION": location, "KEY_PREFIX": "away."}}
     with override_settings(CACHES=away):
@@ -311,7 +311,7 @@ def test_while_redis_is_away_seats_are_counted_in_the_process() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_speaks_the_viewers_language_to_its_end(cast: Cast, short_lived: None) -> None:
+def test_the_page_uses_the_viewers_language_to_its_end(cast: Cast, short_lived: None) -> None:
     async def read() -> list[str]:
         stream = await in_thread(partial(stream_for, cast, cast.member, language="de"))
         page = await grow(stream)

@@ -1,4 +1,4 @@
-"""Each verb locks rows in the order of apps/core/locks.py: seen in what it asks of PostgreSQL, by itself."""
+"""Each verb, run alone, locks rows in the order of apps/core/locks.py: seen in its queries to PostgreSQL."""
 
 import re
 import sys
@@ -23,12 +23,12 @@ PLACES = {"django_content_type": 0, "accounts_user": 1, "rooms_room": 2}
 REST = 3
 WRITES = re.compile(r'^(?:INSERT INTO|UPDATE|DELETE FROM) "(\w+)"')
 LOCKS = re.compile(r'^SELECT .* FROM "(\w+)".* FOR (?:NO KEY )?UPDATE')
-# `device` is allauth's, each statement a transaction by itself.
+# `device` is allauth's; each of its statements is its own transaction.
 VERBS_IN_TRANSACTIONS = sorted(set(VERBS) - {"device"})
 
 
 def locked_by(act: Callable[[], object]) -> list[str]:
-    """The tables in which it locks or writes rows, in the order in which it comes to each for the first time."""
+    """The tables in which `act` locks or writes rows, in the order of first use."""
     tables: list[str] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -43,11 +43,11 @@ def locked_by(act: Callable[[], object]) -> list[str]:
 
 
 @pytest.mark.parametrize("verb", VERBS_IN_TRANSACTIONS)
-def test_a_verb_locks_names_then_accounts_then_rooms_then_the_rest(db: None, verb: str) -> None:
+def test_a_verb_locks_names_then_accounts_then_rooms_then_other_rows(db: None, verb: str) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has one lock")
     tables: list[str] = []
-    # Who and where is chosen by chance, and some are refused.
+    # Users and rooms are chosen at random, and some attempts are refused.
     for _ in range(12):
         fill_up()
         try:
@@ -89,7 +89,7 @@ def test_a_verb_that_is_said_to_be_done_within_another_is(db: None, name: str) -
 
 
 def in_another_room(cast: Cast, trace: str) -> Room:
-    """A room in which somebody is no more, and in which one thing of theirs is left."""
+    """A room that the member is not in, with one trace of them."""
     room, user = services.create_room(owner=cast.owner, name="Den", topic="", access="open"), cast.member
     if trace in {"author", "deleter"}:
         services.add_member(room=room, user=user)
@@ -114,7 +114,7 @@ def in_another_room(cast: Cast, trace: str) -> Room:
 
 
 @pytest.mark.parametrize("trace", ["author", "deleter", "invited", "inviter", "banned", "banning", "link"])
-def test_a_room_with_anything_of_somebodys_is_locked_before_their_account_goes(cast: Cast, trace: str) -> None:
+def test_closing_an_account_locks_every_room_with_traces_of_it(cast: Cast, trace: str) -> None:
     room = in_another_room(cast, trace)
     assert set(services.rooms_with_traces_of(cast.member)) - set(Room.objects.filter(is_lobby=True)) == {
         cast.room,
@@ -122,6 +122,6 @@ def test_a_room_with_anything_of_somebodys_is_locked_before_their_account_goes(c
     }
 
 
-def test_a_room_without_anything_of_somebodys_is_left_alone(cast: Cast) -> None:
+def test_closing_an_account_leaves_other_rooms_unlocked(cast: Cast) -> None:
     services.create_room(owner=cast.owner, name="Den", topic="", access="open")
     assert set(services.rooms_with_traces_of(cast.member)) - set(Room.objects.filter(is_lobby=True)) == {cast.room}

@@ -1,4 +1,4 @@
-"""Markdown to HTML: what is meant works, what is hostile is text."""
+"""Markdown to HTML: markup works, and hostile text stays text."""
 
 import re
 
@@ -36,7 +36,7 @@ from apps.chat.rendering import to_html_now as to_html
         ("1. a\n1. b", "<ol>\n<li>a</li>\n<li>b</li>\n</ol>"),
         ("2. a\n3. b\n7. c", '<ol start="2">\n<li>a</li>\n<li>b</li>\n<li value="7">c</li>\n</ol>'),
         ("1. a\n2) b", "<ol>\n<li>a<br>\n2) b</li>\n</ol>"),
-        # So are signs that are no marks.
+        # So are signs that are not markup.
         ("\\\\server\\share", "<p>\\\\server\\share</p>"),
         ("a \\\nb", "<p>a \\<br>\nb</p>"),
         ("\\$a \\(b\\) \\*c\\*", "<p>\\$a (b) *c*</p>"),
@@ -46,7 +46,7 @@ from apps.chat.rendering import to_html_now as to_html
         (">a\n>> b", "<blockquote>\n<p>a</p>\n<blockquote>\n<p>b</p>\n</blockquote>\n</blockquote>"),
     ],
 )
-def test_what_is_written_is_rendered(source: str, html: str) -> None:
+def test_markdown_is_rendered(source: str, html: str) -> None:
     assert without_directions(to_html(source)) == html
 
 
@@ -70,14 +70,14 @@ def without_directions(html: str) -> str:
         "重要**😀**です",
     ],
 )
-def test_marks_beside_letters_that_need_no_spaces_are_marks(source: str) -> None:
+def test_emphasis_works_in_scripts_without_spaces(source: str) -> None:
     html = to_html(source)
     assert not set("*~") & set(html)
     assert re.search("<(strong|em|s)>", html)
 
 
 @pytest.mark.parametrize("source", ["2 * 3 * 4", "a ** b ** c", "snake_case_name", "変数_名前_値", "** 重要 **", "a*"])
-def test_signs_that_mark_nothing_are_shown(source: str) -> None:
+def test_signs_that_are_not_markup_are_shown(source: str) -> None:
     assert to_html(source) == f'<p dir="auto">{source}</p>'
 
 
@@ -85,7 +85,7 @@ def test_code_of_a_known_language_is_highlighted() -> None:
     assert '<span class="k">return</span>' in to_html("```python\nreturn 1\n```")
 
 
-def test_links_lead_away_safely() -> None:
+def test_links_are_safe_to_follow() -> None:
     rel = 'rel="nofollow noopener noreferrer ugc"'
     assert without_directions(to_html("https://example.org/a?b=1&c=2")) == (
         f'<p><a href="https://example.org/a?b=1&amp;c=2" {rel}>https://example.org/a?b=1&amp;c=2</a></p>'
@@ -95,7 +95,7 @@ def test_links_lead_away_safely() -> None:
     )
 
 
-def test_an_address_within_a_link_is_text_of_that_link() -> None:
+def test_an_address_inside_a_link_is_part_of_its_text() -> None:
     rel = 'rel="nofollow noopener noreferrer ugc"'
     assert without_directions(to_html("[a <http://b.org> c](http://d.org 'e')")) == (
         f'<p><a href="http://d.org" {rel}>a http://b.org c (http://d.org)</a> “e”</p>'
@@ -122,11 +122,11 @@ def test_an_address_within_a_link_is_text_of_that_link() -> None:
         ),
     ],
 )
-def test_each_block_has_its_own_direction_and_code_and_addresses_have_no_say(source: str, html: str) -> None:
+def test_each_block_has_its_own_direction_ignoring_code_and_addresses(source: str, html: str) -> None:
     assert to_html(source) == html
 
 
-def test_the_cleaner_lets_through_our_own_directions_only() -> None:
+def test_the_cleaner_allows_only_the_directions_we_set() -> None:
     assert cleaner().clean('<p dir="rtl">a<code dir="auto">b</code></p>') == "<p>a<code>b</code></p>"
 
 
@@ -166,7 +166,7 @@ def test_hostile_text_stays_text(source: str) -> None:
     assert "<hx-" not in html
 
 
-def test_classes_come_from_the_highlighter_only() -> None:
+def test_classes_come_only_from_the_highlighter() -> None:
     html = to_html("```python\nclass A: pass\n```")
     found = {name for names in re.findall(r'<span class="([^"]*)"', html) for name in names.split()}
     assert found <= CLASSES["span"]
@@ -175,7 +175,7 @@ def test_classes_come_from_the_highlighter_only() -> None:
 @pytest.mark.parametrize(
     "part", ["[", "> ", "*a ", "`", "- ", "**", "[a](", "_a", "<div>", "&", "![", "\\", "http://a."]
 )
-def test_the_longest_message_of_any_shape_is_rendered_in_no_time(part: str) -> None:
+def test_the_longest_message_of_any_shape_is_rendered_within_a_second(part: str) -> None:
     import time
 
     source = (part * 10_000)[:10_000]
@@ -191,8 +191,8 @@ def test_the_longest_message_of_any_shape_is_rendered_in_no_time(part: str) -> N
         ("https://ÜBER.example", "https://xn--ber-goa.example"),
         ("[a](https://ＢÜCHER.example)", "https://xn--bcher-kva.example"),
         ("<mailto:Ada@ÜBER.example>", "mailto:Ada@xn--ber-goa.example"),
-        ("[a](https://☃.example)", "https://xn--n3h.example"),  # which browsers take, whatever the standard says
+        ("[a](https://☃.example)", "https://xn--n3h.example"),  # browsers accept it, whatever the standard says
     ],
 )
-def test_a_link_leads_to_the_host_that_it_names(source: str, address: str) -> None:
+def test_a_link_leads_to_the_host_it_names(source: str, address: str) -> None:
     assert f'href="{address}"' in to_html(source)

@@ -1,4 +1,4 @@
-"""Who is named in a message."""
+"""Who is mentioned in a message."""
 
 import json
 import re
@@ -23,12 +23,12 @@ def html_of(text: str) -> str:
 
 
 @pytest.mark.parametrize(("text", "name", "named"), cases("mentions", "text", "name", "named"))
-def test_a_name_is_found_where_somebody_is_named_by_it(text: str, name: str, named: bool) -> None:
+def test_a_name_is_found_only_if_it_mentions_the_user(text: str, name: str, named: bool) -> None:
     assert names(html_of(text), name) is named
 
 
-def test_a_browser_finds_the_same_by_the_pattern_that_it_is_sent() -> None:
-    node, _ = compute_driver_executable()  # playwright brings it
+def test_a_browser_finds_the_same_mentions_by_the_pattern_it_is_sent() -> None:
+    node, _ = compute_driver_executable()  # comes with playwright
     rows = [(pattern_of(row["name"]), words(html_of(row["text"]))) for row in TABLE["mentions"]]
     script = "for (const [pattern, words] of JSON.parse(require('fs').readFileSync(0)))"
     script += "console.log(words.some((word) => new RegExp(pattern, 'u').test(word)))"
@@ -36,7 +36,7 @@ def test_a_browser_finds_the_same_by_the_pattern_that_it_is_sent() -> None:
     assert answers.stdout.split() == [str(row["named"]).lower() for row in TABLE["mentions"]]
 
 
-def test_a_message_says_which_words_follow_an_at(cast: Cast) -> None:
+def test_a_message_lists_the_words_that_follow_an_at_sign(cast: Cast) -> None:
     message = say(cast.room, cast.owner, "@Ada. and ＠Überfrau, not `@bob`")
     page = client_of(cast.member).get(cast.room.get_absolute_url()).content.decode()
     assert message.mentions == "ada. überfrau"
@@ -44,7 +44,7 @@ def test_a_message_says_which_words_follow_an_at(cast: Cast) -> None:
     assert 'data-mentions="ada. überfrau"' in page
 
 
-def test_the_composer_knows_by_which_words_its_person_is_named(cast: Cast) -> None:
+def test_the_composer_knows_which_words_mention_its_user(cast: Cast) -> None:
     page = client_of(cast.member).get(cast.room.get_absolute_url()).content.decode()
     found = re.search('data-named="([^"]*)"', page)
     assert found is not None
@@ -52,7 +52,7 @@ def test_the_composer_knows_by_which_words_its_person_is_named(cast: Cast) -> No
     assert not re.match(unescape(found[1]), "members")
 
 
-def test_what_a_message_says_of_names_is_not_larger_than_its_text(cast: Cast) -> None:
+def test_a_messages_list_of_mentions_is_limited(cast: Cast) -> None:
     many = words("<p>" + " ".join(f"@n{number}" for number in range(2000)) + "</p>")
     assert len(many) == limits.MAX_MENTIONS
     long = words("<p>@" + "㍿" * 9000 + "</p>")
@@ -71,7 +71,7 @@ def test_what_a_message_says_of_names_is_not_larger_than_its_text(cast: Cast) ->
         ("がく", "@か\u3099く"),
     ],
 )
-def test_the_page_of_announcements_finds_a_name_however_it_was_typed(cast: Cast, name: str, text: str) -> None:
+def test_the_announcements_page_finds_a_name_however_it_was_typed(cast: Cast, name: str, text: str) -> None:
     User.objects.filter(pk=cast.member.pk).update(username=name)
     cast.room.memberships.filter(user=cast.member).update(announces=Membership.Announces.MENTIONS)
     say(cast.room, cast.owner, text)

@@ -1,4 +1,4 @@
-"""manage.py populate: the same people and messages in every run, for looking and measuring."""
+"""manage.py populate: the same users and messages in every run, for demos and measurements."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def populate(**options: object) -> None:
 
 
 def talk() -> list[tuple[object, ...]]:
-    """Who said what, in order, and where groups begin."""
+    """All messages in order: who posted what, and where groups begin."""
     fields = ("room__slug", "seq", "author__username", "body", "continues", "client_id")
     return list(Message.objects.order_by("room", "seq").values_list(*fields))
 
@@ -39,7 +39,7 @@ def test_users_are_members_of_all_rooms_and_messages_are_spread_evenly() -> None
     assert Membership.objects.filter(role=Membership.Role.OWNER).count() == 2
 
 
-def test_a_second_run_adds_nothing_and_a_larger_one_the_rest() -> None:
+def test_a_second_run_adds_nothing_and_a_larger_one_adds_the_rest() -> None:
     populate()
     before = talk()
     populate()
@@ -49,7 +49,7 @@ def test_a_second_run_adds_nothing_and_a_larger_one_the_rest() -> None:
     assert set(before) <= set(talk())
 
 
-def test_given_texts_are_said_in_order_and_then_again(tmp_path: Path) -> None:
+def test_given_texts_are_posted_in_order_then_repeated(tmp_path: Path) -> None:
     file = tmp_path / "talk.txt"
     file.write_text("Good **morning**.\nTea?\nYes.\n")
     populate(rooms=1, messages=5, texts=str(file))
@@ -57,7 +57,7 @@ def test_given_texts_are_said_in_order_and_then_again(tmp_path: Path) -> None:
     assert list(Message.objects.order_by("seq").values_list("body", flat=True)) == texts + texts[:2]
 
 
-def test_a_room_of_an_earlier_run_that_lost_its_owner_has_one_again() -> None:
+def test_a_room_that_lost_its_owner_gets_one_again() -> None:
     populate()
     Membership.objects.update(role=Membership.Role.MEMBER)
     populate()
@@ -68,7 +68,7 @@ def test_a_room_of_an_earlier_run_that_lost_its_owner_has_one_again() -> None:
     }
 
 
-def test_every_run_says_the_same() -> None:
+def test_every_run_posts_the_same_messages() -> None:
     populate()
     first = talk()
     Message.objects.all().delete()
@@ -77,7 +77,7 @@ def test_every_run_says_the_same() -> None:
     assert talk() == first
 
 
-def test_users_sign_in_by_password_and_by_the_sessions_that_are_written(tmp_path: Path) -> None:
+def test_users_can_sign_in_by_password_or_written_session(tmp_path: Path) -> None:
     file = tmp_path / "sessions"
     populate(sessions=str(file))
     keys = file.read_text().splitlines()
@@ -89,7 +89,7 @@ def test_users_sign_in_by_password_and_by_the_sessions_that_are_written(tmp_path
     assert Client().login(username="user0002", password="parley-demo")
 
 
-def test_messages_of_a_populated_room_read_like_posted_ones() -> None:
+def test_populated_messages_are_shown_like_posted_ones() -> None:
     populate(messages=300)
     client = Client()
     client.login(username="user0001", password="parley-demo")
@@ -98,7 +98,7 @@ def test_messages_of_a_populated_room_read_like_posted_ones() -> None:
     assert 'class="day"' in page
 
 
-def test_it_refuses_where_the_site_may_be_real(settings: Settings) -> None:
+def test_it_refuses_if_the_site_may_be_in_production(settings: Settings) -> None:
     settings.SITE = type("Site", (), {"is_https": True})
     with pytest.raises(CommandError, match="--force"):
         populate()
@@ -108,6 +108,6 @@ def test_it_refuses_where_the_site_may_be_real(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("options", [{"users": 0}, {"rooms": 0}, {"messages": -1}])
-def test_numbers_that_make_no_sense_are_refused(options: dict[str, int]) -> None:
+def test_invalid_numbers_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(CommandError, match="At least one"):
         populate(**options)

@@ -1,4 +1,4 @@
-"""Where people stopped reading."""
+"""Read positions and unread counts."""
 
 import pytest
 from django.test import Client
@@ -11,7 +11,7 @@ from apps.rooms import services as rooms
 from apps.rooms.access import Visit, room_for
 from tests.conftest import Cast, client_of, say
 
-# What browsers say who load a page before anybody asks for it.
+# What browsers send when they load a page before the user asks for it.
 AHEAD = [
     ("Sec-Purpose", "prefetch"),
     ("Sec-Purpose", "prefetch;prerender"),
@@ -21,7 +21,7 @@ AHEAD = [
 
 
 def visit(cast: Cast, user: User) -> Visit:
-    """The room as they see it now."""
+    """The room as the user sees it now."""
     return room_for(user, cast.room.slug, counts_unread=True)
 
 
@@ -32,14 +32,14 @@ def with_scripts(user: User) -> Client:
     return client
 
 
-def test_what_others_say_is_unread_and_what_one_says_oneself_is_not(cast: Cast) -> None:
+def test_others_messages_are_unread_and_the_users_own_are_not(cast: Cast) -> None:
     for _ in range(3):
         say(cast.room, cast.owner)
     assert visit(cast, cast.member).unread_count == 3
     assert visit(cast, cast.owner).unread_count == 0
 
 
-def test_edits_deletions_and_newcomers_do_not_count(cast: Cast) -> None:
+def test_edits_deletions_and_new_members_do_not_count_as_unread(cast: Cast) -> None:
     first, second = say(cast.room, cast.owner), say(cast.room, cast.owner)
     reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=second.seq)
     services.edit_message(message=first, body="Other")
@@ -49,21 +49,21 @@ def test_edits_deletions_and_newcomers_do_not_count(cast: Cast) -> None:
     assert reading.first_unread(visit(cast, cast.member)) is None
 
 
-def test_reading_some_leaves_the_rest(cast: Cast) -> None:
+def test_reading_some_messages_leaves_the_rest_unread(cast: Cast) -> None:
     said = [say(cast.room, cast.owner) for _ in range(5)]
     reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=said[1].seq)
     now = visit(cast, cast.member)
     assert (now.unread_count, reading.first_unread(now)) == (3, said[2])
 
 
-def test_looking_at_an_earlier_page_keeps_where_one_stopped(cast: Cast) -> None:
+def test_viewing_an_earlier_page_keeps_the_read_position(cast: Cast) -> None:
     said = [say(cast.room, cast.owner) for _ in range(3)]
     for seq in (said[1].seq, said[0].seq):
         reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=seq)
     assert visit(cast, cast.member).unread_count == 1
 
 
-def test_it_never_goes_back_nor_beyond_what_there_is(cast: Cast) -> None:
+def test_the_read_position_never_moves_back_or_past_the_last_message(cast: Cast) -> None:
     said = [say(cast.room, cast.owner) for _ in range(3)]
     for seq in (said[2].seq, said[0].seq, 2**60):
         reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=seq)
@@ -72,7 +72,7 @@ def test_it_never_goes_back_nor_beyond_what_there_is(cast: Cast) -> None:
     assert (now.unread_count, reading.first_unread(now)) == (1, later)
 
 
-def test_what_was_said_before_one_came_is_not_unread(cast: Cast) -> None:
+def test_messages_from_before_joining_are_not_unread(cast: Cast) -> None:
     say(cast.room, cast.owner)
     rooms.add_member(room=cast.room, user=cast.outsider)
     assert visit(cast, cast.outsider).unread_count == 0
@@ -80,13 +80,13 @@ def test_what_was_said_before_one_came_is_not_unread(cast: Cast) -> None:
     assert visit(cast, cast.outsider).unread_count == 1
 
 
-def test_coming_again_keeps_where_one_stopped(cast: Cast) -> None:
+def test_being_added_again_keeps_the_read_position(cast: Cast) -> None:
     say(cast.room, cast.owner)
     rooms.add_member(room=cast.room, user=cast.member)
     assert visit(cast, cast.member).unread_count == 1
 
 
-def test_who_only_reads_along_has_no_position(cast: Cast) -> None:
+def test_a_reader_who_is_not_a_member_has_no_read_position(cast: Cast) -> None:
     cast.open()
     say(cast.room, cast.owner)
     reading.mark_read(room=cast.room, user=cast.outsider, seq=1)
@@ -94,7 +94,7 @@ def test_who_only_reads_along_has_no_position(cast: Cast) -> None:
     assert client_of(cast.outsider).get("/rooms/attic/").status_code == 200
 
 
-def test_what_was_deleted_before_one_read_it_is_not_unread(cast: Cast) -> None:
+def test_a_message_deleted_before_it_was_read_is_not_unread(cast: Cast) -> None:
     said = [say(cast.room, cast.owner) for _ in range(3)]
     services.delete_message(message=said[0], deleter=cast.owner)
     now = visit(cast, cast.member)
@@ -108,7 +108,7 @@ def test_what_was_deleted_before_one_read_it_is_not_unread(cast: Cast) -> None:
     assert visit(cast, cast.member).unread_count == 1
 
 
-def test_what_is_deleted_after_one_read_it_counts_once(cast: Cast) -> None:
+def test_a_message_deleted_after_it_was_read_is_subtracted_once(cast: Cast) -> None:
     said = [say(cast.room, cast.owner) for _ in range(4)]
     services.delete_message(message=said[0], deleter=cast.owner)
     reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=said[1].seq)
@@ -120,7 +120,7 @@ def test_what_is_deleted_after_one_read_it_counts_once(cast: Cast) -> None:
 # By page and by script
 
 
-def test_what_nobody_looks_at_is_not_read(cast: Cast) -> None:
+def test_a_page_that_is_only_prefetched_marks_nothing_read(cast: Cast) -> None:
     say(cast.room, cast.owner)
     client = client_of(cast.member)
     client.head("/rooms/attic/")
@@ -131,7 +131,7 @@ def test_what_nobody_looks_at_is_not_read(cast: Cast) -> None:
     assert visit(cast, cast.member).unread_count == 0
 
 
-def test_what_another_saw_in_this_browser_is_not_read(cast: Cast) -> None:
+def test_messages_another_user_saw_in_this_browser_are_not_marked_read(cast: Cast) -> None:
     last = say(cast.room, cast.owner)
     client = with_scripts(cast.member)
     other = {"seq": last.seq, "viewer": cast.moderator.pk}
@@ -140,7 +140,7 @@ def test_what_another_saw_in_this_browser_is_not_read(cast: Cast) -> None:
     assert client.post("/rooms/attic/read/", other | {"viewer": cast.member.pk}).status_code == 204
 
 
-def test_a_page_says_where_one_stopped_reading_and_its_title_without_a_count(cast: Cast) -> None:
+def test_a_page_gives_scripts_the_read_position_and_its_title_without_a_count(cast: Cast) -> None:
     said = say(cast.room, cast.owner)
     reading.mark_read(room=visit(cast, cast.member).room, user=cast.member, seq=said.seq)
     say(cast.room, cast.owner)
@@ -148,7 +148,7 @@ def test_a_page_says_where_one_stopped_reading_and_its_title_without_a_count(cas
     assert f'data-unread="1" data-seen="{said.seq}" data-title="Attic – Parley"' in " ".join(page.split())
 
 
-def test_a_page_without_scripts_reads_what_it_shows(cast: Cast) -> None:
+def test_a_page_without_scripts_marks_what_it_shows_as_read(cast: Cast) -> None:
     say(cast.room, cast.owner)
     client = client_of(cast.member)
     page = client.get("/rooms/attic/").content.decode()
@@ -157,13 +157,13 @@ def test_a_page_without_scripts_reads_what_it_shows(cast: Cast) -> None:
     assert 'id="first-unread"' not in client.get("/rooms/attic/").content.decode()
 
 
-def test_a_page_of_the_past_reads_up_to_there(cast: Cast) -> None:
+def test_a_page_of_history_marks_messages_up_to_its_last_as_read(cast: Cast) -> None:
     said = [say(cast.room, cast.owner) for _ in range(60)]
     client_of(cast.member).get(f"/rooms/attic/?before={said[10].seq}")
     assert visit(cast, cast.member).unread_count == 50
 
 
-def test_where_scripts_run_the_page_itself_says_what_was_read(cast: Cast) -> None:
+def test_with_scripts_the_page_reports_what_was_read(cast: Cast) -> None:
     last = say(cast.room, cast.owner)
     client = with_scripts(cast.member)
     client.get("/rooms/attic/")
@@ -172,14 +172,14 @@ def test_where_scripts_run_the_page_itself_says_what_was_read(cast: Cast) -> Non
     assert visit(cast, cast.member).unread_count == 0
 
 
-def test_the_line_and_its_link_lead_to_the_first_unread_message(cast: Cast) -> None:
+def test_the_unread_link_leads_to_the_first_unread_message(cast: Cast) -> None:
     said = [say(cast.room, cast.owner) for _ in range(60)]
     page = with_scripts(cast.member).get("/rooms/attic/").content.decode()
     assert 'id="first-unread"' not in page
     assert f'href="/rooms/attic/?at={said[0].seq}#message-{said[0].pk}"' in page
 
 
-def test_members_say_what_they_have_read_and_nobody_else(cast: Cast) -> None:
+def test_only_members_can_mark_messages_as_read(cast: Cast) -> None:
     statuses = cast.status_for_each(lambda client: client.post("/rooms/attic/read/", {"seq": 1}).status_code)
     assert statuses == {"anonymous": 404, "outsider": 404, "member": 204, "moderator": 204, "owner": 204}
     assert client_of(cast.member).get("/rooms/attic/read/").status_code == 405
@@ -188,7 +188,7 @@ def test_members_say_what_they_have_read_and_nobody_else(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("seq", ["", "x", "-1", "9" * 30, "\x00"])
-def test_a_number_that_makes_no_sense_changes_nothing(cast: Cast, seq: str) -> None:
+def test_an_invalid_number_changes_nothing(cast: Cast, seq: str) -> None:
     say(cast.room, cast.owner)
     assert client_of(cast.member).post("/rooms/attic/read/", {"seq": seq}).status_code == 422
     assert visit(cast, cast.member).unread_count == 1
@@ -201,7 +201,7 @@ def test_reading_takes_a_fixed_number_of_queries(
     for _ in range(messages):
         last = say(cast.room, cast.owner)
     client = with_scripts(cast.member)
-    # As without anything unread, and the first unread message.
+    # As when nothing is unread, plus the first unread message.
     with django_assert_num_queries(7):
         client.get("/rooms/attic/")
     # The session, the user, the room, the messages after that number, the position.
@@ -209,7 +209,7 @@ def test_reading_takes_a_fixed_number_of_queries(
         client.post("/rooms/attic/read/", {"seq": last.seq})
 
 
-def test_the_lists_of_rooms_count_in_words_with_one_query(
+def test_room_lists_show_unread_counts_with_one_query(
     cast: Cast, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     say(cast.room, cast.owner)
@@ -241,13 +241,13 @@ def test_only_members_choose_what_is_announced(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("level", ["", "loud"])
-def test_a_level_that_there_is_not_is_refused(cast: Cast, level: str) -> None:
+def test_an_unknown_level_is_refused(cast: Cast, level: str) -> None:
     response = client_of(cast.member).post("/rooms/attic/announcements/", {"announces": level})
     assert response.status_code == 422
     assert cast.room.memberships.get(user=cast.member).announces == "all"
 
 
-def test_the_last_fifty_are_listed_by_level_without_ones_own(cast: Cast) -> None:
+def test_the_last_fifty_messages_by_others_are_listed_by_level(cast: Cast) -> None:
     for number in range(60):
         say(cast.room, cast.owner, f"Number {number} & *more*")
     say(cast.room, cast.owner, "For @membership only")

@@ -1,4 +1,4 @@
-"""What becomes of texts that are made to take long or to grow."""
+"""Texts made to take long or to produce huge HTML."""
 
 import time
 import uuid
@@ -13,7 +13,7 @@ from apps.core.errors import Refusal
 from tests.conftest import Cast
 
 HOSTILE = {
-    "a quote and backslashes as Scala, which held up the whole process for ever": '```scala\n"' + "\\" * 60 + "\n```",
+    "a quote and backslashes as Scala, which blocked the whole process forever": '```scala\n"' + "\\" * 60 + "\n```",
     "spaces behind a word of Docker's": "```docker\nCMD" + " " * 1500 + "x\n```",
     "letters as Terraform": "```terraform\n" + "a" * 9900 + "\n```",
     "links": "http://a.b/ " * 800,
@@ -29,31 +29,31 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_text_is_answered_and_does_not_grow(name: str) -> None:
+def test_a_hostile_text_is_rendered_in_time_and_size(name: str) -> None:
     source = HOSTILE[name][:MAX_CHARACTERS]
     to_html_now("The children are there.")
     began = time.monotonic()
     html = to_html_now(source)
-    # Generous, since machines are shared: the child has a tenth of a second of the processor.
+    # Generous, since machines are shared: the child gets a tenth of a second of processor time.
     assert time.monotonic() - began < limits.TEXT.wall_seconds + 1
     assert len(html.encode()) <= limits.max_html_bytes(len(source.encode()))
     assert html
 
 
-def test_code_that_would_grow_too_much_with_its_colours_is_shown_without_them() -> None:
+def test_code_whose_colours_would_be_too_large_is_shown_without_them() -> None:
     assert "<span" in to_html_now("```python\na+1\n```")
     assert "<span" not in to_html_now(HOSTILE["code that grows with its colours"])
 
 
-# What each lexer that is mended took for ever for, or for so long that the code stayed plain.
+# What each patched lexer took forever for, or so long that the code stayed plain.
 SLOW_CODE = {
     "bash": "echo $'" + "\\77" * 60,
     "make": "all:\n\techo $'" + "\\77" * 60,
     "c": "int\n" + "//\\\n\n" * 200,
     "cpp": "int\n" + "//\\\n\n" * 200,
 }
-# And what it still has to know: some code, and the class of a token in it.
-MENDED = {
+# What it must still recognise: some code, and the class of a token in it.
+PATCHED = {
     "bash": ("echo $'it\\'s'", "s1"),
     "c": ("int // one\nmain(void) { }", "nf"),
     "cpp": ("int /* one */ main(int a) { }", "nf"),
@@ -68,9 +68,9 @@ def test_code_that_is_slow_by_design_is_coloured_in_time(language: str) -> None:
     assert "<span" in to_html_now(f"```{language}\n{SLOW_CODE[language]}\n```")
 
 
-@pytest.mark.parametrize("language", MENDED)
-def test_a_lexer_that_is_mended_knows_what_it_knew(language: str) -> None:
-    code, token = MENDED[language]
+@pytest.mark.parametrize("language", PATCHED)
+def test_a_patched_lexer_still_recognises_tokens(language: str) -> None:
+    code, token = PATCHED[language]
     assert f'<span class="{token}">' in to_html_now(f"```{language}\n{code}\n```")
 
 
@@ -80,12 +80,12 @@ def test_code_with_a_long_run_of_spaces_is_shown_without_colours() -> None:
 
 
 @pytest.mark.parametrize("name", ["quotes in quotes", "lists in lists"])
-def test_what_cannot_be_rendered_is_shown_as_it_was_typed(name: str) -> None:
+def test_a_text_that_cannot_be_rendered_is_shown_as_typed(name: str) -> None:
     source = HOSTILE[name] + "the end"
     assert to_html_now(source) == as_typed(source)
 
 
-def test_quotes_as_deep_as_the_parser_goes_are_quotes_and_deeper_ones_are_shown_as_typed() -> None:
+def test_quotes_deeper_than_the_parser_goes_are_shown_as_typed() -> None:
     assert to_html_now("> " * 19 + "end").count("<blockquote") == 19
     assert to_html_now("> " * 20 + "end") == as_typed("> " * 20 + "end")
 
@@ -93,7 +93,7 @@ def test_quotes_as_deep_as_the_parser_goes_are_quotes_and_deeper_ones_are_shown_
 @pytest.mark.parametrize(
     "link", ["a@b.co ", "a@b.co\n", "a@b.co\n\n", "http://a.co ", "[a](http://b.co) ", "<http://a.co> "]
 )
-def test_the_first_hundred_links_of_a_message_are_links_and_the_others_text(link: str) -> None:
+def test_only_the_first_hundred_links_of_a_message_are_links(link: str) -> None:
     source = "First **this**. " + link * ((MAX_CHARACTERS - 16) // len(link))
     html = to_html_now(source)
     assert html.startswith('<p dir="auto">First <strong>this</strong>. <a href=')
@@ -102,7 +102,7 @@ def test_the_first_hundred_links_of_a_message_are_links_and_the_others_text(link
     assert html.count(link.strip("[] \n<>").split("(")[-1].strip(")")) >= source.count(link)
 
 
-def test_what_is_shown_as_typed_is_text_and_keeps_its_lines() -> None:
+def test_text_shown_as_typed_is_escaped_and_keeps_its_lines() -> None:
     assert as_typed("<b>\n&") == '<p dir="auto">&lt;b&gt;<br>\n&amp;</p>'
 
 
@@ -116,5 +116,5 @@ def test_nothing_is_rendered_for_someone_who_may_not_post(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("name", ["py", "js", "ts", "sh", "zsh", "yml", "rs", "kt", "golang", "Dockerfile", "JSON"])
-def test_a_language_goes_by_the_names_that_people_type(name: str) -> None:
+def test_a_language_is_known_by_the_names_people_type(name: str) -> None:
     assert "<span" in to_html_now(f"```{name}\na: 1\n```")

@@ -1,4 +1,4 @@
-"""What a page that was cut off is told."""
+"""What a page that was disconnected is sent."""
 
 import re
 import uuid
@@ -37,7 +37,7 @@ def replaced(html: str) -> list[str]:
     return re.findall(r'hx-partial hx-target="([^"]+)"', html)
 
 
-def test_who_stands_at_the_end_missed_nothing(cast: Cast) -> None:
+def test_a_page_at_the_last_number_missed_nothing(cast: Cast) -> None:
     message = say(cast.room, cast.member)
     assert changes_since(cast.room.pk, message.seq) == Batch(message.seq, message.seq)
 
@@ -49,7 +49,7 @@ def test_new_messages_are_inserted_in_order(cast: Cast) -> None:
     assert (batch.head, inserted(html_of(batch)), replaced(html_of(batch))) == (posted[-1], posted, [])
 
 
-def test_a_known_message_that_changed_is_replaced_where_it_stands(cast: Cast) -> None:
+def test_a_changed_message_is_replaced_in_place(cast: Cast) -> None:
     message = say(cast.room, cast.member)
     services.edit_message(message=message, body="New")
     batch = changes_since(cast.room.pk, message.seq)
@@ -58,7 +58,7 @@ def test_a_known_message_that_changed_is_replaced_where_it_stands(cast: Cast) ->
     assert '<p dir="auto">New</p>' in html_of(batch)
 
 
-def test_a_message_that_is_new_and_edited_comes_once_as_it_is_now(cast: Cast) -> None:
+def test_a_new_message_since_edited_is_sent_once_in_its_current_form(cast: Cast) -> None:
     since = cast.room.last_seq
     first, second = say(cast.room, cast.member, "Old"), say(cast.room, cast.member)
     services.edit_message(message=first, body="New")
@@ -67,7 +67,7 @@ def test_a_message_that_is_new_and_edited_comes_once_as_it_is_now(cast: Cast) ->
     assert "Old" not in html_of(batch)
 
 
-def test_a_deletion_takes_the_text_from_the_page(cast: Cast) -> None:
+def test_a_deletion_removes_the_text_from_the_page(cast: Cast) -> None:
     message = say(cast.room, cast.member, "Secret")
     services.delete_message(message=message, deleter=cast.member)
     batch = changes_since(cast.room.pk, message.seq)
@@ -75,7 +75,7 @@ def test_a_deletion_takes_the_text_from_the_page(cast: Cast) -> None:
     assert "Secret" not in html_of(batch)
 
 
-def test_a_rename_and_a_newcomer_are_told(cast: Cast) -> None:
+def test_a_rename_and_a_new_member_are_included(cast: Cast) -> None:
     since = cast.room.last_seq
     rooms.change_details(room=cast.room, name="Cellar", topic="Below", access=cast.room.access)
     rooms.add_member(room=cast.room, user=make_user("zoe"))
@@ -93,7 +93,7 @@ def short_patience() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("short_patience")
-def test_who_missed_too_much_gets_the_newest_messages_instead(cast: Cast) -> None:
+def test_a_page_that_missed_too_much_gets_the_newest_messages(cast: Cast) -> None:
     since = cast.room.last_seq
     posted = [say(cast.room, cast.member).seq for _ in range(4)]
     batch = changes_since(cast.room.pk, since)
@@ -102,7 +102,7 @@ def test_who_missed_too_much_gets_the_newest_messages_instead(cast: Cast) -> Non
     assert 'id="messages"' in html_of(batch)
 
 
-def test_a_room_that_is_gone_has_nothing_to_tell(cast: Cast) -> None:
+def test_a_deleted_room_has_nothing_to_replay(cast: Cast) -> None:
     pk = cast.room.pk
     rooms.delete_room(room=cast.room)
     assert changes_since(pk, 7) == Batch(7, 7)
@@ -132,7 +132,7 @@ def test_a_replay_takes_a_fixed_number_of_queries(
         changes_since(cast.room.pk, since)
 
 
-def test_no_frame_is_more_than_a_slow_reader_can_be_left_with(cast: Cast) -> None:
+def test_no_frame_is_larger_than_a_slow_reader_may_leave_unread(cast: Cast) -> None:
     since = cast.room.last_seq
     posted = [say(cast.room, cast.member, "<" * 10_000).seq for _ in range(12)]
     batch = changes_since(cast.room.pk, since)
@@ -140,12 +140,12 @@ def test_no_frame_is_more_than_a_slow_reader_can_be_left_with(cast: Cast) -> Non
     assert max(len(to_htmx(piece)) for piece in batch.pieces) < MAX_UNREAD_BYTES / 2
     assert inserted(html_of(batch)) == posted
     numbers = [re.findall(r'"(\d+)"', burst.texts[0].split(">")[0]) for burst in batch.bursts("room.1")]
-    # Cut before the last, the page asks for all again from where it stood.
+    # A page that is cut off before the last frame asks again from its old position.
     assert numbers[:-1] == [[str(since), str(since)]] * (len(numbers) - 1)
     assert numbers[-1] == [str(since), str(posted[-1])]
 
 
-def test_who_missed_long_messages_gets_as_many_of_the_newest_as_one_frame_takes(cast: Cast) -> None:
+def test_a_page_that_missed_long_messages_gets_the_newest_that_fit_one_frame(cast: Cast) -> None:
     since = cast.room.last_seq
     posted = [say(cast.room, cast.member, "<" * 10_000) for _ in range(20)]
     batch = changes_since(cast.room.pk, since)
@@ -158,17 +158,17 @@ def test_who_missed_long_messages_gets_as_many_of_the_newest_as_one_frame_takes(
     assert f"?before={shown[0]}" in html
 
 
-def test_what_is_posted_after_the_room_was_read_is_left_to_its_own_frame(cast: Cast) -> None:
+def test_a_message_posted_after_the_room_was_read_gets_its_own_frame(cast: Cast) -> None:
     since = cast.room.last_seq
     first, second = say(cast.room, cast.member), say(cast.room, cast.member)
-    # As the room stood when the second one was not yet stored.
+    # The room as it was before the second one was stored.
     Room.objects.filter(pk=cast.room.pk).update(last_seq=first.seq)
     batch = changes_since(cast.room.pk, since)
     assert (batch.head, inserted(html_of(batch))) == (first.seq, [first.seq])
     assert second.seq > batch.head
 
 
-def test_a_page_that_was_told_what_there_is_no_more_gets_the_room_as_it_is(cast: Cast) -> None:
+def test_a_page_ahead_of_the_database_gets_the_room_as_it_is(cast: Cast) -> None:
     message = say(cast.room, cast.member, "The newest")
     with patch("apps.core.epoch.State.epoch", "abc"):
         batch = changes_since(cast.room.pk, ANEW)
@@ -179,7 +179,7 @@ def test_a_page_that_was_told_what_there_is_no_more_gets_the_room_as_it_is(cast:
     assert (batch.since, batch.head, batch.epoch) == (0, message.seq, "abc")
 
 
-def test_so_does_one_of_a_room_in_which_nothing_was_said_yet(cast: Cast) -> None:
+def test_a_page_ahead_of_an_empty_room_gets_it_as_it_is(cast: Cast) -> None:
     batch = changes_since(cast.room.pk, ANEW)
     assert batch.epoch is not None
     assert "<li" not in to_htmx(batch.pieces[1])

@@ -1,4 +1,4 @@
-"""The same id again: only the same text is the same message, whatever became of it meanwhile."""
+"""The same id again: only the same text is the same message, even if that has since been changed or deleted."""
 
 import uuid
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def test_the_same_text_under_the_id_of_a_changed_message_is_that_message(cast: C
     assert Message.objects.count() == 1
 
 
-def test_what_is_typed_into_a_form_that_back_restored_comes_back_under_an_id_of_its_own(cast: Cast) -> None:
+def test_text_typed_into_a_form_restored_by_back_gets_a_new_id(cast: Cast) -> None:
     client, sent = client_of(cast.member), {"client_id": str(uuid.uuid4())}
     client.post("/rooms/attic/messages/", sent | {"body": "Sent"})
     deleted(Message.objects.get())
@@ -72,9 +72,7 @@ def test_what_is_typed_into_a_form_that_back_restored_comes_back_under_an_id_of_
 
 
 @pytest.mark.parametrize("change", [edited, deleted])
-def test_a_message_that_was_changed_before_digests_were_kept_is_no_reason_to_call_anything_stored(
-    cast: Cast, change: Change
-) -> None:
+def test_a_changed_message_without_a_digest_acknowledges_no_other_text(cast: Cast, change: Change) -> None:
     message = change(say(cast.room, cast.member, "Sent"))
     Message.objects.filter(pk=message.pk).update(sent_digest=None)
     with pytest.raises(Refusal, match="sent before"):
@@ -85,7 +83,7 @@ def test_a_message_that_still_has_its_text_keeps_no_digest(cast: Cast) -> None:
     assert say(cast.room, cast.member, "Sent").sent_digest is None
 
 
-def test_what_was_deleted_cannot_be_guessed_from_the_row(cast: Cast, settings: Settings) -> None:
+def test_a_deleted_text_cannot_be_guessed_from_its_digest(cast: Cast, settings: Settings) -> None:
     message = deleted(say(cast.room, cast.member, "yes"))
     kept = message.sent_digest
     settings.SECRET_KEY = "another"
@@ -95,7 +93,7 @@ def test_what_was_deleted_cannot_be_guessed_from_the_row(cast: Cast, settings: S
     assert other.sent_digest != kept
 
 
-def test_a_text_is_known_again_under_the_key_that_was_the_sites_before(cast: Cast, settings: Settings) -> None:
+def test_a_text_is_recognised_after_the_sites_key_changed(cast: Cast, settings: Settings) -> None:
     message = deleted(say(cast.room, cast.member, "Sent"))
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "the next key"
     assert send_again(cast, message, "Sent") == message
@@ -107,7 +105,7 @@ def test_a_moderators_deletion_is_not_undone_by_sending_again(cast: Cast) -> Non
     assert send_again(cast, message, "Sent").is_deleted
 
 
-def test_an_edit_costs_no_query_more_for_the_digest(cast: Cast) -> None:
+def test_an_edit_takes_no_extra_query_for_the_digest(cast: Cast) -> None:
     message = say(cast.room, cast.member, "Sent")
     counts = []
     for body in ("Edited", "Edited again"):
@@ -117,7 +115,7 @@ def test_an_edit_costs_no_query_more_for_the_digest(cast: Cast) -> None:
     assert counts[0] == counts[1]
 
 
-def test_a_process_of_the_version_before_goes_on_writing_messages(cast: Cast) -> None:
+def test_a_process_of_the_previous_version_can_still_write_messages(cast: Cast) -> None:
     # It names its own columns only, as Django does.
     row = say(cast.room, cast.member, "Sent")
     columns = [one.column for one in Message._meta.concrete_fields if one.name not in {"id", "sent_digest"}]

@@ -25,7 +25,7 @@ def test_a_post_takes_the_rooms_next_number(cast: Cast) -> None:
     assert (first.seq, second.seq, cast.room.last_seq) == (before + 1, before + 2, before + 2)
 
 
-def test_posting_again_with_the_same_id_returns_the_message_that_exists(cast: Cast) -> None:
+def test_posting_again_with_the_same_id_returns_the_existing_message(cast: Cast) -> None:
     client_id = uuid.uuid4()
     posted = [
         services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body="Once", client_id=client_id)
@@ -53,7 +53,7 @@ def test_the_same_id_again_after_an_edit_is_still_the_same_message(cast: Cast) -
     assert again.pk == message.pk
 
 
-def test_a_message_that_was_stored_is_acknowledged_again_though_one_could_not_post_it_now(cast: Cast) -> None:
+def test_a_stored_message_is_acknowledged_again_after_the_room_is_archived(cast: Cast) -> None:
     client_id = uuid.uuid4()
     message = services.post_message(room_id=cast.room.pk, author_id=cast.member.pk, body="Once", client_id=client_id)
     rooms.set_archived(room=cast.room, archived=True)
@@ -61,7 +61,7 @@ def test_a_message_that_was_stored_is_acknowledged_again_though_one_could_not_po
     assert again.pk == message.pk
 
 
-def test_two_people_may_use_the_same_id(cast: Cast) -> None:
+def test_two_users_may_use_the_same_id(cast: Cast) -> None:
     client_id = uuid.uuid4()
     for author in (cast.member, cast.owner):
         services.post_message(room_id=cast.room.pk, author_id=author.pk, body="Mine", client_id=client_id)
@@ -69,7 +69,7 @@ def test_two_people_may_use_the_same_id(cast: Cast) -> None:
 
 
 def at_once(times: int, work: Callable[[int], object]) -> list[object]:
-    """Do the work in that many threads at the same time, each with a database connection of its own."""
+    """Do the work in this many threads at once, each with its own database connection."""
 
     def one(number: int) -> object:
         try:
@@ -114,7 +114,7 @@ def test_the_same_id_in_two_rooms_at_once_stores_one_message() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_posts_at_once_take_numbers_without_gap_or_double() -> None:
+def test_concurrent_posts_take_numbers_without_gaps_or_duplicates() -> None:
     author = make_user("ada")
     room = rooms.create_room(owner=author, name="Attic", topic="", access=Room.Access.OPEN)
     at_once(10, lambda number: [say(room, author, f"{number} {again}") for again in range(5)])
@@ -123,19 +123,19 @@ def test_posts_at_once_take_numbers_without_gap_or_double() -> None:
     assert Room.objects.get(pk=room.pk).last_seq == 50
 
 
-def test_who_is_not_a_member_cannot_post(cast: Cast) -> None:
+def test_a_non_member_cannot_post(cast: Cast) -> None:
     cast.open()
     with pytest.raises(Refusal, match="not a member"):
         say(cast.room, cast.outsider)
 
 
-def test_nobody_posts_in_an_archived_room(cast: Cast) -> None:
+def test_no_one_can_post_in_an_archived_room(cast: Cast) -> None:
     rooms.set_archived(room=cast.room, archived=True)
     with pytest.raises(Refusal, match="archived"):
         say(cast.room, cast.owner)
 
 
-def test_nobody_posts_in_a_room_that_is_gone(cast: Cast) -> None:
+def test_no_one_can_post_in_a_deleted_room(cast: Cast) -> None:
     room = Room.objects.get(pk=cast.room.pk)
     rooms.delete_room(room=cast.room)
     with pytest.raises(Refusal, match="deleted"):
@@ -183,7 +183,7 @@ def test_a_pause_ends_a_group(cast: Cast) -> None:
     assert not say(cast.room, cast.member).continues
 
 
-def test_the_first_message_of_a_day_opens_it(cast: Cast) -> None:
+def test_the_first_message_of_a_day_is_marked(cast: Cast) -> None:
     first = say(cast.room, cast.member)
     assert first.opens_day
     assert not say(cast.room, cast.member).opens_day
@@ -191,14 +191,14 @@ def test_the_first_message_of_a_day_opens_it(cast: Cast) -> None:
     assert say(cast.room, cast.member).opens_day
 
 
-def test_a_member_who_left_may_not_post_with_a_page_from_before(cast: Cast) -> None:
+def test_a_removed_member_cannot_post_from_an_old_page(cast: Cast) -> None:
     rooms.remove_member(room=cast.room, user=cast.member, reason="Out.")
     assert not Membership.objects.filter(user=cast.member, room=cast.room).exists()
     with pytest.raises(Refusal, match="not a member"):
         say(cast.room, cast.member)
 
 
-def test_times_in_a_room_do_not_go_back_though_a_clock_does(cast: Cast) -> None:
+def test_times_in_a_room_do_not_go_back_when_a_clock_does(cast: Cast) -> None:
     first = say(cast.room, cast.member)
     with patch("apps.chat.services.timezone.now", lambda: first.created_at - timedelta(hours=2)):
         second = say(cast.room, cast.member)
@@ -207,7 +207,7 @@ def test_times_in_a_room_do_not_go_back_though_a_clock_does(cast: Cast) -> None:
     assert say(cast.room, cast.member).created_at > first.created_at
 
 
-def test_a_time_far_ahead_is_not_followed(cast: Cast) -> None:
+def test_a_time_far_in_the_future_is_not_followed(cast: Cast) -> None:
     first = say(cast.room, cast.member)
     Message.objects.filter(pk=first.pk).update(created_at=first.created_at + timedelta(days=300))
     assert say(cast.room, cast.member).created_at < first.created_at + timedelta(hours=1)

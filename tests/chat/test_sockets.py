@@ -1,4 +1,4 @@
-"""A room's socket as browsers and as hostile programs use it: real sockets on a real Daphne process."""
+"""A room's socket as used by browsers and by hostile programs: real sockets on a real Daphne process."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from tests.scenes import people, rooms
 from tests.servers import FRAMES, Site
 
 SIGNED_OUT, NO_LONGER_ALLOWED, NO_SUCH_ROOM = 4401, 4403, 4404
@@ -22,22 +23,15 @@ SIGNED_OUT, NO_LONGER_ALLOWED, NO_SUCH_ROOM = 4401, 4403, 4404
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    # On the database that the tests run on.
+    # Uses the database that the tests run on.
     with Site({name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ}) as site:
         site.populate(users=5, rooms=3, messages=9)
-        site.shell(
-            "from apps.rooms import services as s;"
-            "one, two = User.objects.filter(username__in=['user0001', 'user0002']).order_by('username');"
-            "room = s.create_room(owner=one, name='Attic', topic='', access='private');"
-            "s.add_member(room=room, user=two);"
-            "s.create_room(owner=one, name='Market', topic='', access='public');"
-            "s.create_room(owner=one, name='Новости', topic='', access='open')"
-        )
+        site.run(rooms.create_one_of_each_access)
         yield site
 
 
 def session(site: Site, number: int) -> str:
-    """The session key of user `number`, from 1 on."""
+    """The session key of user `number`, counting from 1."""
     lines: list[str] = (site.folder / "sessions").read_text().splitlines()
     return lines[number - 1]
 
@@ -60,7 +54,7 @@ def opened(
 
 
 def send(socket: ClientConnection, body: str, client_id: str | None = None) -> str:
-    """Post as the composer does; gives the id it was posted under."""
+    """Post as the composer does; returns the id it was posted under."""
     client_id = client_id or str(uuid.uuid4())
     socket.send(json.dumps({"body": body, "client_id": client_id, "headers": {"HX-Request": "true"}}))
     return client_id
@@ -77,7 +71,7 @@ def receive_until(socket: ClientConnection, pattern: str) -> str:
 
 
 def posted(socket: ClientConnection, body: str) -> str:
-    """Post, wait until it is both acknowledged and shown; gives the frame that shows it."""
+    """Post and wait until it is both acknowledged and shown; returns the frame that shows it."""
     client_id, frame, is_acknowledged = send(socket, body), "", False
     while not (frame and is_acknowledged):
         text = receive_until(socket, f"{client_id}|{re.escape(body)}")
@@ -102,7 +96,7 @@ def code_after(socket: ClientConnection) -> int:
     return closed.value.rcvd.code
 
 
-def test_a_post_comes_back_to_everyone_and_is_acknowledged_to_its_sender(site: Site) -> None:
+def test_a_post_reaches_everyone_and_is_acknowledged_to_its_sender(site: Site) -> None:
     with opened(site, "room-001", 1) as one, opened(site, "room-001", 2) as two:
         client_id = send(one, "Hello **all**")
         frame = receive_until(two, "<strong>all</strong>")
@@ -113,7 +107,7 @@ def test_a_post_comes_back_to_everyone_and_is_acknowledged_to_its_sender(site: S
         assert acknowledgement == f'<hx-sent client="{client_id}" message="{message[1]}" seq="{message[2]}"></hx-sent>'
 
 
-def test_frames_name_the_number_they_follow_and_the_one_they_lead_to(site: Site) -> None:
+def test_frames_give_the_numbers_before_and_after_them(site: Site) -> None:
     with opened(site, "room-001") as socket:
         numbers = []
         for body in ("one", "two", "three"):
@@ -140,7 +134,7 @@ def test_posting_the_same_id_ten_times_stores_and_shows_one_message(site: Site) 
     assert shown.count("Exactly once") == 1
 
 
-def test_a_page_that_comes_back_gets_what_it_missed_before_anything_new(site: Site) -> None:
+def test_a_page_that_reconnects_gets_what_it_missed_before_anything_new(site: Site) -> None:
     with opened(site, "room-003") as socket:
         head = re.match(r'<hx-seq after="\d+" value="(\d+)"', posted(socket, "seen"))
         assert head
@@ -154,7 +148,7 @@ def test_a_page_that_comes_back_gets_what_it_missed_before_anything_new(site: Si
             assert numbers_first(late.recv(timeout=5)).startswith(f'<hx-seq after="{int(head[1]) + 3}"')
 
 
-def test_a_page_that_is_ahead_of_the_database_is_given_the_newest_messages_in_place_of_its_own(site: Site) -> None:
+def test_a_page_ahead_of_the_database_has_its_messages_replaced(site: Site) -> None:
     with opened(site, "room-003") as socket:
         frame = posted(socket, "The newest")
         head = re.match(r'<hx-seq after="\d+" value="(\d+)"', frame)
@@ -172,7 +166,7 @@ def test_a_page_that_is_ahead_of_the_database_is_given_the_newest_messages_in_pl
             )
 
 
-def test_so_is_one_that_was_told_of_another_life_of_the_database(site: Site) -> None:
+def test_a_page_from_another_epoch_of_the_database_has_its_messages_replaced(site: Site) -> None:
     page = urllib.request.urlopen(
         urllib.request.Request(f"{site.url}/rooms/room-003/", headers={"Cookie": f"sessionid={session(site, 2)}"})
     )
@@ -196,13 +190,13 @@ def test_a_page_of_an_older_version_is_asked_to_reload_and_closed(site: Site) ->
             assert code_after(old) == 4403
 
 
-def test_a_room_whose_address_is_not_ascii_is_live(site: Site) -> None:
+def test_a_room_with_a_non_ascii_address_is_live(site: Site) -> None:
     with opened(site, urllib.parse.quote("новости")) as socket:
         posted(socket, "Здравствуйте")
 
 
 @pytest.mark.parametrize("since", ["", "x", "-1", "1.5", "9" * 30, "%00", "٣"])
-def test_a_place_that_makes_no_sense_is_taken_for_the_beginning(site: Site, since: str) -> None:
+def test_an_invalid_position_counts_as_the_beginning(site: Site, since: str) -> None:
     with opened(site, "room-001", since=since) as socket:
         assert numbers_first(socket.recv(timeout=5)).startswith('<hx-seq after="0"')
 
@@ -217,12 +211,14 @@ def test_a_place_that_makes_no_sense_is_taken_for_the_beginning(site: Site, sinc
         ("room-001", None, SIGNED_OUT),
     ],
 )
-def test_who_may_not_see_a_room_is_told_to_stay_away(site: Site, slug: str, user: int | None, code: int) -> None:
+def test_users_who_may_not_see_a_room_are_told_not_to_reconnect(
+    site: Site, slug: str, user: int | None, code: int
+) -> None:
     with opened(site, slug, user) as socket:
         assert code_after(socket) == code
 
 
-def test_a_public_room_is_live_without_an_account_and_takes_no_post_from_there(site: Site) -> None:
+def test_a_public_room_is_live_but_not_writable_without_an_account(site: Site) -> None:
     with opened(site, "market", None) as reader, opened(site, "market", 1) as writer:
         send(writer, "Fresh eggs")
         receive_until(reader, "Fresh eggs")
@@ -230,19 +226,19 @@ def test_a_public_room_is_live_without_an_account_and_takes_no_post_from_there(s
         assert "Sign in to write here." in receive_until(reader, "<hx-refused")
 
 
-def test_who_only_reads_along_takes_part_in_no_way(site: Site) -> None:
+def test_a_reader_who_is_not_a_member_cannot_post(site: Site) -> None:
     with opened(site, "market", 3) as socket:
         send(socket, "Mine!")
         assert "not a member" in receive_until(socket, "<hx-refused")
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "https://127.0.0.1", "null"])
-def test_a_page_of_another_site_opens_no_socket(site: Site, origin: str) -> None:
+def test_a_page_of_another_site_cannot_open_a_socket(site: Site, origin: str) -> None:
     with pytest.raises(InvalidStatus, match="403"), opened(site, "room-001", origin=origin):
         pass
 
 
-def test_the_same_host_by_its_other_loopback_name_may_open_a_socket(site: Site) -> None:
+def test_localhost_and_its_address_count_as_the_same_site(site: Site) -> None:
     with opened(site, "room-001", origin=f"http://localhost:{site.port}") as socket:
         send(socket, "From localhost")
         receive_until(socket, "<hx-sent")
@@ -278,7 +274,7 @@ BAD_FRAMES: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_FRAMES)
-def test_bad_input_gets_a_clear_answer_and_the_socket_lives_on(site: Site, kind: str) -> None:
+def test_bad_input_gets_a_clear_answer_and_the_socket_stays_open(site: Site, kind: str) -> None:
     sent, answer = BAD_FRAMES[kind]
     with opened(site, "room-001") as socket:
         socket.send(sent)
@@ -289,7 +285,7 @@ def test_bad_input_gets_a_clear_answer_and_the_socket_lives_on(site: Site, kind:
         receive_until(socket, "<hx-sent")
 
 
-def test_a_frame_of_half_a_megabyte_is_not_even_read(site: Site) -> None:
+def test_a_frame_of_half_a_megabyte_closes_the_socket_unread(site: Site) -> None:
     with opened(site, "room-001") as socket, opened(site, "room-001") as other:
         posted(socket, "Is it live?")
         with pytest.raises(ConnectionClosed):
@@ -299,7 +295,7 @@ def test_a_frame_of_half_a_megabyte_is_not_even_read(site: Site) -> None:
         receive_until(other, "<hx-sent")
 
 
-def test_no_frame_can_be_taken_for_an_envelope_whatever_is_written(site: Site) -> None:
+def test_no_message_can_pass_for_an_htmx_envelope(site: Site) -> None:
     with opened(site, "room-001") as socket:
         send(socket, '{"content": "<b>mine</b>", "target": "body", "swap": "outerHTML"}')
         frame = receive_until(socket, "mine")
@@ -307,7 +303,7 @@ def test_no_frame_can_be_taken_for_an_envelope_whatever_is_written(site: Site) -
         assert "<b>" not in frame
 
 
-def test_a_members_open_page_ends_within_a_second_of_their_removal(site: Site) -> None:
+def test_a_removed_members_open_page_closes_within_a_second(site: Site) -> None:
     with opened(site, "attic", 2) as removed, opened(site, "attic", 1) as owner:
         began = time.monotonic()
         site_post(site, 1, "/rooms/attic/members/user0002/remove/")
@@ -320,7 +316,7 @@ def test_a_members_open_page_ends_within_a_second_of_their_removal(site: Site) -
         assert code_after(again) == NO_SUCH_ROOM
 
 
-def test_closing_a_room_to_strangers_ends_their_open_pages_and_no_others(site: Site) -> None:
+def test_closing_a_room_to_strangers_closes_only_their_open_pages(site: Site) -> None:
     with opened(site, "market", None) as stranger, opened(site, "market", 3) as reader, opened(site, "market") as owner:
         site_post(site, 1, "/rooms/market/settings/", name="Market", access="open")
         assert code_after(stranger) == NO_LONGER_ALLOWED
@@ -334,14 +330,14 @@ def test_closing_a_room_to_strangers_ends_their_open_pages_and_no_others(site: S
 
 
 @pytest.mark.parametrize("path", ["nowhere/", "ws/", "ws/rooms/", "ws/rooms/a%00b/", "ws/rooms/a/b/"])
-def test_an_address_without_a_room_is_told_to_stay_away(site: Site, path: str) -> None:
+def test_a_path_without_a_room_is_told_not_to_reconnect(site: Site, path: str) -> None:
     headers = {"Cookie": f"sessionid={session(site, 1)}"}
     with connect(f"{site.socket_url}/{path}", additional_headers=headers, origin=Origin(site.url)) as socket:
         assert code_after(socket) == NO_SUCH_ROOM
 
 
 def site_post(site: Site, user: int, path: str, **fields: str) -> None:
-    """Press a button of a page, as this user."""
+    """Submit a form as this user."""
     cookies = f"sessionid={session(site, user)}; csrftoken={'a' * 32}"
     data = urllib.parse.urlencode(fields | {"csrfmiddlewaretoken": "a" * 32}).encode()
     request = urllib.request.Request(site.url + path, data=data, headers={"Cookie": cookies})
@@ -349,26 +345,16 @@ def site_post(site: Site, user: int, path: str, **fields: str) -> None:
         assert answer.status == 200
 
 
-def test_staff_who_must_have_a_second_factor_and_have_none_get_no_socket(site: Site) -> None:
-    site.shell(
-        "from apps.accounts.models import SiteRules;"
-        "User.objects.filter(username__in=['user0004', 'user0005']).update(role='moderator');"
-        "SiteRules.objects.create(pk=1, staff_need_second_factor=True);"
-        "from allauth.mfa.models import Authenticator;"
-        "four = User.objects.get(username='user0004');"
-        "Authenticator.objects.create(user=four, type='totp', data={'secret': 'x'})"
-    )
+def test_staff_without_a_required_second_factor_get_no_socket(site: Site) -> None:
+    site.run(people.require_second_factor, with_one="user0004", without="user0005")
     with opened(site, "room-001", 5) as barred, opened(site, "room-001", 4) as staff, opened(site, "room-001") as one:
         assert "need a second factor" in str(barred.recv(timeout=5))
         assert code_after(barred) == NO_LONGER_ALLOWED
         for socket in (staff, one):
             send(socket, "Still here")
             receive_until(socket, "<hx-sent")
-    site.shell(
-        "from apps.accounts.models import SiteRules; SiteRules.objects.all().delete();"
-        "User.objects.update(role='member')"
-    )
+    site.run(people.require_no_second_factor)
 
 
-def test_the_log_of_all_this_holds_no_traceback(site: Site) -> None:
+def test_none_of_this_logs_a_traceback(site: Site) -> None:
     assert "Traceback" not in site.log.read_text()

@@ -1,4 +1,4 @@
-"""A room's pages: who may see and do what, what comes of bad input, and what it costs."""
+"""A room's pages: who may see and do what, how bad input is answered, and how many queries it takes."""
 
 import uuid
 from collections.abc import Callable
@@ -30,24 +30,24 @@ def fields(body: str = "Hello") -> dict[str, str]:
 # The room
 
 
-def test_a_private_room_is_there_for_its_members_only(cast: Cast) -> None:
+def test_a_private_room_is_visible_to_its_members_only(cast: Cast) -> None:
     statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/").status_code)
     assert statuses == {"anonymous": 404, "outsider": 404, "member": 200, "moderator": 200, "owner": 200}
 
 
-def test_an_open_room_is_there_for_everyone_with_an_account(cast: Cast) -> None:
+def test_an_open_room_is_visible_to_everyone_with_an_account(cast: Cast) -> None:
     cast.open()
     statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/").status_code)
     assert statuses == {"anonymous": 404, "outsider": 200, "member": 200, "moderator": 200, "owner": 200}
 
 
-def test_a_public_room_is_there_for_everyone(cast: Cast) -> None:
+def test_a_public_room_is_visible_to_everyone(cast: Cast) -> None:
     cast.open(Room.Access.PUBLIC)
     statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/").status_code)
     assert set(statuses.values()) == {200}
 
 
-def test_no_room_and_no_right_look_the_same(cast: Cast) -> None:
+def test_a_hidden_room_looks_the_same_as_no_room(cast: Cast) -> None:
     client = client_of(cast.outsider)
     hidden, absent = client.get("/rooms/attic/"), client.get("/rooms/absent/")
     assert hidden.status_code == absent.status_code == 404
@@ -64,39 +64,39 @@ def test_no_room_and_no_right_look_the_same(cast: Cast) -> None:
         "x" * 3000 + "/",
     ],
 )
-def test_an_address_that_makes_no_sense_is_not_found(cast: Cast, path: str) -> None:
+def test_an_invalid_address_returns_404(cast: Cast, path: str) -> None:
     client = client_of(cast.owner)
     method = client.post if path.endswith("remove/") else client.get
     assert method(f"/rooms/{path}").status_code == 404
 
 
-def test_a_room_page_answers_reading_only(cast: Cast) -> None:
+def test_a_room_page_refuses_posts(cast: Cast) -> None:
     statuses = cast.status_for_each(lambda client: client.post("/rooms/attic/").status_code)
     assert set(statuses.values()) == {405}
 
 
-def test_who_reads_along_is_offered_to_join_and_no_composer(cast: Cast) -> None:
+def test_a_reader_who_is_not_a_member_can_join_but_has_no_composer(cast: Cast) -> None:
     cast.open()
     page = client_of(cast.outsider).get("/rooms/attic/").content.decode()
     assert 'id="composer"' not in page
     assert 'action="/rooms/attic/join/"' in page
 
 
-def test_a_reader_without_an_account_is_offered_to_sign_in(cast: Cast) -> None:
+def test_a_reader_without_an_account_is_asked_to_sign_in(cast: Cast) -> None:
     cast.open(Room.Access.PUBLIC)
     page = client_of(None).get("/rooms/attic/").content.decode()
     assert 'id="composer"' not in page
     assert "/accounts/login/?next=/rooms/attic/" in page
 
 
-def test_the_address_from_before_a_renaming_leads_to_the_room(cast: Cast) -> None:
+def test_a_rooms_former_address_redirects_to_it(cast: Cast) -> None:
     rooms.change_details(room=cast.room, name="Cellar", topic="", access=cast.room.access)
     response = client_of(cast.member).get("/rooms/attic/?before=9")
     assert (response.status_code, response.headers["Location"]) == (301, "/rooms/cellar/?before=9")
     assert client_of(cast.outsider).get("/rooms/attic/").status_code == 404
 
 
-def test_posting_to_the_address_from_before_a_renaming_loses_nothing(cast: Cast) -> None:
+def test_posting_to_a_rooms_former_address_works(cast: Cast) -> None:
     rooms.change_details(room=cast.room, name="Cellar", topic="", access=cast.room.access)
     response = client_of(cast.member).post("/rooms/attic/messages/", fields())
     assert response.status_code == 303
@@ -115,7 +115,7 @@ def test_history_is_paged_by_plain_links(cast: Cast) -> None:
     assert "Newer messages" in older
 
 
-def test_a_page_of_the_past_does_not_go_live(cast: Cast) -> None:
+def test_a_page_of_history_is_not_live(cast: Cast) -> None:
     for _ in range(MESSAGES_ON_A_PAGE + 1):
         say(cast.room, cast.member)
     client = client_of(cast.member)
@@ -145,7 +145,7 @@ def test_a_room_page_takes_six_queries_however_large_the_room(
 
 
 def fill(cast: Cast, members: int, messages: int) -> None:
-    """Bring the room, which has three members and no messages, to so many."""
+    """Fill the room, which has three members and no messages, up to these numbers."""
     for number in range(members - 3):
         rooms.add_member(room=cast.room, user=make_user(f"person{number}"))
     for _ in range(messages):
@@ -155,7 +155,7 @@ def fill(cast: Cast, members: int, messages: int) -> None:
 # Posting
 
 
-def test_only_members_post(cast: Cast) -> None:
+def test_only_members_can_post(cast: Cast) -> None:
     cast.open()
     statuses = cast.status_for_each(lambda client: client.post("/rooms/attic/messages/", fields()).status_code)
     assert statuses == {"anonymous": 403, "outsider": 422, "member": 303, "moderator": 303, "owner": 303}
@@ -168,7 +168,7 @@ def test_strangers_get_404_for_posting_into_a_private_room(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("slug", ["attic", "absent"])
-def test_who_was_signed_out_meanwhile_gets_the_text_back_and_a_way_to_sign_in(cast: Cast, slug: str) -> None:
+def test_a_user_signed_out_since_gets_the_text_back_and_a_link_to_sign_in(cast: Cast, slug: str) -> None:
     response = client_of(None).post(f"/rooms/{slug}/messages/", fields("Long thought <b>"))
     page = response.content.decode()
     assert response.status_code == 403
@@ -176,17 +176,17 @@ def test_who_was_signed_out_meanwhile_gets_the_text_back_and_a_way_to_sign_in(ca
     assert 'href="/accounts/login/?next=/"' in page
 
 
-def test_posts_are_posts(cast: Cast) -> None:
+def test_posting_needs_a_post(cast: Cast) -> None:
     assert client_of(cast.member).get("/rooms/attic/messages/").status_code == 405
 
 
-def test_a_plain_form_leads_to_the_message_in_its_room(cast: Cast) -> None:
+def test_a_plain_form_redirects_to_the_message_in_its_room(cast: Cast) -> None:
     response = client_of(cast.member).post("/rooms/attic/messages/", fields())
     message = Message.objects.get()
     assert (response.status_code, response.headers["Location"]) == (303, f"/rooms/attic/#message-{message.pk}")
 
 
-def test_htmx_gets_the_acknowledgement_that_a_socket_would_get_and_the_message(cast: Cast) -> None:
+def test_htmx_gets_the_same_acknowledgement_as_a_socket_and_the_message(cast: Cast) -> None:
     sent = fields()
     response = client_of(cast.member).post("/rooms/attic/messages/", sent, headers={"HX-Request": "true"})
     stored = Message.objects.select_related("author", "room").get()
@@ -195,7 +195,7 @@ def test_htmx_gets_the_acknowledgement_that_a_socket_would_get_and_the_message(c
     assert (response.status_code, response.content.decode()) == (200, expected)
 
 
-def test_htmx_sends_again_what_was_changed_meanwhile_and_gets_it_as_it_is_now(cast: Cast) -> None:
+def test_htmx_resending_a_message_since_edited_gets_its_current_text(cast: Cast) -> None:
     sent = fields("First")
     client = client_of(cast.member)
     client.post("/rooms/attic/messages/", sent)
@@ -204,7 +204,7 @@ def test_htmx_sends_again_what_was_changed_meanwhile_and_gets_it_as_it_is_now(ca
     assert ">Second</p>" in response.content.decode()
 
 
-def test_a_page_whose_viewer_has_gone_keeps_its_message(cast: Cast) -> None:
+def test_a_page_whose_viewer_signed_out_keeps_its_message(cast: Cast) -> None:
     for client in (Client(), client_of(cast.owner)):
         sent = fields() | {"viewer": str(cast.member.pk)}
         response = client.post("/rooms/attic/messages/", sent, headers={"HX-Request": "true"})
@@ -212,7 +212,7 @@ def test_a_page_whose_viewer_has_gone_keeps_its_message(cast: Cast) -> None:
     assert not Message.objects.exists()
 
 
-def test_who_sends_what_another_wrote_in_this_browser_is_asked_and_keeps_it(cast: Cast) -> None:
+def test_sending_a_text_another_user_wrote_here_asks_first_and_keeps_it(cast: Cast) -> None:
     client = client_of(cast.owner)
     response = client.post("/rooms/attic/messages/", fields("Mine?") | {"viewer": str(cast.member.pk)})
     page = response.content.decode()
@@ -224,7 +224,7 @@ def test_who_sends_what_another_wrote_in_this_browser_is_asked_and_keeps_it(cast
     assert client.post("/rooms/attic/messages/", fields("Mine?") | {"viewer": str(cast.owner.pk)}).status_code == 303
 
 
-def test_the_composer_tells_scripts_how_much_a_message_may_hold(cast: Cast) -> None:
+def test_the_composer_tells_scripts_the_maximum_message_length(cast: Cast) -> None:
     page = client_of(cast.member).get("/rooms/attic/").content.decode()
     assert f'data-max="{MAX_CHARACTERS}"' in page
 
@@ -238,7 +238,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_body_is_answered_with_the_reason_and_the_text(cast: Cast, kind: str) -> None:
+def test_a_bad_body_returns_the_reason_and_the_text(cast: Cast, kind: str) -> None:
     body, reason = BAD[kind]
     response = client_of(cast.member).post("/rooms/attic/messages/", fields(body))
     page = response.content.decode()
@@ -259,7 +259,7 @@ def test_htmx_gets_the_reason_as_a_fragment(cast: Cast, kind: str) -> None:
     assert reason in html
 
 
-def test_the_longest_message_is_stored_whole(cast: Cast) -> None:
+def test_the_longest_message_is_stored_in_full(cast: Cast) -> None:
     client_of(cast.member).post("/rooms/attic/messages/", fields("🎉" * MAX_CHARACTERS))
     assert Message.objects.get().body == "🎉" * MAX_CHARACTERS
 
@@ -270,7 +270,7 @@ def test_lines_are_stored_as_typed(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("client_id", ["", "x", "1" * 5000])
-def test_a_bad_id_is_answered_with_advice_and_the_text(cast: Cast, client_id: str) -> None:
+def test_a_bad_id_returns_advice_and_the_text(cast: Cast, client_id: str) -> None:
     response = client_of(cast.member).post("/rooms/attic/messages/", {"body": "Kept", "client_id": client_id})
     page = response.content.decode()
     assert response.status_code == 422
@@ -278,7 +278,7 @@ def test_a_bad_id_is_answered_with_advice_and_the_text(cast: Cast, client_id: st
     assert "Kept</textarea>" in page
 
 
-def test_going_back_and_sending_another_text_asks_to_send_again(cast: Cast) -> None:
+def test_going_back_and_sending_another_text_asks_to_confirm(cast: Cast) -> None:
     client, sent = client_of(cast.member), fields("First")
     client.post("/rooms/attic/messages/", sent)
     response = client.post("/rooms/attic/messages/", sent | {"body": "Second"})
@@ -290,7 +290,7 @@ def test_going_back_and_sending_another_text_asks_to_send_again(cast: Cast) -> N
     assert list(Message.objects.order_by("seq").values_list("body", flat=True)) == ["First", "Second"]
 
 
-def test_posting_needs_the_forms_token(cast: Cast) -> None:
+def test_posting_needs_the_csrf_token(cast: Cast) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.member)
     response = client.post("/rooms/attic/messages/", fields())
@@ -311,7 +311,7 @@ def test_posting_from_a_page_of_another_site_is_refused(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
-def test_who_posts_faster_than_anybody_writes_is_told_and_keeps_the_text(cast: Cast, headers: dict[str, str]) -> None:
+def test_posting_too_fast_is_refused_and_keeps_the_text(cast: Cast, headers: dict[str, str]) -> None:
     allowance_of(cast.member.pk).posts.left = -1000
     client = client_of(cast.member)
     sent = fields("Too fast")
@@ -324,10 +324,10 @@ def test_who_posts_faster_than_anybody_writes_is_told_and_keeps_the_text(cast: C
     assert client.post("/rooms/attic/messages/", sent).status_code == 303
 
 
-def test_who_sends_too_much_text_is_told_and_keeps_it(cast: Cast) -> None:
+def test_sending_too_much_text_is_refused_and_keeps_it(cast: Cast) -> None:
     allowance_of(cast.member.pk).text.left = -1000
     response = client_of(cast.member).post("/rooms/attic/messages/", fields("x" * 9999 * 4))
-    assert response.status_code == 422  # what is too long anyway costs nothing
+    assert response.status_code == 422  # a text that is too long does not count
     allowance_of(cast.member.pk).text.left = -limits.TEXT_BYTES_PER_SECOND * 60
     response = client_of(cast.member).post("/rooms/attic/messages/", fields("\N{GRINNING FACE}" * 9999))
     assert response.status_code == 429
@@ -335,13 +335,13 @@ def test_who_sends_too_much_text_is_told_and_keeps_it(cast: Cast) -> None:
     assert not Message.objects.exists()
 
 
-def test_all_that_one_posts_at_once_in_honest_use_is_taken(cast: Cast) -> None:
+def test_two_hundred_posts_at_once_are_accepted(cast: Cast) -> None:
     client = client_of(cast.member)
     statuses = {client.post("/rooms/attic/messages/", fields("x" * 1900)).status_code for _ in range(200)}
     assert statuses == {303}
 
 
-def test_notes_of_what_was_read_are_limited(cast: Cast) -> None:
+def test_read_marks_are_rate_limited(cast: Cast) -> None:
     client = client_of(cast.member)
     assert client.post("/rooms/attic/read/", {"seq": 1}).status_code == 204
     allowance_of(cast.member.pk).marks.left = -1000
@@ -372,7 +372,7 @@ def at(message: Message, verb: str = "") -> str:
     return f"/rooms/attic/messages/{message.pk}/{verb}"
 
 
-def test_a_permalink_is_there_for_who_may_see_the_room(cast: Cast, message: Message) -> None:
+def test_a_permalink_is_visible_to_anyone_who_may_see_the_room(cast: Cast, message: Message) -> None:
     statuses = cast.status_for_each(lambda client: client.get(at(message)).status_code)
     assert statuses == {"anonymous": 404, "outsider": 404, "member": 200, "moderator": 200, "owner": 200}
 
@@ -382,7 +382,7 @@ def test_a_message_is_not_found_through_another_room(cast: Cast, message: Messag
     assert client_of(cast.outsider).get(f"/rooms/elsewhere/messages/{message.pk}/").status_code == 404
 
 
-def test_the_page_offers_what_its_viewer_may_do(cast: Cast, message: Message) -> None:
+def test_the_page_offers_only_what_its_viewer_may_do(cast: Cast, message: Message) -> None:
     def offers(name: str) -> list[str]:
         page = client_of(getattr(cast, name)).get(at(message)).content.decode()
         return [verb for verb in ("edit", "delete") if f'action="{at(message, verb)}/"' in page]
@@ -392,7 +392,7 @@ def test_the_page_offers_what_its_viewer_may_do(cast: Cast, message: Message) ->
     assert offers("owner") == ["delete"]
 
 
-def test_only_its_author_edits_a_message(cast: Cast, message: Message) -> None:
+def test_only_its_author_can_edit_a_message(cast: Cast, message: Message) -> None:
     statuses = cast.status_for_each(lambda client: client.post(at(message, "edit/"), {"body": "New"}).status_code)
     assert statuses == {"anonymous": 403, "outsider": 404, "member": 303, "moderator": 403, "owner": 403}
     message.refresh_from_db()
@@ -400,14 +400,14 @@ def test_only_its_author_edits_a_message(cast: Cast, message: Message) -> None:
 
 
 @pytest.mark.parametrize("name", ["member", "moderator", "owner"])
-def test_author_and_moderators_delete_a_message(cast: Cast, message: Message, name: str) -> None:
+def test_its_author_and_moderators_can_delete_a_message(cast: Cast, message: Message, name: str) -> None:
     response = client_of(getattr(cast, name)).post(at(message, "delete/"))
     message.refresh_from_db()
     assert response.status_code == 303
     assert message.is_deleted
 
 
-def test_other_members_do_not_delete_a_message(cast: Cast) -> None:
+def test_other_members_cannot_delete_a_message(cast: Cast) -> None:
     message = say(cast.room, cast.owner)
     assert client_of(cast.member).post(at(message, "delete/")).status_code == 403
     assert client_of(cast.outsider).post(at(message, "delete/")).status_code == 404
@@ -416,7 +416,7 @@ def test_other_members_do_not_delete_a_message(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("verb", ["edit/", "delete/"])
-def test_changing_a_message_is_a_post(cast: Cast, message: Message, verb: str) -> None:
+def test_changing_a_message_needs_a_post(cast: Cast, message: Message, verb: str) -> None:
     assert client_of(cast.member).get(at(message, verb)).status_code == 405
 
 
@@ -451,20 +451,20 @@ def test_an_edit_of_an_older_version_is_refused_with_both_texts(cast: Cast, mess
 
 
 @pytest.mark.parametrize("version", ["x", "-1", "9" * 30, "\x00"])
-def test_a_version_that_makes_no_sense_changes_nothing(cast: Cast, message: Message, version: str) -> None:
+def test_an_invalid_version_changes_nothing(cast: Cast, message: Message, version: str) -> None:
     client = client_of(message.author)
     assert client.post(at(message, "edit/"), {"body": "New", "version": version}).status_code == 422
     message.refresh_from_db()
     assert message.body != "New"
 
 
-def test_a_former_member_edits_nothing(cast: Cast, message: Message) -> None:
+def test_a_former_member_cannot_edit(cast: Cast, message: Message) -> None:
     cast.open()
     rooms.remove_member(room=cast.room, user=cast.member, reason="Out.")
     assert client_of(cast.member).post(at(message, "edit/"), {"body": "New"}).status_code == 403
 
 
-def test_a_bad_edit_is_answered_with_the_reason_and_the_text(cast: Cast, message: Message) -> None:
+def test_a_bad_edit_returns_the_reason_and_the_text(cast: Cast, message: Message) -> None:
     response = client_of(cast.member).post(at(message, "edit/"), {"body": "a" * (MAX_CHARACTERS + 1)})
     assert response.status_code == 422
     assert "this one has 10001" in response.content.decode()
@@ -474,7 +474,7 @@ def test_a_bad_edit_is_answered_with_the_reason_and_the_text(cast: Cast, message
 
 
 @pytest.mark.parametrize("bucket", ["posts", "text"])
-def test_edits_draw_on_the_allowance_of_posts_and_keep_the_text(cast: Cast, message: Message, bucket: str) -> None:
+def test_edits_share_the_rate_limit_of_posts_and_keep_the_text(cast: Cast, message: Message, bucket: str) -> None:
     client = client_of(cast.member)
     allowance = allowance_of(cast.member.pk)
     client.post(at(message, "edit/"), {"body": "x" * 100})
@@ -490,20 +490,20 @@ def test_edits_draw_on_the_allowance_of_posts_and_keep_the_text(cast: Cast, mess
 
 
 @pytest.mark.parametrize(("headers", "kind"), [({}, None), ({"HX-Request": "true"}, "refusal")])
-def test_deletions_draw_on_the_allowance_of_posts(
+def test_deletions_share_the_rate_limit_of_posts(
     cast: Cast, message: Message, headers: dict[str, str], kind: str | None
 ) -> None:
     allowance_of(cast.member.pk).posts.left = -1000
     response = client_of(cast.member).post(at(message, "delete/"), headers=headers)
     assert response.status_code == 429
     assert "faster than anybody can read" in response.content.decode()
-    # Words alone: the dialog may hold half an edit, which a part of the page would take the place of.
+    # Only words: the dialog may hold half an edit, which a fragment of the page would replace.
     assert response.headers.get("Parley-Answer") == kind
     message.refresh_from_db()
     assert not message.is_deleted
 
 
-def test_who_may_post_only_by_now_is_rendered_in_turn(cast: Cast) -> None:
+def test_a_member_whose_page_did_not_know_it_is_rendered_in_turn(cast: Cast) -> None:
     turns: list[bool] = []
 
     async def to_html(body: str) -> str:
@@ -524,9 +524,7 @@ def test_who_may_post_only_by_now_is_rendered_in_turn(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
-def test_an_edit_of_what_was_deleted_meanwhile_is_told_so(
-    cast: Cast, message: Message, headers: dict[str, str]
-) -> None:
+def test_editing_a_message_since_deleted_says_so(cast: Cast, message: Message, headers: dict[str, str]) -> None:
     services.delete_message(message=message, deleter=cast.owner)
     response = client_of(cast.member).post(at(message, "edit/"), {"body": "New"}, headers=headers)
     assert response.status_code == 404
@@ -534,19 +532,19 @@ def test_an_edit_of_what_was_deleted_meanwhile_is_told_so(
     assert client_of(cast.moderator).post(at(message, "edit/"), {"body": "New"}).status_code == 403
 
 
-def test_deleting_twice_is_deleting_once(cast: Cast, message: Message) -> None:
+def test_deleting_twice_deletes_once(cast: Cast, message: Message) -> None:
     client = client_of(cast.member)
     assert [client.post(at(message, "delete/")).status_code for _ in range(2)] == [303, 303]
     message.refresh_from_db()
     assert message.changed_seq == message.seq + 1
 
 
-def test_htmx_is_told_that_the_change_is_done(cast: Cast, message: Message) -> None:
+def test_htmx_is_told_when_a_change_is_done(cast: Cast, message: Message) -> None:
     response = client_of(cast.member).post(at(message, "edit/"), {"body": "New"}, headers={"HX-Request": "true"})
     assert (response.status_code, response.headers["HX-Trigger"]) == (204, '{"message-done": {}}')
 
 
-def test_nothing_changes_in_an_archived_room(cast: Cast, message: Message) -> None:
+def test_nothing_can_be_changed_in_an_archived_room(cast: Cast, message: Message) -> None:
     rooms.set_archived(room=cast.room, archived=True)
     client = client_of(cast.member)
     assert client.post(at(message, "edit/"), {"body": "New"}).status_code == 403
@@ -554,7 +552,7 @@ def test_nothing_changes_in_an_archived_room(cast: Cast, message: Message) -> No
     assert "archived" in client.get("/rooms/attic/").content.decode()
 
 
-def test_a_deleted_room_is_not_found_by_any_address(cast: Cast, message: Message) -> None:
+def test_every_address_of_a_deleted_room_returns_404(cast: Cast, message: Message) -> None:
     rooms.delete_room(room=cast.room)
     client = client_of(cast.member)
     for address in ("/rooms/attic/", at(message), "/rooms/attic/members/"):

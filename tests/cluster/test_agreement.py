@@ -1,4 +1,4 @@
-"""Processes that agree, and what the one is told that does not."""
+"""Processes that agree on settings and files, and what one that differs reports."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ def _fresh_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
 
 
 def a_process(other: dict[str, str] | None = None, *, clock: float = 0.0, machine: str = "") -> Process:
-    """A process that goes by what this one does, but for these facts."""
+    """A process with the same facts as this one, except these."""
     process = cluster.this_process()
     process.facts = facts.own() | (other or {})
     process.clock = clock
@@ -46,7 +46,7 @@ def a_process(other: dict[str, str] | None = None, *, clock: float = 0.0, machin
 
 
 def reasons(process: Process) -> list[str]:
-    """Why it is not ready, by its own look at the others."""
+    """Why the process is not ready, according to its own comparison with the others."""
     clock = process.clock
     cluster.State.has_served = process.agreed_at is not None
     with patch("apps.core.cluster.ahead_of_database", lambda: clock):
@@ -54,11 +54,11 @@ def reasons(process: Process) -> list[str]:
 
 
 def silence(process: Process, seconds: float = limits.SILENCE_SECONDS + 1) -> None:
-    """As if it had not been heard of for so long."""
+    """Make the process look silent for this long."""
     Process.objects.filter(pk=process.pk).update(beat_at=Now() - timedelta(seconds=seconds))
 
 
-def test_one_process_by_itself_serves() -> None:
+def test_a_single_process_serves() -> None:
     alone = a_process()
     assert reasons(alone) == []
     assert Process.objects.get().agreed_at == alone.agreed_at is not None
@@ -69,14 +69,14 @@ def test_processes_that_agree_all_serve() -> None:
 
 
 @pytest.mark.parametrize(("fact", "name"), [("key", "SECRET_KEY"), ("time_zone", "TIME_ZONE"), ("site", "SITE_URL")])
-def test_of_two_that_differ_the_later_is_not_ready_whatever_its_version(fact: str, name: str) -> None:
+def test_of_two_processes_that_differ_the_later_is_not_ready(fact: str, name: str) -> None:
     first, second = a_process(), a_process({"version": "newer", fact: "another"})
     assert reasons(first) == []
     assert reasons(second) == [f"{name} differs from the other processes'"]
     assert reasons(first) == []
 
 
-def test_it_becomes_ready_when_the_other_has_gone() -> None:
+def test_a_process_that_differs_becomes_ready_when_the_other_is_gone() -> None:
     first, second, third = a_process(), a_process({"key": "new"}), a_process({"key": "new"})
     reasons(first)
     assert reasons(second) and reasons(third)
@@ -84,10 +84,10 @@ def test_it_becomes_ready_when_the_other_has_gone() -> None:
     assert reasons(second) == reasons(third) == []
 
 
-def test_one_that_was_refused_holds_nobody_else_up() -> None:
+def test_a_refused_process_does_not_block_others() -> None:
     first, wrong, right = a_process(), a_process({"key": "wrong"}), a_process()
     assert [bool(reasons(one)) for one in (first, wrong, right)] == [False, True, False]
-    # Though it came before the third.
+    # Although it came before the third.
     Process.objects.filter(pk=first.pk).delete()
     assert [bool(reasons(one)) for one in (wrong, right)] == [True, False]
 
@@ -95,25 +95,25 @@ def test_one_that_was_refused_holds_nobody_else_up() -> None:
 @pytest.mark.parametrize(
     ("fact", "name"), [("languages", "the catalogue of languages"), ("static", "the set of static files")]
 )
-def test_processes_of_one_version_have_the_same_files(fact: str, name: str) -> None:
+def test_processes_of_one_version_must_have_the_same_files(fact: str, name: str) -> None:
     first, second = a_process({fact: "some"}), a_process({fact: "others"})
     assert reasons(first) == []
     assert reasons(second) == [f"{name} differs from the other processes'"]
 
 
-def test_a_new_version_brings_its_own_files_and_serves_beside_the_old_one() -> None:
+def test_a_new_version_with_its_own_files_serves_beside_the_old_one() -> None:
     old, new = a_process({"static": "old"}), a_process({"version": "new", "static": "new", "languages": "more"})
     assert reasons(old) == reasons(new) == reasons(old) == []
 
 
-def test_who_has_collected_no_static_files_gives_way_however_early_it_came() -> None:
+def test_a_process_without_collected_static_files_yields_to_a_later_one() -> None:
     first, second = a_process({"static": NOT_COLLECTED}), a_process({"static": "collected"})
     assert reasons(first) == reasons(second) == []
     assert reasons(first) == ["the set of static files differs from the other processes'"]
     assert reasons(second) == []
 
 
-def test_a_process_that_fell_silent_counts_no_more() -> None:
+def test_a_silent_process_no_longer_counts() -> None:
     dead, living = a_process(), a_process({"key": "new"})
     reasons(dead)
     assert reasons(living)
@@ -121,7 +121,7 @@ def test_a_process_that_fell_silent_counts_no_more() -> None:
     assert reasons(living) == []
 
 
-def test_a_process_that_was_silent_comes_behind_those_that_agreed_meanwhile() -> None:
+def test_a_process_that_was_silent_ranks_behind_those_that_agreed_since() -> None:
     first, second = a_process(), a_process({"key": "new"})
     reasons(first)
     silence(first)
@@ -130,7 +130,7 @@ def test_a_process_that_was_silent_comes_behind_those_that_agreed_meanwhile() ->
     assert reasons(second) == []
 
 
-def test_a_process_that_ended_without_a_goodbye_is_known_by_its_lock_at_once(tmp_path: Path) -> None:
+def test_a_killed_process_is_detected_by_its_lock_at_once(tmp_path: Path) -> None:
     dead, living = a_process(), a_process({"key": "new"})
     reasons(dead)
     code = f"""
@@ -158,7 +158,7 @@ def test_a_process_holds_its_own_lock(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("clock", [7200.0, -7200.0])
-def test_a_process_whose_clock_is_off_is_not_ready(clock: float) -> None:
+def test_a_process_whose_clock_is_wrong_is_not_ready(clock: float) -> None:
     right, wrong = a_process(machine=ELSEWHERE), a_process(clock=clock)
     assert reasons(right) == []
     assert reasons(wrong) == ["the clock differs from the database's"]
@@ -167,19 +167,19 @@ def test_a_process_whose_clock_is_off_is_not_ready(clock: float) -> None:
     assert reasons(wrong) == []
 
 
-def test_a_clock_that_drifts_away_while_the_process_runs_ends_its_readiness() -> None:
+def test_a_process_whose_clock_drifts_is_no_longer_ready() -> None:
     first, second = a_process(), a_process(machine=ELSEWHERE)
     assert reasons(first) == reasons(second) == []
     first.clock = -11.0
     assert reasons(first) == ["the clock differs from the database's"]
 
 
-def test_a_process_alone_that_is_off_is_not_ready() -> None:
+def test_a_single_process_whose_clock_is_wrong_is_not_ready() -> None:
     assert reasons(a_process(clock=60.0)) == ["the clock differs from the database's"]
-    assert reasons(a_process(clock=60.0)), "of the same machine, and so no witness"
+    assert reasons(a_process(clock=60.0)), "on the same machine, so it proves nothing"
 
 
-def test_where_several_machines_say_the_same_it_is_the_databases_clock_that_is_off() -> None:
+def test_if_several_machines_agree_the_databases_clock_is_wrong() -> None:
     first, second = a_process(clock=60.0), a_process(clock=60.3, machine=ELSEWHERE)
     assert reasons(first)
     assert reasons(second) == reasons(first) == []
@@ -189,20 +189,20 @@ def test_where_several_machines_say_the_same_it_is_the_databases_clock_that_is_o
 
 @pytest.fixture
 def newer_migration() -> Iterator[None]:
-    """The database has had a migration that is not among the files."""
+    """The database has a migration that is not among the files."""
     with patch("apps.core.cluster.MigrationRecorder.applied_migrations", lambda self: {("rooms", "9999_later"): None}):
         yield
 
 
 @pytest.mark.usefixtures("newer_migration")
-def test_a_version_that_is_too_old_for_the_database_does_not_begin_to_serve() -> None:
+def test_a_version_too_old_for_the_database_does_not_start_serving() -> None:
     with patch("apps.core.cluster.ahead_of_database", lambda: 0.0):
         [problem] = cluster.look(a_process())[0]
     assert problem.reason == "a newer version has migrated the database"
     assert "rooms.9999_later" in problem.advice
 
 
-def test_those_that_serve_go_on_when_a_newer_version_migrates_and_so_does_one_started_beside_them(
+def test_after_a_newer_version_migrates_the_serving_version_keeps_serving(
     request: pytest.FixtureRequest,
 ) -> None:
     serving = a_process()
@@ -213,20 +213,20 @@ def test_those_that_serve_go_on_when_a_newer_version_migrates_and_so_does_one_st
     assert reasons(a_process({"version": "another"})) == ["a newer version has migrated the database"]
 
 
-def test_migrations_of_other_peoples_apps_are_not_asked_about() -> None:
-    # Some replace theirs by one, and an app that is no longer installed leaves them behind.
+def test_unknown_migrations_of_third_party_apps_are_ignored() -> None:
+    # Some replace theirs with a squashed one, and uninstalled apps leave theirs behind.
     assert facts.unknown_migrations([("account", "0001_gone"), ("nobody", "0001")]) == []
     assert facts.unknown_migrations([("chat", "0001_initial"), ("chat", "0007_later")]) == ["chat.0007_later"]
 
 
-def test_what_may_be_changed_one_process_at_a_time_is_told_only() -> None:
+def test_settings_that_may_change_process_by_process_are_only_reported() -> None:
     first, second = a_process({"signup": "open"}), a_process({"signup": "closed"})
     assert reasons(first) == reasons(second) == []
     with patch("apps.core.cluster.ahead_of_database", lambda: 0.0):
         assert [remark.reason for remark in cluster.look(second)[1]] == ["signup"]
 
 
-def test_readiness_says_which_and_the_log_what_to_do_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_readiness_names_the_differences_and_the_log_gives_advice_once(caplog: pytest.LogCaptureFixture) -> None:
     told: set[facts.Problem] = set()
     reasons(a_process())
     wrong = a_process({"key": "wrong", "time_zone": "Mars"})
@@ -244,7 +244,7 @@ def test_readiness_says_which_and_the_log_what_to_do_once(caplog: pytest.LogCapt
     assert caplog.records[-1].message == "This process agrees with the others now"
 
 
-def test_a_row_that_was_lost_is_made_again() -> None:
+def test_a_lost_row_is_recreated() -> None:
     process = a_process()
     reasons(process)
     Process.objects.all().delete()
@@ -252,7 +252,7 @@ def test_a_row_that_was_lost_is_made_again() -> None:
     assert Process.objects.get(pk=process.pk).agreed_at == process.agreed_at is not None
 
 
-def test_rows_of_the_long_silent_go() -> None:
+def test_rows_of_processes_long_silent_are_deleted() -> None:
     dead = a_process()
     reasons(dead)
     silence(dead)
@@ -260,20 +260,20 @@ def test_rows_of_the_long_silent_go() -> None:
     assert not Process.objects.filter(pk=dead.pk).exists()
 
 
-def test_a_restored_site_waits_for_nobody_from_before() -> None:
+def test_a_restored_site_does_not_wait_for_earlier_processes() -> None:
     reasons(a_process())
     restored.send(sender=None)
     assert not Process.objects.exists()
 
 
-def test_the_key_does_not_lie_in_the_database() -> None:
+def test_the_key_is_not_stored_in_the_database() -> None:
     key = site_settings.SECRET_KEY
     assert facts.fingerprint(key) != facts.fingerprint(f"{key}.") != key
     assert facts.fingerprint(key) == facts.fingerprint(key) == facts.own()["key"]
     assert len(facts.fingerprint(key)) == 32
 
 
-def test_the_catalogues_and_the_names_of_static_files_are_among_the_facts(settings: Settings, tmp_path: Path) -> None:
+def test_translations_and_static_file_names_are_compared(settings: Settings, tmp_path: Path) -> None:
     facts.own.cache_clear()
     before = facts.own()
     settings.LOCALE_PATHS = [tmp_path]
@@ -286,14 +286,14 @@ def test_the_catalogues_and_the_names_of_static_files_are_among_the_facts(settin
     assert {name for name in before if before[name] != after[name]} == {"languages", "static"}
 
 
-def test_a_process_that_nobody_compares_yet_is_not_ready() -> None:
+def test_a_process_that_has_not_been_compared_yet_is_not_ready() -> None:
     with patch("threading.Thread"), patch("apps.core.shutdown.before_shutdown"):
         cluster.start()
     answer = Client().get("/readyz")
     assert (answer.status_code, answer.content) == (503, b"not compared with the other processes yet\n")
 
 
-def test_each_look_keeps_a_process_alive() -> None:
+def test_each_comparison_keeps_a_process_alive() -> None:
     process = a_process()
     reasons(process)
     silence(process, seconds=limits.SILENCE_SECONDS - 5)
@@ -301,7 +301,7 @@ def test_each_look_keeps_a_process_alive() -> None:
     assert Process.objects.filter(beat_at__gt=Now() - timedelta(seconds=5)).exists()
 
 
-def test_pages_hear_of_another_database_though_the_first_look_at_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_are_told_of_another_database_after_a_failed_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
     ended, looks = Mock(), iter([OperationalError("not yet"), ([], []), ([], [])])
     ended.wait.side_effect = [False, False, False, True]
@@ -314,7 +314,7 @@ def test_pages_hear_of_another_database_though_the_first_look_at_it_fails(monkey
     assert len(told) == 1
 
 
-def test_a_process_ends_in_time_though_the_database_does_not_answer_its_goodbye(
+def test_a_process_ends_in_time_though_the_database_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answered, goodbyes = threading.Event(), list[Callable[[], Coroutine[Any, Any, None]]]()
@@ -323,7 +323,7 @@ def test_a_process_ends_in_time_though_the_database_does_not_answer_its_goodbye(
     monkeypatch.setattr("apps.core.shutdown.before_shutdown", goodbyes.append)
     cluster.start()
     began = time.monotonic()
-    # It waits for the loop's threads, as a process does when it ends.
+    # This waits for the loop's threads, as a process does when it ends.
     asyncio.run(goodbyes[0]())
     assert time.monotonic() - began < 1
     answered.set()

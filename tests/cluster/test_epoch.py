@@ -1,4 +1,4 @@
-"""What tells the database from another, and from an earlier state of it that was put in its place."""
+"""The marks by which a database differs from another, or from an earlier state restored in its place."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +9,8 @@ from django.db import OperationalError, connection
 from apps.core import epoch
 
 pytestmark = pytest.mark.django_db
-on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL")
-on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="asks the file system")
+on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL only")
+on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite only")
 
 
 @pytest.fixture(autouse=True)
@@ -19,13 +19,13 @@ def _unknown(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def test_the_first_look_finds_no_change_and_neither_does_the_next() -> None:
+def test_looking_twice_at_one_database_finds_no_change() -> None:
     assert [epoch.look(), epoch.look()] == [False, False]
     assert len(epoch.State.epoch) == 16
 
 
 @on_postgresql
-def test_tables_that_were_made_anew_are_another_life_of_the_database() -> None:
+def test_recreated_tables_are_another_epoch() -> None:
     epoch.look()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE core_process RENAME TO former; CREATE TABLE core_process AS TABLE former")
@@ -40,14 +40,14 @@ def test_the_servers_identifier_and_timeline_are_among_the_marks() -> None:
 
 
 @on_postgresql
-def test_where_nobody_may_ask_the_server_its_tables_must_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_permission_to_query_the_server_only_table_marks_count(monkeypatch: pytest.MonkeyPatch) -> None:
     all_marks = epoch.marks()
     monkeypatch.setattr(epoch, "ASKED", "SELECT no_such_function()")
     assert epoch.marks() == all_marks[:2]
 
 
 @on_postgresql
-def test_a_question_that_fails_by_chance_is_no_other_life(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_that_fails_by_chance_is_not_another_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     epoch.look()
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 50")
@@ -57,7 +57,7 @@ def test_a_question_that_fails_by_chance_is_no_other_life(monkeypatch: pytest.Mo
 
 
 @on_sqlite
-def test_another_file_is_another_life_of_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_file_is_another_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, other = tmp_path / "database", tmp_path / "restored"
     file.touch()
     other.touch()

@@ -1,4 +1,4 @@
-"""The forms of the site's pages, what is typed into them, and what a page gives back of it."""
+"""The forms on the site's pages, what is typed into them, and what a page keeps of it."""
 
 from html.parser import HTMLParser
 from urllib.parse import urljoin
@@ -9,7 +9,7 @@ WRITTEN = {"text", "email", "number", "search", "url", "tel", "textarea"}
 
 
 class Forms(HTMLParser):
-    """The forms of a page that are posted: where to, and of what kind each field is."""
+    """A page's forms that are posted: their addresses, and the kind of each field."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ FormsByAddress = dict[tuple[str, str], dict[str, set[str]]]
 
 
 def forms_of(world: World) -> FormsByAddress:
-    """Every form that the owner, or who has not signed in, is shown: by viewer and address, its fields' kinds."""
+    """Every form shown to the owner or to signed-out viewers: by viewer and address, the kinds of its fields."""
     found: FormsByAddress = {}
     for _, path in world.addresses():
         for viewer in ("anonymous", "owner"):
@@ -52,7 +52,7 @@ def forms_of(world: World) -> FormsByAddress:
 
 
 def typed_into(fields: dict[str, set[str]]) -> dict[str, str]:
-    """Something of its own in each field, with what HTML must not take for its own."""
+    """A different text for each field, with characters that HTML must escape."""
     return {
         name: f"typed in {name} <b> & 'more'\r\nand more" if kinds & (WRITTEN | {"password"}) else f"chosen-{name}"
         for name, kinds in fields.items()
@@ -61,7 +61,7 @@ def typed_into(fields: dict[str, set[str]]) -> dict[str, str]:
 
 
 class Values(HTMLParser):
-    """What the fields of a page hold, by their names, and whether one sees each."""
+    """The values of a page's fields by name, and whether each is visible."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -84,14 +84,14 @@ class Values(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "textarea":
-            # As a browser has it: without the line break that begins it.
+            # As browsers do: without a leading line break.
             name, value, is_seen = self.held[-1]
             self.held[-1] = (name, value.removeprefix("\n"), is_seen)
             self.area = None
 
 
 def losses(fields: dict[str, set[str]], page: str) -> list[str]:
-    """What was typed and is not in the page, or not in sight, or should not be there."""
+    """The typed values that are missing from the page, hidden, or shown though they must not be."""
     held, lost = Values(page).held, []
     for name, value in typed_into(fields).items():
         value = value.replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""What tests of apps/core/bounded.py have children do."""
+"""Jobs that tests of apps/core/bounded.py run in child processes."""
 
 import os
 import re
@@ -13,13 +13,13 @@ def echo(data: bytes) -> tuple[bytes, ...]:
 
 
 def match_forever(data: bytes) -> tuple[bytes, ...]:
-    """One match that no thread, timer or signal handler of Python's can end."""
+    """A match that no thread, timer or signal handler in Python can end."""
     re.match(r"(a|a)*b", "a" * 60)
     return (data,)
 
 
 def better(data: bytes) -> Generator[tuple[bytes, ...], None, tuple[bytes, ...]]:
-    """A good result, and then a better one that never comes."""
+    """A good result, then a better one that never arrives."""
     yield (b"good",)
     match_forever(data)
     return (b"better",)
@@ -30,13 +30,13 @@ def memory(data: bytes) -> tuple[bytes, ...]:
 
 
 def sleep(data: bytes) -> tuple[bytes, ...]:
-    """Takes no processor time, only time."""
+    """Takes wall time but no processor time."""
     time.sleep(60)
     return (data,)
 
 
 def nap(data: bytes) -> tuple[bytes, ...]:
-    """Half a second, in which nothing is done."""
+    """Sleep for half a second."""
     time.sleep(0.5)
     return (data,)
 
@@ -58,7 +58,7 @@ def die(data: bytes) -> tuple[bytes, ...]:
 
 
 def process(data: bytes) -> tuple[bytes, ...]:
-    """Who does the job."""
+    """The id of the process that does the job."""
     return (str(os.getpid()).encode(),)
 
 

@@ -1,4 +1,4 @@
-"""Whose address a request counts under."""
+"""The client address that a request counts under."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ PEER = "192.0.2.7"
 
 
 def addresses(forwarded: str | None) -> set[str]:
-    """What counts for a page and for a socket from PEER that bring this header."""
+    """The addresses found for a page and for a socket from PEER with this header."""
     more: dict[str, Any] = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
     request = RequestFactory().get("/", REMOTE_ADDR=PEER, **more)
     headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode("latin1"))]
@@ -39,7 +39,7 @@ def addresses(forwarded: str | None) -> set[str]:
         (1, "::ffff:10.0.0.1", "10.0.0.1"),
     ],
 )
-def test_the_address_is_that_of_who_asked_the_outermost_of_our_proxies(
+def test_the_address_is_the_one_that_reached_our_outermost_proxy(
     settings: Settings, count: int, forwarded: str, address: str
 ) -> None:
     settings.TRUSTED_PROXY_COUNT = count
@@ -50,12 +50,12 @@ NO_ADDRESSES = [None, "", "unknown", "_hidden", ",", "[", "[]:80", "1.2.3.4.5", 
 
 
 @pytest.mark.parametrize("forwarded", NO_ADDRESSES)
-def test_what_is_no_address_counts_under_that_of_who_is_connected(settings: Settings, forwarded: str | None) -> None:
+def test_an_invalid_forwarded_address_falls_back_to_the_peers(settings: Settings, forwarded: str | None) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
     assert addresses(forwarded) == {PEER}
 
 
-def test_who_comes_by_a_socket_of_the_file_system_has_an_address_too() -> None:
+def test_a_client_on_a_unix_socket_has_an_address_too() -> None:
     request = RequestFactory().get("/")
     del request.META["REMOTE_ADDR"]
     assert {client_address(request), client_address({"headers": [], "client": None})} == {"0.0.0.0"}
@@ -71,7 +71,7 @@ def test_who_comes_by_a_socket_of_the_file_system_has_an_address_too() -> None:
         (1, "1.2.3.4, 10.0.0.1", "10.0.0.1"),
     ],
 )
-def test_an_odd_forwarded_address_bars_nobody_from_signing_in(
+def test_an_odd_forwarded_address_does_not_prevent_signing_in(
     settings: Settings, count: int, forwarded: str, address: str
 ) -> None:
     settings.TRUSTED_PROXY_COUNT = count
@@ -93,7 +93,7 @@ def test_an_odd_forwarded_address_bars_nobody_from_signing_in(
         ("2001:db8:1:3::1", "2001:db8:1:3::"),
     ],
 )
-def test_an_address_of_ipv6_counts_as_its_network(address: str, network: str) -> None:
+def test_an_ipv6_address_counts_as_its_network(address: str, network: str) -> None:
     assert network_of(address) == network
 
 
@@ -109,5 +109,5 @@ def test_signing_in_is_counted_by_network(pattern: str, is_one: bool) -> None:
     assert statuses == ({200, 429} if is_one else {200})
 
 
-def test_the_processes_listen_where_only_a_proxy_reaches_them_unless_told_otherwise() -> None:
+def test_processes_listen_on_loopback_by_default() -> None:
     assert "interface=${BIND:-127.0.0.1}:" in (ROOT / "Procfile").read_text()

@@ -1,4 +1,4 @@
-"""What a backup may be called, and what is refused before anything is touched."""
+"""Making backups, and what a restore refuses before it changes anything."""
 
 import fcntl
 import json
@@ -22,9 +22,9 @@ SUM = "0" * 64
 
 @pytest.fixture(autouse=True)
 def _own_folders(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The site's files and keys of this test, and not the developer's own."""
+    """Give each test its own files and keys, not the developer's."""
     if connection.vendor != "sqlite":
-        pytest.skip("about the files")
+        pytest.skip("SQLite only")
     data = tmp_path / "data"
     data.mkdir()
     settings.DATA_DIR = data
@@ -41,20 +41,20 @@ def _own_folders(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def backup(tmp_path: Path) -> Path:
-    """A backup that has been made."""
+    """A finished backup."""
     folder = tmp_path / "backups" / "first"
     making.make(folder)
     return folder
 
 
 def change(folder: Path, **fields: Any) -> None:
-    """Write other things into a backup's manifest."""
+    """Change fields of a backup's manifest."""
     file = folder / manifest.NAME
     file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
 
 def refusal(folder: Path) -> str:
-    """Why this backup is not restored."""
+    """The reason why restoring this backup is refused."""
     with pytest.raises(BackupError) as refused:
         restoring.restore(folder, confirm=lambda: True, force=False)
     return str(refused.value)
@@ -67,7 +67,7 @@ def test_a_backup_is_readable_by_its_owner_only(backup: Path) -> None:
     assert {folder.stat().st_mode & 0o777 for folder in within if folder.is_dir()} == {0o700}
 
 
-def test_a_backup_says_what_is_in_it(backup: Path) -> None:
+def test_a_backup_lists_what_is_in_it(backup: Path) -> None:
     found = manifest.read(backup)
     assert set(found.files) == {"database.sqlite3", "files/minutes.txt", "keys/secret_key"}
     assert found.files["files/minutes.txt"] == copies.sum_of(backup / "files" / "minutes.txt")
@@ -89,7 +89,7 @@ def test_a_backup_may_go_into_an_empty_folder(tmp_path: Path) -> None:
     assert manifest.read(tmp_path / "empty")
 
 
-def test_a_backup_does_not_go_among_the_files_that_it_backs_up(settings: Settings) -> None:
+def test_a_backup_cannot_go_among_the_files_it_backs_up(settings: Settings) -> None:
     with pytest.raises(BackupError, match="lies among the site's own files"):
         making.make(Path(settings.MEDIA_ROOT) / "backup")
 
@@ -101,7 +101,7 @@ def test_a_link_among_the_files_is_not_followed(settings: Settings, tmp_path: Pa
     assert not (tmp_path / "backup" / "files" / "link").exists()
 
 
-def test_a_file_that_is_deleted_meanwhile_is_left_out(
+def test_a_file_deleted_during_the_backup_is_left_out(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = Path(settings.MEDIA_ROOT) / "gone.txt"
@@ -110,7 +110,7 @@ def test_a_file_that_is_deleted_meanwhile_is_left_out(
     assert manifest.read(tmp_path / "backup").below("files") == ["files/minutes.txt"]
 
 
-def test_the_database_comes_first_so_that_each_of_its_files_is_there(
+def test_the_database_is_copied_before_its_files(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dump = sqlite.dump
@@ -124,7 +124,7 @@ def test_the_database_comes_first_so_that_each_of_its_files_is_there(
     assert "files/just_sent.txt" in manifest.read(tmp_path / "backup").files
 
 
-def test_a_full_disk_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(100, 90, 10))
     with pytest.raises(BackupError, match=r"has 0\.0 MB left, and [\d.]+ MB are needed"):
@@ -133,7 +133,7 @@ def test_a_full_disk_is_said_before_anything_is_written(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(143), OSError(28, "No space left on device")])
-def test_a_backup_that_is_interrupted_leaves_nothing(
+def test_an_interrupted_backup_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     def fail(*args: object) -> None:
@@ -145,7 +145,7 @@ def test_a_backup_that_is_interrupted_leaves_nothing(
     assert list((tmp_path / "backups").iterdir()) == []
 
 
-def test_of_two_backups_to_one_place_the_second_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_of_two_backups_to_one_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "backups" / "first"
     fill = making.fill
 
@@ -177,13 +177,13 @@ def test_of_two_backups_to_one_place_the_second_is_refused(tmp_path: Path, monke
         "",
     ],
 )
-def test_a_manifest_that_leads_elsewhere_is_refused(backup: Path, name: str) -> None:
+def test_a_manifest_with_paths_outside_the_backup_is_refused(backup: Path, name: str) -> None:
     files = json.loads((backup / manifest.NAME).read_text())["files"]
     change(backup, files=files | {name: {"size": 0, "sha256": SUM}})
     assert "names a file that none of ours has" in refusal(backup)
 
 
-def test_a_backup_among_the_files_that_it_would_replace_is_refused(backup: Path, settings: Settings) -> None:
+def test_a_backup_among_the_files_it_would_replace_is_refused(backup: Path, settings: Settings) -> None:
     inside = Path(settings.MEDIA_ROOT) / "backup"
     shutil.copytree(backup, inside)
     assert "lies among the files that would be replaced" in refusal(inside)
@@ -192,12 +192,12 @@ def test_a_backup_among_the_files_that_it_would_replace_is_refused(backup: Path,
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '{"format": 1}', '{"format": 1, "files": {}, "database": "sqlite"}', "\udcff"]
 )
-def test_a_manifest_that_is_none_is_refused(backup: Path, text: str) -> None:
+def test_an_invalid_manifest_is_refused(backup: Path, text: str) -> None:
     (backup / manifest.NAME).write_bytes(text.encode(errors="surrogateescape"))
     assert "is damaged" in refusal(backup)
 
 
-def test_a_folder_without_a_manifest_is_no_backup(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_not_a_backup(tmp_path: Path) -> None:
     assert "holds no backup" in refusal(tmp_path)
 
 
@@ -218,34 +218,34 @@ def test_a_backup_of_another_kind_of_database_is_refused(backup: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["database.sqlite3", "files/minutes.txt", "keys/secret_key"])
-def test_one_byte_that_has_changed_is_refused(backup: Path, name: str) -> None:
+def test_one_changed_byte_is_refused(backup: Path, name: str) -> None:
     data = bytearray((backup / name).read_bytes())
     data[len(data) // 2] ^= 1
     (backup / name).write_bytes(data)
     assert f"{backup / name} is not as it was written. Nothing was changed." in refusal(backup)
 
 
-def test_a_link_in_the_place_of_a_file_is_refused(backup: Path, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_file_is_refused(backup: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("minutes")
     (backup / "files" / "minutes.txt").unlink()
     (backup / "files" / "minutes.txt").symlink_to(tmp_path / "elsewhere")
     assert "is missing or no file" in refusal(backup)
 
 
-def test_a_link_in_the_place_of_a_folder_is_refused(backup: Path, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_folder_is_refused(backup: Path, tmp_path: Path) -> None:
     (backup / "files").rename(tmp_path / "elsewhere")
     (backup / "files").symlink_to(tmp_path / "elsewhere")
     assert "is missing or no file" in refusal(backup)
 
 
-def test_a_site_that_is_being_served_is_not_restored(backup: Path) -> None:
+def test_a_running_site_cannot_be_restored(backup: Path) -> None:
     descriptor = running.taken(fcntl.LOCK_SH)
     with pytest.raises(BackupError, match="Stop it first"):
         restoring.restore(backup, confirm=lambda: True, force=True)
     os.close(descriptor)
 
 
-def test_a_site_does_not_start_while_it_is_restored() -> None:
+def test_a_site_does_not_start_while_it_is_being_restored() -> None:
     with running.alone(), pytest.raises(SystemExit, match="Start it when that is done"):
         running.serve()
 
@@ -256,7 +256,7 @@ def test_a_site_does_not_start_half_restored(backup: Path) -> None:
         running.serve()
 
 
-def test_the_oldest_program_that_can_do_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_suitable_program_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {14: Path("/14/pg_dump"), 16: Path("/16/pg_dump"), 18: Path("/18/pg_dump")}
     monkeypatch.setattr(postgres, "versions", lambda name: there)
     assert postgres.program("pg_dump", 15) == (Path("/16/pg_dump"), 16)
@@ -264,7 +264,7 @@ def test_the_oldest_program_that_can_do_it_is_taken(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("there", "found"), [({}, "not"), ({14: Path("/14/pg_dump")}, "only of version 14")])
-def test_a_program_that_is_too_old_is_said_with_the_package_to_install(
+def test_a_program_that_is_too_old_is_reported_with_the_package_to_install(
     monkeypatch: pytest.MonkeyPatch, there: dict[int, Path], found: str
 ) -> None:
     monkeypatch.setattr(postgres, "versions", lambda name: there)
@@ -272,7 +272,7 @@ def test_a_program_that_is_too_old_is_said_with_the_package_to_install(
         postgres.program("pg_dump", 17)
 
 
-def test_a_password_is_on_no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_are_not_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     reached = {"host": "db.example.org", "dbname": "parley", "user": "site", "password": "s3cr3t"}
     monkeypatch.setattr(postgres, "parameters", lambda: dict(reached))
     started = postgres.command(Path("/usr/bin/pg_dump"), "--format=custom")
@@ -281,18 +281,18 @@ def test_a_password_is_on_no_command_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert "host=db.example.org" in started["args"][-1]
 
 
-def test_a_backup_does_not_go_where_a_restore_makes_its_files_ready(settings: Settings, tmp_path: Path) -> None:
+def test_a_backup_cannot_go_where_a_restore_stages_its_files(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="own files"):
         making.make(settings.DATA_DIR / "restoring" / "first")
 
 
-def test_a_backup_that_lies_where_a_restore_makes_its_files_ready_is_refused(backup: Path, settings: Settings) -> None:
+def test_a_backup_where_a_restore_stages_its_files_is_refused(backup: Path, settings: Settings) -> None:
     shutil.copytree(backup, settings.DATA_DIR / "restoring")
     assert "would be replaced" in refusal(settings.DATA_DIR / "restoring")
     assert (settings.DATA_DIR / "restoring" / manifest.NAME).exists()
 
 
-def test_a_site_that_is_half_restored_is_not_backed_up(tmp_path: Path) -> None:
+def test_a_half_restored_site_cannot_be_backed_up(tmp_path: Path) -> None:
     running.UNFINISHED.write_text("Run it again.")
     with pytest.raises(BackupError, match="Run it again"):
         making.make(tmp_path / "second")
@@ -306,7 +306,7 @@ def test_files_behind_a_link_are_not_replaced(backup: Path, settings: Settings, 
     assert (tmp_path / "elsewhere" / "minutes.txt").read_text() == "minutes"
 
 
-def test_a_pipe_in_the_place_of_a_file_is_refused_without_waiting(backup: Path) -> None:
+def test_a_pipe_in_place_of_a_file_is_refused_without_waiting(backup: Path) -> None:
     (backup / "files" / "minutes.txt").unlink()
     os.mkfifo(backup / "files" / "minutes.txt")
     assert "minutes.txt is missing or no file" in refusal(backup)
@@ -315,6 +315,6 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_without_waiting(backup: Path) 
 @pytest.mark.parametrize(
     "text", ["[" * 200_000, '{"format": 1, "database": "sqlite", "files": {"a": {"size": Infinity}}}']
 )
-def test_a_manifest_that_cannot_be_read_is_damaged(backup: Path, text: str) -> None:
+def test_an_unreadable_manifest_counts_as_damaged(backup: Path, text: str) -> None:
     (backup / manifest.NAME).write_text(text)
     assert "damaged" in refusal(backup)

@@ -1,4 +1,4 @@
-"""Work in child processes that are limited."""
+"""Work in child processes with limits."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def pool() -> Iterator[Pool]:
 
 
 def close(pool: Pool) -> None:
-    """End a pool's processes."""
+    """End the pool's processes."""
     assert pool.fork_server
     pool.fork_server.close()
 
@@ -41,17 +41,17 @@ def test_a_job_returns_what_its_function_does(pool: Pool) -> None:
     assert pool.run(job("echo"), b"hi") == (b"hi",)
 
 
-def test_one_match_of_a_regular_expression_is_ended_by_its_processor_time() -> None:
+def test_an_endless_regular_expression_is_stopped_by_the_processor_limit() -> None:
     patient = make_pool(limits=replace(LIMITS, wall_seconds=30.0))
     began = time.monotonic()
     with pytest.raises(Exceeded):
         patient.run(job("match_forever"), b"")
-    # The other limit is far off, so that it was not the one.
+    # The wall-time limit is far off, so it was not the cause.
     assert time.monotonic() - began < 10
     close(patient)
 
 
-def test_of_results_that_get_better_the_last_one_counts(pool: Pool) -> None:
+def test_the_last_result_before_the_limit_counts(pool: Pool) -> None:
     assert pool.run(job("better"), b"") == (b"good",)
 
 
@@ -60,15 +60,15 @@ def test_memory_is_limited(pool: Pool) -> None:
         pool.run(job("memory"), b"")
 
 
-def test_time_that_costs_no_processor_is_limited(pool: Pool) -> None:
+def test_wall_time_is_limited(pool: Pool) -> None:
     (process,) = pool.run(job("process"), b"")
     with pytest.raises(Exceeded):
         pool.run(job("sleep"), b"")
-    # The child has ended too: no one waits for it, and it would sleep on.
+    # The child has ended too; otherwise it would keep sleeping though no one waits for it.
     until_gone(int(process))
 
 
-def test_what_comes_back_is_limited(pool: Pool) -> None:
+def test_the_result_is_limited(pool: Pool) -> None:
     with pytest.raises(Exceeded, match="too large"):
         pool.run(job("huge"), b"")
 
@@ -84,20 +84,20 @@ def test_a_child_serves_many_jobs(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("ending", ["die", "match_forever", "memory", "fail"])
-def test_after_a_child_that_died_the_next_job_has_another(pool: Pool, ending: str) -> None:
+def test_the_job_after_a_dead_child_gets_a_new_one(pool: Pool, ending: str) -> None:
     before = pool.run(job("process"), b"")
     with pytest.raises(Exceeded):
         pool.run(job(ending), b"")
     assert pool.run(job("process"), b"") != before
 
 
-def test_a_child_that_is_killed_between_two_jobs_costs_no_job(pool: Pool) -> None:
+def test_killing_a_child_between_two_jobs_loses_no_job(pool: Pool) -> None:
     (process,) = pool.run(job("process"), b"")
     kill(int(process))
     assert pool.run(job("echo"), b"hi") == (b"hi",)
 
 
-def test_a_killed_fork_server_is_started_again(pool: Pool) -> None:
+def test_a_killed_fork_server_is_restarted(pool: Pool) -> None:
     (process,) = pool.run(job("process"), b"")
     assert pool.fork_server
     pool.fork_server.process.kill()
@@ -107,7 +107,7 @@ def test_a_killed_fork_server_is_started_again(pool: Pool) -> None:
 
 
 def kill(process: int) -> None:
-    """End a process, and return once it is gone."""
+    """Kill a process, and return once it is gone."""
     os.kill(process, signal.SIGKILL)
     until_gone(process)
 
@@ -125,20 +125,20 @@ def until_gone(process: int) -> None:
 
 
 def test_a_child_has_none_of_the_sites_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Before the fork server starts, whose environment a child's is.
+    # Before the fork server starts: children inherit its environment.
     monkeypatch.setenv("SECRET_KEY", "secret")
     fresh = make_pool()
     assert b"SECRET_KEY" not in fresh.run(job("environment"), b"")
     close(fresh)
 
 
-def test_a_mistake_of_ours_is_logged_with_its_traceback(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_is_logged_with_its_traceback(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(Exceeded):
         pool.run(job("fail"), b"")
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_job_that_waited_too_long_for_a_child_is_not_begun() -> None:
+def test_a_job_that_waited_too_long_for_a_child_is_not_started() -> None:
     hasty = make_pool(limits=Limits(1.0, 2.0, 64 << 20, 1 << 20, queue_seconds=0.2))
     hasty.run(job("echo"), b"")
     # The one thread takes jobs in order, so the second waits for the first.

@@ -1,4 +1,4 @@
-"""Where counts are kept without Redis: what cannot be washed out of it."""
+"""The cache for rate limits without Redis: attackers cannot flush its counts."""
 
 import pytest
 from django.core.cache import cache
@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_what_has_expired_goes_before_what_lives(small: CountingCache, clock: list[float]) -> None:
+def test_expired_entries_are_evicted_before_live_ones(small: CountingCache, clock: list[float]) -> None:
     for number in range(8):
         small.set(f"over-{number}", 1, 10)
     small.set("soon", 1, 100)
@@ -36,7 +36,7 @@ def test_what_has_expired_goes_before_what_lives(small: CountingCache, clock: li
     assert len(small._cache) == 3
 
 
-def test_of_what_lives_goes_what_expires_first_however_often_it_is_used(small: CountingCache) -> None:
+def test_of_live_entries_the_first_to_expire_is_evicted_however_often_used(small: CountingCache) -> None:
     small.set("never", 1, None)
     small.set("hour", 1, 3600)
     for number in range(100):
@@ -46,13 +46,13 @@ def test_of_what_lives_goes_what_expires_first_however_often_it_is_used(small: C
     assert small.get("hour")
 
 
-def test_it_never_holds_more_than_it_may(small: CountingCache) -> None:
+def test_it_never_exceeds_its_maximum_size(small: CountingCache) -> None:
     for number in range(1000):
         small.set(str(number), number, 600)
     assert len(small._cache) == len(small._expire_info) <= 10
 
 
-def test_the_site_counts_in_it() -> None:
+def test_the_site_uses_it() -> None:
     assert limits.MAX_CACHE_ENTRIES >= 100_000
     cache.set("counted", 1)
     kept = CountingCache("", {"OPTIONS": {"MAX_ENTRIES": limits.MAX_CACHE_ENTRIES}})
@@ -60,7 +60,7 @@ def test_the_site_counts_in_it() -> None:
 
 
 @pytest.mark.django_db
-def test_cheap_requests_from_many_addresses_empty_no_counts() -> None:
+def test_cheap_requests_from_many_addresses_evict_no_counts() -> None:
     sign_up("ada")
     for number in range(5):
         Client().post("/accounts/login/", {"login": "ada", "password": f"wrong {number}"})

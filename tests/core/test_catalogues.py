@@ -1,4 +1,4 @@
-"""The site's texts in its other languages: complete, fit for use, and compiled."""
+"""The site's translations: complete, usable and compiled."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ LOCALE = ROOT / "config" / "locale"
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
 DOMAINS = ["django", "djangojs"]
 
-# What a translation must have as often as the text: names to be filled in, and markup.
+# What a translation must contain as often as the text: placeholders and markup.
 FIXED = re.compile(r"%\(\w+\)[sd]|%s|\{\w+\}|</?\w+")
 
 
@@ -26,7 +26,7 @@ def catalogue(language: str, domain: str, root: Path = LOCALE) -> polib.POFile:
 
 
 def texts(entry: polib.POEntry) -> list[str]:
-    """What is said for an entry: one text, or one for each plural form."""
+    """An entry's translations: one, or one for each plural form."""
     return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
 
 
@@ -41,7 +41,7 @@ def test_every_text_is_translated(language: str, domain: str) -> None:
 
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_names_and_markup_are_those_of_the_text(language: str, domain: str) -> None:
+def test_placeholders_and_markup_match_the_text(language: str, domain: str) -> None:
     wrong = [
         entry.msgid
         for entry in catalogue(language, domain)
@@ -52,7 +52,7 @@ def test_names_and_markup_are_those_of_the_text(language: str, domain: str) -> N
 
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_plural_form_names_what_the_text_does_not_have(language: str, domain: str) -> None:
+def test_plural_forms_use_only_placeholders_of_the_text(language: str, domain: str) -> None:
     for entry in catalogue(language, domain):
         allowed = set(FIXED.findall(entry.msgid + entry.msgid_plural))
         assert all(set(FIXED.findall(text)) <= allowed for text in texts(entry)), entry.msgid
@@ -60,7 +60,7 @@ def test_no_plural_form_names_what_the_text_does_not_have(language: str, domain:
 
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_is_compiled_is_what_is_written(language: str, domain: str) -> None:
+def test_compiled_catalogues_are_up_to_date(language: str, domain: str) -> None:
     def said(entries: polib.POFile | polib.MOFile) -> set[tuple[object, ...]]:
         return {(entry.msgctxt, entry.msgid, *texts(entry)) for entry in entries}
 
@@ -69,14 +69,14 @@ def test_what_is_compiled_is_what_is_written(language: str, domain: str) -> None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_plural_form_of_the_language_is_there(language: str) -> None:
+def test_every_plural_form_of_the_language_exists(language: str) -> None:
     entries = catalogue(language, "django")
     forms = int(re.findall(r"nplurals=(\d)", entries.metadata["Plural-Forms"])[0])
     assert forms == {"de": 2, "ar": 6}[language]
     assert all(len(entry.msgstr_plural) == forms for entry in entries if entry.msgid_plural)
 
 
-def test_the_catalogues_have_the_texts_of_the_code_and_no_others(tmp_path: Path) -> None:
+def test_the_catalogues_have_exactly_the_texts_of_the_code(tmp_path: Path) -> None:
     if not translator():
         pytest.skip("gettext is not installed")
     for name in ("apps", "config", "templates", "static"):

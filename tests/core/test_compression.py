@@ -1,4 +1,4 @@
-"""Which answers are compressed, and that their length tells nothing."""
+"""Which answers are compressed, and that their length reveals nothing."""
 
 import gzip
 from collections.abc import Callable, Iterator
@@ -20,13 +20,13 @@ Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 
 def compressed(answer: Answer) -> Answer:
-    """The answer as the middleware leaves it for a browser that takes gzip."""
+    """The answer after the middleware, for a browser that accepts gzip."""
     middleware = CompressionMiddleware(lambda request: answer)
     found: Answer = middleware.process_response(RequestFactory().get("/", headers=GZIP), answer)  # type: ignore[assignment]
     return found
 
 
-def test_a_page_is_compressed_for_who_takes_it_so_and_is_the_same(cast: Cast) -> None:
+def test_a_page_is_compressed_for_clients_that_accept_it_and_is_the_same(cast: Cast) -> None:
     client = client_of(cast.member)
     plain, packed = client.get("/keys/"), client.get("/keys/", headers=GZIP)
     assert gzip.decompress(packed.content) == plain.content
@@ -43,7 +43,7 @@ def test_a_fragment_for_htmx_is_compressed_and_keeps_its_mark(cast: Cast) -> Non
     assert answer.headers["Parley-Answer"] == "fragment"
 
 
-def test_the_length_of_the_same_page_differs_from_time_to_time() -> None:
+def test_the_same_page_has_varying_lengths() -> None:
     lengths = {len(compressed(HttpResponse("the same " * 100)).content) for _ in range(20)}
     assert len(lengths) > 1
 
@@ -70,9 +70,9 @@ def pieces() -> Iterator[bytes]:
         lambda: HttpResponse("ok"),
         lambda: HttpResponse(b"x" * 1000, headers={"Content-Encoding": "br"}),
     ],
-    ids=["in pieces", "a picture", "an archive", "a word", "compressed already"],
+    ids=["streamed", "a picture", "an archive", "too short", "already compressed"],
 )
-def test_what_would_not_gain_or_must_flow_is_left_alone(make: Callable[[], HttpResponse]) -> None:
+def test_streams_and_incompressible_or_tiny_answers_are_left_alone(make: Callable[[], HttpResponse]) -> None:
     before, after = make(), compressed(make())
     assert b"".join(after) == b"".join(before)
     assert after.headers.get("Content-Encoding") == before.headers.get("Content-Encoding")
@@ -83,7 +83,7 @@ def test_a_strong_etag_becomes_a_weak_one() -> None:
     assert answer.headers["ETag"] == 'W/"1"'
 
 
-def test_the_archive_of_ones_data_is_not_compressed_again(db: None) -> None:
+def test_the_data_archive_is_not_compressed_again(db: None) -> None:
     client, _ = sign_up("ada")
     confirm_password(client)
     answer = client.post("/accounts/data/download/", headers=GZIP)

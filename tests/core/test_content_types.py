@@ -1,4 +1,4 @@
-"""What a request calls its body decides nothing but where a form's parts begin."""
+"""A request's content type decides only where a form's parts begin."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from apps.core.origins import as_the_site_is_reached
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# As config/asgi.py has it, which would start what a server needs beside.
+# As in config/asgi.py, which would also start a server's background work.
 pages = as_our_pages_write_it(as_the_site_is_reached(get_asgi_application()))
 
 FORM = b'--X\r\nContent-Disposition: form-data; name="body"\r\n\r\nZwei W\xc3\xb6rter \\ud800\r\n--X--\r\n'
 
 
 def posted(content_type: str) -> tuple[int, str]:
-    """The status and the page that a stranger's form gets, sent to an address that there is not."""
+    """The status and page for a stranger's form sent to an unknown address."""
     headers = [(b"host", b"testserver"), (b"content-length", str(len(FORM)).encode())]
     scope = {
         "type": "http",
@@ -62,7 +62,7 @@ def posted(content_type: str) -> tuple[int, str]:
         "x*=nope''x",
     ],
 )
-def test_no_codec_that_a_form_names_reads_it(parameter: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_codec_named_by_a_form_is_ignored(parameter: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         status, page = posted(f"multipart/form-data; {parameter}; boundary=X")
     assert status == 404
@@ -70,6 +70,6 @@ def test_no_codec_that_a_form_names_reads_it(parameter: str, caplog: pytest.LogC
     assert not caplog.records
 
 
-def test_a_form_may_say_that_it_is_in_utf_8() -> None:
+def test_a_form_may_declare_utf_8() -> None:
     status, page = posted('multipart/form-data; charset="UTF-8"; boundary="X"')
     assert (status, "Zwei Wörter" in page) == (404, True)

@@ -1,4 +1,4 @@
-"""What the database's errors mean, and transactions that are done again."""
+"""What the database's errors mean, and transactions that are retried."""
 
 import logging
 import select
@@ -31,11 +31,11 @@ from apps.core.views import busy
 from apps.rooms.models import Room
 from tests.conftest import Cast, client_of, make_user, say
 
-only_postgres = pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own")
+only_postgres = pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL only")
 
 
 def wrapped(cause: Exception, kind: type[Exception] = OperationalError) -> Exception:
-    """An error of the driver as Django raises it."""
+    """A driver's error as Django raises it."""
     error = kind(*cause.args)
     error.__cause__ = cause
     return error
@@ -69,7 +69,7 @@ NEITHER = [
 
 
 @pytest.mark.parametrize("error", BUSY + LOST + NEITHER, ids=lambda error: type(error.__cause__).__name__)
-def test_only_a_server_that_went_empties_the_pool(error: Exception) -> None:
+def test_only_a_lost_server_empties_the_pool(error: Exception) -> None:
     assert is_busy(error) == (error in BUSY)
     assert is_lost(error) == (error in LOST)
     pool = Mock()
@@ -79,7 +79,7 @@ def test_only_a_server_that_went_empties_the_pool(error: Exception) -> None:
 
 
 def failing(errors: list[Exception]) -> tuple[Callable[[], str], list[int]]:
-    """A transaction that fails with these errors, one each time, and the list of its tries."""
+    """A transaction that fails with these errors in turn, and the list of its attempts."""
     tries: list[int] = []
 
     @whole()
@@ -94,7 +94,7 @@ def failing(errors: list[Exception]) -> tuple[Callable[[], str], list[int]]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_after_a_deadlock_all_of_a_transaction_is_done_again() -> None:
+def test_after_a_deadlock_the_whole_transaction_is_retried() -> None:
     work, _ = failing([DEADLOCK, DEADLOCK])
     assert work() == "done"
     assert list(Room.objects.filter(slug__startswith="r-").values_list("slug", flat=True)) == ["r-3"]
@@ -105,13 +105,13 @@ def test_after_a_deadlock_all_of_a_transaction_is_done_again() -> None:
     ("error", "tried", "raised"),
     [
         (DEADLOCK, limits.TRIES, TooBusyError),
-        # Whoever waited as long as one may does not hold a connection for as long again.
+        # After waiting as long as allowed, it must not hold a connection for as long again.
         (LOCK_TIMEOUT, 1, TooBusyError),
         (LOST[0], 1, OperationalError),
         (DatabaseError("another"), 1, DatabaseError),
     ],
 )
-def test_it_is_done_again_so_often_and_then_told_as_what_it_is(
+def test_retries_are_limited_and_then_the_error_is_raised(
     error: Exception, tried: int, raised: type[Exception]
 ) -> None:
     work, tries = failing([error] * 10)
@@ -123,7 +123,7 @@ def test_it_is_done_again_so_often_and_then_told_as_what_it_is(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_within_another_transaction_only_that_one_is_done_again() -> None:
+def test_inside_another_transaction_nothing_is_retried() -> None:
     work, tries = failing([DEADLOCK] * 10)
     with pytest.raises(OperationalError), transaction.atomic():
         work()
@@ -131,8 +131,8 @@ def test_within_another_transaction_only_that_one_is_done_again() -> None:
 
 
 @contextmanager
-def somebody_else(*statements: str) -> Iterator[None]:
-    """Another connection that is in the middle of a transaction."""
+def another_transaction(*statements: str) -> Iterator[None]:
+    """Keep these statements in an open transaction on another connection."""
     ready, done = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -154,8 +154,8 @@ def somebody_else(*statements: str) -> Iterator[None]:
 
 
 @dataclass
-class Held:
-    """A room whose row somebody holds (with SQLite its file), and a member's browser."""
+class Locked:
+    """A room whose row (on SQLite, whose database) is locked, and a member's browser."""
 
     client: Client
     room: Room
@@ -163,38 +163,38 @@ class Held:
 
 
 @pytest.fixture
-def held(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+def locked(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Locked]:
     cast = Cast()
     client, message = client_of(cast.owner), say(cast.room, cast.owner, "Said before")
     client.raise_request_exception = False
     if connection.vendor == "sqlite":
         monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
         connection.close()
-    with somebody_else(f"UPDATE rooms_room SET topic = topic WHERE id = {cast.room.pk}"):
-        yield Held(client, cast.room, message)
+    with another_transaction(f"UPDATE rooms_room SET topic = topic WHERE id = {cast.room.pk}"):
+        yield Locked(client, cast.room, message)
     turns._queues.clear()
     connection.close()
 
 
-def test_a_form_about_a_room_that_is_held_comes_back_with_what_was_typed(held: Held) -> None:
-    answer = held.client.post("/rooms/attic/settings/", {"name": "Attic", "topic": "Kept <b>", "access": "open"})
+def test_a_form_about_a_locked_room_keeps_the_typed_values(locked: Locked) -> None:
+    answer = locked.client.post("/rooms/attic/settings/", {"name": "Attic", "topic": "Kept <b>", "access": "open"})
     page = answer.content.decode()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "This is busy at the moment" in page
     assert 'name="topic" value="Kept &lt;b&gt;"' in page
 
 
-def test_what_could_not_be_done_in_a_room_that_is_held_counts_for_no_limit(
-    held: Held, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_change_to_a_locked_room_does_not_count_towards_limits(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(limits.RATES, "room_details", "1/h/user")
     form = {"name": "Attic", "topic": "Kept", "access": "open"}
-    assert [held.client.post("/rooms/attic/settings/", form).status_code for _ in range(2)] == [503, 503]
+    assert [locked.client.post("/rooms/attic/settings/", form).status_code for _ in range(2)] == [503, 503]
 
 
-def test_a_message_to_a_room_that_is_held_stays_in_the_composer(held: Held) -> None:
+def test_a_message_to_a_locked_room_stays_in_the_composer(locked: Locked) -> None:
     form = {"body": "Kept <b>", "client_id": str(uuid.uuid4())}
-    answer = held.client.post("/rooms/attic/messages/", form)
+    answer = locked.client.post("/rooms/attic/messages/", form)
     page = answer.content.decode()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "This room is busy at the moment. Your text is kept" in page
@@ -202,48 +202,48 @@ def test_a_message_to_a_room_that_is_held_stays_in_the_composer(held: Held) -> N
     assert "Said before" in page
 
 
-def test_a_message_that_a_script_sends_to_a_room_that_is_held_is_kept_by_its_page(held: Held) -> None:
+def test_htmx_is_told_to_keep_a_message_to_a_locked_room(locked: Locked) -> None:
     form = {"body": "Kept", "client_id": str(uuid.uuid4())}
-    answer = held.client.post("/rooms/attic/messages/", form, headers={"HX-Request": "true"})
+    answer = locked.client.post("/rooms/attic/messages/", form, headers={"HX-Request": "true"})
     assert answer.status_code == 503
     assert answer.content.decode() == f'<hx-delayed client="{form["client_id"]}"></hx-delayed>'
 
 
-def test_the_log_does_not_tell_of_each_message_that_has_to_wait(held: Held, caplog: pytest.LogCaptureFixture) -> None:
+def test_messages_that_must_wait_are_logged_only_once(locked: Locked, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
-        held.client.post("/rooms/attic/messages/", {"body": "Kept", "client_id": str(uuid.uuid4())})
+        locked.client.post("/rooms/attic/messages/", {"body": "Kept", "client_id": str(uuid.uuid4())})
     assert [one.name for one in caplog.records if one.levelno >= logging.WARNING] == ["apps.core.turns"]
 
 
-def test_a_message_from_the_frame_stays_in_the_frame(held: Held) -> None:
+def test_a_message_from_the_frame_stays_in_the_frame(locked: Locked) -> None:
     form = {"body": "Kept", "client_id": str(uuid.uuid4()), "frame": ""}
-    answer = held.client.post("/rooms/attic/messages/", form)
+    answer = locked.client.post("/rooms/attic/messages/", form)
     assert answer.status_code == 503
     assert "Kept</textarea>" in answer.content.decode()
     assert 'name="frame"' in answer.content.decode()
 
 
 @pytest.mark.parametrize("verb", ["edit", "delete"])
-def test_what_is_to_change_in_a_room_that_is_held_is_told_to_wait(held: Held, verb: str) -> None:
-    answer = held.client.post(f"/rooms/attic/messages/{held.message.pk}/{verb}/", {"body": "Changed"})
+def test_changing_a_message_in_a_locked_room_says_to_wait(locked: Locked, verb: str) -> None:
+    answer = locked.client.post(f"/rooms/attic/messages/{locked.message.pk}/{verb}/", {"body": "Changed"})
     page = answer.content.decode()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "This room is busy at the moment" in page
     assert ("Changed</textarea>" in page) == (verb == "edit")
 
 
-def test_a_room_that_is_held_is_read_all_the_same(held: Held) -> None:
-    answer = held.client.get("/rooms/attic/")
+def test_a_locked_room_can_still_be_read(locked: Locked) -> None:
+    answer = locked.client.get("/rooms/attic/")
     assert answer.status_code == 200
     assert "Said before" in answer.content.decode()
-    assert held.client.get("/readyz").status_code == 200
+    assert locked.client.get("/readyz").status_code == 200
 
 
 @only_postgres
-def test_who_follows_links_to_a_room_that_is_held_keeps_nobody_else_waiting(held: Held) -> None:
-    owner = held.room.memberships.order_by("role").select_related("user")[0].user
+def test_users_joining_a_locked_room_do_not_keep_others_waiting(locked: Locked) -> None:
+    owner = locked.room.memberships.order_by("role").select_related("user")[0].user
     links = [invitations.make(made_by=owner, room_id=None, note="", days=1, most_uses=100)]
-    Invitation.objects.update(room=held.room)
+    Invitation.objects.update(room=locked.room)
     people = [client_of(make_user(f"guest{number}")) for number in range(limits.MAX_AT_ONE_ROOM)]
 
     def follow(client: Client) -> int:
@@ -267,7 +267,7 @@ def test_who_follows_links_to_a_room_that_is_held_keeps_nobody_else_waiting(held
         assert set(statuses) == {503}
 
 
-def test_a_password_is_not_repeated_by_the_page_that_tells_to_wait() -> None:
+def test_the_busy_page_does_not_repeat_a_password() -> None:
     request = RequestFactory().post("/accounts/login/", {"login": "ada", "password": "my secret"})
     answer = busy(request)
     assert "my secret" not in answer.content.decode()
@@ -276,11 +276,11 @@ def test_a_password_is_not_repeated_by_the_page_that_tells_to_wait() -> None:
 
 
 @only_postgres
-def test_one_members_row_that_is_held_does_not_make_the_room_busy_to_others(transactional_db: None) -> None:
+def test_one_members_locked_row_does_not_make_the_room_busy_for_others(transactional_db: None) -> None:
     cast = Cast()
     clients = [client_of(cast.member), client_of(cast.owner)]
     statement = f"UPDATE rooms_membership SET role = role WHERE user_id = {cast.member.pk}"
-    with somebody_else(statement):
+    with another_transaction(statement):
         form = {"body": "Text", "client_id": str(uuid.uuid4())}
         statuses = [client.post("/rooms/attic/messages/", form).status_code for client in clients]
         assert not turns._queues
@@ -307,7 +307,7 @@ def pool_of_all() -> psycopg_pool.ConnectionPool:
 
 @contextmanager
 def another() -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """A connection to the same database that is not the pool's."""
+    """A connection to the same database outside the pool."""
     parameters = connection.get_connection_params()
     with psycopg.connect(**{name: parameters[name] for name in ("host", "port", "user", "dbname")}) as found:
         found.autocommit = True
@@ -316,7 +316,7 @@ def another() -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 
 @only_postgres
 @pytest.mark.django_db(transaction=True)
-def test_no_connection_is_handed_out_that_the_server_has_ended() -> None:
+def test_connections_ended_by_the_server_are_not_handed_out() -> None:
     pool = pool_of_all()
     for one in [pool.getconn() for _ in range(4)]:
         pool.putconn(one)
@@ -326,13 +326,13 @@ def test_no_connection_is_handed_out_that_the_server_has_ended() -> None:
         operator.execute(f"SELECT pg_terminate_backend(pid, 5000) {others}")
     began = time.monotonic()
     assert Room.objects.filter(slug="nothing").count() == 0
-    # And not after pauses that grow with each of them.
+    # Without growing pauses for each of them.
     assert time.monotonic() - began < 1
 
 
 @only_postgres
 @pytest.mark.django_db(transaction=True)
-def test_where_all_that_are_made_have_ended_the_last_one_fails_and_none_is_put_back_twice(
+def test_if_every_connection_has_ended_the_query_fails_and_none_is_returned_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = pool_of_all()
@@ -355,13 +355,13 @@ def test_where_all_that_are_made_have_ended_the_last_one_fails_and_none_is_put_b
         Room.objects.count()
     connection.close()
     assert is_lost(raised.value)
-    # The pool would take one that comes twice for two, and make two in its place.
+    # The pool would count one returned twice as two, and open two in its place.
     assert len(put_back) == len({id(one) for one in put_back}) == TRIES + 1
 
 
 @only_postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_on_which_something_else_came_is_still_good() -> None:
+def test_a_connection_with_a_pending_notification_is_still_usable() -> None:
     with another() as operator, pool_of_all().connection() as one:
         one.execute("LISTEN something")
         one.commit()
@@ -373,7 +373,7 @@ def test_a_connection_on_which_something_else_came_is_still_good() -> None:
 
 @only_postgres
 @pytest.mark.django_db(transaction=True)
-def test_two_who_lock_each_other_out_both_get_what_they_want() -> None:
+def test_two_deadlocked_transactions_both_succeed() -> None:
     both = [Room.objects.create(name=name, slug=name).pk for name in ("a", "b")]
     met = threading.Barrier(2, timeout=10)
     tries: list[int] = []
@@ -405,7 +405,7 @@ def test_two_who_lock_each_other_out_both_get_what_they_want() -> None:
 
 @only_postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_session_that_idled_in_its_transaction_is_ended_and_the_transaction_done_again() -> None:
+def test_a_transaction_ended_for_idling_is_retried() -> None:
     tries: list[int] = []
 
     @whole()
@@ -422,18 +422,18 @@ def test_a_session_that_idled_in_its_transaction_is_ended_and_the_transaction_do
 
 
 def record(error: Exception, message: str = "Internal Server Error: %s") -> logging.LogRecord:
-    """A line about an error, as Django logs what a request failed of."""
+    """A log record as Django writes it for a failed request."""
     info = (type(error), error, None)
     return logging.LogRecord("django.request", logging.ERROR, __file__, 1, message, ("/rooms/",), info)
 
 
-def test_what_is_wrong_with_the_database_is_one_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_trouble_is_logged_in_one_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     trouble = DatabaseTrouble()
     lines = [record(NEITHER[0]) for _ in range(5)]
     assert [trouble.filter(one) for one in lines] == [True, False, False, False, False]
     assert lines[0].getMessage() == "Internal Server Error: /rooms/: couldn't get a connection after 5.00 sec"
     assert lines[0].exc_info is None
-    # Another kind is another matter.
+    # Another kind of error is logged separately.
     assert trouble.filter(record(DEADLOCK))
     monkeypatch.setattr(limits, "TROUBLE_PAUSE_SECONDS", 0.0)
     later = record(NEITHER[0])
@@ -441,7 +441,7 @@ def test_what_is_wrong_with_the_database_is_one_line_now_and_then(monkeypatch: p
     assert later.getMessage().endswith("(4 more like this before)")
 
 
-def test_any_other_fault_keeps_its_traceback() -> None:
+def test_any_other_error_keeps_its_traceback() -> None:
     trouble = DatabaseTrouble()
     for _ in range(2):
         fault = record(RuntimeError("ours"))

@@ -1,4 +1,4 @@
-"""Settings from the environment: what is derived, and what a bad value says."""
+"""Settings from the environment: derived values, and messages about bad ones."""
 
 import ast
 import os
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def settings(folder: Path, show: str = "''", **variables: str) -> subprocess.CompletedProcess[str]:
-    """Load the settings in a process of their own, and print an expression about them."""
+    """Load the settings in a process of their own, and print an expression that uses them."""
     environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder)} | variables
     code = f"from config import settings as s; print({show})"
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -58,7 +58,7 @@ def settings(folder: Path, show: str = "''", **variables: str) -> subprocess.Com
         ("SOCIAL_PROVIDERS", "openid_connect"),
     ],
 )
-def test_a_bad_value_stops_the_start_with_one_line_that_names_the_variable(
+def test_a_bad_value_prevents_the_start_with_one_line_naming_the_variable(
     tmp_path: Path, name: str, value: str
 ) -> None:
     done = settings(tmp_path, **{name: value})
@@ -73,14 +73,14 @@ def test_a_site_on_https_needs_a_key_of_its_own(tmp_path: Path) -> None:
     assert done.stderr.startswith("SECRET_KEY ")
 
 
-def test_without_a_key_one_is_made_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_missing_key_is_generated_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     first, second = (settings(tmp_path, "s.SECRET_KEY").stdout for _ in range(2))
     assert len(first) > 50
     assert first == second
     assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
 
 
-def test_the_folder_of_data_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+def test_the_data_folder_is_created_for_its_owner_only(tmp_path: Path) -> None:
     settings(tmp_path / "data")
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
@@ -121,7 +121,7 @@ def test_hosts_and_origins_come_from_the_sites_address(
         assert settings(tmp_path, "s.CSRF_TRUSTED_ORIGINS", **variables).stdout == f"{origins}\n"
 
 
-def test_the_mail_server_and_the_sender_are_named_in_ascii(tmp_path: Path) -> None:
+def test_host_names_in_variables_are_converted_to_ascii(tmp_path: Path) -> None:
     variables = {
         "EMAIL_URL": "smtp://mail.straße.example:25",
         "DEFAULT_FROM_EMAIL": "Grüße <a@straße.example>",
@@ -138,13 +138,13 @@ def test_the_mail_server_and_the_sender_are_named_in_ascii(tmp_path: Path) -> No
     ]
 
 
-def test_the_clock_is_the_machines_own_unless_named(tmp_path: Path) -> None:
+def test_the_time_zone_is_the_machines_unless_set(tmp_path: Path) -> None:
     zone = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2] or "UTC"
     assert settings(tmp_path, "s.TIME_ZONE").stdout == f"{zone}\n"
     assert settings(tmp_path, "s.TIME_ZONE", TIME_ZONE="Asia/Tokyo").stdout == "Asia/Tokyo\n"
 
 
-def test_two_variables_make_it_a_larger_installation(tmp_path: Path) -> None:
+def test_two_variables_switch_to_postgresql_and_redis(tmp_path: Path) -> None:
     show = "s.DATABASES['default']['ENGINE'], s.CHANNEL_LAYERS['default']['BACKEND'], s.CACHES['default']['BACKEND']"
     small = settings(tmp_path, show).stdout
     assert ("sqlite3" in small, "InMemory" in small, "CountingCache" in small) == (True, True, True)
@@ -172,24 +172,24 @@ OIDC = {
         ({"OIDC_CLIENT_ID": "x", "OIDC_SERVER_URL": "https://x.example"}, "OIDC_CLIENT_SECRET"),
     ],
 )
-def test_half_a_provider_stops_the_start(tmp_path: Path, variables: dict[str, str], missing: str) -> None:
+def test_an_incomplete_provider_prevents_the_start(tmp_path: Path, variables: dict[str, str], missing: str) -> None:
     done = settings(tmp_path, **variables)
     assert done.returncode == 1
     assert done.stderr.startswith(f"{missing} ")
     assert done.stderr.count("\n") == 1
 
 
-def test_without_a_provider_there_is_none(tmp_path: Path) -> None:
+def test_no_provider_is_configured_by_default(tmp_path: Path) -> None:
     assert settings(tmp_path, "s.SOCIALACCOUNT_PROVIDERS").stdout == "{}\n"
 
 
-def test_providers_are_those_that_have_an_id_and_a_secret(tmp_path: Path) -> None:
+def test_providers_with_an_id_and_a_secret_are_enabled(tmp_path: Path) -> None:
     keys = {"GOOGLE_CLIENT_ID": "a", "GOOGLE_CLIENT_SECRET": "b", "GITLAB_CLIENT_ID": "c", "GITLAB_CLIENT_SECRET": "d"}
     done = settings(tmp_path, "*s.SOCIALACCOUNT_PROVIDERS", SOCIAL_PROVIDERS="gitlab", **keys, **OIDC)
     assert done.stdout == "google gitlab openid_connect\n"
 
 
-def test_an_openid_connect_provider_is_called_as_the_operator_calls_it(tmp_path: Path) -> None:
+def test_an_openid_connect_provider_has_the_configured_name(tmp_path: Path) -> None:
     show = "s.SOCIALACCOUNT_PROVIDERS['openid_connect']['APPS'][0]"
     app = ast.literal_eval(settings(tmp_path, show, **OIDC).stdout)
     assert (app["name"], app["provider_id"], app["client_id"]) == ("The School", "oidc", "parley")
@@ -199,7 +199,7 @@ def test_an_openid_connect_provider_is_called_as_the_operator_calls_it(tmp_path:
 @pytest.mark.parametrize(
     ("mail", "verification"), [({}, "none"), ({"EMAIL_URL": "smtp://mail.example.org:25"}, "mandatory")]
 )
-def test_addresses_are_confirmed_where_mail_can_be_sent(
+def test_addresses_are_confirmed_only_if_mail_can_be_sent(
     tmp_path: Path, mail: dict[str, str], verification: str
 ) -> None:
     assert settings(tmp_path, "s.ACCOUNT_EMAIL_VERIFICATION", **mail).stdout == f"{verification}\n"
@@ -211,8 +211,8 @@ def test_passkeys_of_a_site_on_https_are_bound_to_it(tmp_path: Path) -> None:
     assert done.stdout == "False\n"
 
 
-def test_no_variable_names_the_server_of_another_kind_of_provider(tmp_path: Path) -> None:
-    """Its accounts are known by the provider's name alone, so its server must stay the same."""
+def test_other_kinds_of_provider_have_no_server_variable(tmp_path: Path) -> None:
+    """Its accounts are identified by the provider's name alone, so its server must not change."""
     keys = {"GITLAB_CLIENT_ID": "c", "GITLAB_CLIENT_SECRET": "d", "GITLAB_URL": "https://x.example"}
     done = settings(tmp_path, "s.SOCIALACCOUNT_PROVIDERS['gitlab']", SOCIAL_PROVIDERS="gitlab", **keys)
     assert ast.literal_eval(done.stdout) == {
@@ -223,7 +223,7 @@ def test_no_variable_names_the_server_of_another_kind_of_provider(tmp_path: Path
 POSTGRES = {"DATABASE_URL": "postgres://parley@127.0.0.1/parley?options=-c%20lock_timeout%3D7&connect_timeout=9"}
 
 
-def test_what_the_url_says_of_a_connection_counts(tmp_path: Path) -> None:
+def test_connection_options_in_the_url_take_precedence(tmp_path: Path) -> None:
     show = "s.DATABASES['default']['OPTIONS']['options'], s.DATABASES['default']['OPTIONS']['connect_timeout']"
     options, timeout = ast.literal_eval(settings(tmp_path, f"[{show}]", **POSTGRES).stdout)
     assert options.startswith("-c lock_timeout=2000 -c statement_timeout=30000 ")
@@ -242,7 +242,7 @@ def test_what_the_url_says_of_a_connection_counts(tmp_path: Path) -> None:
         (["/srv/parley/.venv/bin/daphne", "config.asgi:application"], True),
     ],
 )
-def test_a_command_takes_as_long_as_it_takes(
+def test_commands_have_no_statement_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], is_limited: bool
 ) -> None:
     monkeypatch.setattr(sys, "argv", arguments)

@@ -1,4 +1,4 @@
-"""Sessions that have expired."""
+"""Expired sessions."""
 
 from datetime import timedelta
 
@@ -20,20 +20,20 @@ def sessions(name: str, count: int, expires_in: timedelta) -> None:
     )
 
 
-def test_expired_sessions_are_deleted_and_no_others() -> None:
+def test_only_expired_sessions_are_deleted() -> None:
     sessions("old", 3, timedelta(seconds=-1))
     sessions("new", 2, timedelta(minutes=1))
     assert expired.sweep() == 3
     assert set(Session.objects.values_list("pk", flat=True)) == {"new0", "new1"}
 
 
-def test_many_are_deleted_bit_by_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_expired_sessions_are_deleted_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_SWEPT_SESSIONS", 4)
     sessions("old", 10, timedelta(days=-1))
     assert [expired.sweep() for _ in range(4)] == [4, 4, 2, 0]
 
 
-def test_nothing_is_written_where_there_are_none() -> None:
+def test_nothing_is_written_if_none_have_expired() -> None:
     sessions("new", 2, timedelta(minutes=1))
     with CaptureQueriesContext(
         connection,

@@ -1,9 +1,9 @@
 """
-Names and texts that are markup, wherever a person can put one, stay text on every page, in every frame and mail.
+Names and texts that contain markup stay text on every page, in every frame and mail, wherever a user can enter them.
 
-The same rows are looked at twice: with harmless texts, then with hostile ones in every text field of every model. Each
-page must come to the same tags and attributes, and show the text as often as before. Nothing is listed but what people
-cannot fill (OURS), and where an address needs an object: a new field, page or form is looked at by itself.
+The same rows are rendered twice: with harmless texts, then with hostile ones in every text field of every model. Each
+page must have the same tags and attributes, and show the text as often as before. Only the fields that users cannot
+fill are listed (OURS), and the objects that addresses need, so new fields, pages and forms are covered automatically.
 """
 
 import json
@@ -42,7 +42,7 @@ from tests.core.world import VIEWERS, World, provider
 
 pytestmark = pytest.mark.django_db
 
-# Each short enough for any field.
+# Each is short enough for any field.
 HOSTILE = [
     '"><img src onerror=act()>',
     "</script><script>act()//",
@@ -56,20 +56,20 @@ HOSTILE = [
     "a\r\nBcc: eve-evil.example",
 ]
 ADDRESSES = {"href", "src", "action", "formaction", "poster", "data", "hx-get", "hx-post", "hx-ws:connect"}
-# Django's own page, which shows "&lt;" where somebody's name has "<".
+# Django's own page, which escapes "<" in a user's name twice.
 SHOWN_TWICE_ESCAPED = ("admin:auth_user_password_change", "owner")
-# Values that say what an element is and does.
+# Attributes whose values decide what an element is and does.
 TELLING = {"id", "class", "type", "name", "method", "role", "for", "aria-labelledby", "aria-describedby"}
 RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
 def harmless(text: str) -> str:
-    """As long, with the same spaces, line breaks and slashes."""
+    """A harmless text of the same length, with the same spaces, line breaks and slashes."""
     return re.sub(r"[^\s/]", "z", text)
 
 
 def as_harmless(text: str) -> str:
-    """As bad a name or address, without what HTML knows."""
+    """A text that is just as odd as a name or address, but has no meaning in HTML."""
     return text.translate(str.maketrans("<>\"'&{}%$:/=", "‹›“’＋()°€;|~"))
 
 
@@ -101,7 +101,7 @@ class Skeleton(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.script:
             given = json.loads(data)
-            # One text is markup that a script puts into the page.
+            # A string is markup that a script puts into the page.
             inner = Skeleton(given if isinstance(given, str) else "", self.text)
             self.parts.append(inner.parts)
             self.shown += inner.shown
@@ -122,7 +122,7 @@ class Skeleton(HTMLParser):
 
 
 def differences(before: dict[Any, Skeleton], after: dict[Any, Skeleton]) -> list[str]:
-    """Where two looks at the same things found other tags, or another number of texts."""
+    """Where the same pages had other tags, or showed the text another number of times."""
     assert before.keys() == after.keys()
     found = []
     for name, one in before.items():
@@ -136,7 +136,7 @@ def differences(before: dict[Any, Skeleton], after: dict[Any, Skeleton]) -> list
 
 
 def look(world: World, text: str, viewers: list[str], query: str = "") -> dict[Any, Skeleton]:
-    """Every page as each of them sees it."""
+    """Every page as each viewer sees it."""
     found = {}
     for name, path in world.addresses():
         for viewer in viewers:
@@ -149,7 +149,7 @@ QUERIES = ("q", "next", "page", "room", "before", "at", "sent", "e", "o", "p")
 
 
 def skeleton_of(answer: Any, text: str) -> Skeleton:
-    """An answer's, which is a page or leads to one of this site."""
+    """The skeleton of an answer, which must be a page or redirect within this site."""
     location = answer.headers.get("Location", "")
     assert urlsplit(location)[:2] in {("", ""), ("http", "testserver")}, location
     is_page = answer.headers.get("Content-Type", "").startswith("text/html")
@@ -159,7 +159,7 @@ def skeleton_of(answer: Any, text: str) -> Skeleton:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_no_page_has_other_tags_for_hostile_names(world: World, settings: Settings, hostile: str) -> None:
+def test_hostile_names_change_no_pages_tags(world: World, settings: Settings, hostile: str) -> None:
     looks = []
     for text in (harmless(hostile), hostile):
         world.feed(text)
@@ -170,30 +170,30 @@ def test_no_page_has_other_tags_for_hostile_names(world: World, settings: Settin
 
 
 @pytest.mark.parametrize("hostile", ["".join(HOSTILE[:3]), "".join(HOSTILE[3:])])
-def test_no_page_has_other_tags_for_hostile_addresses(world: World, hostile: str) -> None:
+def test_hostile_addresses_change_no_pages_tags(world: World, hostile: str) -> None:
     looks = [look(world, text, ["anonymous", "owner"], query=text) for text in (as_harmless(hostile), hostile)]
     assert differences(*looks) == []
 
 
-def test_no_answer_to_a_form_has_other_tags_for_what_was_typed(world: World) -> None:
+def test_hostile_form_values_change_no_answers_tags(world: World) -> None:
     forms = forms_of(world)
     looks: list[dict[Any, Skeleton]] = []
     hostile = "".join(HOSTILE).replace("\r\n", "")
     for text in (as_harmless(hostile), hostile):
         looks.append({})
         for (viewer, address), fields in forms.items():
-            # An address may have all of this in its first part, within quotes.
+            # An e-mail address may contain all of this in its local part, in quotes.
             local = re.sub(r'[" ]', "", harmless(text) if looks[1:] == [] else text)[:50]
             for typed in (text, f'"{local}"@example.org'):
                 if "body" in fields and typed != text:
-                    continue  # in a message an address is a link
-                # Afterwards all is as it was.
+                    continue  # in a message, an address becomes a link
+                # Rolled back, so that each form finds the same data.
                 with transaction.atomic():
                     client = Client()
                     client.cookies.update(world.clients[viewer].cookies)
                     answer = client.post(address, dict.fromkeys(fields, typed))
                     looks[-1][viewer, address, typed == text] = skeleton_of(answer, typed)
-                    # What is said about it afterwards, which a cookie carries.
+                    # The notice about it on the next page, which travels in a cookie.
                     if "Location" in answer.headers:
                         after = client.get(answer.headers["Location"], follow=True)
                         looks[-1][viewer, address, typed == text, "then"] = skeleton_of(after, typed)
@@ -203,7 +203,7 @@ def test_no_answer_to_a_form_has_other_tags_for_what_was_typed(world: World) -> 
 
 
 def frames(world: World) -> Iterator[tuple[str, str]]:
-    """What goes to open pages, with scripts and without."""
+    """Everything that is sent to open pages, with and without scripts."""
     message, room, owner = world.message, world.room, world.owner
     message = room.messages.select_related("author", "room").get(pk=message.pk)
     window = history.newest(room)
@@ -213,7 +213,7 @@ def frames(world: World) -> Iterator[tuple[str, str]]:
     form = MessageForm({"body": "", "client_id": room.name})
     assert not form.is_valid()
     yield "refused", fragments.refused(form)
-    yield "told off", to_htmx(fragments.told_off(room.name))
+    yield "warned", to_htmx(fragments.told_off(room.name))
     yield "details", to_htmx(room_fragments.details(room))
     yield "members", to_htmx(room_fragments.members(room))
     yield "farewell", to_htmx(room_fragments.farewell(room.name, room))
@@ -233,7 +233,7 @@ def frames(world: World) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_no_frame_has_other_tags_for_hostile_names(world: World, hostile: str) -> None:
+def test_hostile_names_change_no_frames_tags(world: World, hostile: str) -> None:
     looks = []
     for text in (harmless(hostile), hostile):
         world.feed(text)
@@ -241,7 +241,7 @@ def test_no_frame_has_other_tags_for_hostile_names(world: World, hostile: str) -
     assert differences(*looks) == []
 
 
-def test_no_mail_has_other_headers_for_hostile_names(world: World, rf: RequestFactory, settings: Settings) -> None:
+def test_hostile_names_change_no_mails_headers(world: World, rf: RequestFactory, settings: Settings) -> None:
     settings.ACCOUNT_EMAIL_NOTIFICATIONS = True
     folder = Path(allauth.__file__).parent / "templates"
     prefixes = sorted(
@@ -259,7 +259,7 @@ def test_no_mail_has_other_headers_for_hostile_names(world: World, rf: RequestFa
         words |= dict.fromkeys(("password_reset_url", "activate_url", "signup_url"), "http://127.0.0.1/")
         for prefix in prefixes:
             mail.outbox.clear()
-            cache.clear()  # one address gets few mails
+            cache.clear()  # mails per address are limited
             request = rf.get("/")
             request.user, request.session = AnonymousUser(), SessionStore()
             with request_context(request):
@@ -272,7 +272,7 @@ def test_no_mail_has_other_headers_for_hostile_names(world: World, rf: RequestFa
                 None,
             )
             assert not set(headers.keys()) - MAIL_HEADERS
-            # Text, in which nothing acts.
+            # Plain text only.
             assert not getattr(sent, "alternatives", [])
 
 
@@ -283,7 +283,7 @@ MAIL_HEADERS = {
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_the_archive_has_one_name_whatever_its_owner_is_called(world: World, hostile: str) -> None:
+def test_a_hostile_name_does_not_change_the_archives_file_name(world: World, hostile: str) -> None:
     world.feed(hostile)
     answer = world.clients["owner"].post("/accounts/data/download/")
     assert answer.status_code == 200
@@ -294,7 +294,7 @@ def test_the_archive_has_one_name_whatever_its_owner_is_called(world: World, hos
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_a_pictures_file_name_is_not_kept(world: World, hostile: str) -> None:
+def test_an_uploads_file_name_is_not_shown(world: World, hostile: str) -> None:
     upload = SimpleUploadedFile(hostile.replace("/", "|"), b"no picture", content_type="image/png")
     answer = world.clients["owner"].post("/accounts/profile/picture/", {"picture": upload})
     assert answer.status_code == 422

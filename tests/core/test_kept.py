@@ -1,7 +1,7 @@
 """
-Whatever form is refused, for whatever reason: the page that says so gives back all that was typed, passwords excepted.
+Whatever form is refused, for whatever reason, the error page returns everything typed except passwords.
 
-The forms are found on the pages, so that a new one is looked at by itself.
+The forms are found on the pages, so new ones are covered automatically.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,12 +28,12 @@ from tests.core.world import World
 
 pytestmark = pytest.mark.django_db
 
-# The admin's own pages name their fields by what they are in the database; nothing else is excepted.
+# The admin's pages name their fields after database columns; they are the only exception.
 ADMIN = "/admin/"
 
 
 def sweep(world: World, post: Callable[[str, str, dict[str, str]], Any], statuses: set[int]) -> dict[str, Any]:
-    """Every form posted; gives where something was lost, or where the answer was not the one that was to come."""
+    """Post every form; returns those that lost something or got an unexpected status."""
     found = {}
     for (viewer, address), fields in forms_of(world).items():
         with transaction.atomic():
@@ -48,13 +48,13 @@ def sweep(world: World, post: Callable[[str, str, dict[str, str]], Any], statuse
 
 
 def same_browser(world: World, viewer: str, *, checks: bool = False) -> Client:
-    """The viewer's, which asks for the forms' token, or raises nothing."""
+    """A client with the viewer's cookies that raises no exceptions, and checks CSRF tokens if `checks`."""
     client = Client(enforce_csrf_checks=checks, raise_request_exception=False)
     client.cookies.update(world.clients[viewer].cookies)
     return client
 
 
-def test_a_stale_token_loses_nothing_of_any_form(world: World) -> None:
+def test_a_stale_token_loses_no_forms_values(world: World) -> None:
     def post(viewer: str, address: str, typed: dict[str, str]) -> Any:
         client = same_browser(world, viewer, checks=True)
         client.cookies["csrftoken"] = "b" * 32
@@ -63,7 +63,7 @@ def test_a_stale_token_loses_nothing_of_any_form(world: World) -> None:
     assert sweep(world, post, {403}) == {}
 
 
-def test_a_session_that_has_ended_loses_nothing_of_any_form(world: World) -> None:
+def test_an_expired_session_loses_no_forms_values(world: World) -> None:
     found = {}
     for (viewer, address), fields in forms_of(world).items():
         if viewer == "anonymous" or address.startswith(ADMIN) or not any(kinds & WRITTEN for kinds in fields.values()):
@@ -75,7 +75,7 @@ def test_a_session_that_has_ended_loses_nothing_of_any_form(world: World) -> Non
     assert found == {}
 
 
-def test_who_signs_in_after_any_form_comes_to_a_page(world: World) -> None:
+def test_signing_in_after_any_form_leads_to_a_page(world: World) -> None:
     owner, found = world.clients["owner"], {}
     for (viewer, address), fields in forms_of(world).items():
         if viewer == "anonymous" or address.startswith(ADMIN):
@@ -101,12 +101,12 @@ def test_who_signs_in_after_any_form_comes_to_a_page(world: World) -> None:
         ("", "/"),
     ],
 )
-def test_who_signs_in_after_pressing_a_button_is_back_where_it_stood(cast: Cast, referer: str, place: str) -> None:
+def test_signing_in_after_pressing_a_button_returns_to_its_page(cast: Cast, referer: str, place: str) -> None:
     answer = Client().post("/rooms/attic/join/", headers={"Referer": referer})
     assert parse_qs(urlsplit(answer.headers["Location"]).query)["next"] == [place]
 
 
-def test_the_title_of_a_page_says_that_its_form_was_refused(world: World) -> None:
+def test_a_refused_forms_page_says_so_in_its_title(world: World) -> None:
     found, refused = {}, 0
     for (viewer, address), fields in forms_of(world).items():
         if address.startswith(ADMIN):
@@ -126,7 +126,7 @@ def test_the_title_of_a_page_says_that_its_form_was_refused(world: World) -> Non
 
 @contextmanager
 def failing(error: Exception) -> Iterator[None]:
-    """Every view raises this, instead of what it does."""
+    """Make every view raise this error."""
 
     def fail(*args: object, **kwargs: object) -> None:
         raise error
@@ -138,9 +138,9 @@ def failing(error: Exception) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("error", "status"),
     [(PermissionDenied(), 403), (Http404(), 404), (OperationalError(), 503), (RuntimeError(), 500)],
-    ids=["not allowed", "gone", "no database", "a fault of ours"],
+    ids=["not allowed", "gone", "no database", "server error"],
 )
-def test_a_refusal_of_any_view_loses_nothing_of_any_form(world: World, error: Exception, status: int) -> None:
+def test_a_refusal_by_any_view_loses_no_forms_values(world: World, error: Exception, status: int) -> None:
     def post(viewer: str, address: str, typed: dict[str, str]) -> Any:
         with failing(error):
             return same_browser(world, viewer).post(address, typed)
@@ -148,7 +148,7 @@ def test_a_refusal_of_any_view_loses_nothing_of_any_form(world: World, error: Ex
     assert sweep(world, post, {status}) == {}
 
 
-def test_what_people_write_in_has_a_label_on_the_page_that_gives_it_back(world: World) -> None:
+def test_every_text_field_has_a_label_on_the_page_that_returns_it(world: World) -> None:
     written = {
         name
         for (_, address), fields in forms_of(world).items()
@@ -159,7 +159,7 @@ def test_what_people_write_in_has_a_label_on_the_page_that_gives_it_back(world: 
     assert written - set(LABELS) == set()
 
 
-def test_a_limit_keeps_what_was_typed_in_sight(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rate_limit_shows_the_typed_values(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(limits.RATES, "members", "1/h/user")
     client = client_of(cast.owner)
     fields = {"username": {"text"}, "page": {"hidden"}}
@@ -168,7 +168,7 @@ def test_a_limit_keeps_what_was_typed_in_sight(cast: Cast, monkeypatch: pytest.M
     assert losses(fields, pages[1].content.decode()) == []
 
 
-def test_a_form_with_a_stale_token_can_be_sent_again_as_it_is(cast: Cast) -> None:
+def test_a_form_with_a_stale_token_can_be_sent_again_unchanged(cast: Cast) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.member)
     client.cookies["csrftoken"] = "b" * 32
@@ -194,7 +194,7 @@ def test_a_form_with_a_stale_token_can_be_sent_again_as_it_is(cast: Cast) -> Non
     ],
 )
 @pytest.mark.parametrize("address", ["/rooms/new/", "/nowhere/"])
-def test_a_form_of_another_site_is_not_made_one_of_ours(cast: Cast, headers: dict[str, str], address: str) -> None:
+def test_a_form_of_another_site_is_not_returned(cast: Cast, headers: dict[str, str], address: str) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.owner)
     client.cookies["csrftoken"] = "a" * 32
@@ -206,7 +206,7 @@ def test_a_form_of_another_site_is_not_made_one_of_ours(cast: Cast, headers: dic
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://testserver"}, {"Sec-Fetch-Site": "same-origin"}])
-def test_a_form_of_ours_is_given_back(rf: RequestFactory, headers: dict[str, str]) -> None:
+def test_a_form_of_this_site_is_returned(rf: RequestFactory, headers: dict[str, str]) -> None:
     kept = kept_of(rf.post("/", {"body": "Kept"}, headers=headers))
     assert kept
     assert [(one.name, one.value) for one in kept.fields] == [("body", "Kept")]
@@ -230,11 +230,11 @@ def test_a_file_has_to_be_chosen_again(cast: Cast) -> None:
     assert 'enctype="multipart/form-data"' in page
 
 
-def test_a_page_that_was_only_looked_at_gives_nothing_back() -> None:
+def test_a_get_request_returns_no_values() -> None:
     assert 'id="kept-' not in Client().get("/nowhere/?body=Hello+you").content.decode()
 
 
-def test_in_the_live_views_frame_the_text_comes_back_within_it(cast: Cast) -> None:
+def test_in_the_live_views_frame_the_text_is_returned_in_the_frame(cast: Cast) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.member)
     answer = client.post("/rooms/attic/messages/", {"body": "Kept", "frame": "", "client_id": "x"})
@@ -246,7 +246,7 @@ def test_in_the_live_views_frame_the_text_comes_back_within_it(cast: Cast) -> No
 
 
 @pytest.mark.parametrize(("body", "held"), [("half a \ud800 character", "half a  character"), ("a NUL \x00", "a NUL ")])
-def test_what_no_page_can_hold_is_left_out_of_it(rf: RequestFactory, body: str, held: str) -> None:
+def test_characters_a_page_cannot_contain_are_left_out(rf: RequestFactory, body: str, held: str) -> None:
     request: Any = rf.post("/", {})
     request.POST = QueryDict(mutable=True)
     request.POST["body"], request.user = body, None
@@ -266,7 +266,7 @@ def test_what_no_page_can_hold_is_left_out_of_it(rf: RequestFactory, body: str, 
     ],
     ids=["message", "no id", "another form", "unreadable"],
 )
-def test_without_a_database_only_a_message_that_is_given_back_is_called_safe_to_repeat(
+def test_without_a_database_only_a_returned_message_is_called_safe_to_repeat(
     rf: RequestFactory, fields: dict[str, str], sentence: str
 ) -> None:
     answer = no_database(rf.post("/", fields))
@@ -283,7 +283,7 @@ NOT_GIVEN_BACK = "What you sent is too long to be given back on this page. Go ba
     [(None, 403), (PermissionDenied(), 403), (OperationalError(), 503), (OperationalError("database is locked"), 503)],
     ids=["stale token", "not allowed", "no database", "busy"],
 )
-def test_what_is_too_long_to_be_given_back_is_called_so(cast: Cast, error: Exception | None, status: int) -> None:
+def test_a_text_too_long_to_return_is_reported(cast: Cast, error: Exception | None, status: int) -> None:
     client = Client(enforce_csrf_checks=error is None, raise_request_exception=False)
     client.force_login(cast.member)
     with failing(error) if error else nullcontext():
@@ -294,13 +294,13 @@ def test_what_is_too_long_to_be_given_back_is_called_so(cast: Cast, error: Excep
     assert "Nothing that was sent is lost" not in page
 
 
-def test_who_is_signed_out_is_not_told_to_send_what_the_page_does_not_have(cast: Cast) -> None:
+def test_a_signed_out_user_is_not_told_to_resend_a_text_that_is_gone(cast: Cast) -> None:
     page = Client().post("/rooms/attic/messages/", LONG_ENOUGH).content.decode()
     assert NOT_GIVEN_BACK in page
     assert "from here" not in page
 
 
-def test_of_a_long_form_of_another_site_nothing_is_said(cast: Cast) -> None:
+def test_a_long_form_of_another_site_is_not_mentioned(cast: Cast) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.member)
     answer = client.post("/rooms/attic/messages/", LONG_ENOUGH, headers={"Sec-Fetch-Site": "cross-site"})

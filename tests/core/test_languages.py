@@ -1,4 +1,4 @@
-"""Which language the site answers in, and what its scripts say."""
+"""Which language pages and scripts use."""
 
 import pytest
 from django.conf import settings
@@ -11,7 +11,7 @@ GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("accepted", "spoken"), [("de-AT,en;q=0.5", "de"), ("ar", "ar"), ("xx", "en"), ("", "en")])
-def test_a_stranger_is_spoken_to_as_their_browser_likes(client: Client, accepted: str, spoken: str) -> None:
+def test_strangers_get_their_browsers_language(client: Client, accepted: str, spoken: str) -> None:
     answer = client.get("/", headers={"Accept-Language": accepted})
     assert answer.headers["Content-Language"] == spoken
     assert f'<html lang="{spoken}"' in answer.content.decode()
@@ -19,24 +19,24 @@ def test_a_stranger_is_spoken_to_as_their_browser_likes(client: Client, accepted
 
 
 @pytest.mark.django_db
-def test_arabic_goes_from_right_to_left(client: Client) -> None:
+def test_arabic_pages_are_right_to_left(client: Client) -> None:
     assert '<html lang="ar" dir="rtl"' in client.get("/", headers={"Accept-Language": "ar"}).content.decode()
     assert "dir=" not in client.get("/", headers=GERMAN).content.decode().partition("<head>")[0]
 
 
 @pytest.mark.django_db
-def test_what_an_account_has_chosen_goes_before_the_browser() -> None:
+def test_an_accounts_language_overrides_the_browsers() -> None:
     answer = client_of(make_user("ada", language="ar")).get("/", headers=GERMAN)
     assert answer.headers["Content-Language"] == "ar"
 
 
 @pytest.mark.django_db
-def test_a_language_that_the_site_has_lost_falls_back(client: Client) -> None:
+def test_a_language_the_site_no_longer_has_falls_back(client: Client) -> None:
     assert client_of(make_user("ada", language="tlh")).get("/", headers=GERMAN).headers["Content-Language"] == "de"
 
 
 @pytest.mark.django_db
-def test_the_choice_is_made_in_the_profile(client: Client) -> None:
+def test_the_language_can_be_chosen_in_the_profile(client: Client) -> None:
     ada = client_of(make_user("ada"))
     assert ada.post("/accounts/profile/", {"language": "de"}).status_code == 302
     assert ada.get("/").headers["Content-Language"] == "de"
@@ -44,7 +44,7 @@ def test_the_choice_is_made_in_the_profile(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_a_stranger_chooses_at_the_foot_of_the_page(client: Client) -> None:
+def test_strangers_can_choose_a_language(client: Client) -> None:
     answer = client.post("/language/", {"language": "de", "next": "/rooms/"})
     assert answer.headers["Location"] == "/rooms/"
     assert client.get("/").headers["Content-Language"] == "de"
@@ -53,7 +53,7 @@ def test_a_stranger_chooses_at_the_foot_of_the_page(client: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
-def test_the_scripts_words_are_there_in_each_language(client: Client, language: str) -> None:
+def test_scripts_have_their_texts_in_every_language(client: Client, language: str) -> None:
     answer = client.get(f"/words/{language}.js")
     assert answer.status_code == 200
     assert "public" in answer.headers["Cache-Control"]
@@ -63,12 +63,12 @@ def test_the_scripts_words_are_there_in_each_language(client: Client, language: 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/keys/", "/accessibility/"])
-def test_everybody_may_read_how_it_is_used(client: Client, path: str) -> None:
+def test_anyone_can_read_the_help_pages(client: Client, path: str) -> None:
     assert client.get(path).status_code == 200
     assert client.post(path).status_code == 405
 
 
 @pytest.mark.django_db
-def test_every_page_leads_to_the_statement(cast: Cast) -> None:
+def test_every_page_links_to_the_accessibility_statement(cast: Cast) -> None:
     for path in ("/", "/rooms/", "/rooms/attic/", "/accounts/profile/", "/nowhere/"):
         assert 'href="/accessibility/"' in client_of(cast.member).get(path).content.decode()

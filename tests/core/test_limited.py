@@ -1,4 +1,4 @@
-"""How often one may do what changes something: each view has decided, and says what to do."""
+"""Rate limits: every view that changes something has one, and says what to do beyond it."""
 
 import re
 import uuid
@@ -24,7 +24,7 @@ from tests.conftest import Cast, client_of, make_user
 
 pytestmark = pytest.mark.django_db
 
-POSTS = "draws on the person's allowance (apps/live/limits.py)"
+POSTS = "uses the user's allowance (apps/live/limits.py)"
 OWN = "django-allauth counts it"
 # Views that take a POST and are not `limited`, each with the reason.
 NOT_LIMITED = {
@@ -42,22 +42,22 @@ NOT_LIMITED = {
     "account_set_password": OWN,
     "account_reset_password": OWN,
     "account_reset_password_from_key": OWN,
-    "account_confirm_login_code": OWN + ": three tries a code",
-    "account_email_verification_sent": OWN + ": tries of a code, and mails",
+    "account_confirm_login_code": OWN + ": three attempts per code",
+    "account_email_verification_sent": OWN + ": attempts per code, and mails",
     "account_confirm_email": "needs a signed key, and works once",
-    "account_logout": "ends the session that it comes with",
+    "account_logout": "only ends the user's own session",
     "mfa_authenticate": OWN + " as a failed sign-in",
     "mfa_reauthenticate": OWN + " as a failed sign-in",
     "mfa_reauthenticate_webauthn": OWN + " as a failed sign-in",
     "mfa_login_webauthn": OWN,
     "mfa_download_recovery_codes": "changes nothing",
     "set_language": "sets a cookie",
-    "openid_connect_login": "keeps nothing but a state in the session",
+    "openid_connect_login": "only stores a state in the session",
     "openid_connect_callback": "needs a state, which works once",
 }
 ELSEWHERE = {
     "/admin/": "for the site's owners",
-    "/accounts/social/": "leads to where these pages are now",
+    "/accounts/social/": "redirects to these pages' new addresses",
 }
 
 
@@ -70,13 +70,13 @@ def all_patterns(patterns: list[URLPattern | URLResolver], prefix: str = "/") ->
 
 
 def example_of(route: str) -> str:
-    """An address that the route takes."""
+    """An address that matches the route."""
     route = re.sub(r"\(\?P<\w+>[^)]*\)", "x", route.replace("^", "").replace("$", ""))
     examples = {"int": "1", "str": "attic", "uuid": str(uuid.uuid4()), "path": "x"}
     return re.sub(r"<(\w+):\w+>", lambda found: examples[found[1]], route)
 
 
-def test_every_view_that_takes_a_post_is_limited_or_says_why_not(cast: Cast) -> None:
+def test_every_view_that_accepts_a_post_has_a_rate_limit_or_a_reason(cast: Cast) -> None:
     seen: set[str] = set()
     undecided, needless = [], set(NOT_LIMITED)
     for route, pattern in all_patterns(get_resolver().url_patterns):
@@ -98,20 +98,20 @@ def test_every_view_that_takes_a_post_is_limited_or_says_why_not(cast: Cast) -> 
             undecided.append(name)
     assert undecided == []
     assert len(seen) > 60
-    # Without a provider or mail there are no such pages here.
+    # Without a provider or mail, these pages don't exist here.
     assert {name for name in needless if not name.startswith(("openid", "account_"))} == set()
 
 
 @pytest.mark.parametrize(
     ("action", "least", "seconds"), [("rooms", 30, 3600), ("invitations_followed", 60, 3600), ("signup", 60, 3600)]
 )
-def test_the_limits_are_not_lower_than_what_is_promised(action: str, least: int, seconds: int) -> None:
+def test_limits_are_not_lower_than_promised(action: str, least: int, seconds: int) -> None:
     for rate in parse_rates((limits.RATES | limits.ACCOUNT_RATES)[action]):
-        # All of it may come at once.
+        # It may all be used at once.
         assert rate.amount >= least * max(1, rate.duration / seconds)
 
 
-def test_every_limit_of_django_allauth_stands_among_ours(settings: Settings) -> None:
+def test_every_rate_limit_of_django_allauth_is_among_ours(settings: Settings) -> None:
     ours = set(settings.ACCOUNT_RATE_LIMITS)
     settings.ACCOUNT_RATE_LIMITS = {}
     assert set(app_settings.RATE_LIMITS) <= ours
@@ -123,11 +123,11 @@ def new_room(client: Client, name: str) -> Any:
 
 @pytest.fixture
 def one_room_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a person may do only once is quick to do too often."""
+    """Lower the limit, so that tests exceed it quickly."""
     monkeypatch.setitem(limits.RATES, "rooms", "1/h/user")
 
 
-def test_who_makes_too_many_rooms_is_told_in_the_form_when_to_go_on(cast: Cast, one_room_an_hour: None) -> None:
+def test_creating_too_many_rooms_says_in_the_form_when_to_continue(cast: Cast, one_room_an_hour: None) -> None:
     client = client_of(cast.member)
     assert new_room(client, "One").status_code == 302
     answer = new_room(client, "Two <b>")
@@ -139,14 +139,14 @@ def test_who_makes_too_many_rooms_is_told_in_the_form_when_to_go_on(cast: Cast, 
     assert not Room.objects.filter(name__startswith="Two").exists()
 
 
-def test_what_is_wrong_with_the_form_is_told_first(cast: Cast, one_room_an_hour: None) -> None:
+def test_form_errors_are_reported_before_the_limit(cast: Cast, one_room_an_hour: None) -> None:
     client = client_of(cast.member)
     new_room(client, "One")
     answer = new_room(client, "")
     assert "You can go on in" not in answer.content.decode()
 
 
-def test_where_there_is_no_form_the_page_says_when_to_go_on_and_keeps_what_was_sent(
+def test_beyond_a_limit_the_page_says_when_to_continue_and_keeps_the_values(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(limits.RATES, "members", "1/h/user")
@@ -170,7 +170,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("action", FORMS)
-def test_each_form_that_says_so_itself_does_nothing_beyond_the_limit(
+def test_forms_that_report_the_limit_themselves_change_nothing_beyond_it(
     cast: Cast, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     monkeypatch.setitem(limits.RATES, action, "1/h/user")
@@ -185,14 +185,12 @@ def test_each_form_that_says_so_itself_does_nothing_beyond_the_limit(
 
 
 def everything() -> list[object]:
-    """What those forms change."""
+    """The data that those forms change."""
     tables = (Room.objects.values_list("name", "topic"), Invitation.objects.values_list("note"))
     return [list(table.order_by("pk")) for table in (*tables, User.objects.values_list("display_name", "username"))]
 
 
-def test_when_to_go_on_is_said_in_minutes_and_to_programs_in_seconds(
-    cast: Cast, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_wait_is_given_in_minutes_and_to_programs_in_seconds(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(limits.RATES, "rooms", "2/h/user")
     client = client_of(cast.member)
     now = [1_000_000.0]
@@ -207,7 +205,7 @@ def test_when_to_go_on_is_said_in_minutes_and_to_programs_in_seconds(
     assert new_room(client, "Three").status_code == 302
 
 
-def test_a_refused_try_costs_nothing(cast: Cast, one_room_an_hour: None) -> None:
+def test_a_refused_attempt_does_not_count(cast: Cast, one_room_an_hour: None) -> None:
     client = client_of(cast.member)
     assert new_room(client, "").status_code == 422
     assert new_room(client, "One").status_code == 302
@@ -220,18 +218,18 @@ def test_reading_is_not_limited(cast: Cast, one_room_an_hour: None) -> None:
     assert {client.head("/rooms/new/").status_code for _ in range(3)} == {200}
 
 
-def test_each_person_is_counted_by_themself(cast: Cast, one_room_an_hour: None) -> None:
+def test_each_user_has_their_own_limit(cast: Cast, one_room_an_hour: None) -> None:
     new_room(client_of(cast.member), "One")
     assert new_room(client_of(cast.owner), "Two").status_code == 302
 
 
-def test_what_one_does_elsewhere_is_counted_by_itself(cast: Cast, one_room_an_hour: None) -> None:
+def test_each_action_has_its_own_limit(cast: Cast, one_room_an_hour: None) -> None:
     client = client_of(cast.member)
     new_room(client, "One")
     assert client.post("/rooms/one/leave/").status_code == 302
 
 
-def test_joining_and_leaving_are_counted_together(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_joining_and_leaving_share_a_limit(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(limits.RATES, "joining", "2/h/user")
     cast.open()
     client = client_of(cast.outsider)
@@ -239,7 +237,7 @@ def test_joining_and_leaving_are_counted_together(cast: Cast, monkeypatch: pytes
     assert statuses == [302, 302, 429]
 
 
-def test_names_of_people_who_are_not_there_are_counted_too(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_usernames_count_too(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(limits.RATES, "members", "2/h/user")
     client = client_of(cast.owner)
     statuses = [client.post("/rooms/attic/members/", {"username": f"x{n}"}).status_code for n in range(3)]
@@ -264,7 +262,7 @@ def test_an_async_view_is_limited_in_the_same_way(rf: RequestFactory, monkeypatc
     assert send("get") == 204
 
 
-def test_a_room_keeps_the_last_of_its_former_addresses(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_room_keeps_only_its_last_former_addresses(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_FORMER_SLUGS", 3)
     for number in range(6):
         rooms.change_details(room=cast.room, name=f"Name {number}", topic="", access=cast.room.access)

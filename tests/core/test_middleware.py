@@ -16,14 +16,14 @@ def test_every_middleware_is_async_capable(path: str) -> None:
 
 
 @pytest.mark.django_db
-def test_no_proxy_keeps_a_page_and_every_browser_keeps_the_static_files(client: Client) -> None:
+def test_pages_are_not_cached_by_proxies_and_static_files_are_cached(client: Client) -> None:
     assert client.get("/").headers["Cache-Control"] == "private, no-cache"
     assert "public" in client.get("/static/css/base.css").headers["Cache-Control"]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/", "/rooms/", "/accounts/login/", "/nowhere/", "/livez"])
-def test_every_answer_carries_the_strict_policy(client: Client, path: str) -> None:
+def test_every_answer_has_the_strict_content_security_policy(client: Client, path: str) -> None:
     policy = client.get(path).headers["Content-Security-Policy"]
     directives = {directive.split()[0]: directive.split()[1:] for directive in policy.split("; ")}
     assert directives["default-src"] == ["'self'"]
@@ -44,13 +44,13 @@ def test_every_answer_carries_the_strict_policy(client: Client, path: str) -> No
         "/site/",
     ],
 )
-def test_what_has_secrets_is_not_kept_to_be_shown_by_back(path: str) -> None:
+def test_pages_with_secrets_are_not_stored(path: str) -> None:
     answer = client_of(make_user("boss", role=User.Role.OWNER)).get(path)
     assert "no-store" in answer.headers["Cache-Control"]
 
 
 @pytest.mark.django_db
-def test_a_kept_page_is_told_who_is_signed_in(client: Client) -> None:
+def test_a_cached_page_can_ask_who_is_signed_in(client: Client) -> None:
     ada = make_user("ada")
     for one, expected in ((client, ""), (client_of(ada), str(ada.pk))):
         answer = one.get("/accounts/viewer/")

@@ -1,4 +1,4 @@
-"""The server is started in three places, and in the same way."""
+"""The server is started the same way in three places."""
 
 import re
 
@@ -6,7 +6,7 @@ from tests.servers import ROOT
 
 
 def options(text: str) -> list[str]:
-    """What stands between `daphne` and the application, apart from where it listens."""
+    """The options between `daphne` and the application, except the endpoint."""
     found = re.search(r"daphne\b(.*?)config\.asgi|command = (.*?)self\.log\.open", text, re.DOTALL)
     assert found
     words = re.findall(r"--[\w-]+|(?<=[ \"])-?\d+(?=[ \"])", found[1] or found[2])

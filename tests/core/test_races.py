@@ -1,4 +1,4 @@
-"""Two who take one name at the same moment: the database decides, and who comes second is told as any other."""
+"""Two users take one name at the same moment: the database decides, and the second gets the usual error."""
 
 import threading
 from collections.abc import Callable
@@ -27,7 +27,7 @@ ROOM = {"name": "Cellar", "topic": "Kept", "access": "open"}
 
 
 def meet_after(monkeypatch: pytest.MonkeyPatch, owner: type, check: str, people: int = 2) -> None:
-    """Have people who are asked whether their name is free go on only when all of them have been told that it is."""
+    """Hold each request after the check until all of them have passed it."""
     barrier, original, passed = threading.Barrier(people, timeout=20), getattr(owner, check), threading.local()
 
     def checked(*args: Any, **kwargs: Any) -> Any:
@@ -41,7 +41,7 @@ def meet_after(monkeypatch: pytest.MonkeyPatch, owner: type, check: str, people:
 
 
 def at_once(*requests: Callable[[], Any]) -> list[Any]:
-    """The answers to requests that are made at the same time, by their status."""
+    """The answers to simultaneous requests, sorted by status."""
     answers = []
 
     def ask(request: Callable[[], Any]) -> None:
@@ -59,7 +59,7 @@ def at_once(*requests: Callable[[], Any]) -> list[Any]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_rooms_that_get_one_name_at_once_one_is_made_and_one_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_rooms_created_with_one_name_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     clients = [client_of(make_user(name)) for name in ("ada", "bob")]
     meet_after(monkeypatch, RoomForm, "clean_name")
     made, refused = at_once(*(lambda client=client: client.post("/rooms/new/", ROOM) for client in clients))
@@ -71,7 +71,7 @@ def test_of_two_rooms_that_get_one_name_at_once_one_is_made_and_one_refused(monk
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_rooms_whose_names_give_one_address_each_gets_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_rooms_whose_names_give_one_address_each_get_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     clients = [client_of(make_user(name)) for name in ("ada", "bob")]
     meet_after(monkeypatch, RoomForm, "clean_name")
     names = ("Chess & Go", "Chess Go!")
@@ -82,7 +82,7 @@ def test_of_two_rooms_whose_names_give_one_address_each_gets_its_own(monkeypatch
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_rooms_that_are_renamed_alike_at_once_one_keeps_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_rooms_renamed_alike_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     ada = make_user("ada")
     for name in ("Attic", "Den"):
         services.create_room(owner=ada, name=name, topic="", access="open")
@@ -96,7 +96,7 @@ def test_of_two_rooms_that_are_renamed_alike_at_once_one_keeps_its_name(monkeypa
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_sign_up_under_one_name_at_once_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_sign_ups_with_one_name_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     meet_after(monkeypatch, AccountAdapter, "clean_username")
     form = {"username": "carol", "password1": PASSWORD}
     made, refused = at_once(*[lambda: Client().post("/accounts/signup/", form)] * 2)
@@ -107,7 +107,7 @@ def test_of_two_who_sign_up_under_one_name_at_once_one_is_told(monkeypatch: pyte
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_take_names_that_look_alike_at_once_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_look_alike_names_taken_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     clients = [sign_up(name)[0] for name in ("ada", "bob")]
     for client in clients:
         confirm_password(client)
@@ -135,7 +135,7 @@ def without_a_name() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("save", "tries"), [(taken, 5), (without_a_name, 1)])
-def test_an_error_that_no_form_explains_is_not_hidden(save: Callable[[], None], tries: int) -> None:
+def test_an_error_that_the_form_cannot_explain_is_not_hidden(save: Callable[[], None], tries: int) -> None:
     Room.objects.get_or_create(is_lobby=True, defaults={"name": "Lobby", "slug": "lobby"})
     calls = []
 
@@ -150,7 +150,7 @@ def test_an_error_that_no_form_explains_is_not_hidden(save: Callable[[], None], 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("fault", "status"), [(taken, 409), (without_a_name, 500)])
-def test_what_was_taken_elsewhere_is_a_conflict_and_no_fault(fault: Callable[[], None], status: int) -> None:
+def test_a_uniqueness_error_outside_forms_is_a_conflict(fault: Callable[[], None], status: int) -> None:
     Room.objects.get_or_create(is_lobby=True, defaults={"name": "Lobby", "slug": "lobby"})
     request: HttpRequest = RequestFactory().get("/")
     try:
@@ -160,7 +160,7 @@ def test_what_was_taken_elsewhere_is_a_conflict_and_no_fault(fault: Callable[[],
 
 
 def sent_by_a_provider(uid: str) -> Client:
-    """The browser of somebody whom a provider has sent here for the first time."""
+    """The browser of someone whom a provider has just sent here for the first time."""
     app = {"name": "School", "client_id": "x", "settings": {"server_url": "http://school.example"}}
     kept = SocialApp.objects.get_or_create(provider="openid_connect", provider_id="oidc", defaults=app)[0]
     client = Client()
@@ -176,7 +176,7 @@ def sent_by_a_provider(uid: str) -> Client:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_come_from_elsewhere_and_choose_one_name_one_is_told_and_chooses_another(
+def test_of_two_provider_sign_ups_with_one_name_one_can_choose_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clients = [sent_by_a_provider(uid) for uid in ("1", "2")]

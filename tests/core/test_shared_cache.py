@@ -1,4 +1,4 @@
-"""Counts in Redis: kept by all processes together, by each alone while it is away, and by nobody else."""
+"""Counts in Redis: shared by all processes, kept by each alone during an outage, and safe from forgery."""
 
 import json
 import pickle
@@ -35,9 +35,9 @@ def server() -> Iterator[Redis]:
 
 @pytest.fixture
 def redis(server: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
-    """Empty, willing, and awaited impatiently."""
+    """Redis, empty and working, and retried quickly."""
     monkeypatch.setattr(redis_link, "RETRY_SECONDS", 0.02)
-    # What other tests have broken is none of these tests' business.
+    # Troubles caused by other tests don't matter here.
     monkeypatch.setattr(trouble, "_known", [])
     yield server
     if server.process.poll() is not None:
@@ -54,12 +54,12 @@ def redis(server: Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
 
 
 def direct(server: Redis) -> Connection:
-    """What somebody has who can reach Redis, and does not know the site's key."""
+    """A connection as of someone who can reach Redis but does not know the site's key."""
     return Connection.from_url(server.url)
 
 
 def process(server: Redis, number: int = 1, prefix: str = PREFIX) -> SharedCache:
-    """The cache as one process of the site has it; another number is another process."""
+    """The cache of one process of the site; each number is a process."""
     return SharedCache(f"{server.url}?client_name=process-{number}", {"KEY_PREFIX": prefix})
 
 
@@ -79,7 +79,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def break_by(how: str, server: Redis) -> None:
-    """What happens to a Redis."""
+    """Cause a fault in Redis."""
     if how == "killed":
         server.stop(signal.SIGKILL)
     elif how == "paused":
@@ -93,7 +93,7 @@ def break_by(how: str, server: Redis) -> None:
 
 
 def mend(how: str, server: Redis) -> None:
-    """It is over."""
+    """End the fault."""
     if how == "killed":
         server.start()
     elif how == "paused":
@@ -108,7 +108,7 @@ FAULTS = ["killed", "paused", "full", "refused"]
 Pair = tuple[SharedCache, SharedCache]
 
 
-def test_what_one_process_keeps_all_have(two: Pair) -> None:
+def test_all_processes_share_the_entries(two: Pair) -> None:
     one, other = two
     one.set("tries", [2.5, 1.25], 60)
     assert other.get("tries") == [2.5, 1.25]
@@ -117,7 +117,7 @@ def test_what_one_process_keeps_all_have(two: Pair) -> None:
     assert one.get("tries", "none") == "none"
 
 
-def test_what_is_kept_expires(two: Pair) -> None:
+def test_entries_expire(two: Pair) -> None:
     one, other = two
     one.set("soon", "x", 0.05)
     assert other.get("soon") == "x"
@@ -127,7 +127,7 @@ def test_what_is_kept_expires(two: Pair) -> None:
     assert other.get("now") is None
 
 
-def test_an_entry_can_be_kept_longer(two: Pair) -> None:
+def test_an_entrys_expiry_can_be_extended(two: Pair) -> None:
     one, other = two
     one.set("soon", "x", 0.2)
     assert other.touch("soon", 60)
@@ -136,7 +136,7 @@ def test_an_entry_can_be_kept_longer(two: Pair) -> None:
     assert not one.touch("nothing", 60)
 
 
-def test_two_sites_on_one_redis_share_no_entry(redis: Redis) -> None:
+def test_two_sites_on_one_redis_share_no_entries(redis: Redis) -> None:
     here, there = process(redis), process(redis, prefix="parley.two.")
     here.set("tries", [1.0], 60)
     assert there.get("tries") is None
@@ -145,7 +145,7 @@ def test_two_sites_on_one_redis_share_no_entry(redis: Redis) -> None:
     assert here.get("tries") == [1.0]
 
 
-def test_clearing_leaves_what_is_not_the_sites(two: Pair, redis: Redis) -> None:
+def test_clearing_leaves_other_sites_entries(two: Pair, redis: Redis) -> None:
     with direct(redis) as connection:
         connection.set("somebody's", "own")
         two[0].set("tries", [1.0], 60)
@@ -153,7 +153,7 @@ def test_clearing_leaves_what_is_not_the_sites(two: Pair, redis: Redis) -> None:
         assert [name for name in connection.keys("*") if b"probe" not in name] == [b"somebody's"]
 
 
-def test_redis_holds_no_pickle_and_no_name(two: Pair, redis: Redis) -> None:
+def test_redis_contains_no_pickles_and_no_plain_names(two: Pair, redis: Redis) -> None:
     two[0].set("allauth:rl:ip:10.1.2.3", [1.5], 60)
     with direct(redis) as connection:
         held = {name: connection.get(name) for name in connection.keys("*")}
@@ -165,7 +165,7 @@ def test_redis_holds_no_pickle_and_no_name(two: Pair, redis: Redis) -> None:
         pickle.loads(value)
 
 
-def test_redis_does_not_show_a_code_that_was_just_mailed(two: Pair, redis: Redis) -> None:
+def test_redis_does_not_reveal_a_code_that_was_just_mailed(two: Pair, redis: Redis) -> None:
     two[0].set("sign_up", "ABCD-EFGH", 30)
     assert two[1].get("sign_up") == "ABCD-EFGH"
     with direct(redis) as connection:
@@ -175,7 +175,7 @@ def test_redis_does_not_show_a_code_that_was_just_mailed(two: Pair, redis: Redis
 
 
 class Opened:
-    """Whether a pickle of somebody else's was opened."""
+    """Records whether a forged pickle was loaded."""
 
     by: list[str] = []
 
@@ -188,7 +188,7 @@ class Opened:
     [pickle.dumps(Opened()), b"5", b"", b"[]", b"\xff\xfe", json.dumps([1.0]).encode(), b"W10:forged"],
     ids=str,
 )
-def test_what_somebody_else_put_there_is_not_believed(two: Pair, redis: Redis, forged: bytes) -> None:
+def test_a_forged_entry_is_ignored(two: Pair, redis: Redis, forged: bytes) -> None:
     one, other = two
     one.set("tries", [1.0], 60)
     with direct(redis) as connection:
@@ -199,7 +199,7 @@ def test_what_somebody_else_put_there_is_not_believed(two: Pair, redis: Redis, f
     assert one.get("tries") == [2.0]
 
 
-def test_an_entry_of_another_kind_is_not_believed_and_shuts_nothing(two: Pair, redis: Redis) -> None:
+def test_an_entry_of_another_redis_type_is_ignored_without_disconnecting(two: Pair, redis: Redis) -> None:
     with direct(redis) as connection:
         connection.lpush(two[0].make_key("tries"), "1")
     assert two[0].get("tries") is None
@@ -208,7 +208,7 @@ def test_an_entry_of_another_kind_is_not_believed_and_shuts_nothing(two: Pair, r
     assert not trouble.all_troubles()
 
 
-def test_a_value_holds_for_its_name_only(two: Pair, redis: Redis) -> None:
+def test_a_value_is_valid_only_under_its_own_name(two: Pair, redis: Redis) -> None:
     one, _ = two
     one.set("mine", [], 60)
     with direct(redis) as connection:
@@ -216,7 +216,7 @@ def test_a_value_holds_for_its_name_only(two: Pair, redis: Redis) -> None:
     assert one.get("theirs", "nothing") == "nothing"
 
 
-def test_another_key_opens_nothing(two: Pair, redis: Redis, settings: Settings) -> None:
+def test_an_entry_sealed_with_another_key_is_ignored(two: Pair, redis: Redis, settings: Settings) -> None:
     two[0].set("tries", [1.0], 60)
     with direct(redis) as connection:
         sealed = connection.get(two[0].make_key("tries"))
@@ -226,7 +226,7 @@ def test_another_key_opens_nothing(two: Pair, redis: Redis, settings: Settings) 
 
 
 @pytest.mark.parametrize("how", FAULTS)
-def test_while_redis_is_away_each_process_counts_on(two: Pair, redis: Redis, how: str) -> None:
+def test_while_redis_is_down_each_process_keeps_counting(two: Pair, redis: Redis, how: str) -> None:
     one, other = two
     one.set("tries", [1.0], 60)
     break_by(how, redis)
@@ -238,14 +238,14 @@ def test_while_redis_is_away_each_process_counts_on(two: Pair, redis: Redis, how
     other.set("tries", [3.0, 1.0], 60)
     mend(how, redis)
     until(lambda: not trouble.all_troubles())
-    # Each knows all that it counted itself, and what Redis has.
+    # Each has what it counted itself and what is in Redis.
     assert set(one.get("tries")) >= {1.0, 2.0}
     one.set("tries", one.get("tries"), 60)
     assert other.get("tries") == [3.0, 2.0, 1.0]
     assert not one.add("new", "x", 60)
 
 
-def test_a_redis_that_was_started_anew_forgets_nothing_though_nobody_asked_meanwhile(two: Pair, redis: Redis) -> None:
+def test_counts_survive_an_unnoticed_restart_of_redis(two: Pair, redis: Redis) -> None:
     one, _ = two
     one.set("tries", [1.0], 60)
     redis.stop(signal.SIGKILL)
@@ -254,7 +254,7 @@ def test_a_redis_that_was_started_anew_forgets_nothing_though_nobody_asked_meanw
 
 
 @pytest.mark.parametrize("how", FAULTS)
-def test_what_was_deleted_meanwhile_is_not_there_again(two: Pair, redis: Redis, how: str) -> None:
+def test_entries_deleted_while_redis_was_down_do_not_return(two: Pair, redis: Redis, how: str) -> None:
     one, other = two
     one.set("tries", [1.0], 60)
     break_by(how, redis)
@@ -268,14 +268,14 @@ def test_what_was_deleted_meanwhile_is_not_there_again(two: Pair, redis: Redis, 
     assert other.add("lock", True, 60)
 
 
-def test_what_others_took_back_is_not_counted_again(two: Pair) -> None:
+def test_counts_removed_by_another_process_do_not_return(two: Pair) -> None:
     one, other = two
     one.set("tries", [2.0, 1.0], 60)
     other.set("tries", [2.0], 60)
     assert one.get("tries") == [2.0]
 
 
-def test_while_redis_is_paused_one_call_waits_and_the_others_do_not(two: Pair, redis: Redis) -> None:
+def test_while_redis_is_paused_only_one_call_waits(two: Pair, redis: Redis) -> None:
     two[0].set("tries", [1.0], 60)
     break_by("paused", redis)
     began = time.monotonic()
@@ -287,7 +287,7 @@ def test_while_redis_is_paused_one_call_waits_and_the_others_do_not(two: Pair, r
     assert time.monotonic() - began < 0.25
 
 
-def test_a_redis_that_answers_slowly_counts_as_away(two: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_that_answers_slowly_counts_as_down(two: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as hasty:
         hasty.setattr(redis_link, "SLOW_SECONDS", 0.0)
         for _ in range(redis_link.MAX_SLOW_ANSWERS):
@@ -295,7 +295,7 @@ def test_a_redis_that_answers_slowly_counts_as_away(two: Pair, monkeypatch: pyte
         assert trouble.all_troubles()
 
 
-def test_it_is_said_once_and_so_is_the_end(two: Pair, redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_outage_and_its_end_are_each_logged_once(two: Pair, redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
     break_by("killed", redis)
     for _ in range(20):
         two[0].get("tries")
@@ -319,7 +319,7 @@ def site_on_redis(redis: Redis) -> Iterator[None]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("how", FAULTS)
-def test_people_sign_up_and_in_and_reset_whatever_happens_to_redis(redis: Redis, site_on_redis: None, how: str) -> None:
+def test_signing_up_and_in_works_whatever_happens_to_redis(redis: Redis, site_on_redis: None, how: str) -> None:
     assert sign_up("ada", email="ada@example.org")[1] == 302
     break_by(how, redis)
     assert sign_up("bea")[1] == 302
@@ -330,7 +330,7 @@ def test_people_sign_up_and_in_and_reset_whatever_happens_to_redis(redis: Redis,
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("how", FAULTS)
-def test_guessing_is_bounded_before_meanwhile_and_after(redis: Redis, site_on_redis: None, how: str) -> None:
+def test_guessing_is_limited_before_during_and_after_an_outage(redis: Redis, site_on_redis: None, how: str) -> None:
     sign_up("ada")
 
     def guess() -> bool:
@@ -346,7 +346,7 @@ def test_guessing_is_bounded_before_meanwhile_and_after(redis: Redis, site_on_re
 
 
 @pytest.mark.django_db
-def test_limits_of_views_are_kept_in_redis(
+def test_rate_limits_of_views_are_kept_in_redis(
     redis: Redis, site_on_redis: None, rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(limits.RATES, "rooms", "2/h/user")

@@ -1,4 +1,4 @@
-"""What is made of scripts and style sheets when they are collected."""
+"""How scripts and style sheets are bundled when they are collected."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ MODULES = {
 REPORTED = "} catch (error) {\n  reportError(error);\n}\n"
 
 
-def test_a_bundle_has_each_import_once_and_first_and_names_stay_private() -> None:
+def test_a_bundle_has_each_import_once_and_first_with_private_names() -> None:
     scripts = [
         "const one = 1;\nfunction two() {}\n",
         f"try {{\n\nconst own = one;\n{REPORTED}",
@@ -34,7 +34,7 @@ def test_a_style_sheet_is_bundled_in_order() -> None:
     assert bundle("css/all.css", sheets.__getitem__) == "a {}\nb {}\n"
 
 
-def test_a_file_that_imports_nothing_stays_as_it_is() -> None:
+def test_a_file_without_imports_is_unchanged() -> None:
     assert bundle("js/facts.js", MODULES.__getitem__) == MODULES["js/facts.js"]
 
 
@@ -57,7 +57,7 @@ def test_an_import_or_export_in_another_form_is_an_error(line: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["js/room.js", "css/site.css", "css/room_page.css"])
-def test_our_entries_are_bundled_whole(name: str) -> None:
+def test_our_entry_files_are_bundled_completely(name: str) -> None:
     whole = bundle(name, lambda one: (STATIC / one).read_text())
     imported = re.findall(r'import "(?:\./)?([^"]+)"', (STATIC / name).read_text())
     assert len(imported) > 2
@@ -67,7 +67,7 @@ def test_our_entries_are_bundled_whole(name: str) -> None:
         assert last_line in whole
 
 
-def test_a_static_file_says_no_more_than_it_needs(client: Client) -> None:
+def test_a_static_file_has_only_the_headers_it_needs(client: Client) -> None:
     answer = client.get("/static/css/base.css")
     assert set(answer.headers) == {
         "Content-Type",

@@ -1,4 +1,4 @@
-"""Nothing is printed as it stands but what we made or sanitised ourselves."""
+"""Only markup that we made or sanitised is printed unescaped."""
 
 import ast
 import re
@@ -20,17 +20,17 @@ from apps.rooms import services
 from apps.rooms.models import Room
 from tests.conftest import client_of, make_user
 
-# What a template may do to a value. None of these says of somebody's text that it is HTML; whoever adds one looks.
+# The filters that templates may use. None of them marks a user's text as HTML; check this when you add one.
 FILTERS = {
     *("add", "day_of", "default", "iso", "language_name_local", "last", "length", "moment", "naturaltime"),
     *("stringformat", "timeuntil", "urlencode"),
-    # They escape.
+    # These escape.
     *("json_script", "linebreaks"),
 }
 COLUMNS = 120
-# Django's own, of which templates/core/ has ours.
+# Django's own; ours are in templates/core/.
 NEVER_RENDERED = {f"django/forms/{name}.html: safe" for name in ("field", "p", "table", "ul")}
-# Where Python says that text is HTML, and why it is no person's.
+# Where Python marks text as HTML, and why no user wrote it.
 MARKED = {
     "apps/accounts/second_factor.py, build_totp_svg: SafeString(svg)": "squares, drawn by the library",
     "apps/accounts/templatetags/people.py, preference_attributes: SafeString('')": "no text",
@@ -41,11 +41,11 @@ MARKED = {
     "apps/core/views.py, statement: "
     "SafeString(MarkdownIt('commonmark').enable('table').render(source))": "our own document",
 }
-# Where Python puts something into HTML without escaping it, and why that is HTML already.
+# Where Python inserts something into HTML without escaping it, and why that is HTML already.
 PUT_TOGETHER = {
-    "apps/chat/markdown.py, highlighted_block": "what Pygments escaped; all is sanitised after it",
+    "apps/chat/markdown.py, highlighted_block": "escaped by Pygments, and sanitised afterwards",
     "apps/chat/markdown.py, plain_block": "text that is escaped there",
-    "apps/chat/links.py, leads_elsewhere": "an escaped address, which is looked at and thrown away",
+    "apps/chat/links.py, leads_elsewhere": "an escaped address, which is only inspected",
     "apps/chat/addresses.py, module": "a regular expression",
     "apps/chat/rendering.py, as_typed": "text that is escaped there",
     "apps/live/frames.py, numbered": "numbers, and rendered parts",
@@ -54,7 +54,7 @@ PUT_TOGETHER = {
     "apps/chat/fragments.py, sent": "a UUID, and a number",
     "apps/chat/fragments.py, delayed": "a UUID, or nothing",
     "apps/chat/live_view.py, piece_of": "a rendered message, and its number",
-    "apps/chat/live_view.py, more": "a line that `spoken` escaped, or a number with words of ours",
+    "apps/chat/live_view.py, more": "a line that `spoken` escaped, or our own text with a number",
     "apps/chat/live_view.py, ending": "a rendered template",
 }
 
@@ -73,14 +73,14 @@ def parts_of(thing: object, seen: set[int]) -> Iterator[Part]:
     elif isinstance(thing, dict):
         inner = list(thing.values())
     else:
-        # Of loops, operators of {% if %}, tags of others: all but where they come from.
+        # Loops, operators of {% if %}, third-party tags: everything but their origin.
         inner = [value for name, value in getattr(thing, "__dict__", {}).items() if name not in {"origin", "token"}]
     for one in inner:
         yield from parts_of(one, seen)
 
 
 def unsafe_parts(template: Template) -> Iterator[str]:
-    """What in a template might print somebody's text as it stands."""
+    """The parts of a template that might print a user's text unescaped."""
     for part in parts_of(template.nodelist, set()):
         if isinstance(part, AutoEscapeControlNode) and not part.setting:
             yield "autoescape off"
@@ -90,7 +90,7 @@ def unsafe_parts(template: Template) -> Iterator[str]:
 
 
 def template_names() -> list[str]:
-    """Ours, and those of others that our pages are made of; the admin's are Django's affair."""
+    """Our templates, and those of libraries that our pages use; not those of Django's admin."""
     folders = [
         settings.BASE_DIR / "templates",
         Path(allauth.__file__).parent / "templates",
@@ -99,7 +99,7 @@ def template_names() -> list[str]:
     return sorted({str(file.relative_to(folder)) for folder in folders for file in folder.rglob("*.html")})
 
 
-def test_templates_mark_nothing_safe() -> None:
+def test_templates_mark_nothing_as_safe() -> None:
     names = template_names()
     assert len(names) > 150
     engine = Engine.get_default()
@@ -107,7 +107,7 @@ def test_templates_mark_nothing_safe() -> None:
     assert set(found) == NEVER_RENDERED
 
 
-def test_no_template_renders_a_form_by_djangos_own() -> None:
+def test_no_template_uses_djangos_own_form_rendering() -> None:
     sources = [file.read_text() for file in (settings.BASE_DIR / "templates").rglob("*.html")]
     assert not [found for source in sources if (found := re.search(r"\.as_(p|ul|table)\b", source))]
 
@@ -118,7 +118,7 @@ def test_no_line_of_a_template_is_too_long() -> None:
     assert [f"{file.relative_to(folder)}: {line.strip()}" for file, line in lines if len(line) > COLUMNS] == []
 
 
-def test_a_message_goes_out_without_the_indentation_of_its_template() -> None:
+def test_a_message_is_sent_without_its_templates_indentation() -> None:
     html = render_to_string("chat/message.html", {"message": Message(html="<pre><code>if a:\n    b</code></pre>")})
     assert [line for line in html.splitlines() if line.startswith(" ")] == ["    b</code></pre></div>"]
 
@@ -132,7 +132,7 @@ def test_a_mail_keeps_its_spaces(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_a_page_of_django_allauth_says_in_its_title_that_something_is_wrong() -> None:
+def test_a_refused_form_of_django_allauth_says_so_in_the_title() -> None:
     answer = client_of(None).post("/accounts/password/reset/", {"email": "nobody"})
     assert "<title>Error: Password Reset – Parley</title>" in answer.content.decode()
 
@@ -166,11 +166,11 @@ def test_a_page_of_django_allauth_says_in_its_title_that_something_is_wrong() ->
         '{% extends "base.html" %}{% block title %}{{ a|safe }}{% endblock %}',
     ],
 )
-def test_what_marks_something_safe_is_seen_wherever_it_stands(source: str) -> None:
+def test_every_way_to_mark_a_template_value_safe_is_detected(source: str) -> None:
     assert list(unsafe_parts(Engine.get_default().from_string(source)))
 
 
-# What says that text is HTML, or has it printed as it stands.
+# What marks text as HTML, or has it printed unescaped.
 MARKS = {"mark_safe", "SafeText", "SafeData", "html_safe", "safestring", "__html__"}
 ESCAPING = {"format_html": 1, "format_html_join": 2}
 TAG = re.compile(r"<[a-zA-Z/!?]")
@@ -202,7 +202,7 @@ def has_tag(node: ast.AST) -> bool:
 
 
 def puts_together(node: ast.AST) -> bool:
-    """Whether it makes HTML of a text with a tag in it and of something else, which nothing escapes."""
+    """Whether a node combines a text that has a tag with something that nothing escapes."""
     match node:
         case ast.JoinedStr():
             return any(isinstance(one, ast.FormattedValue) for one in node.values) and any(
@@ -216,7 +216,7 @@ def puts_together(node: ast.AST) -> bool:
 
 
 def marks(node: ast.AST, harmless: set[int]) -> bool:
-    """Whether it says that text is HTML, or has it printed as it stands."""
+    """Whether a node marks text as HTML, or has it printed unescaped."""
     name = named(node)
     match node:
         case ast.keyword():
@@ -233,12 +233,12 @@ def marks(node: ast.AST, harmless: set[int]) -> bool:
 
 
 def refusals(source: str) -> Iterator[tuple[str, str]]:
-    """What in a module might have text printed as it stands: what it is, and where."""
+    """What in a module might print text unescaped: the kind, and where."""
     tree = ast.parse(source)
     nodes = list(ast.walk(tree))
     functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     within = {id(inner): one.name for one in functions for inner in ast.walk(one)}
-    # As a type, and where it is called, which is looked at by itself.
+    # Uses as a type, and as the function of a call, which is checked separately.
     types = [getattr(node, "annotation", None) or getattr(node, "returns", None) for node in nodes]
     harmless = {id(inner) for one in types if one for inner in ast.walk(one)}
     harmless |= {id(node.func) for node in nodes if isinstance(node, ast.Call)}
@@ -259,11 +259,11 @@ def found_in_python(kind: str) -> set[str]:
     }
 
 
-def test_python_marks_nothing_safe_that_a_person_wrote() -> None:
+def test_python_marks_no_users_text_as_safe() -> None:
     assert found_in_python("mark") == set(MARKED)
 
 
-def test_python_puts_nothing_into_html_that_a_person_wrote() -> None:
+def test_python_inserts_no_users_text_into_html() -> None:
     assert found_in_python("put together") == set(PUT_TOGETHER)
 
 
@@ -298,12 +298,12 @@ def test_python_puts_nothing_into_html_that_a_person_wrote() -> None:
         "HttpResponse('<p>{}</p>'.format(a))",
     ],
 )
-def test_what_marks_text_as_html_is_seen_however_it_is_written(source: str) -> None:
+def test_every_way_to_mark_text_as_html_is_detected(source: str) -> None:
     assert list(refusals(source))
 
 
 @pytest.mark.django_db
-def test_a_rooms_name_is_no_markup_on_the_page_of_its_settings() -> None:
+def test_a_rooms_name_is_escaped_on_its_settings_page() -> None:
     eve = make_user("eve")
     name = "<button formaction=/site/people/eve/role/ name=role value=owner>x"
     room = services.create_room(owner=eve, name=name, topic="", access=Room.Access.OPEN)

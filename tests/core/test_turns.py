@@ -1,4 +1,4 @@
-"""Turns at what only one can change at a time."""
+"""Taking turns at what only one transaction can change at a time."""
 
 import asyncio
 import threading
@@ -14,8 +14,8 @@ ROOM = Place("room 5", capacity=2)
 
 
 @pytest.fixture(autouse=True)
-def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # Whatever the database: SQLite has one place for everything.
+def _empty_queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # Regardless of the database: SQLite has one place for everything.
     monkeypatch.setattr(Place, "here", lambda self: self)
     turns._queues.clear()
     yield
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def fail_to_lock(place: Place) -> None:
-    """Take a turn and find the place held."""
+    """Take a turn and fail to get the lock."""
     with pytest.raises(TooBusyError), own_turn(place):
         raise TooBusyError("canceling statement due to lock timeout", is_held=True)
 
 
-def test_no_more_than_a_few_are_at_work_and_the_others_follow_in_order() -> None:
+def test_only_a_few_tasks_work_at_once_and_the_others_follow_in_order() -> None:
     at_work, most, order = 0, 0, []
 
     async def work(number: int) -> None:
@@ -52,7 +52,7 @@ def test_no_more_than_a_few_are_at_work_and_the_others_follow_in_order() -> None
     assert not turns._queues
 
 
-def test_a_thread_that_works_for_a_task_uses_its_turn() -> None:
+def test_a_thread_working_for_a_task_uses_its_turn() -> None:
     async def work() -> int:
         async with turn_at(ROOM):
             return await asyncio.to_thread(at_work_in_a_turn)
@@ -65,7 +65,7 @@ def test_a_thread_that_works_for_a_task_uses_its_turn() -> None:
     assert not turns._queues
 
 
-def test_a_turn_lasts_as_long_as_its_thread_though_nobody_waits_for_that_any_more() -> None:
+def test_a_turn_lasts_as_long_as_its_thread_even_if_the_task_was_cancelled() -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -90,38 +90,38 @@ def test_a_turn_lasts_as_long_as_its_thread_though_nobody_waits_for_that_any_mor
     assert not turns._queues
 
 
-def test_once_one_waited_in_vain_one_at_a_time_tries_and_others_are_told_at_once() -> None:
+def test_after_a_failed_lock_one_task_tries_at_a_time_and_others_fail_at_once() -> None:
     fail_to_lock(ROOM)
     with pytest.raises(OperationalError), own_turn(ROOM):
         with pytest.raises(TooBusyError):
             refuse_where_held(ROOM)
         with pytest.raises(TooBusyError), own_turn(ROOM):
             pass
-        raise OperationalError  # which says nothing of the lock
+        raise OperationalError  # which does not tell whether it is locked
     assert turns._queues[ROOM].is_held
 
 
-def test_who_gets_the_lock_opens_the_place_again() -> None:
+def test_getting_the_lock_reopens_the_place() -> None:
     fail_to_lock(ROOM)
     with own_turn(ROOM):
         pass
     assert not turns._queues
 
 
-def test_who_gets_the_lock_and_is_refused_then_opens_it_too() -> None:
+def test_getting_the_lock_and_then_failing_reopens_the_place_too() -> None:
     fail_to_lock(ROOM)
     with pytest.raises(ValueError), own_turn(ROOM):  # any error that is not the database's
         raise ValueError
     assert not turns._queues
 
 
-def test_all_who_wait_are_told_when_one_has_waited_in_vain() -> None:
+def test_all_waiting_tasks_fail_when_one_fails_to_get_the_lock() -> None:
     async def wait() -> str:
         try:
             async with turn_at(ROOM):
                 return "had a turn"
         except TooBusyError:
-            return "told"
+            return "failed"
 
     async def scene() -> list[str]:
         for _ in range(ROOM.capacity):
@@ -132,10 +132,10 @@ def test_all_who_wait_are_told_when_one_has_waited_in_vain() -> None:
         turns.leave_queue(ROOM, turns.Outcome.IS_HELD)
         return await asyncio.gather(*waiting)
 
-    assert asyncio.run(scene()) == ["told"] * 5
+    assert asyncio.run(scene()) == ["failed"] * 5
 
 
-def test_however_many_rooms_are_held_few_are_tried_at_once() -> None:
+def test_of_many_locked_rooms_only_a_few_are_tried_at_once() -> None:
     rooms = [Place(f"room {number}") for number in range(limits.MAX_TRYING + 1)]
     for room in rooms:
         fail_to_lock(room)
@@ -145,12 +145,12 @@ def test_however_many_rooms_are_held_few_are_tried_at_once() -> None:
         turns.join_queue(rooms[-1])
 
 
-def test_one_persons_mark_that_is_held_says_nothing_of_the_others() -> None:
+def test_one_users_locked_read_mark_does_not_affect_others() -> None:
     fail_to_lock(MARKS)
     assert not turns._queues
 
 
-def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_one_waits_forever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ROOM_SECONDS", 0.01)
 
     async def wait() -> None:
@@ -166,7 +166,7 @@ def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not turns._queues[ROOM].waiting
 
 
-def test_no_more_than_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_waiting_tasks_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_WAITING_FOR_A_ROOM", 1)
     for _ in range(ROOM.capacity):
         assert turns.join_queue(ROOM) is None
@@ -175,7 +175,7 @@ def test_no_more_than_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         turns.join_queue(ROOM)
 
 
-def test_who_stops_waiting_leaves_the_line() -> None:
+def test_a_cancelled_task_leaves_the_queue() -> None:
     async def scene() -> None:
         async def wait() -> None:
             async with turn_at(ROOM):

@@ -1,4 +1,4 @@
-"""Health, and the pages for what went wrong."""
+"""Health checks and error pages."""
 
 import logging
 from unittest.mock import patch
@@ -41,25 +41,25 @@ HOSTS = ["evil.example", "10.0.0.5:8000", "a b", "[", "", "\xff", "a,b", "testse
 @pytest.mark.django_db
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
-def test_health_is_told_whatever_the_host(path: str, host: str) -> None:
+def test_health_checks_accept_any_host(path: str, host: str) -> None:
     answer = Client().get(path, headers={"host": host})
     assert (answer.status_code, answer.content) == (200, b"ok\n")
 
 
-def test_health_asks_no_database_whose_browser_it_is() -> None:
+def test_the_liveness_check_does_not_query_the_session() -> None:
     client = Client()
     client.cookies["sessionid"] = "a" * 32
-    # Without the mark for it, a query would fail the test.
+    # Without the django_db mark, a query would fail the test.
     assert client.get("/livez").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/favicon.ico"])
-def test_health_is_only_read(path: str) -> None:
+def test_health_checks_refuse_posts(path: str) -> None:
     assert Client().post(path).status_code == 405
 
 
 @pytest.mark.django_db
-def test_a_page_that_is_not_there_says_what_to_do() -> None:
+def test_the_not_found_page_says_what_to_do() -> None:
     for client in (Client(), client_of(make_user("ada"))):
         response = client.get("/nowhere/")
         assert response.status_code == 404
@@ -67,7 +67,7 @@ def test_a_page_that_is_not_there_says_what_to_do() -> None:
 
 
 @pytest.mark.django_db
-def test_a_fault_of_ours_shows_no_trace() -> None:
+def test_a_server_error_shows_no_traceback() -> None:
     client = Client(raise_request_exception=False)
     with patch("apps.rooms.views.rooms.render", side_effect=RuntimeError("secret")):
         response = client.get("/")
@@ -80,7 +80,7 @@ def test_a_fault_of_ours_shows_no_trace() -> None:
 @pytest.mark.parametrize("checks", [True, False])
 @pytest.mark.parametrize("path", ["/accounts/login/", "/rooms/lobby/messages/"])
 @pytest.mark.parametrize("what", ["text", "fields", "files"])
-def test_what_is_too_large_is_answered_with_what_to_do_and_one_line_in_the_log(
+def test_a_request_that_is_too_large_gets_advice_and_one_log_line(
     what: str, path: str, checks: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Client(enforce_csrf_checks=checks)
@@ -100,7 +100,7 @@ def test_what_is_too_large_is_answered_with_what_to_do_and_one_line_in_the_log(
 
 
 @pytest.mark.django_db
-def test_what_cannot_be_read_is_not_called_too_large() -> None:
+def test_an_unreadable_request_is_not_called_too_large() -> None:
     answer = Client(raise_request_exception=False).post(
         "/accounts/login/", b"x", content_type="multipart/form-data; boundary=\u00e9"
     )
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_is_not_called_too_large() -> None:
     assert "could not be read" in answer.content.decode()
 
 
-def test_a_process_that_is_to_end_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_is_shutting_down_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutdown.State, "is_shutting_down", True)
     response = Client().get("/readyz")
     assert (response.status_code, response.content) == (503, b"this process is ending\n")
@@ -116,7 +116,7 @@ def test_a_process_that_is_to_end_is_not_ready(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
-def test_while_the_database_is_away_a_form_comes_back_with_its_text(error: type[Exception]) -> None:
+def test_without_the_database_a_form_is_returned_with_its_text(error: type[Exception]) -> None:
     client = client_of(make_user("ada"))
     client.raise_request_exception = False
     with patch("apps.chat.views.conversation.room_for", side_effect=error):
@@ -131,7 +131,7 @@ def test_while_the_database_is_away_a_form_comes_back_with_its_text(error: type[
 
 
 @pytest.mark.django_db
-def test_while_the_database_is_away_a_page_says_so_and_passwords_are_not_echoed() -> None:
+def test_without_the_database_a_page_says_so_and_echoes_no_passwords() -> None:
     client = Client(raise_request_exception=False)
     with patch("apps.rooms.views.rooms.render", side_effect=OperationalError):
         assert "Try again" in client.get("/").content.decode()
@@ -142,7 +142,7 @@ def test_while_the_database_is_away_a_page_says_so_and_passwords_are_not_echoed(
 
 
 @pytest.mark.django_db
-def test_a_forged_host_is_refused_by_a_page_of_ours() -> None:
+def test_a_forged_host_is_refused_with_our_own_page() -> None:
     answer = Client().get("/", headers={"Host": "evil.example"})
     assert answer.status_code == 400
     assert "That request could not be read" in answer.content.decode()

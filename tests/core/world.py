@@ -1,4 +1,4 @@
-"""The site with something of everything in it, and of whom each page is asked."""
+"""A site that has at least one of everything, and the viewers of each page."""
 
 import json
 import re
@@ -23,30 +23,30 @@ from apps.chat.rendering import to_html_now
 from apps.rooms.models import Room
 from tests.conftest import Cast, client_of, say
 
-# Text fields that no person fills: by us, from a list, or out of sight.
+# Text fields that users don't fill: filled by us, chosen from a list, or never shown.
 OURS = re.compile(
     r"""
     accounts\.User\.(password|name_digest|picture_key|time_zone|language) | accounts\.Picture\.key
     | accounts\.(FormerUsername|Invitation)\.digest | rooms\.Room\.(slug|name_key) | rooms\.FormerSlug\.slug
-    | chat\.Message\.(html|sent_digest)  # what is made of the body
+    | chat\.Message\.(html|sent_digest)  # derived from the body
     | usersessions\.UserSession\.session_key | sessions\..* | auth\..* | contenttypes\..* | admin\.LogEntry\.object_id
     | socialaccount\.SocialAccount\.provider | socialaccount\.Social(App|Token)\..* | account\.EmailConfirmation\.key
     """,
     re.VERBOSE,
 )
-# The live view does not end; it has a test of its own.
+# The live view never ends; it has its own tests.
 ELSEWHERE = {"live_view"}
 VIEWERS = ["anonymous", "outsider", "member", "moderator", "owner"]
 
 
 def person_fills(field: "models.Field[Any, Any]") -> bool:
-    """Whether a person's text may be in a column."""
+    """Whether a column may contain a user's text."""
     is_text = isinstance(field, (models.CharField, models.TextField)) and not field.choices
     return is_text and OURS.fullmatch(f"{field.model._meta.label}.{field.name}") is None
 
 
 class World(Cast):
-    """A room with its people, and everything that a page could show; `feed` fills all text fields."""
+    """A room with its members, and everything a page could show; `feed` fills all text fields."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class World(Cast):
             object_repr="x",
             action_flag=CHANGE,
         )
-        # Looking would count as reading, and change the next look.
+        # Otherwise viewing a page would mark messages as read, and change the next page.
         self.room.memberships.update(last_read_seq=self.room.last_seq + 2, read_count=2)
         self.owner.refresh_from_db()
         self.clients = {
@@ -82,7 +82,7 @@ class World(Cast):
             "owner": client_of(self.owner),
         }
         for client in self.clients.values():
-            # So that the row of this device is there.
+            # Creates the row of this device.
             client.get("/accounts/sessions/")
             session = client.session
             session[AUTHENTICATION_METHODS_SESSION_KEY] = [
@@ -99,7 +99,7 @@ class World(Cast):
         }
 
     def feed(self, text: str) -> None:
-        """Put a text into every field that people fill, past all that checks what they type."""
+        """Put a text into every field that users can fill, bypassing validation."""
         for model in apps.get_models():
             names = [field for field in model._meta.concrete_fields if person_fills(field)]
             for row in model._default_manager.all() if names else ():
@@ -115,17 +115,17 @@ class World(Cast):
             one.refresh_from_db()
 
     def value(self, field: "models.Field[Any, Any]", row: models.Model, text: str) -> str:
-        """The text as a column can hold it, unlike that of the other rows."""
+        """The text as the column can hold it, different in each row."""
         if isinstance(field, models.EmailField):
-            # As django-allauth keeps it: in small letters.
+            # Lower case, as django-allauth stores it.
             return re.sub(r"[\r\n]", "", f"{text}{getattr(row, 'user_id', row.pk)}@example.org").lower()
         if field.model is User and field.name == "username":
-            # Its address has no slash in it, and headers have no line break; the others have neither in either.
+            # Usernames are part of addresses and headers, so they have no slashes and line breaks.
             return re.sub(r"[/\r\n]", "|", text) + str(row.pk)
         return text if field.max_length and field.max_length < len(text) + 3 else f"{text}{row.pk}"
 
     def arguments(self, name: str, parameters: set[str]) -> dict[str, Any]:
-        """What stands in a page's address. A new kind of address has its object here."""
+        """The values in a page's address. New kinds of address need an entry here."""
         pks = {
             "end_session": UserSession.objects.filter(user=self.owner).first,
             "revoke_invitation": Invitation.objects.first,
@@ -164,7 +164,7 @@ class World(Cast):
 def named_patterns(
     resolver: URLResolver, namespace: str = "", around: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, set[str]]]:
-    """Every address that has a name, with what stands in it."""
+    """Every named URL pattern, with its parameters."""
     for one in resolver.url_patterns:
         parameters = around | set(one.pattern.regex.groupindex)
         if isinstance(one, URLResolver):

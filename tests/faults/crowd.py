@@ -1,4 +1,4 @@
-"""Many pages without a browser: each does what a room's page does, and remembers what it was told and shown."""
+"""Many room pages without a browser: each behaves like a real one, and records what it was told and shown."""
 
 import asyncio
 import json
@@ -19,13 +19,13 @@ NUMBERS = re.compile(r'^<hx-seq topic="room\.\d+" after="(\d+)" value="(\d+)"(?:
 ITEM = re.compile(r'<li id="message-(\d+)"[^>]*\sdata-seq="(\d+)" data-version="(\d+)".*?</li>\n', re.DOTALL)
 # Seconds until an unanswered post is sent again over a new connection.
 ANSWER_PATIENCE = 4.0
-# Seconds of silence after which a page takes its connection for dead, as static/js/connection.js does.
+# Seconds of silence after which a page considers its connection dead, as in static/js/connection.js.
 SILENCE = 45.0
 
 
 @dataclass
 class Post:
-    """Something to say, and what became of it."""
+    """A post, and what became of it."""
 
     body: str
     client_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -34,7 +34,7 @@ class Post:
 
 @dataclass
 class Faults:
-    """What must not happen, in words."""
+    """Descriptions of everything that went wrong."""
 
     found: list[str] = field(default_factory=list)
 
@@ -44,7 +44,7 @@ class Faults:
 
 @dataclass(eq=False)
 class Page:
-    """One person's page of a room. `address` gives where to connect, asked anew each time."""
+    """One user's page of a room. `address` is called for each connection and returns where to connect."""
 
     address: Callable[[], str]
     origin: str
@@ -52,10 +52,10 @@ class Page:
     slug: str
     faults: Faults
     head: int = 0
-    # What the server calls the life of the database that the page knows, and how often the page was told of another.
+    # The database's epoch as the page knows it, and how often the page was told of another.
     epoch: str = ""
     went_back: int = 0
-    # By its place in the room: the message's id and its markup.
+    # By number: the message's id and its markup.
     shown: dict[int, tuple[int, str]] = field(default_factory=dict)
     outbox: list[Post] = field(default_factory=list)
     told: list[Post] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Page:
             self.attempt += 1
 
     async def listen(self, socket: ClientConnection) -> None:
-        """Take what comes over one connection, and send what is not answered."""
+        """Receive over one connection, and send the outbox."""
         sending = asyncio.create_task(self.send_outbox(socket))
         try:
             while True:
@@ -106,7 +106,7 @@ class Page:
             sending.cancel()
 
     async def send_outbox(self, socket: ClientConnection) -> None:
-        """One at a time; a connection that does not answer is given up."""
+        """Send one post at a time; a connection that does not answer is dropped."""
         try:
             while True:
                 while not self.outbox:
@@ -125,17 +125,17 @@ class Page:
             pass
 
     def say(self, body: str) -> None:
-        """Put something into the outbox."""
+        """Put a post into the outbox."""
         self.outbox.append(Post(body))
         self.changed.set()
 
     def take(self, text: str) -> bool:
-        """Show a frame; False where something before it never came."""
+        """Show a frame; returns False if an earlier one never arrived."""
         self.frames += 1
         if text.startswith("<hx-sent"):
             self.settle(text)
         elif text.startswith("<hx-delayed"):
-            # Send it again after a while, over whatever connection there is then.
+            # Send it again after a while, over whichever connection there is then.
             asyncio.get_running_loop().call_later(0.3, self.send_again)
         elif numbers := NUMBERS.match(text):
             after, value = int(numbers[1]), int(numbers[2])
@@ -148,11 +148,11 @@ class Page:
                 self.show(text, is_live=False)
                 self.head, self.epoch, self.went_back = value, numbers[3], self.went_back + 1
         else:
-            self.faults.note(f"an answer that no page expects: {text[:200]}")
+            self.faults.note(f"an unexpected answer: {text[:200]}")
         return True
 
     def settle(self, text: str) -> None:
-        """The server says that a post is stored."""
+        """Handle the acknowledgement of a post."""
         answer = re.match(r'<hx-sent client="([^"]+)" message="(\d+)"', text)
         if answer and self.outbox and self.outbox[0].client_id == answer[1]:
             post = self.outbox.pop(0)
@@ -180,7 +180,7 @@ class Page:
 
 
 def fresh_items(url: str, cookie: str, slug: str) -> list[str]:
-    """The messages of the room's page as it is loaded now."""
+    """The messages of the room's page when it is loaded now."""
     request = urllib.request.Request(f"{url}/rooms/{slug}/", headers={"Cookie": f"sessionid={cookie}"})
     with urllib.request.urlopen(request, timeout=20) as answer:
         return [item[0] for item in ITEM.finditer(answer.read().decode())]

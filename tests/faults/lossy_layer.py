@@ -7,7 +7,7 @@ from apps.live.sealed import SealedLayer
 
 
 class LossyLayer(SealedLayer):
-    """At most once, and sometimes not at all."""
+    """Delivers at most once, and sometimes not at all."""
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         if random.random() >= 0.1:

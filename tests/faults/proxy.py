@@ -5,19 +5,19 @@ import contextlib
 
 
 class Proxy:
-    """Forwards to a port of loopback until told to do otherwise."""
+    """Forwards to a loopback port until told otherwise."""
 
     def __init__(self, port: int) -> None:
         self.target = port
         self.writers: set[asyncio.StreamWriter] = set()
-        # Swallows what it is sent, and keeps connections open: all of it, or the server's answers.
+        # Swallow data and keep connections open: all of it (silent), or only the server's answers (deaf).
         self.is_silent = False
         self.is_deaf = False
-        # Connections from which something was swallowed stay silent for good, as after a change of networks.
+        # Connections that lost data stay silent forever, as after a change of networks.
         self.silenced: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> int:
-        """Listen; gives the port."""
+        """Listen; returns the port."""
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
         port: int = self.server.sockets[0].getsockname()[1]
         return port
@@ -62,12 +62,12 @@ class Proxy:
                 await writer.drain()
 
     def cut(self) -> None:
-        """End every connection at once, without a word."""
+        """Abort every connection at once."""
         for writer in list(self.writers):
             writer.transport.abort()
 
     async def cut_before_the_answer(self, wait: float) -> None:
-        """Let posts through and no answer to them, then cut."""
+        """Let posts through but no answers, then abort."""
         self.is_deaf = True
         await asyncio.sleep(wait)
         self.cut()

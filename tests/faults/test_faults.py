@@ -1,13 +1,12 @@
 """
-Many people post and read while something breaks; afterwards what each was told and shown is held against the database.
+Many users post and read while something breaks; then what each was told and shown is checked against the database.
 
-In `make test` each fault takes some seconds. In full, with at least 100,000 posts (about 20 minutes):
+In `make test` each fault lasts some seconds. The full run has at least 100,000 posts (about 20 minutes):
 
     FAULTS=full .venv/bin/python -m pytest tests/faults -s
 """
 
 import asyncio
-import json
 import os
 import random
 import signal
@@ -24,24 +23,25 @@ from bench.load import handshake
 from tests import install
 from tests.faults.crowd import Faults, Page, fresh_items
 from tests.faults.proxy import Proxy
+from tests.scenes import rooms, talk
 from tests.servers import FRAMES, Postgres, Redis, Site
 
 IS_FULL = os.environ.get("FAULTS") == "full"
 ROOMS = 4
 WRITERS = 24 if IS_FULL else 12
-# For each fault: so many posts, while it happens again and again.
+# The number of posts during each fault, which happens again and again.
 POSTS = 14_500 if IS_FULL else 240
-# Between two posts of a page where the run is short, so that it lasts as long as the fault; in full nobody waits.
+# Pause between a page's posts in the short run, so that it lasts as long as the fault; the full run has no pauses.
 THINKING = 0.0 if IS_FULL else 0.2
-# Seconds that a scene may take.
+# Maximum seconds for one scene.
 LONGEST = 1800 if IS_FULL else 150
-# Seconds for all to arrive once nothing is broken any more: a page notices a dead connection after 45.
+# Seconds for everything to arrive once nothing is broken: a page notices a dead connection after 45.
 SETTLE_SECONDS = 120
 
 
 @dataclass
 class Stage:
-    """Two processes of the site, Redis and PostgreSQL, and the people on them."""
+    """Two processes of the site, Redis, PostgreSQL, and the open pages."""
 
     redis: Redis
     postgres: Postgres
@@ -49,11 +49,11 @@ class Stage:
     keys: list[str]
     faults: Faults = field(default_factory=Faults)
     pages: list[Page] = field(default_factory=list)
-    # Where some pages connect instead of to the sites themselves.
+    # Where some pages connect instead of directly to the sites.
     proxies: list[str] = field(default_factory=list)
 
     def page(self, number: int, *, is_behind_proxy: bool = True) -> Page:
-        """Somebody's page; each time it connects to another of the processes, as through a load balancer."""
+        """A user's page, which connects to a random process each time, as through a load balancer."""
 
         def address() -> str:
             return random.choice((is_behind_proxy and self.proxies) or [site.socket_url for site in self.sites])
@@ -94,7 +94,7 @@ def sturdy(servers: tuple[Redis, Postgres]) -> Iterator[Stage]:
 
 @pytest.fixture
 def stage(sturdy: Stage) -> Iterator[Stage]:
-    """The same servers for each scene, and people of its own."""
+    """The same servers for each scene, with its own pages."""
     yield Stage(sturdy.redis, sturdy.postgres, sturdy.sites, sturdy.keys)
     for site in sturdy.sites:
         log = site.log.read_text()
@@ -104,7 +104,7 @@ def stage(sturdy: Stage) -> Iterator[Stage]:
 
 @asynccontextmanager
 async def living(pages: list[Page]) -> AsyncIterator[None]:
-    """Pages that stay connected meanwhile."""
+    """Keep the pages connected during the block."""
     tasks = [asyncio.create_task(page.live()) for page in pages]
     yield
     for task in tasks:
@@ -113,7 +113,7 @@ async def living(pages: list[Page]) -> AsyncIterator[None]:
 
 
 async def write(page: Page, number: int, count: int) -> None:
-    """Post so many messages from one page, each when the last is answered."""
+    """Post this many messages from one page, each after the last was acknowledged."""
     for turn in range(count):
         page.say(f"w{number}-{turn}-{os.urandom(4).hex()}")
         while page.outbox:
@@ -122,65 +122,52 @@ async def write(page: Page, number: int, count: int) -> None:
 
 
 async def settled(stage: Stage) -> None:
-    """Wait until every page of a room stands at the same number as the database."""
-    code = "import json; print(json.dumps(dict(Room.objects.values_list('slug', 'last_seq'))))"
-    heads = json.loads(await asyncio.to_thread(stage.sites[0].shell, code))
+    """Wait until every page has reached its room's number in the database."""
+    heads = await asyncio.to_thread(stage.sites[0].run, rooms.last_numbers)
     deadline = time.monotonic() + SETTLE_SECONDS
     while behind := [page for page in stage.pages if page.head < heads[page.slug]]:
         assert time.monotonic() < deadline, [(page.slug, page.head, heads[page.slug], page.socket) for page in behind]
         await asyncio.sleep(0.1)
 
 
-def stored(site: Site) -> list[tuple[int, str, int, str, str, str]]:
-    """Every message: its id, room, number, author, id of the sender, text."""
-    file = site.folder / "stored.json"
-    site.shell(
-        "import json;"
-        "rows = Message.objects.order_by('room', 'seq').values_list("
-        "'pk', 'room__slug', 'seq', 'author__username', 'client_id', 'body');"
-        f"open({str(file)!r}, 'w').write(json.dumps([[*row[:4], str(row[4]), row[5]] for row in rows]))"
-    )
-    return [tuple(row) for row in json.loads(file.read_text())]
-
-
 def check(stage: Stage) -> dict[str, int]:
-    """Hold what each page was told and shown against the database; gives figures. Fails with what does not agree."""
-    rows = stored(stage.sites[0])
-    by_client = {client: (pk, room, body) for pk, room, _, _, client, body in rows}
+    """Check what each page was told and shown against the database; returns figures, or fails with the differences."""
+    messages = stage.sites[0].run(talk.all_stored)
+    by_client = {one["client_id"]: (one["message"], one["room"], one["body"]) for one in messages}
     by_room: dict[str, dict[int, int]] = {}
-    for pk, room, seq, *_ in rows:
-        by_room.setdefault(room, {})[seq] = pk
+    for one in messages:
+        by_room.setdefault(one["room"], {})[one["seq"]] = one["message"]
     found = stage.faults.found
-    copies = Counter(body for *_, body in rows if body.startswith("w"))
+    copies = Counter(one["body"] for one in messages if one["body"].startswith("w"))
     found += [f"{body} is stored {count} times" for body, count in copies.items() if count > 1]
     for page in stage.pages:
         found += [f"{post.body} was never answered" for post in page.outbox]
         for post in page.told:
             if by_client.get(post.client_id) != (post.message, page.slug, post.body):
-                found.append(f"{post.body} was acknowledged and is not stored so")
-        found += out_of_order(page, rows)
+                found.append(f"{post.body} was acknowledged but is not stored like that")
+        found += out_of_order(page, messages)
         found += not_as_stored(page, by_room[page.slug])
     for slug in {page.slug for page in stage.pages}:
         found += not_as_fresh(stage, slug)
     assert not found, "\n".join(found[:20])
     return {
-        "posts": len(rows),
+        "posts": len(messages),
         "acknowledged": sum(len(page.told) for page in stage.pages),
         "frames": sum(page.frames for page in stage.pages),
-        "told again on reconnecting": sum(page.again for page in stage.pages),
+        "sent again on reconnecting": sum(page.again for page in stage.pages),
         "connects": sum(page.connects for page in stage.pages),
     }
 
 
-def out_of_order(page: Page, rows: list[tuple[int, str, int, str, str, str]]) -> list[str]:
-    """What one page said must stand in the room in the order in which it was said."""
-    numbers = {client: seq for _, _, seq, _, client, _ in rows}
+def out_of_order(page: Page, messages: list[talk.Stored]) -> list[str]:
+    """A page's posts must be in the room in the order they were sent."""
+    numbers = {one["client_id"]: one["seq"] for one in messages}
     said = [numbers[post.client_id] for post in page.told if post.client_id in numbers]
-    return [] if said == sorted(said) else [f"posts of a page of {page.slug} stand in another order"]
+    return [] if said == sorted(said) else [f"posts of a page of {page.slug} are stored in another order"]
 
 
 def not_as_stored(page: Page, messages: dict[int, int]) -> list[str]:
-    """From its first message on, a page must have each message of its room, once, and no other."""
+    """From its first message on, a page must have each message of its room exactly once."""
     first = min(page.shown, default=0)
     expected = {seq: pk for seq, pk in messages.items() if seq >= first}
     shown = {seq: pk for seq, (pk, _) in page.shown.items()}
@@ -188,23 +175,23 @@ def not_as_stored(page: Page, messages: dict[int, int]) -> list[str]:
 
 
 def not_as_fresh(stage: Stage, slug: str) -> list[str]:
-    """The end of each page of a room must be, to the letter, what the room's page is when it is loaded."""
+    """The end of each open page must be identical to the room's page when loaded."""
     fresh = fresh_items(stage.sites[0].url, stage.keys[0], slug)
     pages = [page for page in stage.pages if page.slug == slug]
     ends = [[item for _, (_, item) in sorted(page.shown.items())][-len(fresh) :] for page in pages]
-    return [f"a page of {slug} is not as it is when loaded" for end in ends if end != fresh]
+    return [f"a page of {slug} differs from the page when loaded" for end in ends if end != fresh]
 
 
 async def through(stage: Stage, fault: Callable[[], Awaitable[None]]) -> None:
-    """Let everybody write, and the fault happen again and again meanwhile; then wait until all have everything."""
+    """Have everyone post while the fault happens again and again; then wait until every page has everything."""
     writers = [stage.page(number) for number in range(WRITERS)]
-    # Who only reads notices a dead connection by nothing but its silence, which takes too long for a short run.
+    # Pages that only read notice a dead connection only by its silence, which takes too long for a short run.
     readers = [stage.page(number, is_behind_proxy=IS_FULL) for number in range(WRITERS)]
     async with living(writers + readers):
         work = [write(page, number, POSTS // WRITERS) for number, page in enumerate(writers)]
         writing = asyncio.create_task(all_of(work))
         breaking = asyncio.create_task(repeat(fault))
-        # Should what breaks things break itself, nobody would get an answer any more.
+        # If the fault itself fails, no one would get an answer any more.
         await asyncio.wait({writing, breaking}, return_when=asyncio.FIRST_COMPLETED)
         breaking.cancel()
         with suppress(asyncio.CancelledError):
@@ -218,7 +205,7 @@ async def all_of(work: list[Coroutine[None, None, None]]) -> None:
 
 
 async def repeat(fault: Callable[[], Awaitable[None]]) -> None:
-    """Until cancelled; never within one, since what it broke it also mends."""
+    """Cause the fault until cancelled, but never stop in the middle of it, since it also repairs what it broke."""
     while True:
         await asyncio.sleep(random.uniform(0.3, 2.0))
         one = asyncio.ensure_future(fault())
@@ -246,7 +233,7 @@ def test_nothing_is_lost_when_processes_are_killed(stage: Stage) -> None:
     run(stage, kill)
 
 
-def test_nothing_is_lost_when_one_process_after_another_is_told_to_leave(stage: Stage) -> None:
+def test_nothing_is_lost_when_processes_are_restarted_in_turn(stage: Stage) -> None:
     turn = iter(range(10**6))
 
     async def leave() -> None:
@@ -285,7 +272,7 @@ def test_nothing_is_lost_when_the_layer_drops_one_broadcast_in_ten(servers: tupl
 
 
 @pytest.mark.parametrize("how", ["cut before the answer", "fallen silent"])
-def test_nothing_is_lost_when_connections_are(stage: Stage, how: str) -> None:
+def test_nothing_is_lost_when_connections_break(stage: Stage, how: str) -> None:
     async def scene() -> None:
         proxies = [Proxy(site.port) for site in stage.sites]
         stage.proxies = [f"ws://127.0.0.1:{await proxy.start()}" for proxy in proxies]
@@ -308,7 +295,7 @@ def test_nothing_is_lost_when_connections_are(stage: Stage, how: str) -> None:
     print(f"{check(stage)} in {time.monotonic() - began:.0f} s")
 
 
-def test_readers_that_stop_reading_harm_nobody(stage: Stage) -> None:
+def test_readers_that_stop_reading_harm_no_one(stage: Stage) -> None:
     deaf = [open_and_never_read(stage.sites[0], stage.keys[0], slug_of(number)) for number in range(100)]
 
     async def wait() -> None:

@@ -1,4 +1,4 @@
-"""A database that goes back under living processes: their open pages show what it holds, old and new."""
+"""A database that goes back in time under running processes: open pages show what it now contains."""
 
 import asyncio
 import random
@@ -14,11 +14,12 @@ import pytest
 from tests import install
 from tests.faults.crowd import Faults, Page, fresh_items
 from tests.faults.test_faults import living
+from tests.scenes import people, rooms
 from tests.servers import Postgres, Redis, Site
 
 ROOM = "room-001"
-# Seconds until every page shows the truth: processes look each 20 to 30 s, or at once when they see by its marks that
-# the database is another (each 15 s); then pages come back at random moments.
+# Seconds until every page is current: processes poll every 20 to 30 s, or at once when its marks (checked every 15 s)
+# show that the database is another; then pages reconnect at random moments.
 NOTICED = 40.0
 KEPT = """
 CREATE SCHEMA kept;
@@ -47,7 +48,7 @@ def servers() -> Iterator[tuple[Redis, Postgres]]:
 
 @contextmanager
 def two_processes(redis: Redis, postgres: Postgres) -> Iterator[tuple[Site, Site, str]]:
-    """Two processes on a database of their own, and its name."""
+    """Two processes on their own database, and its name."""
     name = f"site_{uuid.uuid4().hex}"
     with owner(postgres) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
@@ -64,7 +65,7 @@ def owner(postgres: Postgres) -> Iterator[psycopg.Connection]:
 
 
 def pages_of(sites: tuple[Site, Site], keys: list[str]) -> list[Page]:
-    """Pages of a room, which connect to the one or the other process."""
+    """Pages of a room, which connect to either process."""
     faults = Faults()
 
     def address() -> str:
@@ -81,12 +82,12 @@ async def say(page: Page, *bodies: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def until_all_show_the_truth(pages: list[Page], site: Site, key: str) -> float:
-    """Wait until each page is what the room's page is when it is loaded; gives how long that took."""
+async def until_all_are_current(pages: list[Page], site: Site, key: str) -> float:
+    """Wait until each page is the same as the room's page when loaded; returns how long that took."""
     began = time.monotonic()
     while True:
         fresh: list[str] = []
-        # 503 for a moment, where the connections were cut.
+        # 503 for a moment if the connections were cut.
         with suppress(OSError):
             fresh = await asyncio.to_thread(fresh_items, site.url, key, ROOM)
         shown = [[item for _, (_, item) in sorted(page.shown.items())] for page in pages]
@@ -103,29 +104,27 @@ async def scene_numbers_go_back(sites: tuple[Site, Site], postgres: Postgres, na
             await say(pages[0], *(f"Kept {number}" for number in range(5)))
             connection.execute(KEPT.encode())
             await say(pages[0], *(f"Lost {number}" for number in range(10)))
-            await until_all_show_the_truth(pages, sites[0], keys[0])
+            await until_all_are_current(pages, sites[0], keys[0])
             connection.execute(GO_BACK.encode())
             await say(pages[1], "New")
-            took = await until_all_show_the_truth(pages, sites[0], keys[0])
+            took = await until_all_are_current(pages, sites[0], keys[0])
             await say(pages[2], "And live again")
-            assert await until_all_show_the_truth(pages, sites[0], keys[0]) < 5.0
+            assert await until_all_are_current(pages, sites[0], keys[0]) < 5.0
     assert all("New" in str(page.shown) and "Lost" not in str(page.shown) for page in pages)
     assert not pages[0].faults.found, pages[0].faults.found
     return took
 
 
-def test_numbers_that_went_back_under_living_processes(servers: tuple[Redis, Postgres]) -> None:
+def test_running_processes_notice_that_the_database_went_back(servers: tuple[Redis, Postgres]) -> None:
     with two_processes(*servers) as (first, second, name):
         keys = first.populate(users=8, rooms=1)
         took = asyncio.run(scene_numbers_go_back((first, second), servers[1], name, keys))
         print(f"every page showed the truth after {took:.1f} s")
-        visible = "Room.objects.visible_to(User.objects.get(username='user0001'))"
-        unread = f"print([room.unread_count for room in {visible}.with_unread_count()])"
-        assert "-" not in first.shell(f"from apps.rooms.models import Room; {unread}")
+        assert first.run(rooms.unread_count, "user0001", ROOM) >= 0
 
 
 async def until_ended(pages: list[Page]) -> float:
-    """Wait until every page was told that nobody is signed in there any more; gives how long that took."""
+    """Wait until every page was told that it is signed out; returns how long that took."""
     began = time.monotonic()
     while not all("closed with 4401" in " ".join(page.faults.found) for page in pages):
         assert time.monotonic() < began + NOTICED, [page.faults.found for page in pages]
@@ -134,12 +133,12 @@ async def until_ended(pages: list[Page]) -> float:
 
 
 async def scene_a_restore(sites: tuple[Site, Site], keys: list[str], elsewhere: Site, backup: Path) -> float:
-    pages = [page for key in keys for page in pages_of(sites, [key])]  # each notes its own faults
+    pages = [page for key in keys for page in pages_of(sites, [key])]  # each records its own faults
     async with living(pages):
         await say(pages[0], *(f"Kept {number}" for number in range(5)))
         await asyncio.to_thread(sites[0].manage, "backup", str(backup))
         await say(pages[0], *(f"Lost {number}" for number in range(10)))
-        await until_all_show_the_truth(pages, sites[0], keys[0])
+        await until_all_are_current(pages, sites[0], keys[0])
         await asyncio.to_thread(elsewhere.manage, "restore", str(backup), "--yes", "--force")
         return await until_ended(pages)
 
@@ -148,16 +147,18 @@ async def scene_all_is_as_before(sites: tuple[Site, Site], keys: list[str]) -> N
     pages = pages_of(sites, keys)
     async with living(pages):
         await say(pages[1], "New")
-        assert await until_all_show_the_truth(pages, sites[1], keys[0]) < 5.0
+        assert await until_all_are_current(pages, sites[1], keys[0]) < 5.0
         await say(pages[2], "And live again")
-        assert await until_all_show_the_truth(pages, sites[0], keys[0]) < 5.0
+        assert await until_all_are_current(pages, sites[0], keys[0]) < 5.0
     assert all("New" in str(page.shown) and "Kept 4" in str(page.shown) for page in pages)
     assert not any("Lost" in str(page.shown) for page in pages)
     assert not pages[0].faults.found, pages[0].faults.found
 
 
-def test_a_restore_from_another_machine_under_living_processes(servers: tuple[Redis, Postgres], tmp_path: Path) -> None:
-    """Sessions are not restored: every open page ends. Who signs in again is shown what the backup held."""
+def test_running_processes_notice_a_restore_from_another_machine(
+    servers: tuple[Redis, Postgres], tmp_path: Path
+) -> None:
+    """Sessions are not restored: every open page closes. Users who sign in again see what the backup contained."""
     with two_processes(*servers) as (first, second, _name):
         keys = first.populate(users=8, rooms=1)
         elsewhere = Site(first.environment, folder=tmp_path / "elsewhere")
@@ -166,19 +167,6 @@ def test_a_restore_from_another_machine_under_living_processes(servers: tuple[Re
         print(f"every page had ended after {took:.1f} s")
         assert first.is_ready()
         assert second.is_ready()
-        asyncio.run(scene_all_is_as_before((first, second), signed_in(first)))
+        asyncio.run(scene_all_is_as_before((first, second), first.run(people.new_sessions)))
         for site in (first, second):
             assert "Traceback" not in site.log.read_text(), site.log.read_text()[-5000:]
-
-
-def signed_in(site: Site) -> list[str]:
-    """The keys of new sessions of its people."""
-    code = """
-from pathlib import Path
-from apps.chat.management.commands.populate import write_sessions
-people = User.objects.filter(username__startswith="user").order_by("pk")
-write_sessions(list(people), Path("{file}"))
-"""
-    file = site.folder / "again"
-    site.shell(code.format(file=file))
-    return file.read_text().splitlines()

@@ -1,7 +1,7 @@
 """
-Somebody holds one row of the database, and everything else goes on.
+One row of the database is locked, and everything else keeps working.
 
-In `make test` they hold it for some seconds. In full, for a minute: FAULTS=full .venv/bin/python -m pytest tests/faults
+In `make test` it is locked for some seconds; in full, for a minute: FAULTS=full .venv/bin/python -m pytest tests/faults
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from tests.faults.test_faults import IS_FULL, WRITERS, Stage, check, living, on_
 from tests.servers import DATABASE, Postgres, Redis, Site
 
 HELD = 60.0 if IS_FULL else 8.0
-# How long it is looked at what is usual.
+# How long the usual speed is measured.
 USUAL = 20.0 if IS_FULL else 8.0
 ROOM = "room-001"
-PASSWORD = "parley-demo"  # as `populate` gives it
-# Of seconds, which a machine that does other things as well may take.
+PASSWORD = "parley-demo"  # set by `populate`
+# Seconds that a busy machine may add.
 GRACE = 0.15
 TOKEN = "a" * 32
 STOPPED = "stopped"
@@ -48,7 +48,7 @@ def stage() -> Iterator[Stage]:
 
 @dataclass
 class Answers:
-    """What was asked of the site, by kind: the statuses that came and how long they took."""
+    """Answers of the site by kind of request: their statuses and how long they took."""
 
     statuses: dict[str, set[int]] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Answers:
 
 
 def ask(site: Site, path: str, key: str = "", form: dict[str, str] | None = None) -> tuple[int, str]:
-    """The status and text of an answer of the site, of a POST where there is a form; 0 where none comes."""
+    """The status and text of an answer, to a POST if there is a form; status 0 if none arrives."""
     headers = {"Cookie": f"sessionid={key}; csrftoken={TOKEN}; scripts=run"}
     body = None
     if form is not None:
@@ -80,29 +80,29 @@ def ask(site: Site, path: str, key: str = "", form: dict[str, str] | None = None
 
 
 def everything_else(site: Site, keys: list[str], turn: int) -> Iterator[tuple[str, Callable[[], tuple[int, str]]]]:
-    """All that the held room has nothing to do with, but for reading it."""
+    """Requests that need no lock on the room, including reading it."""
     key = keys[turn % len(keys)]
     yield "alive", lambda: ask(site, "/livez")
     yield "alive with a session", lambda: ask(site, "/livez", key)
     yield "ready", lambda: ask(site, "/readyz")
     yield "the rooms", lambda: ask(site, "/", key)
     yield "the room's page", lambda: ask(site, f"/rooms/{ROOM}/", key)
-    yield "a mark of how far was read", lambda: ask(site, f"/rooms/{ROOM}/read/", key, {"seq": str(turn)})
+    yield "a read mark", lambda: ask(site, f"/rooms/{ROOM}/read/", key, {"seq": str(turn)})
     yield "another room's page", lambda: ask(site, "/rooms/room-002/", key)
     text = {"body": f"w-other-{uuid.uuid4()}", "client_id": str(uuid.uuid4())}
     yield "a post to another room", lambda: ask(site, "/rooms/room-002/messages/", key, text)
     if turn % 3:
         return
-    # Hashing its password keeps a process busy, whatever is held.
+    # Hashing a password keeps a process busy in any case.
     sign_in = {"login": f"user{turn % WRITERS + 1:04}", "password": PASSWORD}
     yield "signing in", lambda: ask(site, "/accounts/login/", "", sign_in)
 
 
-USUAL_STATUS = {"a mark of how far was read": {204}, "a post to another room": {303}, "signing in": {302}}
+USUAL_STATUS = {"a read mark": {204}, "a post to another room": {303}, "signing in": {302}}
 
 
 async def ask_all(sites: list[Site], keys: list[str], answers: Answers) -> None:
-    """Ask for everything else, one after another, until cancelled."""
+    """Send all the other requests, one after another, until cancelled."""
     for turn in itertools.count():
         for kind, request in everything_else(sites[turn % len(sites)], keys, turn):
             began = time.monotonic()
@@ -111,7 +111,7 @@ async def ask_all(sites: list[Site], keys: list[str], answers: Answers) -> None:
 
 
 async def post_by_form(sites: list[Site], keys: list[str], answers: Answers) -> None:
-    """Post to the room by a plain form, until cancelled; what is told to wait is sent again."""
+    """Post to the room by a plain form until cancelled; posts that must wait are sent again."""
     texts = (f"w-form-{uuid.uuid4()}" for _ in itertools.count())
     for turn, text in enumerate(texts):
         form, status = {"body": text, "client_id": str(uuid.uuid4())}, 503
@@ -134,8 +134,8 @@ async def write_all_the_time(page: Page, number: int) -> None:
         await asyncio.sleep(0.2)
 
 
-async def meanwhile(stage: Stage, sites: list[Site], seconds: float) -> Answers:
-    """What is answered in so many seconds in which many post to the room."""
+async def answers_during(stage: Stage, sites: list[Site], seconds: float) -> Answers:
+    """The answers during this many seconds in which many users post to the room."""
     answers = Answers()
     writers = [page for page in stage.pages if page.slug == ROOM]
     tasks = [asyncio.create_task(write_all_the_time(page, number)) for number, page in enumerate(writers)]
@@ -149,8 +149,8 @@ async def meanwhile(stage: Stage, sites: list[Site], seconds: float) -> Answers:
 
 
 @contextmanager
-def row_held(postgres: Postgres, query: str) -> Iterator[None]:
-    """Hold what the query locks."""
+def row_locked(postgres: Postgres, query: str) -> Iterator[None]:
+    """Hold the locks that the query takes."""
     with psycopg.connect(postgres.url) as holder:
         holder.execute(query)
         yield
@@ -161,35 +161,35 @@ THE_ROOM = f"SELECT 1 FROM rooms_room WHERE slug = '{ROOM}' FOR UPDATE"
 
 
 def compare(usual: Answers, held: Answers) -> list[str]:
-    """What was not as it should be while the row was held."""
+    """What went wrong while the row was locked."""
     kinds = [kind for kind, _ in everything_else(Site(), ["-"], 0)]
-    found = [f"{kind}: never asked while it was held" for kind in kinds if kind not in held.seconds]
+    found = [f"{kind}: never requested while it was locked" for kind in kinds if kind not in held.seconds]
     for kind in set(kinds) & set(held.seconds):
         expected = USUAL_STATUS.get(kind, {200})
         if held.statuses[kind] != expected:
             found.append(f"{kind}: {held.statuses[kind]}")
         if kind not in usual.seconds:
-            found.append(f"{kind}: never asked before")
+            found.append(f"{kind}: never requested before")
         elif held.median(kind) > 2 * usual.median(kind) + GRACE:
             found.append(f"{kind}: {held.median(kind):.2f} s, usually {usual.median(kind):.2f} s")
     if "a text that was not kept" in held.statuses:
-        found.append("a page that tells to wait does not keep the text")
+        found.append("a page that says to wait does not keep the text")
     return found
 
 
 def run(stage: Stage, sites: list[Site], hold: Callable[[], Awaitable[Answers]]) -> None:
-    """Look at what is usual, hold something, and hold the one against the other; then all that was said must stand."""
+    """Measure the usual answers, lock something, and compare; then every post must have been stored."""
 
     async def scene() -> tuple[Answers, Answers]:
-        # For each who asks, a thread of their own.
+        # One thread for each client.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4 * WRITERS))
         for number in range(WRITERS):
             page = stage.page(number)
             page.slug = ROOM
             page.address = lambda number=number: sites[number % len(sites)].socket_url  # type: ignore[misc]
         async with living(stage.pages):
-            await meanwhile(stage, sites, USUAL / 2)  # what a process does once only
-            usual = await meanwhile(stage, sites, USUAL)
+            await answers_during(stage, sites, USUAL / 2)  # warm up
+            usual = await answers_during(stage, sites, USUAL)
             held = await hold()
             deadline = time.monotonic() + 60
             while any(page.outbox for page in stage.pages):
@@ -211,15 +211,15 @@ def run(stage: Stage, sites: list[Site], hold: Callable[[], Awaitable[Answers]])
         assert len(log.splitlines()) < 200, log[-5000:]
 
 
-def test_a_room_that_is_held_holds_nothing_else(stage: Stage) -> None:
+def test_a_locked_room_blocks_nothing_else(stage: Stage) -> None:
     async def hold() -> Answers:
-        with row_held(stage.postgres, THE_ROOM):
-            return await meanwhile(stage, stage.sites, HELD)
+        with row_locked(stage.postgres, THE_ROOM):
+            return await answers_during(stage, stage.sites, HELD)
 
     run(stage, stage.sites, hold)
 
 
-def test_a_process_that_is_stopped_in_a_transaction_holds_nothing_else(stage: Stage) -> None:
+def test_a_process_stopped_in_a_transaction_blocks_nothing_else(stage: Stage) -> None:
     first, second = stage.sites
     second.stop()
     second.environment = {**second.environment, "DATABASE_URL": f"{stage.postgres.url}?application_name={STOPPED}"}
@@ -227,8 +227,8 @@ def test_a_process_that_is_stopped_in_a_transaction_holds_nothing_else(stage: St
 
     async def hold() -> Answers:
         form = {"body": "w-stopped", "client_id": str(uuid.uuid4())}
-        # It waits for the room, is stopped, and has the room then.
-        with row_held(stage.postgres, THE_ROOM):
+        # It waits for the room's lock, is stopped, and then gets the lock.
+        with row_locked(stage.postgres, THE_ROOM):
             posting = asyncio.create_task(
                 asyncio.to_thread(ask, second, f"/rooms/{ROOM}/messages/", stage.keys[0], form)
             )
@@ -237,7 +237,7 @@ def test_a_process_that_is_stopped_in_a_transaction_holds_nothing_else(stage: St
             assert second.process
             second.process.send_signal(signal.SIGSTOP)
         try:
-            answers = await meanwhile(stage, [first], HELD)
+            answers = await answers_during(stage, [first], HELD)
         finally:
             second.process.send_signal(signal.SIGCONT)
         status, _ = await posting
@@ -248,7 +248,7 @@ def test_a_process_that_is_stopped_in_a_transaction_holds_nothing_else(stage: St
 
 
 def waits_for_a_lock(postgres: Postgres, name: str) -> bool:
-    """Whether a process that tells the database this name does."""
+    """Whether the process with this application name is waiting for a lock."""
     question = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = %s"
     with psycopg.connect(postgres.url) as connection:
         waiting = connection.execute(question, [name]).fetchone()
@@ -256,20 +256,20 @@ def waits_for_a_lock(postgres: Postgres, name: str) -> bool:
 
 
 @contextmanager
-def file_held(site: Site) -> Iterator[None]:
-    """Hold SQLite's file as an operator's shell does, who has begun a transaction and is called away."""
+def file_locked(site: Site) -> Iterator[None]:
+    """Lock SQLite's file, like an operator who begins a transaction in a shell and walks away."""
     with closing(sqlite3.connect(site.folder / DATABASE, isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         yield
         holder.execute("ROLLBACK")
 
 
-def test_a_file_that_is_held_is_read_all_the_same() -> None:
+def test_a_locked_sqlite_file_can_still_be_read() -> None:
     with Site() as site:
         keys = site.populate(users=WRITERS, rooms=2, messages=4)
         for path in ("/", f"/rooms/{ROOM}/", "/accounts/login/"):
             ask(site, path, keys[0])
-        with file_held(site), ThreadPoolExecutor(WRITERS) as threads, site.page(keys[0]) as page:
+        with file_locked(site), ThreadPoolExecutor(WRITERS) as threads, site.page(keys[0]) as page:
             forms = [{"body": f"Kept {number}", "client_id": str(uuid.uuid4())} for number in range(WRITERS)]
             posts = [
                 threads.submit(ask, site, f"/rooms/{ROOM}/messages/", key, form)
@@ -282,7 +282,7 @@ def test_a_file_that_is_held_is_read_all_the_same() -> None:
                     began = time.monotonic()
                     assert ask(site, path, keys[0])[0] == 200
                     assert time.monotonic() - began < 2, path
-                # A page connects, and is told what it missed.
+                # A page can connect, and gets what it missed.
                 with site.page(keys[1], query="since=0") as another:
                     assert "<hx-seq" in str(another.recv(timeout=5))
             for post, form in zip(posts, forms, strict=True):

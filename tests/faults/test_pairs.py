@@ -1,7 +1,7 @@
 """
-Each verb against each other (tests/verbs.py), over two processes and PostgreSQL: nobody ends anybody, nothing fails.
+Each verb against each other (tests/verbs.py), over two processes and PostgreSQL: no deadlocks, no errors.
 
-In `make test` each thread does a few of each. In full, for seconds (about a quarter of an hour in all):
+In `make test` each thread does a few of each pair. In full, each pair runs for two seconds (15 minutes in all):
 
     FAULTS=full .venv/bin/python -m pytest tests/faults/test_pairs.py -s
 """
@@ -24,13 +24,13 @@ from tests.servers import ROOT, Postgres, Site
 from tests.verbs import VERBS
 
 IS_FULL = os.environ.get("FAULTS") == "full"
-# For each pair; each thread does its verb once at least.
+# For each pair; each thread does its verb at least once.
 SECONDS = 2.0 if IS_FULL else 0.03
 THREADS = 4 if IS_FULL else 2
 
 
 class Doer:
-    """A process of its own that does verbs."""
+    """A separate process that runs verbs."""
 
     def __init__(self, site: Site) -> None:
         environment = {**site.variables(), "DJANGO_SETTINGS_MODULE": "config.settings", "THREADS": str(THREADS)}
@@ -44,7 +44,7 @@ class Doer:
         )
 
     def ask(self, verb: str, seconds: float = 0) -> None:
-        """Have it do a verb for so long; `answer` gives what came of it."""
+        """Have it run a verb for this long; `answer` returns the outcome."""
         assert self.process.stdin
         self.process.stdin.write(f"{verb} {seconds}\n")
         self.process.stdin.flush()
@@ -64,7 +64,7 @@ class Doer:
 
 @dataclass
 class Tally:
-    """What came of all pairs."""
+    """The outcomes of all pairs."""
 
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -74,9 +74,9 @@ class Tally:
         self.counts.update(counts)
         if deadlocks := counts["deadlocks"]:
             self.faults.append(f"{pair}: {deadlocks} deadlocks")
-        # On a busy machine some wait too long. But who keeps them from it gets something done.
+        # On a busy machine some wait too long, but then the others get something done.
         if counts.total() and counts["busy"] == counts.total():
-            self.faults.append(f"{pair}: all {counts['busy']} were told to come again")
+            self.faults.append(f"{pair}: all {counts['busy']} were told to retry")
         self.faults += [f"{pair}: {fault}" for outcome in outcomes for fault in outcome["faults"]]
 
 
@@ -89,14 +89,14 @@ def postgres() -> Iterator[Postgres]:
 
 
 def deadlocks(server: Postgres) -> int:
-    """How many the server has counted."""
+    """The number of deadlocks that the server has counted."""
     with psycopg.connect(server.url) as connection:
         found = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'").fetchone()
     assert found
     return int(found[0])
 
 
-def test_no_verb_ends_another_in_any_pair_over_two_processes(postgres: Postgres) -> None:
+def test_no_pair_of_verbs_deadlocks_over_two_processes(postgres: Postgres) -> None:
     site = Site({"DATABASE_URL": postgres.url, "SECRET_KEY": "shared"})
     site.manage("migrate", "--verbosity", "0")
     doers, tally = [Doer(site), Doer(site)], Tally()

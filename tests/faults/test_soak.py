@@ -1,8 +1,8 @@
 """
-Fifty people do everything at once, by pages and by sockets, on two processes over PostgreSQL and Redis.
+Fifty users do everything at once, by pages and by sockets, on two processes over PostgreSQL and Redis.
 
-Afterwards nobody was answered with an error of the site's, nothing was ended by anything else, every count is what
-counting gives, and every open page is what a fresh one is. In `make test` half a minute; in full ten minutes:
+Afterwards no one must have got a server error, there must have been no deadlock, every stored count must be right, and
+every open page must be the same as a newly loaded one. In `make test` half a minute; in full ten minutes:
 
     FAULTS=full .venv/bin/python -m pytest tests/faults/test_soak.py -s
 """
@@ -30,6 +30,7 @@ from apps.core import limits
 from tests import install
 from tests.faults.crowd import Page, fresh_items
 from tests.faults.test_faults import Stage, settled
+from tests.scenes.rooms import wrong_counts
 from tests.servers import Postgres, Redis, Site
 
 SECONDS = 600 if os.environ.get("FAULTS") == "full" else 25
@@ -37,47 +38,31 @@ ROOMS, READERS, WORKERS = 4, 10, 50
 PEOPLE = READERS + WORKERS
 TOKEN = "a" * 32
 PASSWORD = "correct horse battery 9"
-# What one may do is not what this is about.
+# This is not about rate limits.
 MANY = "100000/m/ip"
 LIMITS = {
     "RATES": dict.fromkeys(limits.RATES, MANY),
     "ACCOUNT_RATES": dict.fromkeys(limits.ACCOUNT_RATES, MANY) | {"login_failed": limits.ACCOUNT_RATES["login_failed"]},
 }
-# How authors were called when a message was shown; that changes in no page that is open.
+# Authors' names and initials, which open pages don't update.
 NAMES = re.compile(r' data-initials="[^"]*"|(?<=<bdi>)[^<]*(?=</bdi>\s*</h3>)')
 MINE = re.compile(r'<li id="message-(\d+)"[^>]*data-author="([^"]*)"')
-
-# Every count, and whether it is what counting gives. Prints what is not.
-COUNTED = """
-from django.db.models import Max
-wrong = []
-for room in Room.objects.all():
-    said = room.messages
-    latest = max(said.aggregate(n=Max("changed_seq"))["n"] or 0, room.details_seq, room.members_seq)
-    if room.member_count != room.memberships.count(): wrong.append(f"{room.slug}: members")
-    if room.message_count != said.count(): wrong.append(f"{room.slug}: messages")
-    if room.last_seq < latest: wrong.append(f"{room.slug}: last number")
-    if said.values("changed_seq").distinct().count() != said.count(): wrong.append(f"{room.slug}: a number twice")
-    for one in room.memberships.all():
-        if one.read_count != said.filter(seq__lte=one.last_read_seq).count(): wrong.append(f"{one}: read")
-print(*wrong, sep="\\n")
-"""
 
 
 @dataclass
 class Answers:
-    """What everybody was answered."""
+    """The answers that all users got."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-    # Where others held it for too long, which a machine that does other things as well may bring about.
+    # Paths that were locked for too long, which can happen on a busy machine.
     busy: list[str] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class Person:
-    """Somebody with a browser, who does this and that. `rooms` are those that people make here, of all."""
+    """A user with a browser, who does random things. `rooms` are the rooms that all of them create."""
 
     name: str
     sites: list[Site]
@@ -86,7 +71,7 @@ class Person:
     rooms: list[str]
 
     def ask(self, path: str, form: dict[str, str] | None = None) -> tuple[int, str]:
-        """The status and text of what one of the processes answers."""
+        """The status and text of the answer of one of the processes."""
         site = random.choice(self.sites)
         connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
         headers = {"Cookie": f"sessionid={self.key}; csrftoken={TOKEN}; scripts=1", "X-CSRFToken": TOKEN}
@@ -110,7 +95,7 @@ class Person:
         return answer.status, text
 
     def any_room(self) -> str:
-        """One that stays, or one of those that come and go."""
+        """A permanent room, or one of those that come and go."""
         return random.choice([f"room-{random.randint(1, ROOMS):03}", *self.rooms[-6:]])
 
     def passing(self) -> str:
@@ -126,7 +111,7 @@ class Person:
         self.in_room("messages/", body=f"w{uuid.uuid4().hex}", client_id=str(uuid.uuid4()))
 
     def change(self, verb: str) -> None:
-        """Edit or delete one of what is shown: one's own, or as a moderator anybody's."""
+        """Edit or delete one of the messages shown: an own one, or as a moderator any."""
         slug = self.any_room()
         shown = MINE.findall(self.ask(f"/rooms/{slug}/")[1])
         if found := [pk for pk, author in shown if author == self.name or verb == "delete"]:
@@ -150,14 +135,14 @@ class Person:
             self.ask(f"/rooms/{slug}/settings/archive/", {"archived": archived})
 
     def follow(self) -> None:
-        """Make a link to a room where one may, and have somebody else follow it."""
+        """Make an invitation link to a room if allowed, and follow it."""
         slug = self.passing()
         page = self.ask(f"/rooms/{slug}/invitations/", {"note": "", "days": "1", "most_uses": "3"})[1]
         if found := re.search(r"/invitations/([\w-]{40,})/", page):
             self.ask(f"/invitations/{found[1]}/accept/", {})
 
     def come_and_go(self) -> None:
-        """Make an account, say something, and close it."""
+        """Create an account, post, and close it."""
         guest = Person(f"g{uuid.uuid4().hex[:12]}", self.sites, "", self.answers, self.rooms)
         if guest.ask("/accounts/signup/", {"username": guest.name, "password1": PASSWORD})[0] != 302:
             return
@@ -169,11 +154,11 @@ class Person:
         messages = random.choice(["keep", "delete"])
         guest.ask("/accounts/delete/", {"messages": messages, "username": f"h{guest.name}"})
 
-    def about_somebody(self, path: str, **form: str) -> None:
+    def about_another_user(self, path: str, **form: str) -> None:
         self.ask(f"/rooms/{self.passing()}/members/{self.other()}/{path}/", form)
 
     def verbs(self) -> dict[str, tuple[int, Callable[[], object]]]:
-        """Everything one does, and how often."""
+        """Everything a user does, with its relative frequency."""
         return {
             "post": (12, self.post),
             "edit": (4, lambda: self.change("edit")),
@@ -185,10 +170,10 @@ class Person:
             "leave": (2, lambda: self.in_room("leave/")),
             "invite": (3, lambda: self.in_room("members/", username=self.other())),
             "decline": (1, lambda: self.in_room("decline/")),
-            "withdraw": (1, lambda: self.about_somebody("withdraw")),
-            "remove": (1, lambda: self.about_somebody("remove")),
-            "role": (1, lambda: self.about_somebody("role", role=random.choice("123"))),
-            "hand over": (1, lambda: self.about_somebody("hand-over")),
+            "withdraw": (1, lambda: self.about_another_user("withdraw")),
+            "remove": (1, lambda: self.about_another_user("remove")),
+            "role": (1, lambda: self.about_another_user("role", role=random.choice("123"))),
+            "hand over": (1, lambda: self.about_another_user("hand-over")),
             "new room": (2, self.make_room),
             "rename": (1, self.rename),
             "archive": (1, self.archive),
@@ -214,7 +199,7 @@ class Person:
 
 
 class Reader(Page):
-    """A page of a room. What is changed in it may be anywhere."""
+    """A page of a room, where changed messages may be anywhere."""
 
     def show(self, text: str, *, is_live: bool) -> None:
         super().show(text, is_live=is_live and "<hx-upsert" in text)
@@ -222,7 +207,7 @@ class Reader(Page):
 
 @contextmanager
 def stage_of(redis: Redis, postgres: Postgres) -> Iterator[Stage]:
-    """Two processes without limits of how often."""
+    """Two processes without rate limits."""
     environment = {"REDIS_URL": redis.url, "DATABASE_URL": postgres.url, "SECRET_KEY": "shared"}
     environment["LIMITS"] = json.dumps(LIMITS)
     first = Site(environment, application="tests.live.hasty:application")
@@ -233,7 +218,7 @@ def stage_of(redis: Redis, postgres: Postgres) -> Iterator[Stage]:
 
 
 async def crowd(stage: Stage, people: list[Person]) -> None:
-    """Everybody does this and that, and some watch; then wait until all who watch have everything."""
+    """Have everyone do random things while some read; then wait until all readers have everything."""
     loop, until = asyncio.get_running_loop(), time.monotonic() + SECONDS
     for number in range(READERS):
         address = random.choice(stage.sites).socket_url
@@ -256,7 +241,7 @@ async def crowd(stage: Stage, people: list[Person]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def test_fifty_people_who_do_everything_at_once_meet_no_fault() -> None:
+def test_fifty_users_doing_everything_at_once_cause_no_errors() -> None:
     if not install.redis_server() or not install.postgres_folder():
         pytest.skip("Redis or PostgreSQL is not installed")
     answers = Answers()
@@ -273,7 +258,7 @@ def test_fifty_people_who_do_everything_at_once_meet_no_fault() -> None:
         assert not answers.faults, "\n".join(answers.faults[:20])
         assert len(answers.busy) <= answers.statuses.total() / 1000, answers.busy
         assert row == (0,)
-        assert stage.sites[0].shell(COUNTED).strip() == ""
+        assert stage.sites[0].run(wrong_counts) == []
         for page in stage.pages:
             assert not differences(stage, page), page.slug
         assert not stage.faults.found, stage.faults.found[:10]
@@ -285,7 +270,7 @@ def test_fifty_people_who_do_everything_at_once_meet_no_fault() -> None:
 
 
 def differences(stage: Stage, page: Page) -> list[tuple[str, str]]:
-    """What the page shows at its end, and what the room's page has there when it is loaded now, where these differ."""
+    """The pairs of messages that differ between the end of the open page and the page when loaded now."""
     fresh = [NAMES.sub("", item) for item in fresh_items(stage.sites[0].url, stage.keys[0], page.slug)]
     shown = [NAMES.sub("", item) for _, (_, item) in sorted(page.shown.items())][-len(fresh) :]
     return [pair for pair in zip_longest(shown, fresh, fillvalue="") if pair[0] != pair[1]]

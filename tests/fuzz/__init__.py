@@ -1,1 +1,1 @@
-"""Texts, names and pictures that are made to take long, to grow or to be answered worse, by the thousand."""
+"""Thousands of texts, names and pictures made to take long, to grow or to cause errors."""

@@ -1,4 +1,4 @@
-"""What the measured children do."""
+"""Jobs that run in the measured child processes."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from apps.chat.languages import LEXERS
 
 
 def measured_lexer(language: bytes, code: bytes) -> tuple[bytes]:
-    """How many seconds of the processor it takes to mark the tokens of some code."""
+    """The processor seconds that highlighting some code takes."""
     lexer = LEXERS.get(language.decode()) or get_lexer_by_name(language.decode())
     list(lexer.get_tokens(""))
     began = time.process_time()
@@ -21,7 +21,7 @@ def measured_lexer(language: bytes, code: bytes) -> tuple[bytes]:
 
 
 def imported_by_highlighting(*languages: bytes) -> tuple[bytes, ...]:
-    """The modules that were not there before some code of each language was rendered."""
+    """The modules that rendering some code of each language imports."""
     before = set(sys.modules)
     for language in languages:
         list(markdown.html_of(f"```{language.decode()}\na = 1; <a> 'b' /* c */ # d\n```".encode()))

@@ -1,7 +1,7 @@
 """
-Which languages may be highlighted: `python -m tests.fuzz.languages SECONDS [LANGUAGE ...]` prints the worst each took.
+Which languages may be highlighted: `python -m tests.fuzz.languages SECONDS [LANGUAGE ...]` prints their worst cases.
 
-Milliseconds of the processor for a block of the allowed size, and for one of twice its characters and lines.
+Processor milliseconds for a block of the allowed size, and for one with twice as many characters and lines.
 """
 
 import sys
@@ -17,7 +17,7 @@ from tests.fuzz.texts import atoms_of, code
 
 
 def worst(language: str, seconds: float, characters: int, line: int) -> tuple[float, str]:
-    """The longest that a block of at most so many characters took, within some seconds of trying; and the block."""
+    """The worst time of a block of at most this many characters, found within some seconds, and the block."""
     atom = atoms_of(get_lexer_by_name(language))
     random = Random(f"{SEED}:{language}")
     found = (0.0, "")

@@ -1,4 +1,4 @@
-"""For how long, from which seed, and what is said of an input that fails."""
+"""Duration, seed, and the report of a failing input."""
 
 import os
 import time
@@ -7,13 +7,13 @@ from random import Random
 
 from apps.core.bounded import Exceeded, Limits, Pool
 
-# Of all tests of this folder together. `make fuzz` sets both.
+# For all tests of this folder together. `make fuzz` sets both.
 IN_FULL = "FUZZ_SECONDS" in os.environ
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "12"))
-# In `make test` a test tries the same things each time, on a fast machine no more of them.
+# In `make test` a test tries the same inputs each time, even on a fast machine no more than these.
 MAX_TRIED = 10**9 if IN_FULL else 100
 SEED = os.environ.get("FUZZ_SEED", "1")
-# While a failing input is made shorter.
+# For shortening a failing input.
 SHRINKING_SECONDS = 10.0
 SHOWN = 400  # characters of a failing input
 
@@ -21,7 +21,7 @@ pool = Pool(
     name="fuzz",
     modules=["tests.fuzz.jobs"],
     children=1,
-    # Far beyond what is allowed, so that a fault is measured, and far from for ever.
+    # Far beyond what is allowed, so that faults are measured, but not endless.
     limits=Limits(
         processor_seconds=2.0, wall_seconds=30.0, memory_bytes=256 << 20, output_bytes=1 << 20, queue_seconds=60.0
     ),
@@ -29,7 +29,7 @@ pool = Pool(
 
 
 def for_share(share: float, name: str) -> Iterator[Random]:
-    """A source of chance again and again, for this share of the time; always the same ones for a seed and a name."""
+    """Yield a random source repeatedly, for this share of the time; always the same for a seed and a name."""
     until = time.monotonic() + SECONDS * share
     random = Random(f"{SEED}:{name}")
     tried = 0
@@ -40,7 +40,7 @@ def for_share(share: float, name: str) -> Iterator[Random]:
 
 
 def seconds_of(job: str, *arguments: str) -> float:
-    """The processor time of a job, as the child measures it; infinite if it was ended."""
+    """The processor time of a job as measured by the child; infinite if it was killed."""
     try:
         return float(pool.run(f"tests.fuzz.jobs:{job}", *(argument.encode() for argument in arguments))[0])
     except Exceeded:
@@ -48,7 +48,7 @@ def seconds_of(job: str, *arguments: str) -> float:
 
 
 def shrunk(text: str, fails: Callable[[str], bool]) -> str:
-    """A shorter text that fails too, as far as that is found quickly."""
+    """A shorter text that fails too, if one is found quickly."""
     until = time.monotonic() + SHRINKING_SECONDS
     size = len(text) // 2
     while size and time.monotonic() < until:
@@ -63,6 +63,6 @@ def shrunk(text: str, fails: Callable[[str], bool]) -> str:
 
 
 def said(text: str | bytes, why: str) -> str:
-    """What a failing test says: why, how it is repeated, and the input, short."""
+    """A failing test's message: why, how to repeat it, and the shortened input."""
     short = repr(text) if len(text) <= SHOWN else f"{text[: SHOWN // 2]!r} ... {text[-SHOWN // 2 :]!r} ({len(text)})"
     return f"{why}\nRepeat it: make fuzz FUZZ_SEED={SEED}\n{short}"

@@ -6,7 +6,7 @@ from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
-# Of a category (\w, \s, \d and their opposites), or of anything that is not something else.
+# Samples of a category (\w, \s, \d and their opposites), and of anything.
 CATEGORIES: dict[Any, str] = {
     codes.CATEGORY_DIGIT: "019",
     codes.CATEGORY_NOT_DIGIT: "a _",
@@ -20,17 +20,17 @@ REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
 
 
 def sample(pattern: str, flags: int, random: Random) -> str:
-    """Something that the pattern matches, or nearly; now and then with one of its repeats very often."""
+    """A string that the pattern matches, or nearly; sometimes one of its repeats is very long."""
     return of_all(parser.parse(pattern, flags), random)
 
 
 def of_all(tree: Any, random: Random) -> str:
-    """Of each part of a pattern, one after another."""
+    """A sample of each part of a pattern, joined."""
     return "".join(of_one(code, value, random) for code, value in tree)
 
 
 def of_one(code: Any, value: Any, random: Random) -> str:
-    """Of one part of a pattern."""
+    """A sample of one part of a pattern."""
     if code is codes.LITERAL:
         return chr(value)
     if code is codes.ANY or code is codes.NOT_LITERAL:
@@ -53,7 +53,7 @@ def of_one(code: Any, value: Any, random: Random) -> str:
 
 
 def of_class(parts: Any, random: Random) -> str:
-    """One letter of a class of them."""
+    """One character of a character class."""
     code, value = random.choice(parts)
     if code is codes.NEGATE:
         return random.choice(ANYTHING)

@@ -1,4 +1,4 @@
-"""What being on the list of languages means: no block that is highlighted takes a lexer longer than it may."""
+"""For every listed language, no block that is highlighted takes its lexer longer than allowed."""
 
 import pytest
 
@@ -7,11 +7,11 @@ from apps.core import limits
 from tests.fuzz.running import IN_FULL, for_share, pool, said, seconds_of, shrunk
 from tests.fuzz.texts import atoms_of, code
 
-# Half of what a message may take in all, so that there is time for the rest of it. In `make test`, which also runs on
+# Half of what a whole message may take, so that there is time for the rest of it. In `make test`, which also runs on
 # slower machines, all of it.
 MAX_SECONDS = limits.TEXT.processor_seconds / (2 if IN_FULL else 1)
 
-# What a language may hold of others.
+# Languages that may contain others.
 INSIDE = {
     "html": ("javascript", "css"),
     **dict.fromkeys(["docker", "make"], ("bash", "json")),
@@ -19,12 +19,12 @@ INSIDE = {
 
 
 def takes_too_long(language: str, text: str) -> bool:
-    """Whether it does each time: a machine that is shared slows down what it does beside others."""
+    """Whether it takes too long every time: a shared machine may be slow now and then."""
     return all(seconds_of("measured_lexer", language, text) > MAX_SECONDS for _ in range(3))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_block_takes_a_lexer_longer_than_it_may(language: str) -> None:
+def test_no_lexer_exceeds_its_time_limit(language: str) -> None:
     atom = atoms_of(*{LEXERS[name] for name in {language, *INSIDE.get(language, ())}})
     worst = 0.0
     for random in for_share(0.5 / len(LANGUAGES), language):
@@ -38,6 +38,6 @@ def test_no_block_takes_a_lexer_longer_than_it_may(language: str) -> None:
     print(f"{language}: at worst {worst * 1000:.0f} ms")
 
 
-def test_a_child_has_every_lexer_from_the_start() -> None:
+def test_a_child_has_every_lexer_loaded_from_the_start() -> None:
     languages = (language.encode() for language in LANGUAGES)
     assert pool.run("tests.fuzz.jobs:imported_by_highlighting", *languages) == ()

@@ -1,4 +1,4 @@
-"""Names of every shape through the forms that take them: answered quickly, and what is accepted fits the database."""
+"""Names of every shape through their forms: handled quickly, and accepted ones fit the database."""
 
 import time
 import unicodedata
@@ -18,7 +18,7 @@ from tests.fuzz.running import for_share, said
 from tests.fuzz.texts import LETTERS, SPACES, shaped
 
 MAX_SECONDS = 0.25
-# Letters that become many, none or others by normalising, by case or by what they look like; and what is invisible.
+# Characters that become several, none or others by normalising, case or look-alikes; and invisible ones.
 ODD = [
     *"ﷺﷻ㍿㌀ﬃŉΐİıßẞſKÅ①Ａ＠．－｡ꙮ한각ᄀᅠㅤ⠀नमस्तेไทยقلب",
     *[
@@ -56,7 +56,7 @@ ODD = [
 
 
 def piece(random: Random) -> str:
-    """A letter or some."""
+    """One or more characters."""
     if random.random() < 0.2:
         letter = chr(random.randrange(0x110000))
         return letter if unicodedata.category(letter) != "Cs" else "a"
@@ -65,7 +65,7 @@ def piece(random: Random) -> str:
 
 
 def form_for(subject: str, name: str, cast: Cast) -> ModelForm:  # type: ignore[type-arg]
-    """The form that takes such a name, filled in."""
+    """The form that takes this kind of name, filled in."""
     if subject == "room":
         return RoomForm({"name": name, "topic": name, "access": Room.Access.OPEN})
     user = User.objects.get(pk=cast.member.pk)
@@ -81,7 +81,7 @@ def what_does_not_fit(instance: Model) -> list[str]:
 
 
 def wrong_with(subject: str, name: str, cast: Cast) -> list[str]:
-    """What is wrong with how the name is taken, or refused."""
+    """What goes wrong when the name is accepted or refused."""
     began = time.process_time()
     form = form_for(subject, name, cast)
     wrong = []
@@ -100,13 +100,13 @@ def wrong_with(subject: str, name: str, cast: Cast) -> list[str]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("subject", ["room", "display name", "user name"])
-def test_any_name_is_answered_in_time_and_what_is_accepted_fits_its_column(subject: str, cast: Cast) -> None:
+def test_any_name_is_handled_in_time_and_accepted_ones_fit_the_column(subject: str, cast: Cast) -> None:
     for random in for_share(0.02, subject):
         name = shaped(random, piece, random.choice([3, 18, 30, 40, 60, 80, 250, 5000]))
         try:
-            # Once more, since a process that clears its memory up is slow once.
+            # Twice, since garbage collection may slow it down once.
             wrong = wrong_with(subject, name, cast) and wrong_with(subject, name, cast)
-        except Exception as error:  # whatever it is, it would be a page of status 500
+        except Exception as error:  # any exception would be a page of status 500
             wrong = [repr(error)]
         if wrong:
             pytest.fail(said(name, f"{subject}: {'; '.join(wrong)}"))

@@ -1,4 +1,4 @@
-"""Pictures that are none, half of one, or far too much of one: answered or refused politely, and no child left over."""
+"""Pictures that are invalid, incomplete or far too large: accepted or refused properly, with no process left over."""
 
 import struct
 import time
@@ -17,7 +17,7 @@ from apps.core import limits
 from tests.fuzz.running import for_share, said
 
 CODES = {"bytes", "polyglot", "pixels", "cost", "unreadable"}
-# What a small picture's two squares may have: WebP of 96 and of 384 pixels a side.
+# Maximum size of a picture's two squares: WebP with sides of 96 and 384 pixels.
 MAX_ANSWER_BYTES = 400_000
 
 
@@ -27,14 +27,14 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, *chunks: bytes, depth: int = 8, colour: int = 2, rows: bytes | None = None) -> bytes:
-    """A PNG with any header, further chunks, and rows that need not fit it."""
+    """A PNG with any header, extra chunks, and rows that need not match it."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     rows = zlib.compress(bytes(100_000)) if rows is None else rows
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def hostile_png(random: Random) -> bytes:
-    """A PNG with a header that lies, very many chunks, or a bomb in one of them."""
+    """A PNG with a false header, very many chunks, or a decompression bomb in one of them."""
     side = random.choice([0, 1, 8, 3000, 4000, 65_535, 0x7FFFFFFF, 0xFFFFFFFF])
     bomb = zlib.compress(bytes(random.choice([1000, 50_000_000])))
     kind = random.choice(
@@ -52,7 +52,7 @@ def hostile_png(random: Random) -> bytes:
 
 
 def real(random: Random) -> bytes:
-    """A picture as a camera or a program makes it, of an ordinary or an odd shape, maybe with many frames."""
+    """A picture as made by a camera or program, with an ordinary or odd shape, maybe with many frames."""
     size = random.choice([(1, 1), (64, 48), (800, 600), (1, 5000), (2000, 1)])
     image = Image.new(random.choice(["RGB", "L", "P", "1", "RGBA", "CMYK"]), size, 1)
     buffer = BytesIO()
@@ -72,7 +72,7 @@ def real(random: Random) -> bytes:
 
 
 def damaged(data: bytes, random: Random) -> bytes:
-    """The same file cut off, with other bytes in it, some of it twice, or something behind it."""
+    """The same file truncated, with changed bytes, with repeated parts, or with something appended."""
     position = random.randrange(len(data) + 1)
     how = random.randrange(5)
     if how == 0:
@@ -90,7 +90,7 @@ def damaged(data: bytes, random: Random) -> bytes:
 
 
 def wrong_with(data: bytes) -> list[str]:
-    """What is wrong with how a picture is answered."""
+    """What goes wrong when a picture is accepted or refused."""
     began = time.monotonic()
     wrong = []
     try:
@@ -103,7 +103,7 @@ def wrong_with(data: bytes) -> list[str]:
             wrong.append(f"it became {len(small) + len(large)} bytes")
         if [Image.open(BytesIO(one)).size for one in (small, large)] != [(96, 96), (384, 384)]:
             wrong.append("it became no squares")
-    # Generous, since machines are shared: one that is stuck is ended by its processor time long before.
+    # Generous, since machines are shared: a stuck job hits its processor limit long before.
     if time.monotonic() - began > 2 * limits.PICTURE.wall_seconds:
         wrong.append(f"it took {time.monotonic() - began:.1f} s")
     return wrong
@@ -111,7 +111,7 @@ def wrong_with(data: bytes) -> list[str]:
 
 @pytest.fixture
 def no_error_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """What the pool logs as an error is a mistake of ours."""
+    """Fail if the pool logs an error, which would be a bug."""
     yield
     assert not [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
 
@@ -122,12 +122,12 @@ def test_any_picture_becomes_two_squares_or_is_refused_for_a_reason() -> None:
         data = damaged(random.choice([hostile_png, real, real])(random), random)
         if wrong := wrong_with(data):
             pytest.fail(said(data, "; ".join(wrong)))
-    # The last one, and the one before it if that is just ending.
+    # The last child, and the one before it if that is just ending.
     assert len(children()) <= 2
 
 
 def children() -> list[str]:
-    """The children that live, of the fork server for pictures, where the system tells."""
+    """The live children of the fork server for pictures, if the system tells."""
     assert pictures.pool.fork_server
     number = pictures.pool.fork_server.process.pid
     told = Path(f"/proc/{number}/task/{number}/children")

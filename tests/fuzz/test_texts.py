@@ -1,4 +1,4 @@
-"""Messages of every shape through the one way to HTML: in time, in proportion, safe, and with all that was typed."""
+"""Messages of every shape rendered to HTML: in time, in proportion, safe, and complete."""
 
 import re
 import time
@@ -13,7 +13,7 @@ from apps.core import limits
 from tests.fuzz.running import for_share, said, shrunk
 from tests.fuzz.texts import LINKS, MARKDOWN, block, one_of
 
-# By hand and not from the code, which might be wrong.
+# Written by hand and not imported from the code, which might be wrong.
 ATTRIBUTES = {
     "a": {"href", "rel", "dir"},
     "li": {"value", "dir"},
@@ -26,12 +26,12 @@ ATTRIBUTES = {
 }
 TAGS = {"br", "em", "strong", "s", "ul", *ATTRIBUTES}
 SAFE_ADDRESS = re.compile(r"https?://|mailto:", re.IGNORECASE)
-# A letter that means nothing to Markdown, to count by.
+# A letter without meaning in Markdown, for counting.
 LETTER = "語"
 
 
 class Checked(HTMLParser):
-    """What is wrong with some HTML, its text, and its links' addresses."""
+    """Parses HTML; collects what is wrong with it, its text, and its links' addresses."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Checked(HTMLParser):
 
 
 def seconds_for(source: str) -> float:
-    """How long the HTML of a message takes."""
+    """How long rendering a message takes."""
     began = time.monotonic()
     to_html_now(source)
     return time.monotonic() - began
@@ -86,7 +86,7 @@ def wrong_with(source: str) -> list[str]:
     html = to_html_now(source)
     checked = Checked(html)
     wrong = checked.wrong
-    # Each time: a machine that is shared may be late with anything.
+    # Every time: a shared machine may be slow now and then.
     if all(seconds_for(source) > limits.TEXT.wall_seconds + 1 for _ in range(3)):
         wrong.append(f"it took {seconds_for(source):.1f} s")
     if len(html.encode()) > limits.max_html_bytes(len(source.encode())):
@@ -97,11 +97,11 @@ def wrong_with(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("subject", ["markdown", "links"])
-def test_whatever_is_typed_is_answered_in_time_in_proportion_safely_and_whole(subject: str) -> None:
+def test_any_text_is_rendered_in_time_in_proportion_safely_and_completely(subject: str) -> None:
     atom = one_of(MARKDOWN) if subject == "markdown" else one_of(LINKS, LINKS, MARKDOWN)
     for random in for_share(0.15, subject):
         most = random.choice([20, 200, 2000, MAX_CHARACTERS])
-        # The end is what a nesting, or a construct that does not end, might swallow.
+        # Unclosed nesting or constructs might swallow the end.
         source = block(random, atom, most - 1, random.choice([40, most])) + LETTER
         if wrong := wrong_with(source):
             source = shrunk(source, lambda shorter: bool(wrong_with(shorter)))

@@ -1,4 +1,4 @@
-"""Texts of the shapes that make programs slow: runs, nestings, alternations, long beginnings without an end."""
+"""Texts of shapes that make programs slow: runs, nesting, alternation, long beginnings without an end."""
 
 import re
 from collections.abc import Callable
@@ -22,20 +22,20 @@ Atoms = Callable[[Random], str]
 
 
 def common(random: Random) -> str:
-    """Something that means something somewhere."""
+    """A piece that means something in some language."""
     pieces: list[str] = random.choice([SPACES, MARKS, MARKS, LETTERS])
     return random.choice(pieces)
 
 
 def atoms_of(*lexers: Lexer) -> Atoms:
-    """What gives pieces that these lexers know, by their own rules, among common ones."""
+    """A function that returns pieces that these lexers recognise, mixed with common ones."""
     patterns = sorted({pattern for lexer in lexers for pattern in patterns_of(lexer)})
 
     def atom(random: Random) -> str:
         if patterns and random.random() < 0.6:
             pattern, flags = random.choice(patterns)
             piece = sample(pattern, flags, random)
-            # A beginning that leads nowhere is what makes a match go back and try again.
+            # Incomplete beginnings make a match backtrack.
             return piece[: random.randrange(len(piece) + 1)] if random.random() < 0.3 else piece
         return common(random)
 
@@ -55,7 +55,7 @@ def patterns_of(lexer: Lexer) -> list[tuple[str, int]]:
 
 
 def shaped(random: Random, atom: Atoms, most: int) -> str:
-    """A text of `most` characters, of one of the shapes."""
+    """A text of `most` characters, in one of the shapes."""
     head, one, two, tail = (atom(random) or "a" for _ in range(4))
     shape = random.randrange(7)
     if shape == 0:
@@ -79,7 +79,7 @@ def shaped(random: Random, atom: Atoms, most: int) -> str:
 
 
 def block(random: Random, atom: Atoms, most: int, line: int) -> str:
-    """Code of at most so many characters, in lines of at most so many: one line again and again, or a text folded."""
+    """Code of at most `most` characters in lines of at most `line`: one line repeated, or a wrapped text."""
     if random.random() < 0.5:
         text = shaped(random, atom, random.choice([line, line, line // 2, 40])).replace("\n", " ") + "\n"
         text = text * (most // len(text) + 1)
@@ -90,14 +90,14 @@ def block(random: Random, atom: Atoms, most: int, line: int) -> str:
 
 
 def code(random: Random, atom: Atoms, most: int = 0, line: int = 0) -> str:
-    """A block that is as large as one may be that is highlighted, or of these sizes."""
+    """A block as large as one that is highlighted may be, or of these sizes."""
     text = block(
         random, atom, most or limits.MAX_HIGHLIGHTED_CHARACTERS, line or limits.MAX_HIGHLIGHTED_LINE_CHARACTERS
     )
     return re.sub(rf"(\s{{{limits.MAX_HIGHLIGHTED_SPACES}}})\s+", r"\1", text)
 
 
-# Markdown's constructs, and what looks like them.
+# Markdown's constructs, and things that look like them.
 MARKDOWN = [
     *[
         "> ",
@@ -143,7 +143,7 @@ MARKDOWN = [
     ],
     *["&", "&amp;", "&#0;", "&#x110000;", "&copy", "&nbsp;", "data:text/html,", "\u202e", "\x0b", "\ufffd", "@ann"],
 ]
-# Addresses, and what stands around and inside them.
+# Addresses, and text around and inside them.
 LINKS = [
     *[
         "http://a.b/",
@@ -211,7 +211,7 @@ LINKS = [
 
 
 def one_of(*lists: list[str]) -> Atoms:
-    """What gives pieces of these, among common ones."""
+    """A function that returns pieces from these lists, mixed with common ones."""
 
     def atom(random: Random) -> str:
         return random.choice(random.choice(lists)) if random.random() < 0.8 else common(random)

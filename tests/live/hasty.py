@@ -1,4 +1,4 @@
-"""The site itself, with other numbers: LIMITS holds names of apps.core.limits and their values, as JSON."""
+"""The site with other limits: LIMITS holds names from apps.core.limits and their values, as JSON."""
 
 import json
 import os

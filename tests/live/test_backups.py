@@ -1,4 +1,4 @@
-"""Backups of a site that is in use; what comes back, and what a restore does that is refused or killed."""
+"""Backups of a site in use: what is restored, and what refused or killed restores leave."""
 
 import http.client
 import shutil
@@ -19,16 +19,12 @@ import psycopg
 import pytest
 
 from tests import install
+from tests.scenes import people
 from tests.servers import DATABASE, ROOT, Postgres, Site, migrated_file
 
 TOKEN = "a" * 32
 PASSWORD = "parley-demo"
 MESSAGES = 500
-PICTURE = """
-from apps.accounts import pictures
-user = User.objects.get(username="user0001")
-pictures.store(user=user, small=bytes(range(256)), large=bytes(range(255, -1, -1)) * 40)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +33,13 @@ def server() -> Iterator[Postgres]:
         pytest.skip("PostgreSQL is not installed")
     with Postgres() as server:
         with psycopg.connect(server.url, autocommit=True) as owner:
-            # Who runs a site owns its database, and is no superuser.
+            # A site's role owns its database, but is not a superuser.
             owner.execute("CREATE ROLE site LOGIN PASSWORD 'secret'")
         yield server
 
 
 def new_database(owner: psycopg.Connection, template: str = "template1") -> str:
-    """Make a database for a site; gives its name."""
+    """Make a database for a site; returns its name."""
     name = f"site_{uuid.uuid4().hex}"
     owner.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER site".encode())
     return name
@@ -51,7 +47,7 @@ def new_database(owner: psycopg.Connection, template: str = "template1") -> str:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def prepared(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A site that is not running, with people, messages, a picture, a file and a key; others are copies of it."""
+    """A stopped site with users, messages, a picture, a file and a key; the other sites are copies of it."""
     site = Site()
     if request.param == "postgresql":
         server: Postgres = request.getfixturevalue("server")
@@ -62,7 +58,7 @@ def prepared(request: pytest.FixtureRequest) -> Iterator[Site]:
     else:
         shutil.copy(migrated_file(), site.folder / DATABASE)
     site.populate(users=2, rooms=1, messages=MESSAGES)
-    site.shell(PICTURE)
+    site.run(people.store_picture, "user0001")
     (site.folder / "media" / "ab").mkdir(parents=True)
     (site.folder / "media" / "ab" / "minutes ü.txt").write_bytes(b"minutes" * 400_000)
     yield site
@@ -93,17 +89,17 @@ def site(prepared: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
 
 
 def is_sqlite(site: Site) -> bool:
-    """Whether its database is a file."""
+    """Whether the site's database is a file."""
     return "DATABASE_URL" not in site.environment
 
 
 def session_keys(site: Site) -> list[str]:
-    """Of the people whom `populate` has signed in."""
+    """The session keys of the users that `populate` signed in."""
     return (site.folder / "sessions").read_text().splitlines()
 
 
 def request(site: Site, method: str, path: str, key: str = "", **form: str) -> tuple[int, str]:
-    """What a browser with this session is answered: the status, and where it is sent."""
+    """Send a request with this session; returns the status and where it redirects."""
     with closing(http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)) as wire:
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
@@ -118,15 +114,15 @@ def request(site: Site, method: str, path: str, key: str = "", **form: str) -> t
 
 @dataclass
 class Talk:
-    """Two people who go on posting, and which of their messages were stored."""
+    """Users who keep posting, and which of their messages were stored."""
 
     site: Site
     stored: list[str] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     is_over: threading.Event = field(default_factory=threading.Event)
 
-    def go_on(self, key: str) -> None:
-        """Post until told to stop, some ten times a second."""
+    def keep_posting(self, key: str) -> None:
+        """Post until told to stop, about ten times a second."""
         while not self.is_over.wait(0.08):
             body = f"Said at last {uuid.uuid4()}"
             form = {"body": body, "client_id": str(uuid.uuid4())}
@@ -137,7 +133,7 @@ class Talk:
                 self.failed.append(status)
 
     def wait_for(self, count: int) -> None:
-        """Return when this many have been stored since."""
+        """Return when this many more messages have been stored."""
         wanted, deadline = len(self.stored) + count, time.monotonic() + 30
         while len(self.stored) < wanted:
             assert time.monotonic() < deadline, self.failed
@@ -146,9 +142,9 @@ class Talk:
 
 @contextmanager
 def talk(site: Site) -> Iterator[Talk]:
-    """People post meanwhile."""
+    """Have users post during the block."""
     going = Talk(site)
-    threads = [threading.Thread(target=going.go_on, args=[key]) for key in session_keys(site)]
+    threads = [threading.Thread(target=going.keep_posting, args=[key]) for key in session_keys(site)]
     for thread in threads:
         thread.start()
     try:
@@ -160,7 +156,7 @@ def talk(site: Site) -> Iterator[Talk]:
 
 
 def asked(site: Site, question: str) -> list[tuple[object, ...]]:
-    """What the site's database answers."""
+    """The rows that the site's database returns."""
     if is_sqlite(site):
         with closing(sqlite3.connect(site.folder / DATABASE, isolation_level=None)) as database:
             return database.execute(question).fetchall()
@@ -170,42 +166,42 @@ def asked(site: Site, question: str) -> list[tuple[object, ...]]:
 
 
 def messages(site: Site) -> list[tuple[object, ...]]:
-    """All that was said."""
+    """All messages."""
     return asked(site, "SELECT id, seq, changed_seq, author_id, body, html FROM chat_message ORDER BY id")
 
 
 def pictures(site: Site) -> list[tuple[object, ...]]:
-    """Of people."""
+    """All profile pictures."""
     return asked(site, "SELECT key, small, large FROM accounts_picture ORDER BY id")
 
 
 def files(site: Site) -> dict[str, bytes]:
-    """What lies under MEDIA_ROOT, and the key."""
+    """The files under MEDIA_ROOT, and the key."""
     folder = site.folder / "media"
     found = {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     return found | {"key": (site.folder / "secret_key").read_bytes()}
 
 
 def destroy(site: Site) -> None:
-    """As a lost disk does."""
+    """Destroy the site, like a lost disk."""
     if is_sqlite(site):
         shutil.rmtree(site.folder)
         site.folder.mkdir()
-        # What SQLite would take for the new file's.
+        # SQLite would take this for the new database's log.
         (site.folder / f"{DATABASE}-wal").write_bytes(b"remains of another database")
         return
     shutil.rmtree(site.folder / "media")
     (site.folder / "secret_key").unlink()
     with psycopg.connect(site.environment["DATABASE_URL"], autocommit=True) as database:
         database.execute("DROP OWNED BY CURRENT_USER CASCADE")
-        # What a newer version may have brought.
+        # What a newer version may have added.
         database.execute("CREATE TABLE later (id serial)")
         database.execute("CREATE VIEW latest AS SELECT max(id) FROM later")
         database.execute("CREATE FUNCTION latest() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
         database.execute("CREATE TEXT SEARCH CONFIGURATION later (COPY = simple)")
 
 
-def test_a_backup_under_load_brings_back_all_that_was_said_before_it(site: Site, tmp_path: Path) -> None:
+def test_a_backup_under_load_restores_every_earlier_message(site: Site, tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     keys = session_keys(site)
     site.start()
@@ -227,7 +223,7 @@ def test_a_backup_under_load_brings_back_all_that_was_said_before_it(site: Site,
     assert files(site) == files_were
     bodies = {row[4] for row in now}
     assert bodies.issuperset(before)
-    # One moment of the site: what was said up to then, and nothing of what came later.
+    # One moment of the site: every message up to then, and none after.
     assert now == was[: len(now)]
     assert MESSAGES + len(before) <= len(now) < len(was)
     site.start()
@@ -240,7 +236,7 @@ def test_a_backup_under_load_brings_back_all_that_was_said_before_it(site: Site,
 
 
 def change(site: Site) -> None:
-    """What happens to a site after its backup."""
+    """Change the site after its backup."""
     asked(site, "UPDATE chat_message SET body = 'Changed since'")
     (site.folder / "media" / "ab" / "minutes ü.txt").unlink()
     (site.folder / "media" / "later.txt").write_text("later")
@@ -248,12 +244,12 @@ def change(site: Site) -> None:
 
 
 def state(site: Site) -> tuple[object, ...]:
-    """All that a restore changes."""
+    """Everything that a restore changes."""
     return messages(site), asked(site, "SELECT count(*) FROM django_session"), files(site)
 
 
 def serving(site: Site) -> str:
-    """What a process says that is started to serve the site, and ends at once; nothing where it would go on."""
+    """The error of a process started to serve the site; empty if it would have kept running."""
     code = "import django; django.setup(); from apps.core import running; running.serve()"
     return python(site, code).stderr.strip()
 
@@ -264,7 +260,7 @@ def python(site: Site, code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-def test_a_changed_site_becomes_what_it_was(site: Site, backup: Path, prepared: Site) -> None:
+def test_restoring_a_changed_site_undoes_the_changes(site: Site, backup: Path, prepared: Site) -> None:
     change(site)
     said = site.manage("restore", str(backup), "--yes")
     assert said.startswith("The site is restored. Start it.\nSessions ended: 2.")
@@ -272,7 +268,7 @@ def test_a_changed_site_becomes_what_it_was(site: Site, backup: Path, prepared: 
     assert not serving(site)
 
 
-def test_an_older_backup_is_brought_up_to_date(site: Site, tmp_path: Path) -> None:
+def test_an_older_backup_is_migrated_when_restored(site: Site, tmp_path: Path) -> None:
     folder = tmp_path / "older"
     said = messages(site)
     site.manage("migrate", "chat", "0001", "--verbosity", "0")
@@ -282,7 +278,7 @@ def test_an_older_backup_is_brought_up_to_date(site: Site, tmp_path: Path) -> No
     assert messages(site) == said
 
 
-def test_a_site_with_people_is_not_replaced_by_mistake(site: Site, backup: Path) -> None:
+def test_a_site_with_accounts_is_not_replaced_by_mistake(site: Site, backup: Path) -> None:
     change(site)
     before = state(site)
     with pytest.raises(RuntimeError, match=r"To replace it, add --yes\. Nothing was changed\."):
@@ -313,7 +309,7 @@ def test_a_running_site_is_not_replaced(site: Site, backup: Path) -> None:
 
 
 @pytest.mark.parametrize("prepared", ["postgresql"], indirect=True)
-def test_a_site_that_runs_on_another_machine_is_not_replaced(site: Site, backup: Path) -> None:
+def test_a_site_running_on_another_machine_is_not_replaced(site: Site, backup: Path) -> None:
     change(site)
     with psycopg.connect(site.environment["DATABASE_URL"], autocommit=True):
         with pytest.raises(RuntimeError, match=r"1 others are connected to the database\. Stop the site"):
@@ -336,7 +332,7 @@ def until_then(*args, **more):
 {function} = until_then
 call_command("restore", {folder!r}, yes=True)
 """
-# Where it is killed: before or after which function, and whether the site is in pieces then.
+# Where it is killed: the function, whether after it, and whether the site is then half restored.
 BOTH = [
     ("restoring.take", True, False),
     ("restoring.note_unfinished", False, False),
@@ -355,30 +351,32 @@ OF_ONE = {
 }
 
 
-# One for each kind of database, so that each is filled once.
+# One test for each kind of database, so that each is populated once.
 @pytest.mark.parametrize("prepared", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(("function", "after", "in_pieces"), [*BOTH, *OF_ONE["sqlite"]])
-def test_a_restore_that_is_killed_leaves_the_site_as_it_was_or_must_be_finished(
-    site: Site, backup: Path, prepared: Site, function: str, after: bool, in_pieces: bool
+@pytest.mark.parametrize(("function", "after", "half_restored"), [*BOTH, *OF_ONE["sqlite"]])
+def test_a_killed_restore_leaves_the_site_unchanged_or_must_be_finished(
+    site: Site, backup: Path, prepared: Site, function: str, after: bool, half_restored: bool
 ) -> None:
-    kill_and_finish(site, backup, prepared, function, after=after, in_pieces=in_pieces)
+    kill_and_finish(site, backup, prepared, function, after=after, half_restored=half_restored)
 
 
 @pytest.mark.parametrize("prepared", ["postgresql"], indirect=True)
-@pytest.mark.parametrize(("function", "after", "in_pieces"), [*BOTH, *OF_ONE["postgresql"]])
-def test_so_does_one_on_postgresql(
-    site: Site, backup: Path, prepared: Site, function: str, after: bool, in_pieces: bool
+@pytest.mark.parametrize(("function", "after", "half_restored"), [*BOTH, *OF_ONE["postgresql"]])
+def test_a_killed_restore_on_postgresql_does_so_too(
+    site: Site, backup: Path, prepared: Site, function: str, after: bool, half_restored: bool
 ) -> None:
-    kill_and_finish(site, backup, prepared, function, after=after, in_pieces=in_pieces)
+    kill_and_finish(site, backup, prepared, function, after=after, half_restored=half_restored)
 
 
-def kill_and_finish(site: Site, backup: Path, prepared: Site, function: str, *, after: bool, in_pieces: bool) -> None:
-    """Kill a restore at a function's beginning or end, look at the site, and restore it after all."""
+def kill_and_finish(
+    site: Site, backup: Path, prepared: Site, function: str, *, after: bool, half_restored: bool
+) -> None:
+    """Kill a restore at a function's start or end, check the site, and then finish the restore."""
     change(site)
     before = state(site)
     done = python(site, KILLED.format(function=function, after=after, folder=str(backup)))
     assert done.returncode == -signal.SIGKILL, done.stderr
-    if in_pieces:
+    if half_restored:
         assert f"Finish it: python manage.py restore {backup}" in serving(site)
     else:
         assert not serving(site)
@@ -392,7 +390,7 @@ def kill_and_finish(site: Site, backup: Path, prepared: Site, function: str, *, 
 
 
 @pytest.mark.parametrize("prepared", ["postgresql"], indirect=True)
-def test_a_database_that_is_away_is_said_without_a_trace(site: Site, backup: Path, tmp_path: Path) -> None:
+def test_an_unreachable_database_is_reported_without_a_traceback(site: Site, backup: Path, tmp_path: Path) -> None:
     site.environment["DATABASE_URL"] = "postgres://site:secret@127.0.0.1:1/site"
     for command in (["backup", str(tmp_path / "backup")], ["restore", str(backup), "--yes"]):
         with pytest.raises(RuntimeError, match=r"CommandError: The database refuses: .*\n$") as failed:
@@ -400,7 +398,7 @@ def test_a_database_that_is_away_is_said_without_a_trace(site: Site, backup: Pat
         assert "Traceback" not in str(failed.value)
 
 
-def test_a_backup_that_is_told_to_end_leaves_nothing(prepared: Site, tmp_path: Path) -> None:
+def test_a_terminated_backup_leaves_nothing_behind(prepared: Site, tmp_path: Path) -> None:
     slow = """
 import time, django
 django.setup()

@@ -1,4 +1,4 @@
-"""Bodies of requests that nobody asked for: refused before they cost."""
+"""Large request bodies from strangers are refused before they cost anything."""
 
 import os
 import socket
@@ -21,14 +21,14 @@ def site() -> Iterator[Site]:
 
 
 def processor_seconds(site: Site) -> float:
-    """How much processor time the site's process has used."""
+    """The processor time that the site's process has used."""
     assert site.process
     fields = Path(f"/proc/{site.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def send(site: Site, kind: str, pieces: Iterator[bytes], length: str) -> tuple[bytes, int]:
-    """What is answered to a POST by nobody, and how much of it was taken before the connection was closed."""
+    """The answer to a stranger's POST, and how many bytes were accepted before the connection was closed."""
     taken = 0
     with socket.create_connection(("127.0.0.1", site.port), timeout=30) as connection:
         head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nContent-Type: {kind}\r\n{length}\r\n\r\n"
@@ -62,13 +62,13 @@ CHUNK = b"100000\r\n" + bytes(MEGABYTE) + b"\r\n"
         ("application/x-www-form-urlencoded", CHUNK, "Transfer-Encoding: chunked"),
     ],
 )
-def test_a_hundred_megabytes_by_nobody_cost_next_to_nothing(
+def test_a_hundred_megabytes_from_a_stranger_cost_next_to_nothing(
     site: Site, kind: str, piece: bytes, length: str | None
 ) -> None:
     assert site.is_ready()
     memory, processor = site.memory(), processor_seconds(site)
     answer, taken = send(site, kind, pieces(piece), length or f"Content-Length: {LARGE}")
-    # The answer itself may be lost with a connection that is closed while more is being sent.
+    # The answer may be lost if the connection is closed while more is being sent.
     assert not answer or answer.startswith(b"HTTP/1.1 413 ")
     assert taken < 20 * MEGABYTE
     assert site.memory() - memory < 20 * MEGABYTE
@@ -76,15 +76,15 @@ def test_a_hundred_megabytes_by_nobody_cost_next_to_nothing(
     assert site.is_ready()
 
 
-def test_who_only_says_how_much_will_come_is_told_that_it_is_too_much(site: Site) -> None:
+def test_a_declared_length_over_the_limit_is_refused(site: Site) -> None:
     answer, _ = send(site, "text/plain", iter(()), f"Content-Length: {LARGE}")
     assert answer.startswith(b"HTTP/1.1 413 Content Too Large\r\n")
     assert b"send less" in answer
 
 
-def test_a_form_within_the_limit_is_not_parsed_before_anybody_asks_whose_it_is(site: Site) -> None:
+def test_a_form_within_the_limit_is_not_parsed_before_it_is_needed(site: Site) -> None:
     assert site.is_ready()
-    # The page that refuses is put together once.
+    # The error page is rendered once.
     send(site, "application/x-www-form-urlencoded", iter((b"a",)), "Connection: close\r\nContent-Length: 1")
     processor = processor_seconds(site)
     body = FORM[: MEGABYTE - 10]
@@ -92,5 +92,5 @@ def test_a_form_within_the_limit_is_not_parsed_before_anybody_asks_whose_it_is(s
         site, "application/x-www-form-urlencoded", iter((body,)), f"Connection: close\r\nContent-Length: {len(body)}"
     )
     assert answer.split()[1] in {b"400", b"403"}
-    # With Twisted's parser it takes 0.22 s, all of them on the event loop; without it 0.02.
+    # With Twisted's parser it takes 0.22 s, all of it on the event loop; without, 0.02 s.
     assert processor_seconds(site) - processor < 0.1

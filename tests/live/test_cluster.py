@@ -1,4 +1,4 @@
-"""Several real processes over one database: they agree, or the one that does not says so; migrations, one at a time."""
+"""Several real processes on one database: one that disagrees with the others says so; one migrate runs at a time."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ import pytest
 from tests import install
 from tests.servers import ROOT, Postgres, Site
 
-AGREED = 20.0  # seconds; a process that is not ready looks every two
+AGREED = 20.0  # seconds; a process that is not ready checks every two
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture
 def database(server: Postgres) -> str:
-    """The address of a database of its own, with all migrations."""
+    """The URL of a new database with all migrations."""
     return new_database(server, "postgres")
 
 
@@ -42,7 +42,7 @@ def new_database(server: Postgres, template: str) -> str:
 
 
 def until(condition: Callable[[], object], within: float = AGREED) -> float:
-    """Wait; gives how long it took."""
+    """Wait for the condition; returns how long it took."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() < began + within
@@ -52,7 +52,7 @@ def until(condition: Callable[[], object], within: float = AGREED) -> float:
 
 @contextmanager
 def launched(site: Site) -> Iterator[Site]:
-    """A process that may not become ready."""
+    """A process that may never become ready."""
     site.launch()
     try:
         yield site
@@ -65,7 +65,7 @@ def shared(database: str, **more: str) -> dict[str, str]:
     return {"DATABASE_URL": database, "SECRET_KEY": "shared by all", **more}
 
 
-def test_another_key_is_told_and_the_process_is_ready_once_the_other_has_ended(database: str) -> None:
+def test_a_process_with_another_key_is_ready_only_after_the_first_has_ended(database: str) -> None:
     with Site(shared(database)) as first, launched(Site(shared(database, SECRET_KEY="another"))) as second:
         until(lambda: second.readiness() == "SECRET_KEY differs from the other processes'")
         assert first.is_ready()
@@ -77,7 +77,7 @@ def test_another_key_is_told_and_the_process_is_ready_once_the_other_has_ended(d
         assert second.log.read_text().count("Not ready") == 1
 
 
-def test_a_process_that_is_killed_holds_up_those_of_its_machine_for_a_moment_only(database: str) -> None:
+def test_a_killed_process_delays_others_on_its_machine_only_briefly(database: str) -> None:
     first = Site(shared(database)).start()
     with launched(Site(shared(database, SECRET_KEY="another"), folder=first.folder)) as second:
         until(lambda: "SECRET_KEY" in second.readiness())
@@ -87,7 +87,7 @@ def test_a_process_that_is_killed_holds_up_those_of_its_machine_for_a_moment_onl
         until(second.is_ready, within=5.0)
 
 
-def test_static_files_collected_for_one_process_only_are_told(database: str) -> None:
+def test_static_files_collected_for_only_one_process_are_reported(database: str) -> None:
     collected = Site(shared(database))
     collected.manage("collectstatic", "--no-input", "--verbosity", "0")
     with collected, launched(Site(shared(database))) as second:
@@ -95,7 +95,7 @@ def test_static_files_collected_for_one_process_only_are_told(database: str) -> 
         assert "manage.py collectstatic" in second.log.read_text()
 
 
-def test_a_clock_hours_behind_is_told(database: str) -> None:
+def test_a_clock_that_is_hours_behind_is_reported(database: str) -> None:
     astray = shared(database, CLOCK_AHEAD="-7200")
     with (
         Site(shared(database)) as first,
@@ -126,7 +126,7 @@ def migrate(site: Site) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_of_two_that_migrate_at_once_one_waits_and_finds_nothing_to_do(
+def test_of_two_simultaneous_migrates_one_waits_and_has_nothing_to_do(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     environment = {}
@@ -138,7 +138,7 @@ def test_of_two_that_migrate_at_once_one_waits_and_finds_nothing_to_do(
     assert [one.returncode for one in both] == [0, 0], said
     assert sorted("No migrations to apply" in out for out, _ in said) == [False, True]
     [waited] = [err for out, err in said if "No migrations" in out]
-    # On a busy machine the later one comes when the other has done.
+    # On a busy machine the second may start after the first has finished.
     assert waited in {"", "Another migrate is under way. Waiting for it, 10 minutes at most.\n"}
     site.manage("migrate", "--check")
     shutil.rmtree(site.folder)
@@ -155,7 +155,7 @@ execute_from_command_line(["manage.py", "migrate"])
 """
     site = Site(shared(database))
     with psycopg.connect(database) as other:
-        # What `migrate` holds; a number that its users may look for in pg_locks.
+        # The lock that `migrate` takes; operators may look for its number in pg_locks.
         other.execute("SELECT pg_advisory_xact_lock(%s)", [0x7061_726C_6579_0002])
         environment = site.variables() | {"DJANGO_SETTINGS_MODULE": "config.settings"}
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Connections that are held for nothing, and floods: real sockets at a real process, which is less patient here."""
+"""Connections held open for nothing, and floods: real sockets on a real process with shorter timeouts."""
 
 import json
 import resource
@@ -13,15 +13,16 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.live.test_bodies import processor_seconds
+from tests.scenes import rooms
 from tests.servers import FRAMES, Site
 
-# In place of 20, 20, 60 and 75 seconds.
+# Instead of 20, 20, 60 and 75 seconds.
 HASTY = {"HEADERS_SECONDS": 1.0, "BODY_SECONDS": 1.0, "BODY_PAUSE_SECONDS": 1.5, "IDLE_SECONDS": 4.0}
 MEGABYTE = 1024 * 1024
 
 
 def site_with(**numbers: object) -> Site:
-    """A site with these numbers."""
+    """A site with these limits."""
     return Site(environment={"LIMITS": json.dumps(numbers)}, application="tests.live.hasty:application")
 
 
@@ -33,10 +34,10 @@ def hasty() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    """With the numbers as they are."""
+    """A site with the real limits."""
     with site_with() as running:
         running.populate(users=3, rooms=1)
-        running.shell("from apps.rooms.models import Room; Room.objects.update(access='public')")
+        running.run(rooms.set_access, "room-001", "public")
         yield running
 
 
@@ -47,14 +48,14 @@ def _many_descriptors() -> None:
 
 
 def opened(site: Site, data: bytes = b"") -> socket.socket:
-    """A connection on which this was sent."""
+    """A connection on which this data was sent."""
     connection = socket.create_connection(("127.0.0.1", site.port), timeout=10)
     connection.sendall(data)
     return connection
 
 
 def rest_of(connection: socket.socket) -> bytes:
-    """All that comes until the other side closes."""
+    """Everything received until the other side closes."""
     answer = b""
     with suppress(ConnectionError):
         while data := connection.recv(65536):
@@ -64,7 +65,7 @@ def rest_of(connection: socket.socket) -> bytes:
 
 
 def dripped(connection: socket.socket, piece: bytes, pause: float, most: float = 10.0) -> bytes:
-    """What is answered to who sends a piece, pauses, and so on."""
+    """The answer to a client that sends a piece, pauses, and so on."""
     ends = time.monotonic() + most
     connection.settimeout(pause)
     while time.monotonic() < ends:
@@ -90,26 +91,26 @@ WHOLE = HEAD + b"\r\n"
 def test_half_a_request_is_answered_with_408_and_closed(hasty: Site, half: bytes) -> None:
     answer = rest_of(opened(hasty, half))
     if half == b"G":
-        assert answer == b""  # nothing by which an answer could be told from the next one's
+        assert answer == b""  # too little to tell which request an answer would belong to
     else:
         assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
         assert b"send it again" in answer
 
 
-def test_headers_that_drip_are_cut_as_well(hasty: Site) -> None:
+def test_slowly_dripping_headers_are_cut_off_too(hasty: Site) -> None:
     began = time.monotonic()
     assert dripped(opened(hasty, HEAD), b"A: b\r\n", 0.2).startswith(b"HTTP/1.1 408 ")
     assert time.monotonic() - began < 5
 
 
-def test_who_connects_and_says_nothing_is_closed_without_a_word(hasty: Site) -> None:
+def test_a_silent_connection_is_closed_without_an_answer(hasty: Site) -> None:
     assert rest_of(opened(hasty)) == b""
 
 
-def test_an_idle_connection_is_kept_for_the_next_request_and_then_closed_without_a_word(hasty: Site) -> None:
+def test_an_idle_connection_is_kept_for_a_while_then_closed_without_an_answer(hasty: Site) -> None:
     connection = opened(hasty, WHOLE)
     assert b"ok\n" in connection.recv(65536)
-    # Longer than headers may take.
+    # Longer than the limit for headers.
     connection.settimeout(1.4)
     with pytest.raises(TimeoutError):
         connection.recv(1)
@@ -119,7 +120,7 @@ def test_an_idle_connection_is_kept_for_the_next_request_and_then_closed_without
     assert rest_of(connection) == b""
 
 
-def test_the_second_request_of_a_connection_has_to_be_whole_in_time_too(hasty: Site) -> None:
+def test_a_connections_second_request_must_be_complete_in_time_too(hasty: Site) -> None:
     connection = opened(hasty, WHOLE)
     assert b"ok\n" in connection.recv(65536)
     connection.sendall(HEAD)
@@ -127,15 +128,15 @@ def test_the_second_request_of_a_connection_has_to_be_whole_in_time_too(hasty: S
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 5000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"])
-def test_a_body_that_drips_is_cut(hasty: Site, length: bytes) -> None:
+def test_a_dripping_body_is_cut_off(hasty: Site, length: bytes) -> None:
     began = time.monotonic()
     answer = dripped(opened(hasty, POST + length), b"1\r\na\r\n", 0.2)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert time.monotonic() - began < 5
 
 
-def test_a_body_over_slow_wires_arrives(hasty: Site) -> None:
-    # 2,560 bytes a second, for three times as long as a body of nothing may take.
+def test_a_body_over_a_slow_connection_arrives(hasty: Site) -> None:
+    # 2,560 bytes a second, for three times the limit of a body that makes no progress.
     connection = opened(hasty, POST + b"Connection: close\r\nContent-Length: 7680\r\n\r\n")
     began = time.monotonic()
     answer = dripped(connection, b"a" * 512, 0.2)
@@ -143,15 +144,15 @@ def test_a_body_over_slow_wires_arrives(hasty: Site) -> None:
     assert time.monotonic() - began > 2
 
 
-def test_a_body_that_came_fast_but_for_its_end_is_cut(hasty: Site) -> None:
+def test_a_fast_body_that_stops_before_its_end_is_cut_off(hasty: Site) -> None:
     began = time.monotonic()
-    # By its speed alone it could stop for 400 seconds.
+    # By its average speed alone it could pause for 400 seconds.
     answer = dripped(opened(hasty, POST + b"Content-Length: 900001\r\n\r\n" + bytes(900_000)), b"", 1)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert time.monotonic() - began < 5
 
 
-def test_each_that_is_cut_gives_its_descriptor_back(hasty: Site) -> None:
+def test_connections_that_are_cut_off_free_their_descriptors(hasty: Site) -> None:
     assert hasty.is_ready()
     before = hasty.descriptors()
     for connection in [opened(hasty, half) for half in (b"", HEAD, POST + b"Content-Length: 900000\r\n\r\n") * 20]:
@@ -160,7 +161,7 @@ def test_each_that_is_cut_gives_its_descriptor_back(hasty: Site) -> None:
     assert hasty.descriptors() < before + 10
 
 
-def test_of_one_address_the_oldest_halves_of_requests_go_for_new_ones() -> None:
+def test_an_addresss_oldest_incomplete_requests_make_room_for_new_ones() -> None:
     with site_with(MAX_HALF_SENT=50, HALF_SENT_SECONDS=0) as site, ExitStack() as stack:
         halves = [stack.enter_context(opened(site, HEAD)) for _ in range(60)]
         assert b"ok\n" in opened(site, WHOLE).recv(65536)
@@ -170,7 +171,7 @@ def test_of_one_address_the_oldest_halves_of_requests_go_for_new_ones() -> None:
         assert b"ok\n" in halves[-1].recv(65536)
 
 
-def test_twelve_hundred_halves_of_requests_through_a_proxy_stop_nobody() -> None:
+def test_twelve_hundred_incomplete_requests_through_a_proxy_block_no_one() -> None:
     site = site_with(MAX_DESCRIPTORS=1024)
     site.environment["TRUSTED_PROXY_COUNT"] = "1"
     with site, ExitStack() as stack:
@@ -183,12 +184,12 @@ def test_twelve_hundred_halves_of_requests_through_a_proxy_stop_nobody() -> None
         assert len(site.log.read_text().splitlines()) == 1
 
 
-def test_five_hundred_bodies_that_drip_take_little_memory(site: Site) -> None:
+def test_five_hundred_dripping_bodies_take_little_memory(site: Site) -> None:
     assert site.is_ready()
     memory, descriptors = site.memory(), site.descriptors()
     with ExitStack() as stack:
         for _ in range(500):
-            # Of a length for which Twisted would open a file.
+            # So long that Twisted would open a file for it.
             half = POST + b"X-Forwarded-For: 10.0.0.1\r\nContent-Length: 900000\r\n\r\na"
             stack.enter_context(opened(site, half))
         assert site.is_ready()
@@ -200,7 +201,7 @@ def test_five_hundred_bodies_that_drip_take_little_memory(site: Site) -> None:
 
 
 def socket_of(site: Site, key: str = "") -> ClientConnection:
-    """A socket of the public or the common room."""
+    """A socket of room-001's page, as a guest if there is no key."""
     return connect(
         f"{site.socket_url}/ws/rooms/room-001/?{FRAMES}&since=1",
         additional_headers={"Cookie": f"sessionid={key}"} if key else {},
@@ -212,12 +213,12 @@ def socket_of(site: Site, key: str = "") -> ClientConnection:
 
 
 def key_of(site: Site) -> str:
-    """The session of somebody who is signed in."""
+    """A signed-in user's session key."""
     return (site.folder / "sessions").read_text().splitlines()[0]
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
-    """A frame as a browser masks it (RFC 6455, 5.2)."""
+    """A masked frame, as a browser sends it (RFC 6455, 5.2)."""
     assert len(payload) < 126
     return bytes((opcode | (0x80 if fin else 0), 0x80 | len(payload))) + bytes(4) + payload
 
@@ -232,7 +233,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("kind", FLOODS)
-def test_a_socket_that_floods_is_closed_before_it_costs_anything(site: Site, kind: str) -> None:
+def test_a_flooding_socket_is_closed_before_it_costs_much(site: Site, kind: str) -> None:
     beginning, one = FLOODS[kind]
     with socket_of(site, key_of(site)) as page:
         processor = processor_seconds(site)
@@ -246,11 +247,11 @@ def test_a_socket_that_floods_is_closed_before_it_costs_anything(site: Site, kin
             while True:
                 page.recv(timeout=10)
     assert site.is_ready()
-    # Two millions of frames would take some 20 seconds.
+    # Two million frames would take about 20 seconds.
     assert processor_seconds(site) - processor < 0.5
 
 
-def test_who_floods_is_told_to_stay_away(site: Site) -> None:
+def test_a_flooding_client_is_told_not_to_reconnect(site: Site) -> None:
     with socket_of(site) as page:
         page.socket.sendall(frame(9) * 150)
         with pytest.raises(ConnectionClosed) as closed:
@@ -259,7 +260,7 @@ def test_who_floods_is_told_to_stay_away(site: Site) -> None:
     assert closed.value.rcvd.code == 4429
 
 
-def test_a_page_that_pings_now_and_then_stays(site: Site) -> None:
+def test_a_page_that_pings_now_and_then_stays_connected(site: Site) -> None:
     with socket_of(site) as page:
         for _ in range(80):
             assert page.ping().wait(5)
@@ -267,7 +268,7 @@ def test_a_page_that_pings_now_and_then_stays(site: Site) -> None:
             page.recv(timeout=0.2)
 
 
-def test_guests_of_one_address_have_so_many_sockets_and_who_is_signed_in_has_one_all_the_same(site: Site) -> None:
+def test_guests_of_an_address_have_limited_sockets_and_members_still_get_one(site: Site) -> None:
     with ExitStack() as stack:
         guests = [stack.enter_context(socket_of(site)) for _ in range(100)]
         with socket_of(site) as one_more, pytest.raises(ConnectionClosed) as closed:
@@ -278,14 +279,14 @@ def test_guests_of_one_address_have_so_many_sockets_and_who_is_signed_in_has_one
         member = stack.enter_context(socket_of(site, key_of(site)))
         for page in (guests[0], guests[-1], member):
             assert page.ping().wait(5)
-        # A place that is given back is somebody else's.
+        # A socket that is closed makes room for another.
         guests.pop().close()
         again = stack.enter_context(socket_of(site))
         assert again.ping().wait(5)
 
 
-def test_sockets_leave_room_for_pages() -> None:
-    # So 150 connections, of which 86 may be sockets.
+def test_sockets_leave_connections_for_pages() -> None:
+    # That allows 150 connections, of which 86 may be sockets.
     with site_with(MAX_DESCRIPTORS=200) as site, ExitStack() as stack:
         key = site.populate(users=1, rooms=1)[0]
         for _ in range(80):
@@ -293,12 +294,12 @@ def test_sockets_leave_room_for_pages() -> None:
         with suppress(ConnectionClosed, OSError, InvalidHandshake):
             for _ in range(20):
                 stack.enter_context(socket_of(site, key))
-            pytest.fail("All of the process is taken by sockets")
+            pytest.fail("Sockets take all connections of the process")
         assert site.is_ready()
         assert b"ok\n" in opened(site, WHOLE).recv(65536)
 
 
-def test_answers_that_nobody_reads_do_not_pile_up(hasty: Site) -> None:
+def test_unread_answers_do_not_pile_up(hasty: Site) -> None:
     static = b"GET /static/vendor/htmx.min.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     with ExitStack() as stack:
         stack.enter_context(opened(hasty, static * 3)).recv(1)
@@ -307,5 +308,5 @@ def test_answers_that_nobody_reads_do_not_pile_up(hasty: Site) -> None:
         for connection in asked:
             connection.recv(1)
         assert hasty.is_ready()
-        # It would be 35 MB each.
+        # They would take 35 MB each.
         assert hasty.memory() - before < 40 * MEGABYTE

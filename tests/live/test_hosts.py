@@ -1,4 +1,4 @@
-"""Which hosts and origins a real process answers to, and what it writes about them."""
+"""Which hosts and origins a real process accepts, and what it logs about them."""
 
 import http.client
 import socket
@@ -40,7 +40,7 @@ def ask(site: Site, path: str, headers: dict[str, str], body: str | None = None)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
-def test_health_is_told_to_who_names_any_host_or_none(site: Site, path: str) -> None:
+def test_health_checks_accept_any_host_or_none(site: Site, path: str) -> None:
     assert {ask(site, path, headers) for headers in ({}, {"Host": "10.1.2.3"}, {"Host": "["}, {"Host": ""})} == {200}
 
 
@@ -53,7 +53,7 @@ def test_a_forged_host_leaves_one_line_in_the_log(site: Site) -> None:
 
 
 def statuses_of_a_form(site: Site, host: str, *origins: str) -> list[int]:
-    """What a form for signing in, from a page with this origin, is answered: 403 where it is none of ours."""
+    """The statuses for a sign-in form from pages with these origins: 403 for foreign ones."""
     token = "a" * 32
     body = urllib.parse.urlencode({"csrfmiddlewaretoken": token, "login": "ada", "password": "x"})
     headers = {"Host": host, "Cookie": f"csrftoken={token}"}
@@ -61,7 +61,7 @@ def statuses_of_a_form(site: Site, host: str, *origins: str) -> list[int]:
 
 
 def status_of_a_socket(site: Site, host: str, origin: str) -> int:
-    """What a socket from a page with this origin is answered."""
+    """The status for a socket from a page with this origin."""
     address = f"ws://{host}/ws/rooms/lobby/"
     try:
         connection = socket.create_connection(("127.0.0.1", site.port), timeout=10)
@@ -71,14 +71,14 @@ def status_of_a_socket(site: Site, host: str, origin: str) -> int:
         return error.response.status_code
 
 
-def test_plain_http_of_its_own_host_is_another_site_for_one_on_https(https_site: Site) -> None:
+def test_an_https_site_refuses_its_own_host_over_plain_http(https_site: Site) -> None:
     http, https = "http://chat.example", "https://chat.example"
     assert statuses_of_a_form(https_site, "chat.example", http, https) == [403, 200]
     assert [status_of_a_socket(https_site, "chat.example", origin) for origin in (http, https)] == [403, 101]
 
 
 @pytest.mark.parametrize("origin", ["http://[", "//[", "http://a]b", "http://127.0.0.1:99999999", "null", "\xff"])
-def test_an_origin_that_cannot_be_read_is_refused_without_a_word_in_the_log(site: Site, origin: str) -> None:
+def test_a_malformed_origin_is_refused_without_a_log_entry(site: Site, origin: str) -> None:
     before = site.log.read_text()
     host = f"127.0.0.1:{site.port}"
     assert statuses_of_a_form(site, host, origin) == [403]

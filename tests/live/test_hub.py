@@ -1,4 +1,4 @@
-"""The hub: each change to each listener, once and in order, whatever the layer does."""
+"""The hub delivers every change to every listener once and in order, whatever the layer does."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ FEED = "test.1.en"
 
 
 class Listener(listeners.Listener):
-    """A page that notes what it is shown; it is its own line."""
+    """A page that records what it is sent; it is its own line."""
 
     def __init__(self, user_id: int | None = 1) -> None:
         super().__init__(line=self, sign_in=SignIn(user_id, session_key=f"session {user_id}"))
@@ -48,17 +48,17 @@ class Listener(listeners.Listener):
         return [frame for frame in self.written if frame.text.startswith("<hx-seq")]
 
     @property
-    def farewell(self) -> str:
+    def closing_message(self) -> str:
         others = [frame for frame in self.written if not frame.text.startswith("<hx-seq")]
         return "".join(part.html for frame in others for part in frame.parts)
 
     @property
-    def was_sent_back(self) -> bool:
+    def must_reconnect(self) -> bool:
         return self.code == COME_BACK
 
     @property
     def shown(self) -> list[str]:
-        """What the frames' parts say."""
+        """The text of each frame's parts."""
         return ["".join(part.html for part in frame.parts) for frame in self.frames]
 
     @property
@@ -74,7 +74,7 @@ def said(*texts: str) -> Parts:
 
 
 class Database:
-    """What the replay function knows: change n says "n"."""
+    """A source of changes: change n is "[n]"."""
 
     def __init__(self) -> None:
         self.head = 0
@@ -120,7 +120,7 @@ AsyncTest = Callable[..., Coroutine[Any, Any, None]]
 
 
 def in_a_loop(test: AsyncTest) -> Callable[..., None]:
-    """Run an async test in an event loop, and so with a hub, of its own."""
+    """Run an async test in its own event loop, and so with its own hub."""
 
     @wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -138,7 +138,7 @@ async def joined(since: int = 0, head: int = 0, listener: Listener | None = None
 
 
 async def deliver(topic: str, seq: int, html: str) -> None:
-    """Let a change arrive, and give the hub the turn of the loop in which it hands it out."""
+    """Let a change arrive, and let the loop run until the hub has delivered it."""
     current_process().hub.deliver(topic, seq, {"en": said(html)})
     feeds = current_process().hub.feeds
     while FEED in feeds and feeds[FEED].handing_out:
@@ -160,14 +160,14 @@ async def test_changes_reach_every_listener_once_in_order(database: Database) ->
 
 
 @in_a_loop
-async def test_a_frame_is_made_once_for_all(database: Database) -> None:
+async def test_a_frame_is_built_once_for_all_listeners(database: Database) -> None:
     async with joined() as one, joined() as two:
         await deliver(TOPIC, 1, "[1]")
     assert one.frames[0] is two.frames[0]
 
 
 @in_a_loop
-async def test_a_change_that_comes_twice_is_shown_once(database: Database) -> None:
+async def test_a_change_that_arrives_twice_is_shown_once(database: Database) -> None:
     async with joined() as listener:
         for number in (1, 1, 2, 1, 2):
             await deliver(TOPIC, number, f"[{number}]")
@@ -175,7 +175,7 @@ async def test_a_change_that_comes_twice_is_shown_once(database: Database) -> No
 
 
 @in_a_loop
-async def test_changes_that_cross_are_put_in_order_without_asking_the_database(database: Database) -> None:
+async def test_reordered_changes_are_sorted_without_a_query(database: Database) -> None:
     async with joined() as listener:
         database.asked.clear()
         for number in (3, 2, 1):
@@ -185,7 +185,7 @@ async def test_changes_that_cross_are_put_in_order_without_asking_the_database(d
 
 
 @in_a_loop
-async def test_a_change_that_was_lost_is_filled_in_from_the_database(database: Database) -> None:
+async def test_a_lost_change_is_filled_in_from_the_database(database: Database) -> None:
     async with joined() as listener:
         await deliver(TOPIC, 1, "[1]")
         database.head = 4
@@ -208,7 +208,7 @@ async def test_a_gap_is_filled_when_the_database_is_back(database: Database, cap
 
 
 @in_a_loop
-async def test_who_joins_late_first_gets_what_they_missed(database: Database) -> None:
+async def test_a_listener_that_joins_late_first_gets_what_it_missed(database: Database) -> None:
     database.head = 3
     async with joined(since=1, head=3) as listener:
         await deliver(TOPIC, 4, "[4]")
@@ -217,7 +217,7 @@ async def test_who_joins_late_first_gets_what_they_missed(database: Database) ->
 
 
 @in_a_loop
-async def test_who_joins_a_topic_that_is_live_and_misses_nothing_costs_no_query(database: Database) -> None:
+async def test_joining_a_live_topic_without_missing_anything_takes_no_query(database: Database) -> None:
     async with joined():
         database.asked.clear()
         async with joined():
@@ -225,7 +225,7 @@ async def test_who_joins_a_topic_that_is_live_and_misses_nothing_costs_no_query(
 
 
 @in_a_loop
-async def test_what_arrives_during_a_replay_waits_and_is_not_shown_twice(database: Database) -> None:
+async def test_changes_during_a_replay_wait_and_are_shown_once(database: Database) -> None:
     async with joined() as other:
         database.gate = asyncio.Event()
         listener = Listener()
@@ -242,9 +242,7 @@ async def test_what_arrives_during_a_replay_waits_and_is_not_shown_twice(databas
 
 
 @in_a_loop
-async def test_the_last_change_is_found_though_the_layer_lost_it(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_last_change_that_the_layer_lost_is_found(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "LOOK_PAUSE_SECONDS", (0.01, 0.02))
     monkeypatch.setattr(watch, "which_ended", lambda sign_ins: {})
     database.members = {1}
@@ -254,7 +252,7 @@ async def test_the_last_change_is_found_though_the_layer_lost_it(
 
 
 @in_a_loop
-async def test_who_must_have_a_second_factor_first_is_told_and_their_page_ends(
+async def test_a_user_who_needs_a_second_factor_is_told_and_their_page_closed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     barred = lambda sign_ins: {one: Ending.BARRED for one in sign_ins if one.user_id == 1}  # noqa: E731
@@ -262,22 +260,22 @@ async def test_who_must_have_a_second_factor_first_is_told_and_their_page_ends(
     async with joined() as listener, joined(listener=Listener(user_id=2)) as other:
         await current_process().watch.check_user(1)
         assert listener.code == NO_LONGER_ALLOWED
-        assert "need a second factor" in listener.farewell
+        assert "need a second factor" in listener.closing_message
         await current_process().watch.check_user(2)
         assert other.code is None
 
 
 @in_a_loop
-async def test_one_page_that_learns_of_a_change_teaches_the_others(database: Database) -> None:
+async def test_a_change_that_one_page_knows_of_reaches_the_others(database: Database) -> None:
     async with joined() as first:
-        database.head = 2  # the layer lost both, the last too
+        database.head = 2  # the layer lost both, including the last
         async with joined(head=2) as second:
             await until(lambda: first.frames)
     assert first.shown == second.shown == ["[1][2]"]
 
 
 @in_a_loop
-async def test_a_listener_that_fails_harms_no_other(database: Database) -> None:
+async def test_a_failing_listener_does_not_affect_others(database: Database) -> None:
     class Broken(Listener):
         def write(self, burst: Burst) -> bool:
             return False
@@ -287,13 +285,11 @@ async def test_a_listener_that_fails_harms_no_other(database: Database) -> None:
             await deliver(TOPIC, number, f"[{number}]")
         assert len(current_process().hub.feeds[FEED].subscriptions) == 1
     assert sound.shown == ["[1]", "[2]"]
-    assert broken.was_sent_back
+    assert broken.must_reconnect
 
 
 @in_a_loop
-async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_listener_too_far_behind_must_reconnect(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "MAX_WAITING_FRAMES", 3)
     async with joined() as quick:
         database.gate = asyncio.Event()
@@ -302,7 +298,7 @@ async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
         await until(lambda: len(database.asked) == 2)
         for number in range(1, 6):
             await deliver(TOPIC, number, f"[{number}]")
-        assert slow.was_sent_back
+        assert slow.must_reconnect
         assert slow not in current_process().hub.feeds[FEED].subscriptions
         database.gate.set()
         await joining
@@ -310,7 +306,9 @@ async def test_who_falls_too_far_behind_is_sent_back_to_come_again(
 
 
 @in_a_loop
-async def test_what_waits_for_a_missing_number_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_queue_behind_a_missing_number_is_bounded(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hub, "MAX_WAITING_FRAMES", 3)
     async with joined() as listener:
         for number in range(2, 12):
@@ -322,7 +320,7 @@ async def test_what_waits_for_a_missing_number_is_bounded(database: Database, mo
 
 
 @in_a_loop
-async def test_a_number_that_nobody_stored_is_asked_for_a_few_times_and_forgotten(
+async def test_a_number_never_stored_is_queried_a_few_times_then_forgotten(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(gaps, "PATIENCE_SECONDS", 0.002)
@@ -341,10 +339,10 @@ async def test_a_number_that_nobody_stored_is_asked_for_a_few_times_and_forgotte
 
 
 @in_a_loop
-async def test_made_up_numbers_keep_no_real_one_waiting(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_made_up_numbers_do_not_delay_real_ones(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gaps, "PATIENCE_SECONDS", 0.002)
     async with joined() as listener:
-        made_up = asyncio.create_task(tell_numbers_of_nobody())
+        made_up = asyncio.create_task(deliver_made_up_numbers())
         await asyncio.sleep(0.2)
         database.head = 2
         await deliver(TOPIC, 2, "[2]")
@@ -353,7 +351,7 @@ async def test_made_up_numbers_keep_no_real_one_waiting(database: Database, monk
     assert listener.shown[0] == "[1][2]"
 
 
-async def tell_numbers_of_nobody() -> None:
+async def deliver_made_up_numbers() -> None:
     number = 10**6
     while True:
         number += 1
@@ -362,7 +360,7 @@ async def tell_numbers_of_nobody() -> None:
 
 
 @in_a_loop
-async def test_a_process_that_hears_nothing_listens_anew_and_looks_for_what_it_missed(
+async def test_a_process_that_hears_nothing_resubscribes_and_catches_up(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layer, "CALL_PAUSE_SECONDS", 0.02)
@@ -381,14 +379,14 @@ async def test_a_process_that_hears_nothing_listens_anew_and_looks_for_what_it_m
 
 
 @in_a_loop
-async def test_a_process_whose_first_page_comes_late_is_not_deaf(
+async def test_a_process_without_pages_is_not_considered_deaf(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted: list[object] = []
     monkeypatch.setattr(layer, "CALL_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(layer, "DEAF_AFTER_SECONDS", 0.2)
     monkeypatch.setattr(layer.trouble, "note", noted.append)
-    current_process()  # as for a page that is refused
+    current_process()  # as happens for a page that is refused
     await asyncio.sleep(0.3)
     async with joined():
         await asyncio.sleep(0.1)
@@ -396,7 +394,7 @@ async def test_a_process_whose_first_page_comes_late_is_not_deaf(
 
 
 @in_a_loop
-async def test_no_page_waits_for_a_layer_that_hangs(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_page_waits_for_a_hanging_layer(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     class Hanging(BrokenLayer):
         def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, None]]:
             async def hang(*args: object) -> None:
@@ -414,7 +412,7 @@ async def test_no_page_waits_for_a_layer_that_hangs(database: Database, monkeypa
 
 
 @in_a_loop
-async def test_pages_that_come_back_together_share_one_question(database: Database) -> None:
+async def test_pages_that_reconnect_together_share_one_query(database: Database) -> None:
     async with joined():
         database.asked.clear()
         database.head = 5
@@ -425,7 +423,7 @@ async def test_pages_that_come_back_together_share_one_question(database: Databa
 
 
 @in_a_loop
-async def test_pages_that_come_back_one_after_another_share_the_answer_while_it_is_the_last(database: Database) -> None:
+async def test_later_reconnecting_pages_share_the_answer_while_it_is_current(database: Database) -> None:
     async with joined():
         database.head = 5
         for _ in range(3):
@@ -438,7 +436,7 @@ async def test_pages_that_come_back_one_after_another_share_the_answer_while_it_
 
 
 @in_a_loop
-async def test_answers_that_are_kept_are_few(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_cached_replays_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "MAX_KEPT_REPLAYS", 3)
     async with joined():
         database.head = 50
@@ -449,13 +447,13 @@ async def test_answers_that_are_kept_are_few(database: Database, monkeypatch: py
 
 
 @in_a_loop
-async def test_an_answer_from_before_a_page_came_is_followed_by_the_rest(database: Database) -> None:
+async def test_a_replay_started_before_a_page_joined_is_completed(database: Database) -> None:
     async with joined():
         database.gate, database.head = asyncio.Event(), 3
         early = Listener()
         first = asyncio.create_task(current_process().hub.join(early, TOPIC, since=1, head=3))
         await until(lambda: 1 in database.asked)
-        # This page knows of number 4, and the question under way was asked before there was one.
+        # This page knows of number 4; the running query started before it existed.
         late = Listener()
         second = asyncio.create_task(current_process().hub.join(late, TOPIC, since=1, head=4))
         await asyncio.sleep(0)
@@ -467,7 +465,7 @@ async def test_an_answer_from_before_a_page_came_is_followed_by_the_rest(databas
 
 
 @in_a_loop
-async def test_a_crowded_room_rests_and_what_came_meanwhile_goes_out_together(database: Database) -> None:
+async def test_changes_in_a_crowded_room_are_sent_in_batches(database: Database) -> None:
     async with joined() as listener:
         current_process().hub.deliver(TOPIC, 1, {"en": said("[1]")})
         assert listener.shown == ["[1]"]
@@ -482,7 +480,7 @@ async def test_a_crowded_room_rests_and_what_came_meanwhile_goes_out_together(da
 
 
 @in_a_loop
-async def test_pages_hear_now_and_then_where_their_topic_stands(database: Database) -> None:
+async def test_pages_are_sent_their_topics_number_now_and_then(database: Database) -> None:
     async with joined() as listener:
         await deliver(TOPIC, 1, "[1]")
         await current_process().watch.say_something()
@@ -490,14 +488,14 @@ async def test_pages_hear_now_and_then_where_their_topic_stands(database: Databa
 
 
 @in_a_loop
-async def test_signing_out_ends_the_pages_of_that_session_in_every_topic(database: Database) -> None:
+async def test_signing_out_closes_that_sessions_pages_in_every_topic(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as mine, joined(listener=Listener(user_id=2)) as theirs:
         current_process().handle({"type": "live.sign_out", "session": digest("session 1")})
     assert (mine.code, theirs.code) == (SIGNED_OUT, None)
 
 
 @in_a_loop
-async def test_when_the_layer_is_back_every_process_looks_for_what_it_missed(
+async def test_when_the_layer_returns_every_process_catches_up(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with joined() as listener:
@@ -510,54 +508,54 @@ async def test_when_the_layer_is_back_every_process_looks_for_what_it_missed(
 
 
 @in_a_loop
-async def test_a_process_that_leaves_sends_every_page_back(database: Database) -> None:
+async def test_a_process_shutting_down_makes_every_page_reconnect(database: Database) -> None:
     pages = [Listener() for _ in range(3)]
     for page in pages:
         await current_process().hub.join(page, TOPIC, since=0, head=0)
     await current_process().hub.send_all_back()
-    assert all(page.was_sent_back for page in pages)
+    assert all(page.must_reconnect for page in pages)
     assert not current_process().hub.feeds
 
 
 @in_a_loop
-async def test_revoking_ends_the_pages_of_one_person(database: Database) -> None:
+async def test_revoking_a_user_closes_only_their_pages(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as mine, joined(listener=Listener(user_id=2)) as theirs:
         current_process().hub.revoke(TOPIC, 1, {"en": said("Out.")})
         await deliver(TOPIC, 1, "[1]")
-    assert (mine.farewell, mine.frames) == ("Out.", [])
-    assert (theirs.farewell, theirs.shown) == ("", ["[1]"])
+    assert (mine.closing_message, mine.frames) == ("Out.", [])
+    assert (theirs.closing_message, theirs.shown) == ("", ["[1]"])
 
 
 @in_a_loop
-async def test_revoking_for_nobody_in_particular_ends_all_pages(database: Database) -> None:
+async def test_revoking_without_a_user_closes_all_pages(database: Database) -> None:
     async with joined(listener=Listener(user_id=None)) as stranger, joined() as member:
         current_process().hub.revoke(TOPIC, None, {"en": said("Gone.")})
         assert TOPIC not in current_process().hub.feeds
-    assert stranger.farewell == member.farewell == "Gone."
+    assert stranger.closing_message == member.closing_message == "Gone."
 
 
 @in_a_loop
-async def test_a_check_ends_the_pages_of_those_who_may_no_longer_listen(database: Database) -> None:
+async def test_a_check_closes_pages_of_users_who_may_no_longer_listen(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
         database.members = {1}
         current_process().handle({"type": "live.check", "topic": TOPIC, "parts": {"en": said("Closed.")}})
-        await until(lambda: stranger.farewell)
-    assert (member.farewell, stranger.farewell) == ("", "Closed.")
+        await until(lambda: stranger.closing_message)
+    assert (member.closing_message, stranger.closing_message) == ("", "Closed.")
 
 
 @in_a_loop
-async def test_what_changes_with_a_check_is_shown_to_those_only_who_may_still_listen(database: Database) -> None:
+async def test_a_change_during_a_check_reaches_only_users_who_may_still_listen(database: Database) -> None:
     async with joined(listener=Listener(user_id=1)) as member, joined(listener=Listener(user_id=None)) as stranger:
         database.members, database.head = {1}, 1
         current_process().handle({"type": "live.check", "topic": TOPIC, "parts": {"en": said("Closed.")}})
         current_process().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "parts": {"en": said("[secret]")}})
         await until(lambda: member.frames)
     assert member.shown == ["[secret]"]
-    assert (stranger.frames, stranger.farewell) == ([], "Closed.")
+    assert (stranger.frames, stranger.closing_message) == ([], "Closed.")
 
 
 @in_a_loop
-async def test_what_is_found_in_the_database_waits_for_the_check_too(
+async def test_a_change_found_in_the_database_waits_for_the_check_too(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gaps, "PATIENCE_SECONDS", 0.001)
@@ -582,7 +580,7 @@ async def test_what_is_found_in_the_database_waits_for_the_check_too(
 
 
 @in_a_loop
-async def test_where_rights_cannot_be_asked_everybody_comes_back(database: Database) -> None:
+async def test_if_permissions_cannot_be_checked_every_page_must_reconnect(database: Database) -> None:
     async def allowed(listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
         raise OSError("the database is away")
 
@@ -591,13 +589,13 @@ async def test_where_rights_cannot_be_asked_everybody_comes_back(database: Datab
         current_process().handle({"type": "live.check", "topic": TOPIC, "parts": {"en": said("Closed.")}})
         current_process().handle({"type": "live.change", "topic": TOPIC, "seq": 1, "parts": {"en": said("[secret]")}})
         await until(lambda: member.code)
-    assert member.was_sent_back
-    assert stranger.was_sent_back
+    assert member.must_reconnect
+    assert stranger.must_reconnect
     assert member.frames == stranger.frames == []
 
 
 @in_a_loop
-async def test_who_cannot_be_told_what_they_missed_is_not_kept(database: Database) -> None:
+async def test_a_listener_whose_replay_fails_is_not_kept(database: Database) -> None:
     database.broken = True
     with pytest.raises(OSError, match="away"):
         await current_process().hub.join(Listener(), TOPIC, since=0, head=1)
@@ -605,7 +603,7 @@ async def test_who_cannot_be_told_what_they_missed_is_not_kept(database: Databas
 
 
 @in_a_loop
-async def test_nothing_is_left_when_all_have_gone(database: Database) -> None:
+async def test_nothing_is_left_when_all_listeners_have_left(database: Database) -> None:
     for _ in range(200):
         async with joined():
             pass
@@ -615,7 +613,7 @@ async def test_nothing_is_left_when_all_have_gone(database: Database) -> None:
 
 
 @in_a_loop
-async def test_what_another_process_broadcasts_is_heard(database: Database) -> None:
+async def test_broadcasts_of_another_process_are_received(database: Database) -> None:
     async with joined() as listener:
         await until(lambda: TOPIC in current_process().layer.subscribed)
         layer = get_channel_layer()
@@ -624,11 +622,11 @@ async def test_what_another_process_broadcasts_is_heard(database: Database) -> N
         await layer.group_send(
             TOPIC, {"type": "live.revoke", "topic": TOPIC, "user_id": 1, "parts": {"en": said("Out.")}}
         )
-        await until(lambda: listener.farewell)
+        await until(lambda: listener.closing_message)
 
 
 class BrokenLayer:
-    """A channel layer whose server is gone."""
+    """A channel layer whose server is down."""
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, None]]:
         async def fail(*args: object) -> None:
@@ -638,7 +636,7 @@ class BrokenLayer:
 
 
 @in_a_loop
-async def test_without_the_layer_this_processs_own_pages_still_hear(
+async def test_without_the_layer_the_process_still_reaches_its_own_pages(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layer, "get_channel_layer", BrokenLayer)
@@ -649,7 +647,7 @@ async def test_without_the_layer_this_processs_own_pages_still_hear(
 
 
 @in_a_loop
-async def test_a_change_is_rendered_only_in_languages_that_somebody_reads(database: Database) -> None:
+async def test_a_change_is_rendered_only_in_languages_with_listeners(database: Database) -> None:
     rendered: list[str] = []
 
     def render() -> Parts:
@@ -685,7 +683,7 @@ async def test_with_redis_a_change_is_rendered_in_its_authors_language_too(
 
 
 @in_a_loop
-async def test_a_change_is_read_from_the_database_in_a_language_that_it_was_not_rendered_in(database: Database) -> None:
+async def test_a_feed_whose_language_was_not_rendered_reads_the_database(database: Database) -> None:
     async with joined() as listener:
         database.head = 1
         current_process().hub.deliver(TOPIC, 1, {"de": said("[eins]")})
@@ -694,7 +692,7 @@ async def test_a_change_is_read_from_the_database_in_a_language_that_it_was_not_
 
 
 @in_a_loop
-async def test_a_change_announced_while_the_database_is_read_is_read_too(database: Database) -> None:
+async def test_a_change_announced_during_a_read_is_read_too(database: Database) -> None:
     async with joined() as listener:
         hub = current_process().hub
         database.head = 1
@@ -710,7 +708,7 @@ async def test_a_change_announced_while_the_database_is_read_is_read_too(databas
     assert listener.shown == ["[1]", "[2]"]
 
 
-def test_a_broadcast_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_broadcast_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise RuntimeError("no process")
 
@@ -719,7 +717,7 @@ def test_a_broadcast_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) 
     broadcast.revoke(TOPIC, user_id=None, render=lambda: ())
 
 
-def test_a_frame_begins_with_a_tag_of_ours() -> None:
+def test_a_frame_begins_with_our_own_tag() -> None:
     assert numbered(TOPIC, said('{"content": ""}'), after=1, seq=2).text.startswith("<hx-seq ")
 
 
@@ -730,18 +728,18 @@ def quick_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick_second_look")
 @in_a_loop
-async def test_when_the_database_has_gone_back_the_topic_begins_anew(database: Database) -> None:
+async def test_when_the_database_goes_back_the_topic_starts_over(database: Database) -> None:
     database.head = 5
     async with joined(since=3, head=5) as listener, joined(since=5, head=5) as other:
         await deliver(TOPIC, 8, "[8]")  # early
         assert current_process().hub.replays.kept
         database.head = 4
         await current_process().watch.compare_heads()
-        assert listener.was_sent_back and other.was_sent_back
+        assert listener.must_reconnect and other.must_reconnect
         assert not current_process().hub.feeds
         assert not current_process().hub.replays.kept
         assert database.looks == 2
-    # Who comes back hears again what comes.
+    # A page that reconnects gets new changes.
     async with joined(since=4, head=4) as again:
         await deliver(TOPIC, 5, "[another 5]")
     assert again.shown == ["[another 5]"]
@@ -749,7 +747,7 @@ async def test_when_the_database_has_gone_back_the_topic_begins_anew(database: D
 
 @pytest.mark.usefixtures("quick_second_look")
 @in_a_loop
-async def test_one_look_that_finds_less_is_no_proof(database: Database) -> None:
+async def test_one_lower_head_alone_does_not_restart_the_topic(database: Database) -> None:
     database.head = 4
 
     async def catch_up() -> None:
@@ -759,12 +757,12 @@ async def test_one_look_that_finds_less_is_no_proof(database: Database) -> None:
         database.while_asked = catch_up
         await current_process().watch.compare_heads()
         assert database.looks == 2
-        assert not listener.was_sent_back
+        assert not listener.must_reconnect
 
 
 @pytest.mark.usefixtures("quick_second_look")
 @in_a_loop
-async def test_what_is_handed_out_while_the_database_is_asked_is_newer_than_the_answer(database: Database) -> None:
+async def test_a_change_during_a_head_query_is_newer_than_its_answer(database: Database) -> None:
     database.head = 5
 
     async def post() -> None:
@@ -774,16 +772,16 @@ async def test_what_is_handed_out_while_the_database_is_asked_is_newer_than_the_
     async with joined(since=5, head=5) as listener:
         database.while_asked = post
         await current_process().watch.compare_heads()
-        assert (database.looks, listener.shown, listener.was_sent_back) == (1, ["[6]"], False)
+        assert (database.looks, listener.shown, listener.must_reconnect) == (1, ["[6]"], False)
 
 
 @in_a_loop
-async def test_answers_about_a_topic_that_has_ended_are_not_kept(database: Database) -> None:
+async def test_cached_replays_of_an_ended_topic_are_dropped(database: Database) -> None:
     database.head = 5
     async with joined(since=3, head=5):
         assert current_process().hub.replays.kept
     assert not current_process().hub.replays.kept
-    # As a database that went back meanwhile has them.
+    # The database has since gone back.
     database.head = 4
     async with joined(since=3, head=4) as again:
         pass
@@ -791,7 +789,7 @@ async def test_answers_about_a_topic_that_has_ended_are_not_kept(database: Datab
 
 
 @in_a_loop
-async def test_in_another_life_of_the_database_topics_begin_anew_however_high_their_numbers(
+async def test_in_another_epoch_topics_start_over_whatever_their_numbers(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(epoch.State, "epoch", "first")
@@ -799,38 +797,36 @@ async def test_in_another_life_of_the_database_topics_begin_anew_however_high_th
         database.head = 9
         monkeypatch.setattr(epoch.State, "epoch", "second")
         replaced.send(sender=None)
-        await until(lambda: listener.was_sent_back)
+        await until(lambda: listener.must_reconnect)
     async with joined(since=9, head=9) as again:
         await current_process().watch.compare_heads()
-        assert not again.was_sent_back
+        assert not again.must_reconnect
 
 
 @in_a_loop
-async def test_the_first_that_is_known_of_the_database_is_no_change(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_learning_the_first_epoch_is_not_a_change(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(epoch.State, "epoch", "")
     async with joined() as listener:
         monkeypatch.setattr(epoch.State, "epoch", "first")
         await current_process().watch.compare_heads()
-        assert not listener.was_sent_back
+        assert not listener.must_reconnect
 
 
 @in_a_loop
-async def test_looking_before_the_first_page_has_joined_keeps_no_watch_from_starting(database: Database) -> None:
+async def test_a_look_before_the_first_page_does_not_stop_watches_from_starting(database: Database) -> None:
     current_process().watch.look_soon()
     async with joined():
-        # What it does now and then, and what it does for sessions whose time is up.
+        # The periodic task, and the one for expired sessions.
         assert len(current_process().watch.tasks) >= 2
 
 
 @in_a_loop
-async def test_there_is_a_handler_for_each_message_that_processes_send() -> None:
+async def test_every_message_type_has_a_handler() -> None:
     assert current_process().handlers.keys() == sealed.SHAPES.keys()
 
 
 @in_a_loop
-async def test_a_message_of_a_newer_version_is_understood_as_far_as_it_is_known(database: Database) -> None:
+async def test_unknown_parts_of_a_newer_versions_messages_are_ignored(database: Database) -> None:
     async with joined() as listener:
         for more in ({"type": "live.whisper", "topic": TOPIC}, {"type": "live.change", "by": 1}):
             current_process().handle({"topic": TOPIC, "seq": 1, "parts": {"en": said("[1]")}} | more)

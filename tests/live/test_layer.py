@@ -1,4 +1,4 @@
-"""The channel layer's server goes and comes back: posts go on, and no page misses one."""
+"""The channel layer's server goes down and comes back: posting continues, and no page misses a message."""
 
 import json
 import signal
@@ -28,7 +28,7 @@ def post(socket: ClientConnection, body: str) -> None:
 
 
 def receive_until(socket: ClientConnection, text: str) -> str:
-    """All that arrives until a frame has the text in it."""
+    """Everything that arrives until a frame contains the text."""
     received = ""
     while text not in received:
         received += str(socket.recv(timeout=10))
@@ -44,7 +44,7 @@ def wait_for_line(site: Site, text: str) -> None:
 
 
 def wait_for_the_layer(here: ClientConnection, there: ClientConnection) -> str:
-    """Post at one process until it shows at the other, long before that looks at the database; gives what it showed."""
+    """Post at one process until the other shows it, long before that polls the database; returns what it showed."""
     received = ""
     for number in range(10):
         post(here, f"Is it back? {number}.")
@@ -57,7 +57,7 @@ def wait_for_the_layer(here: ClientConnection, there: ClientConnection) -> str:
     raise AssertionError(received)
 
 
-def test_a_room_first_opened_while_redis_was_gone_is_live_when_it_is_back(redis: Redis) -> None:
+def test_a_room_first_opened_while_redis_was_down_is_live_once_it_returns(redis: Redis) -> None:
     environment = {"REDIS_URL": redis.url, "SECRET_KEY": "shared"}
     with Site(environment) as first, Site(environment, folder=first.folder) as second:
         keys = first.populate(users=2, rooms=2)
@@ -70,7 +70,7 @@ def test_a_room_first_opened_while_redis_was_gone_is_live_when_it_is_back(redis:
                 wait_for_the_layer(here, there)
 
 
-def test_with_redis_gone_posts_go_on_and_other_processes_catch_up_when_it_is_back(redis: Redis) -> None:
+def test_posts_continue_without_redis_and_other_processes_catch_up_later(redis: Redis) -> None:
     environment = {"REDIS_URL": redis.url, "SECRET_KEY": "shared"}
     with Site(environment) as first, Site(environment, folder=first.folder) as second:
         keys = first.populate(users=2, rooms=1)

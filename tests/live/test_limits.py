@@ -1,4 +1,4 @@
-"""How much one person may send."""
+"""How much one user may send."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_who_writes_as_people_do_never_waits(clock: list[float]) -> None:
+def test_someone_writing_at_human_speed_never_waits(clock: list[float]) -> None:
     allowance = Allowance()
     waits = []
     for _ in range(1000):
@@ -35,7 +35,7 @@ def test_a_program_is_slowed_to_the_rate_after_its_first_burst(clock: list[float
     assert waits[-1] == pytest.approx(100 / limits.POSTS_PER_SECOND)
 
 
-def test_who_pauses_may_go_on(clock: list[float]) -> None:
+def test_after_a_pause_posting_can_continue(clock: list[float]) -> None:
     allowance = Allowance()
     for _ in range(int(limits.MAX_POSTS_AT_ONCE)):
         allowance.take()
@@ -44,14 +44,14 @@ def test_who_pauses_may_go_on(clock: list[float]) -> None:
     assert allowance.take() == 0
 
 
-def test_text_is_counted_in_bytes_beside_the_count_of_posts(clock: list[float]) -> None:
+def test_text_is_limited_in_bytes_besides_the_number_of_posts(clock: list[float]) -> None:
     allowance = Allowance()
     long = "\N{GRINNING FACE}" * 10_000
     assert [allowance.take(long) for _ in range(20)] == [0.0] * 20
     assert allowance.take("x" * 10_000) == pytest.approx(10_000 / limits.TEXT_BYTES_PER_SECOND)
 
 
-def test_what_would_wait_too_long_is_refused_and_costs_nothing(clock: list[float]) -> None:
+def test_a_post_that_would_wait_too_long_is_refused_and_costs_nothing(clock: list[float]) -> None:
     allowance = Allowance()
     allowance.text.left = 0
     assert allowance.take("x" * 40_000) is None
@@ -59,7 +59,7 @@ def test_what_would_wait_too_long_is_refused_and_costs_nothing(clock: list[float
     assert allowance.posts.left == limits.MAX_POSTS_AT_ONCE
 
 
-def test_the_limits_are_not_lower_than_what_is_promised(clock: list[float]) -> None:
+def test_limits_are_not_lower_than_promised(clock: list[float]) -> None:
     assert limits.POSTS_PER_SECOND >= 10
     assert limits.MAX_POSTS_AT_ONCE >= 200
     assert limits.TEXT_BYTES_PER_SECOND * 60 >= 400_000
@@ -67,14 +67,14 @@ def test_the_limits_are_not_lower_than_what_is_promised(clock: list[float]) -> N
     assert limits.MAX_SOCKETS_OF_A_PERSON >= 1000
 
 
-def test_a_bucket_gives_back_what_was_refused(clock: list[float]) -> None:
+def test_a_bucket_can_take_back_a_refused_amount(clock: list[float]) -> None:
     bucket = Bucket(rate=1, capacity=10)
     bucket.take(4)
     bucket.give_back(4)
     assert bucket.left == 10
 
 
-def test_one_persons_texts_are_worked_on_one_at_a_time() -> None:
+def test_one_users_texts_are_rendered_one_at_a_time() -> None:
     running: list[int] = []
     most: list[int] = []
 
@@ -91,23 +91,23 @@ def test_one_persons_texts_are_worked_on_one_at_a_time() -> None:
         await asyncio.gather(*(work(person) for person in people))
         return max(most)
 
-    # In two event loops: a lock that had stayed with the first would fail in the second.
+    # Two event loops: a lock bound to the first would fail in the second.
     assert asyncio.run(all_at_once(1, 1, 1)) == 1
     assert asyncio.run(all_at_once(1, 1, 1)) == 1
     assert asyncio.run(all_at_once(1, 2, 3)) == 3
 
 
-def test_all_pages_of_a_person_share_one_allowance(clock: list[float]) -> None:
+def test_all_pages_of_a_user_share_one_allowance(clock: list[float]) -> None:
     assert allowance_of(1) is allowance_of(1)
     assert allowance_of(1) is not allowance_of(2)
 
 
-def test_all_who_are_not_signed_in_at_an_address_share_one_allowance(clock: list[float]) -> None:
+def test_all_guests_of_an_address_share_one_allowance(clock: list[float]) -> None:
     assert allowance_of("10.0.0.1") is allowance_of("10.0.0.1")
     assert allowance_of("10.0.0.1") is not allowance_of("10.0.0.2")
 
 
-def test_what_is_remembered_is_bounded_and_those_with_open_pages_stay(
+def test_stored_allowances_are_bounded_and_those_with_open_pages_stay(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_ALLOWANCES", 10)

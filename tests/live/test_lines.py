@@ -1,4 +1,4 @@
-"""How frames reach a page under servers of any kind; tests/chat/test_sockets.py has Daphne's."""
+"""How frames reach a page under any ASGI server; tests/chat/test_sockets.py tests Daphne."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ from tests.bursts import burst
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
-def test_frames_are_encoded_as_the_standard_says(length: int) -> None:
+def test_frames_are_encoded_as_the_standard_requires(length: int) -> None:
     texts = ["ä" + "x" * length, "second"]
     reader = StreamReader()
     reader.feed_data(burst(*texts).wire)
@@ -31,7 +31,7 @@ def test_a_burst_is_encoded_once() -> None:
 
 
 class Server:
-    """An ASGI server whose client reads when it is told to."""
+    """An ASGI server whose client reads only when told to."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -56,7 +56,7 @@ def test_a_line_keeps_the_order_and_closes_last() -> None:
     asyncio.run(scene())
 
 
-def test_a_client_that_does_not_read_is_cut_before_much_is_held() -> None:
+def test_a_client_that_does_not_read_is_cut_off_before_much_is_buffered() -> None:
     async def scene() -> None:
         line = AsgiLine(Server().send)
         some = burst("x" * 50_000)
@@ -70,7 +70,7 @@ def test_a_client_that_does_not_read_is_cut_before_much_is_held() -> None:
     asyncio.run(scene())
 
 
-def test_waiting_for_a_client_that_reads_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_a_client_that_does_not_read_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene() -> None:
         monkeypatch.setattr(lines, "MAX_READING_SECONDS", 0.2)
         line = AsgiLine(Server().send)
@@ -81,7 +81,7 @@ def test_waiting_for_a_client_that_reads_nothing_ends(monkeypatch: pytest.Monkey
     asyncio.run(scene())
 
 
-def test_a_server_that_fails_closes_the_line() -> None:
+def test_a_failing_server_closes_the_line() -> None:
     async def fail(event: dict[str, Any]) -> None:
         raise OSError("gone")
 

@@ -1,4 +1,4 @@
-"""Many of the largest pictures at once, and what that costs the site's processes."""
+"""Many of the largest pictures at once, and what they cost the site's processes."""
 
 import io
 import os
@@ -21,17 +21,17 @@ SENDERS = 8
 
 
 def processes(root: int) -> Iterator[int]:
-    """A process and all that it started, and they."""
+    """A process and all its descendants."""
     yield root
     for task in Path(f"/proc/{root}/task").glob("*/children"):
-        # Threads and processes end while this looks.
+        # Threads and processes may end at any time.
         with suppress(FileNotFoundError, ProcessLookupError):
             for child in task.read_text().split():
                 yield from processes(int(child))
 
 
 def memory(root: int) -> int:
-    """Bytes of memory that a process and all below it hold, each page counted once."""
+    """Bytes of memory that a process and its descendants use, each page counted once."""
     total = 0
     for process in processes(root):
         try:
@@ -43,14 +43,14 @@ def memory(root: int) -> int:
 
 
 def largest(kind: str, size: tuple[int, int], mode: str) -> bytes:
-    """A picture that is small as a file and as large as one may be."""
+    """A picture with the largest allowed size in a small file."""
     buffer = io.BytesIO()
     Image.new(mode, size, 120).save(buffer, kind)
     return buffer.getvalue()
 
 
 def send(site: Site, key: str, data: bytes) -> int:
-    """The status that a browser ends up with that sends a picture."""
+    """Upload a picture; returns the status after redirects."""
     body = b'--x\r\nContent-Disposition: form-data; name="picture"; filename="a.png"\r\n\r\n' + data + b"\r\n--x--\r\n"
     headers = {
         "Content-Type": "multipart/form-data; boundary=x",

@@ -1,4 +1,4 @@
-"""Two processes and a Redis that is shared, forged, paused, full, refusing or gone: what people are shown."""
+"""What users see with two processes and a Redis that is shared, forged, paused, full, refusing or down."""
 
 import signal
 import time
@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection
 from tests import install
 from tests.conftest import PASSWORD
 from tests.live.test_layer import post, receive_until, wait_for_line, wait_for_the_layer
+from tests.scenes import rooms
 from tests.servers import Postgres, Redis, Site
 
 COUNTS = "degraded: redis keeps no counts, each process counts alone what people try"
@@ -44,7 +45,7 @@ class Stage:
 
     @contextmanager
     def pages(self) -> Iterator[tuple[ClientConnection, ClientConnection]]:
-        """A writer at the one process and a reader at the other, who hear each other."""
+        """A writer on one process and a reader on the other, connected through the layer."""
         with self.sites[0].page(self.keys[0]) as writer, self.sites[1].page(self.keys[1]) as reader:
             wait_for_the_layer(writer, reader)
             yield writer, reader
@@ -78,7 +79,7 @@ def stage(both: Stage) -> Iterator[Stage]:
 
 
 def direct(redis: Redis) -> Connection:
-    """What somebody has who reaches Redis."""
+    """A connection as of anyone who can reach Redis."""
     return Connection.from_url(redis.url)
 
 
@@ -97,7 +98,7 @@ def readiness(site: Site) -> list[str]:
 
 
 def submit(site: Site, path: str, **fields: str) -> tuple[int, str]:
-    """Fill in a form in a new browser; gives the status of the last answer, and its page."""
+    """Submit a form in a new browser; returns the last status and page."""
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar := CookieJar()))
     browser.open(f"{site.url}{path}").read()
     token = next(cookie.value for cookie in jar if cookie.name == "csrftoken")
@@ -110,7 +111,7 @@ def submit(site: Site, path: str, **fields: str) -> tuple[int, str]:
 
 
 def break_by(how: str, redis: Redis) -> None:
-    """What happens to a Redis."""
+    """Cause a fault in Redis."""
     if how == "killed":
         redis.stop(signal.SIGKILL)
     elif how == "paused":
@@ -124,7 +125,7 @@ def break_by(how: str, redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("how", ["killed", "paused", "full", "refused"])
-def test_people_come_in_and_write_whatever_happens_to_redis(stage: Stage, how: str) -> None:
+def test_users_can_sign_up_sign_in_and_post_whatever_happens_to_redis(stage: Stage, how: str) -> None:
     with stage.pages() as (writer, reader):
         break_by(how, stage.redis)
         name = f"p{uuid.uuid4().hex[:10]}"
@@ -140,11 +141,11 @@ def test_people_come_in_and_write_whatever_happens_to_redis(stage: Stage, how: s
         received = receive_within(reader, f"While Redis is {how}.", 45)
         print(f"{how}: shown at the other process after {received:.1f} s")
         with stage.sites[1].page(stage.keys[2], "room-002") as newcomer:
-            post(newcomer, "A room that nobody had open.")
+            post(newcomer, "A room that no one had open.")
 
 
 def receive_within(socket: ClientConnection, text: str, seconds: float) -> float:
-    """After how long a frame with this text arrives."""
+    """How long it takes until a frame with this text arrives."""
     began = time.monotonic()
     deadline = began + seconds
     while time.monotonic() < deadline:
@@ -154,7 +155,7 @@ def receive_within(socket: ClientConnection, text: str, seconds: float) -> float
     raise AssertionError(text)
 
 
-def test_somebody_who_guesses_while_redis_is_away_gains_one_limit_for_each_process(stage: Stage) -> None:
+def test_guessing_without_redis_gains_at_most_one_limit_per_process(stage: Stage) -> None:
     name = f"p{uuid.uuid4().hex[:10]}"
     submit(stage.sites[0], "/accounts/signup/", username=name, password1=PASSWORD)
 
@@ -171,7 +172,7 @@ def test_somebody_who_guesses_while_redis_is_away_gains_one_limit_for_each_proce
     assert [guess(site) for site in stage.sites] == [False, False]
 
 
-def test_a_wrong_password_at_the_start_is_logged_and_told_and_people_come_in(servers: tuple[Redis, Postgres]) -> None:
+def test_a_wrong_redis_password_is_reported_and_users_can_still_sign_up(servers: tuple[Redis, Postgres]) -> None:
     redis, postgres = servers
     wrong = redis.url.replace("redis://", "redis://nobody:wrong@")
     with Site({"REDIS_URL": wrong, "DATABASE_URL": postgres.url, "SECRET_KEY": "shared"}) as site:
@@ -182,8 +183,8 @@ def test_a_wrong_password_at_the_start_is_logged_and_told_and_people_come_in(ser
         assert submit(site, "/accounts/signup/", username=name, password1=PASSWORD)[0] == 200
 
 
-def silence(socket: ClientConnection) -> str:
-    """What arrives until nothing does for a while."""
+def until_silent(socket: ClientConnection) -> str:
+    """Everything that arrives until nothing does for a while."""
     received = ""
     with suppress(TimeoutError):
         while True:
@@ -192,12 +193,12 @@ def silence(socket: ClientConnection) -> str:
 
 
 def groups(redis: Redis) -> list[str]:
-    """The channels on which rooms are told: anybody at Redis can list them."""
+    """The channels of rooms, which anyone with access to Redis can list."""
     with direct(redis) as connection:
         return [name.decode() for name in connection.pubsub_channels("*__group__room*")]
 
 
-def test_what_somebody_publishes_who_has_no_key_is_shown_to_nobody(stage: Stage) -> None:
+def test_messages_published_without_the_sites_key_are_not_shown(stage: Stage) -> None:
     with stage.pages() as (writer, reader):
         forged = [
             packed(
@@ -223,7 +224,7 @@ def test_what_somebody_publishes_who_has_no_key_is_shown_to_nobody(stage: Stage)
         assert stage.sites[1].log.read_text().count("was not sealed") <= 2
 
 
-def test_what_was_said_before_and_is_said_again_is_shown_once(stage: Stage) -> None:
+def test_replayed_redis_messages_are_not_shown_again(stage: Stage) -> None:
     with stage.pages() as (writer, reader), direct(stage.redis) as connection:
         heard = connection.pubsub()
         heard.psubscribe("*")
@@ -249,21 +250,21 @@ def test_what_was_said_before_and_is_said_again_is_shown_once(stage: Stage) -> N
 def test_two_sites_on_one_redis_see_nothing_of_each_other(stage: Stage, number: int) -> None:
     """Both have a room-001 under the same key, and its next change has the same number."""
     url = stage.redis.url.removesuffix("/0") + f"/{number}"
-    last = "room = Room.objects.get(slug='room-001'); print(room.pk, room.last_seq)"
     with Site({"REDIS_URL": url, "SECRET_KEY": "another"}) as other:
         keys = other.populate(users=2, rooms=2)
         with stage.pages() as (writer, reader):
-            other.shell(f"Room.objects.update(last_seq={stage.sites[0].shell(last).split()[1]})")
-            assert other.shell(last) == stage.sites[0].shell(last)
+            stands = stage.sites[0].run(rooms.id_and_last_number, "room-001")
+            other.run(rooms.set_last_number, "room-001", stands[1])
+            assert other.run(rooms.id_and_last_number, "room-001") == stands
             with other.page(keys[0]) as stranger, other.page(keys[1]) as onlooker:
                 for turn in range(3):
                     post(writer, f"A secret of the one site {turn}.")
                 receive_until(reader, "A secret of the one site 2.")
                 post(stranger, "Of the other site.")
                 assert "secret" not in receive_until(onlooker, "Of the other site.")
-                assert "secret" not in silence(onlooker)
-                assert "Of the other site." not in silence(reader) + silence(writer)
-        # Nor do they count together.
+                assert "secret" not in until_silent(onlooker)
+                assert "Of the other site." not in until_silent(reader) + until_silent(writer)
+        # They don't share counts either.
         for _ in range(6):
             submit(stage.sites[0], "/accounts/login/", login="user0001", password="wrong")
         page = submit(other, "/accounts/login/", login="user0001", password="wrong")[1]
@@ -273,11 +274,7 @@ def test_two_sites_on_one_redis_see_nothing_of_each_other(stage: Stage, number: 
         assert len(names) == 2
 
 
-def test_who_is_removed_at_one_process_is_told_at_the_other(stage: Stage) -> None:
+def test_a_member_removed_by_one_process_is_told_by_the_other(stage: Stage) -> None:
     with stage.sites[1].page(stage.keys[2]) as page:
-        stage.sites[0].shell(
-            "from apps.rooms.services import remove_member\n"
-            "remove_member(room=Room.objects.get(slug='room-001'), "
-            "user=User.objects.get(username='user0003'), reason='Out of here.')"
-        )
+        stage.sites[0].run(rooms.remove_member, "room-001", "user0003", "Out of here.")
         receive_until(page, "Out of here.")

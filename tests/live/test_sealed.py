@@ -1,4 +1,4 @@
-"""What comes over Redis: nothing of another site, nothing made up, nothing twice."""
+"""Messages over Redis: none from other sites, none forged, none twice."""
 
 import time
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ REVOKE: dict[str, Any] = {"type": "live.revoke", "topic": "room.1", "user_id": 1
 
 
 def process(key: str = "ours") -> SealedLayer:
-    """The layer of one process; nothing is connected until something is sent."""
+    """The layer of one process; it connects only when something is sent."""
     return SealedLayer(hosts=["redis://nowhere"], prefix="parley.", key=key)
 
 
-# As versions before this one said it.
+# As sent by earlier versions.
 UNSEALED: bytes = RedisPubSubChannelLayer().serialize(CHANGE)
 
 
@@ -49,11 +49,11 @@ def two() -> tuple[SealedLayer, SealedLayer]:
     ],
     ids=str,
 )
-def test_what_one_process_says_another_hears(two: tuple[SealedLayer, SealedLayer], message: dict[str, Any]) -> None:
+def test_one_process_can_read_anothers_messages(two: tuple[SealedLayer, SealedLayer], message: dict[str, Any]) -> None:
     assert two[1].deserialize(two[0].serialize(message)) == message
 
 
-def test_what_a_process_says_itself_is_an_echo() -> None:
+def test_a_process_recognises_its_own_messages_as_echoes() -> None:
     one = process()
     assert one.deserialize(one.serialize(CHANGE)) == ECHO
 
@@ -64,7 +64,7 @@ def test_redis_sees_no_word_of_it() -> None:
     assert b"room.1" not in data
 
 
-def test_another_sites_messages_say_nothing(two: tuple[SealedLayer, SealedLayer]) -> None:
+def test_another_sites_messages_are_ignored(two: tuple[SealedLayer, SealedLayer]) -> None:
     assert two[0].deserialize(process("theirs").serialize(CHANGE)) == NOTHING
 
 
@@ -73,11 +73,11 @@ def test_another_sites_messages_say_nothing(two: tuple[SealedLayer, SealedLayer]
     [b"", b"x", b"x" * 200, UNSEALED, b"t" * TAG_BYTES + UNSEALED, b"x" * 2_000_000, 1, None],
     ids=lambda data: str(data)[:30],
 )
-def test_what_nobody_sealed_says_nothing(data: object) -> None:
+def test_unsealed_data_is_ignored(data: object) -> None:
     assert process().deserialize(data) == NOTHING
 
 
-def test_what_was_altered_says_nothing(two: tuple[SealedLayer, SealedLayer]) -> None:
+def test_altered_messages_are_ignored(two: tuple[SealedLayer, SealedLayer]) -> None:
     data = two[0].serialize(CHANGE)
     altered = data[:-10] + (b"A" if data[-10:-9] != b"A" else b"B") + data[-9:]
     assert two[1].deserialize(altered) == NOTHING
@@ -104,16 +104,18 @@ def test_what_was_altered_says_nothing(two: tuple[SealedLayer, SealedLayer]) -> 
     ],
     ids=str,
 )
-def test_a_sealed_message_of_an_unknown_shape_says_nothing(two: tuple[SealedLayer, SealedLayer], message: Any) -> None:
+def test_sealed_messages_of_an_unknown_shape_are_ignored(two: tuple[SealedLayer, SealedLayer], message: Any) -> None:
     assert two[1].deserialize(two[0].serialize(message)) == NOTHING
 
 
-def test_what_is_said_of_people_holds_once(two: tuple[SealedLayer, SealedLayer]) -> None:
+def test_messages_about_users_are_accepted_once(two: tuple[SealedLayer, SealedLayer]) -> None:
     data = two[0].serialize(REVOKE)
     assert [two[1].deserialize(data) for _ in range(3)] == [REVOKE, NOTHING, NOTHING]
 
 
-def test_few_of_them_are_remembered(two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_messages_is_bounded(
+    two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sealed, "MAX_KNOWN_MESSAGES", 3)
     for _ in range(10):
         two[1].deserialize(two[0].serialize(REVOKE))
@@ -121,7 +123,7 @@ def test_few_of_them_are_remembered(two: tuple[SealedLayer, SealedLayer], monkey
 
 
 @pytest.mark.parametrize("age", [sealed.FRESH_SECONDS + 5, -sealed.FRESH_SECONDS - 5])
-def test_what_is_said_of_people_holds_for_a_minute_and_changes_for_ever(
+def test_messages_about_users_expire_after_a_minute_and_changes_never(
     two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch, age: int
 ) -> None:
     then = time.time() - age
@@ -135,7 +137,7 @@ def test_what_is_said_of_people_holds_for_a_minute_and_changes_for_ever(
 @pytest.mark.parametrize(
     ("before", "now", "is_heard"), [("a", "a", True), ("a", "b", False), ("", "b", True), ("a", "", True)]
 )
-def test_a_change_of_before_a_restore_says_nothing_after_it(
+def test_a_change_from_before_a_restore_is_ignored_after_it(
     two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch, before: str, now: str, is_heard: bool
 ) -> None:
     monkeypatch.setattr(State, "epoch", before)
@@ -159,7 +161,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     yield now
 
 
-def test_what_is_dropped_is_said_once_a_minute(quick: list[float], caplog: pytest.LogCaptureFixture) -> None:
+def test_dropped_messages_are_logged_once_a_minute(quick: list[float], caplog: pytest.LogCaptureFixture) -> None:
     one = process()
     for _ in range(50):
         one.deserialize(b"x")

@@ -1,4 +1,4 @@
-"""The line to a page that does not end: by itself, and under Daphne."""
+"""The line to an endless page: on its own, and under Daphne."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ async def send(event: dict[str, object]) -> None:
     raise AssertionError(event)
 
 
-def test_without_daphne_what_is_shown_waits_for_the_response() -> None:
+def test_without_daphne_frames_wait_for_the_response_to_read_them() -> None:
     async def scene() -> None:
         assert connection_of(send) is connection_of(None) is None
         line = line_of()
@@ -36,7 +36,7 @@ def test_without_daphne_what_is_shown_waits_for_the_response() -> None:
     asyncio.run(scene())
 
 
-def test_what_was_written_before_the_end_is_read_before_it() -> None:
+def test_frames_written_before_the_end_are_read_first() -> None:
     async def scene() -> None:
         line = line_of()
         line.write(burst("last"))
@@ -47,7 +47,7 @@ def test_what_was_written_before_the_end_is_read_before_it() -> None:
     asyncio.run(scene())
 
 
-def test_a_full_page_ends_the_waiting_at_once() -> None:
+def test_a_full_page_stops_waiting_at_once() -> None:
     async def scene() -> None:
         line = line_of(most=3)
         line.write(burst("abc"))
@@ -58,7 +58,7 @@ def test_a_full_page_ends_the_waiting_at_once() -> None:
     asyncio.run(scene())
 
 
-def test_a_reader_that_does_not_read_is_cut() -> None:
+def test_a_reader_that_does_not_read_is_cut_off() -> None:
     line = line_of(most=MAX_UNREAD_BYTES * 2)
     assert line.write(burst("x" * MAX_UNREAD_BYTES))
     assert not line.write(burst("y"))
@@ -82,9 +82,9 @@ def say(writer: ClientConnection, body: str) -> None:
 
 
 @pytest.mark.parametrize("version", [10, 11])
-def test_what_is_said_arrives_whole_and_in_order(site: Site, version: int) -> None:
+def test_messages_arrive_complete_and_in_order(site: Site, version: int) -> None:
     keys = site.populate(users=2, rooms=1)
-    # 1.0 is what proxies speak unless they are told otherwise; it knows no chunks.
+    # Proxies use 1.0 by default; it has no chunked encoding.
     answer = open_view(site, keys[0], version)
     assert answer.getheader("Transfer-Encoding") == ("chunked" if version == 11 else None)
     with site.page(keys[1]) as writer:
@@ -96,17 +96,17 @@ def test_what_is_said_arrives_whole_and_in_order(site: Site, version: int) -> No
     assert text.endswith("</html>")
 
 
-def test_a_view_that_nobody_reads_is_cut_and_the_process_stays_small(site: Site) -> None:
+def test_an_unread_view_is_cut_off_and_memory_stays_small(site: Site) -> None:
     keys = site.populate(users=10, rooms=1)
     stuck = [open_view(site, keys[number // 2]) for number in range(10)]
     before = site.memory()
     with ExitStack() as pages:
-        # Several, since one person may send 800 KB at once.
+        # Several, since one user may send only 800 KB at once.
         writers = [pages.enter_context(site.page(key)) for key in keys[5:]]
-        # Each is 40 KB on the wire: together more than the system's own buffers take.
+        # Each is 40 KB on the wire: together more than the system's buffers hold.
         for number in range(300):
             say(writers[number % 5], f"Number {number}. " + "<" * 9_900)
-    # A page is full after 4 MB, whoever reads it. SQLite alone may keep 16 MB; what was said to all would be 120.
+    # A page is full after 4 MB, read or not. SQLite alone may use 16 MB; all that was sent would be 120 MB.
     assert site.memory() - before < 40 * 1024 * 1024
     for answer in stuck:
         text = answer.read().decode()
@@ -117,7 +117,7 @@ def test_a_view_that_nobody_reads_is_cut_and_the_process_stays_small(site: Site)
 
 
 def open_view(site: Site, key: str, version: int = 11) -> HTTPResponse:
-    """A live view whose reader waits to be told to read."""
+    """A live view that is not read yet."""
     connection = HTTPConnection("127.0.0.1", site.port, timeout=10)
     connection._http_vsn, connection._http_vsn_str = version, f"HTTP/1.{version - 10}"  # type: ignore[attr-defined]
     connection.request("GET", "/rooms/room-001/live/", headers={"Cookie": f"sessionid={key}"})

@@ -1,4 +1,4 @@
-"""Where sockets ask the database."""
+"""The threads on which sockets use the database."""
 
 import asyncio
 import threading
@@ -6,8 +6,8 @@ import threading
 from apps.live.threads import in_thread
 
 
-def test_slow_questions_do_not_wait_for_each_other() -> None:
-    # Each waits for all four: on one thread they would wait for ever.
+def test_slow_queries_do_not_wait_for_each_other() -> None:
+    # Each waits for all four: on one thread they would wait forever.
     together = threading.Barrier(4, timeout=5)
 
     async def ask() -> None:

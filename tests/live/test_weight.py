@@ -1,4 +1,4 @@
-"""What a room's page takes on the wire, and how the files it is made of are kept, on a site as `make run` starts it."""
+"""The bytes of a room's page on the wire, and the caching of its files, on a site as `make run` starts it."""
 
 import gzip
 import http.client
@@ -28,24 +28,24 @@ def ask(site: Site, path: str, **headers: str) -> tuple[http.client.HTTPResponse
 
 
 def files_of(site: Site, key: str) -> list[str]:
-    """The static files that a room's page names."""
+    """The static files that a room's page loads."""
     _, page = ask(site, "/rooms/room-001/", Cookie=f"sessionid={key}")
     found = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.decode())
     assert len(found) > 4
     return found
 
 
-def test_a_room_and_the_next_one_keep_to_their_weight(filled: tuple[Site, str]) -> None:
+def test_a_room_page_and_the_next_one_stay_within_their_byte_budgets(filled: tuple[Site, str]) -> None:
     if not install.headless_browser():
         pytest.skip("no Chromium is installed")
     cold, warm = weight.room_pages(*filled)
     assert cold.total <= weight.MAX_COLD_BYTES, cold
     assert warm.total <= weight.MAX_NEXT_BYTES, warm
-    # The pages, and where they are kept live.
+    # The page, and its socket.
     assert set(warm.kinds) == {"Document", "WebSocket"}
 
 
-def test_each_file_of_a_page_is_kept_for_ever_and_comes_compressed(filled: tuple[Site, str]) -> None:
+def test_each_static_file_of_a_page_is_cached_forever_and_compressed(filled: tuple[Site, str]) -> None:
     for path in files_of(*filled):
         answer, packed = ask(filled[0], path, Accept_Encoding="gzip")
         assert answer.getheader("Cache-Control") == "max-age=315360000, public, immutable"
@@ -57,7 +57,7 @@ def test_each_file_of_a_page_is_kept_for_ever_and_comes_compressed(filled: tuple
         assert gzip.decompress(packed) == plain
 
 
-def test_a_file_that_did_not_change_is_not_sent_again(filled: tuple[Site, str]) -> None:
+def test_an_unchanged_file_is_not_sent_again(filled: tuple[Site, str]) -> None:
     path = files_of(*filled)[0]
     answer, _ = ask(filled[0], path, Accept_Encoding="gzip")
     again, body = ask(filled[0], path, Accept_Encoding="gzip", If_None_Match=answer.getheader("ETag") or "")
@@ -75,6 +75,6 @@ def test_a_live_view_is_not_compressed(filled: tuple[Site, str]) -> None:
     connection.close()
 
 
-def test_health_is_answered_as_it_is(filled: tuple[Site, str]) -> None:
+def test_health_checks_are_not_compressed(filled: tuple[Site, str]) -> None:
     answer, body = ask(filled[0], "/livez", Accept_Encoding="gzip")
     assert (answer.getheader("Content-Encoding"), body) == (None, b"ok\n")

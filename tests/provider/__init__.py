@@ -1,1 +1,1 @@
-"""A real OpenID Connect provider, in a process of its own: django-allauth's, in a Django project of a few lines."""
+"""A real OpenID Connect provider in its own process: django-allauth's, in a Django project of a few lines."""

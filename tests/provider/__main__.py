@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 CLIENT = {"id": "parley", "secret": "parley-secret"}
 PASSWORD = "provider-password"
-# Names, addresses, and whether the provider has seen that the address is theirs.
+# Names, addresses, and whether the provider has verified the address.
 PEOPLE = [
     ("carol", "carol@example.org", True),
     ("dave", "dave@example.org", True),
@@ -20,7 +20,7 @@ PEOPLE = [
 
 
 def serve(port: str, callback: str) -> None:
-    """Never returns."""
+    """Serve the provider; never returns."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.provider.settings"
     django.setup()
     call_command("migrate", verbosity=0)

@@ -1,4 +1,4 @@
-"""Odd answers, each with what is to come of it; those of a provider about itself, and those that are none at all."""
+"""Odd answers, each with its expected result: a provider's configuration, and answers that are not even valid."""
 
 import gzip
 import json
@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.provider.hostile import DISCOVERY, TOKEN, USERINFO, Provider, Reply
 
-# What comes of it: the page that says what to do; the form for a new account, which works; the page about a known
-# address; the page that says that one did not agree.
+# Expected results: the page that says what to do; the form for a new account, which works; the page about a known
+# address; the page that says that the user did not consent.
 REFUSED, NEW, KNOWN, CANCELLED = "refused", "new", "known", "cancelled"
 
 NUL, SURROGATE, BELL = "a\x00b", "a\ud800b", "a\x07b"
@@ -44,7 +44,7 @@ def add(name: str, change: Callable[[Provider], Any], result: str = REFUSED) -> 
 
 
 def set_in(part: str, key: str, value: Any, label: str, result: str = REFUSED) -> None:
-    """One value of one answer is another, or missing."""
+    """Set one value of one answer, or remove it."""
 
     def change(provider: Provider) -> None:
         answer = getattr(provider, part)
@@ -60,12 +60,12 @@ def reply(where: str, label: str, answer: Reply, result: str = REFUSED) -> None:
 
 
 def become(provider: Provider, name: str, value: Any) -> None:
-    """A part of what it says is another altogether."""
+    """Replace a whole part of the provider's answers."""
     setattr(provider, name, value)
 
 
 def whole(where: str) -> None:
-    """Answers that are none, at any of the addresses."""
+    """Answers that are invalid at any address."""
     for label, body in {
         "no json": b"<html>",
         "empty": b"",
@@ -107,7 +107,7 @@ def whole(where: str) -> None:
 
 
 def said_to_be(provider: Provider, where: str, kind: str | None) -> None:
-    """A good answer that says it is something else."""
+    """A valid answer with another content type."""
     provider.replies[where] = Reply(provider.reply(where, "").body, kind=kind)
 
 

@@ -1,4 +1,4 @@
-"""Odd tokens and people, and odd ways back."""
+"""Odd tokens, odd people and odd callbacks."""
 
 import time
 from functools import partial
@@ -80,7 +80,7 @@ add("claims nonce missing", lambda p: setattr(p, "is_nonce_ours", False))
 
 
 def both(label: str, value: Any, result: str = REFUSED) -> None:
-    """The same odd `sub` in the ID token and in the user info."""
+    """Use the same odd `sub` in the ID token and in the user info."""
 
     def change(provider: Provider) -> None:
         provider.claims["sub"] = provider.userinfo["sub"] = value
@@ -149,7 +149,7 @@ for value in (False, "false", "True", "TRUE", "1", "yes", "", 1, 0, None, [], ["
 verified("nul", NUL, REFUSED)
 
 
-# The way back.
+# Callbacks.
 def back(label: str, query: str, result: str = REFUSED) -> None:
     add(f"back with {label}", lambda provider: setattr(provider, "query", query), result)
 

@@ -1,4 +1,4 @@
-"""A provider that says what a test has it say."""
+"""A provider that answers what a test sets."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def provider(server: Server, settings: Settings) -> Provider:
-    """An honest one, until a case changes it."""
+    """An honest provider, until a case changes it."""
     server.provider = Provider(server.url)
     app = {"provider_id": "oidc", "name": "School", "client_id": CLIENT, "secret": "s"}
     settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app | {"settings": {"server_url": server.url}}]}}

@@ -1,4 +1,4 @@
-"""A provider that answers what a case wants; `python -m tests.provider.hostile` walks all cases through the site."""
+"""A provider that answers as each case wants; `python -m tests.provider.hostile` runs all cases through the site."""
 
 import base64
 import json
@@ -19,29 +19,29 @@ DISCOVERY, TOKEN, USERINFO = "/.well-known/openid-configuration", "/token", "/us
 
 @dataclass
 class Reply:
-    """What is sent for one address: `raw` as it is, else `body` behind a status line and headers."""
+    """The answer at one address: `raw` as it is, or else `body` after a status line and headers."""
 
     body: bytes = b"{}"
     status: int = 200
     kind: str | None = JSON
     headers: dict[str, str] = field(default_factory=dict)
-    # Sent before anything else, and nothing after it.
+    # Sent instead of everything else.
     raw: bytes | None = None
     # Seconds between any two bytes.
     drip: float = 0.0
-    # So often is the body sent.
+    # How often the body is sent.
     times: int = 1
 
 
 def packed(value: Any) -> str:
-    """As part of a token."""
+    """Encode a part of a token."""
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 @dataclass
 class Provider:
-    """What an honest one would answer, for a case to change; and what the site asked."""
+    """What an honest provider would answer, for cases to change; and what the site requested."""
 
     url: str
     discovery: Any = field(default_factory=dict)
@@ -90,12 +90,12 @@ class Provider:
 
 
 def as_json(value: Any) -> bytes:
-    """Bytes are taken as they are."""
+    """Encode as JSON; bytes are left as they are."""
     return value if isinstance(value, bytes) else json.dumps(value).encode()
 
 
 class Server:
-    """Serves one Provider after the other."""
+    """Serves the current Provider."""
 
     def __init__(self) -> None:
         outer = self
@@ -107,7 +107,7 @@ class Server:
             do_POST = do_GET  # noqa: N815
 
             def log_message(self, *args: object) -> None:
-                """Nobody reads it."""
+                """Log nothing."""
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
@@ -116,7 +116,7 @@ class Server:
         self.nonce = ""
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Read what is asked, and send what the case wants."""
+        """Read the request, and send what the case wants."""
         handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         provider = self.provider
         path = urlsplit(handler.path).path
@@ -133,7 +133,7 @@ class Server:
                 handler.wfile.write(part)
                 provider.sent_bytes += len(part)
         except OSError:
-            pass  # who asked has gone
+            pass  # the client has disconnected
 
     @contextmanager
     def running(self) -> Iterator["Server"]:
@@ -146,7 +146,7 @@ class Server:
 
 
 def pieces(head: bytes, reply: Reply) -> Iterator[bytes]:
-    """What goes out, piece by piece."""
+    """The bytes to send, piece by piece."""
     whole = head + (reply.body if reply.raw is None else reply.raw)
     if not reply.drip:
         yield whole
@@ -159,7 +159,7 @@ def pieces(head: bytes, reply: Reply) -> Iterator[bytes]:
 
 
 def state_of(location: str) -> tuple[str, str]:
-    """The state and the nonce that the site sends along."""
+    """The state and the nonce in the site's redirect."""
     asked = parse_qs(urlsplit(location).query)
     return asked["state"][0], asked.get("nonce", [""])[0]
 

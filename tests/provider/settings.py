@@ -45,7 +45,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.envi
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_RATE_LIMITS = False
-# Cookies know no ports, and the site is on the same address.
+# Cookies ignore ports, and the site is on the same host.
 SESSION_COOKIE_NAME = "provider_session"
 CSRF_COOKIE_NAME = "provider_csrf"
 IDP_OIDC_PRIVATE_KEY = (

@@ -1,4 +1,4 @@
-"""What django-allauth leaves to the client's good will."""
+"""What django-allauth's provider does not enforce."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ NEEDED = {"state", "nonce", "code_challenge", "code_challenge_method"}
 
 
 def require_state_nonce_and_pkce(get_response: Callable[[HttpRequest], HttpResponse]) -> object:
-    """Refuse to ask anybody for consent without the three of them."""
+    """Refuse to ask for consent without state, nonce and PKCE."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         asks = request.path == "/identity/o/authorize" and request.method == "GET"

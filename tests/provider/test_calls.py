@@ -1,4 +1,4 @@
-"""How often, for how long and from where a provider is asked."""
+"""How often, how long and where a provider is called."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def at_once(times: int, act: Callable[[], Any]) -> list[Any]:
-    """Do it in as many threads, which begin together."""
+    """Do it in this many threads, which start together."""
     gate = threading.Barrier(times)
 
     def one(_number: int) -> Any:
@@ -39,12 +39,12 @@ def at_once(times: int, act: Callable[[], Any]) -> list[Any]:
         return list(pool.map(one, range(times)))
 
 
-def test_a_hundred_starts_ask_once(db: None, provider: Provider) -> None:
+def test_a_hundred_sign_ins_request_the_configuration_once(db: None, provider: Provider) -> None:
     assert {Client().post(START).status_code for _ in range(100)} == {302}
     assert provider.asked == [DISCOVERY]
 
 
-def test_who_starts_together_shares_one_question(provider: Provider) -> None:
+def test_simultaneous_sign_ins_share_one_request(provider: Provider) -> None:
     known = discovery.of(f"{provider.url}{DISCOVERY}")
     provider.replies[DISCOVERY] = Reply(provider.reply(DISCOVERY, "").body, drip=0.001)
     found = at_once(20, known.configuration)
@@ -52,7 +52,7 @@ def test_who_starts_together_shares_one_question(provider: Provider) -> None:
     assert provider.asked == [DISCOVERY]
 
 
-def test_who_starts_together_shares_a_failure_too(provider: Provider) -> None:
+def test_simultaneous_sign_ins_share_a_failure_too(provider: Provider) -> None:
     known = discovery.of(f"{provider.url}{DISCOVERY}")
     provider.replies[DISCOVERY] = Reply(status=500)
 
@@ -65,9 +65,7 @@ def test_who_starts_together_shares_a_failure_too(provider: Provider) -> None:
     assert provider.asked == [DISCOVERY]
 
 
-def test_what_a_provider_says_of_itself_is_asked_again_in_time(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_providers_configuration_expires(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     known = discovery.of(f"{provider.url}{DISCOVERY}")
     known.configuration()
     monkeypatch.setattr(limits, "PROVIDER_CONFIGURATION_SECONDS", 0.0)
@@ -77,7 +75,7 @@ def test_what_a_provider_says_of_itself_is_asked_again_in_time(
     assert provider.asked == [DISCOVERY, DISCOVERY]
 
 
-def test_a_provider_that_answers_again_is_known_again(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_that_recovers_is_used_again(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     known = discovery.of(f"{provider.url}{DISCOVERY}")
     provider.replies[DISCOVERY] = Reply(status=500)
     with pytest.raises(calls.CallError):
@@ -87,10 +85,10 @@ def test_a_provider_that_answers_again_is_known_again(provider: Provider, monkey
     assert known.configuration()["issuer"] == provider.url
 
 
-def test_nobody_is_sent_to_a_provider_that_has_gone(
+def test_no_one_is_sent_to_a_provider_that_is_down(
     db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it says of itself is still known, and where it leads would be a browser's error."""
+    """Its configuration is still cached, but sending users there would show them a browser error."""
     monkeypatch.setattr(limits, "PROVIDER_REACHED_SECONDS", 0.0)
     with Server().running() as other:
         app = {"provider_id": "oidc", "name": "School", "client_id": CLIENT, "secret": "s"}
@@ -100,7 +98,7 @@ def test_nobody_is_sent_to_a_provider_that_has_gone(
 
 
 @pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200, b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 200])
-def test_a_dripping_answer_is_ended_in_time(provider: Provider, impatient: None, raw: bytes) -> None:
+def test_a_dripping_answer_is_cut_off_in_time(provider: Provider, impatient: None, raw: bytes) -> None:
     provider.replies["/"] = Reply(raw=raw, drip=0.05)
     began = time.monotonic()
     with calls.ProviderSession() as session, pytest.raises(calls.CallError, match="too long"):
@@ -108,15 +106,15 @@ def test_a_dripping_answer_is_ended_in_time(provider: Provider, impatient: None,
     assert time.monotonic() - began < 6
 
 
-def test_a_greeting_that_drips_is_ended_in_time(provider: Provider, impatient: None) -> None:
-    """TLS is awaited before anything of HTTP is; this server never speaks it."""
+def test_a_hanging_tls_handshake_is_cut_off_in_time(provider: Provider, impatient: None) -> None:
+    """TLS comes before HTTP; this server never answers the handshake."""
     began = time.monotonic()
     with calls.ProviderSession() as session, pytest.raises(calls.CallError):
         session.get(f"{provider.url.replace('http:', 'https:')}/")
     assert time.monotonic() - began < 6
 
 
-def test_all_questions_of_a_page_share_one_time(provider: Provider, impatient: None) -> None:
+def test_all_requests_of_a_page_share_one_timeout(provider: Provider, impatient: None) -> None:
     provider.replies["/"] = Reply(b" " * 8, drip=0.001)
     with calls.one_exchange(), calls.ProviderSession() as session, pytest.raises(calls.CallError, match="too long"):
         for _ in range(1000):
@@ -124,7 +122,7 @@ def test_all_questions_of_a_page_share_one_time(provider: Provider, impatient: N
     assert 0 < len(provider.asked) < 100
 
 
-def test_no_more_is_read_than_is_allowed(provider: Provider) -> None:
+def test_no_more_than_the_allowed_size_is_read(provider: Provider) -> None:
     provider.replies["/"] = Reply(b" " * limits.MAX_PROVIDER_ANSWER_BYTES)
     with calls.ProviderSession() as session:
         assert len(session.get(f"{provider.url}/").content) == limits.MAX_PROVIDER_ANSWER_BYTES
@@ -133,7 +131,9 @@ def test_no_more_is_read_than_is_allowed(provider: Provider) -> None:
             session.get(f"{provider.url}/")
 
 
-def test_a_process_asks_only_so_often_in_a_minute(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_makes_a_limited_number_of_requests_per_minute(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "PROVIDER_CALLS_PER_MINUTE", 3)
     with calls.ProviderSession() as session:
         for _ in range(3):
@@ -143,7 +143,7 @@ def test_a_process_asks_only_so_often_in_a_minute(provider: Provider, monkeypatc
     assert len(provider.asked) == 3
 
 
-def test_no_redirect_is_followed_nor_its_page_read(provider: Provider) -> None:
+def test_redirects_are_not_followed_and_their_bodies_not_read(provider: Provider) -> None:
     provider.replies["/"] = Reply(b" " * 1_000_000, 302, headers={"Location": f"{provider.url}/inside"}, times=50)
     with calls.ProviderSession() as session, pytest.raises(calls.CallError):
         session.get(f"{provider.url}/")
@@ -155,22 +155,22 @@ def test_no_redirect_is_followed_nor_its_page_read(provider: Provider) -> None:
     assert provider.asked == ["/", "/"]
 
 
-def test_a_slash_at_the_end_of_the_address_does_no_harm(db: None, provider: Provider, settings: Settings) -> None:
-    """OpenID Connect Discovery 1.0, 4.1: it is taken away before the path is put there."""
+def test_a_trailing_slash_in_the_address_does_no_harm(db: None, provider: Provider, settings: Settings) -> None:
+    """OpenID Connect Discovery 1.0, 4.1: it is removed before the path is appended."""
     settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["settings"]["server_url"] = provider.url + "/"
     assert Client().post(START).status_code == 302
     assert provider.asked == [DISCOVERY]
 
 
-def test_a_cookie_of_a_provider_is_not_kept(provider: Provider) -> None:
+def test_a_providers_cookies_are_not_kept(provider: Provider) -> None:
     provider.replies["/"] = Reply(headers={"Set-Cookie": "a=b"})
     with calls.ProviderSession() as session:
         session.get(f"{provider.url}/")
         assert list(session.cookies) == []
 
 
-def test_a_netrc_file_says_nothing(provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else its password would go there in place of the token."""
+def test_a_netrc_file_is_ignored(provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise its password would be sent instead of the token."""
     file = tmp_path / "netrc"
     file.write_text("machine 127.0.0.1 login root password secret\n")
     monkeypatch.setenv("NETRC", str(file))
@@ -180,26 +180,26 @@ def test_a_netrc_file_says_nothing(provider: Provider, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("address", ["http://[", "http://127.0.0.1:99999/", "ftp://x/", "http://" + "a" * 300, "x"])
-def test_what_is_no_address_is_told_as_any_other_failure(address: str) -> None:
+def test_an_invalid_address_is_an_ordinary_failure(address: str) -> None:
     with calls.ProviderSession() as session, pytest.raises(calls.CallError):
         session.get(address)
 
 
-def test_an_answer_that_a_database_could_not_hold_is_no_answer(provider: Provider) -> None:
+def test_an_answer_the_database_could_not_store_is_refused(provider: Provider) -> None:
     provider.replies["/"] = Reply(b'{"name": "\\u0000"}')
     with calls.ProviderSession() as session, pytest.raises(BadAnswerError):
         session.get(f"{provider.url}/").json()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_connection_to_the_database_is_held_meanwhile(provider: Provider) -> None:
+def test_no_database_connection_is_held_during_a_request(provider: Provider) -> None:
     connection.ensure_connection()
     with calls.ProviderSession() as session:
         session.get(f"{provider.url}/")
     assert connection.connection is None
 
 
-def test_where_too_many_wait_for_a_provider_others_are_told_so(
+def test_when_too_many_wait_for_a_provider_others_are_told_to_retry(
     db: None, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guard.places, "free", threading.Semaphore(0))
@@ -210,13 +210,13 @@ def test_where_too_many_wait_for_a_provider_others_are_told_so(
     assert provider.asked == []
 
 
-def test_a_place_is_free_again_whatever_happened(server: Server, db: None, impatient: None) -> None:
+def test_a_place_is_freed_after_any_outcome(server: Server, db: None, impatient: None) -> None:
     server.provider.replies[TOKEN] = Reply(raw=b" " * 60, drip=0.05)
     before = guard.places.free._value
     assert come(server, Client()).status_code == 401
     assert guard.places.free._value == before
 
 
-def test_who_starts_too_often_is_told_when_to_go_on(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starting_too_many_sign_ins_is_limited(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(limits.RATES, "elsewhere", "1/h/ip")
     assert [Client().post(START).status_code for _ in range(2)] == [302, 429]

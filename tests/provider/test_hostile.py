@@ -1,4 +1,4 @@
-"""Each odd answer of a provider, through the whole of signing in, over HTTP."""
+"""Each odd answer of a provider, through a complete sign-in over HTTP."""
 
 import logging
 import re
@@ -26,7 +26,7 @@ BACK = "/accounts/oidc/oidc/login/callback/"
 
 @pytest.fixture
 def victim(server: Server, db: None) -> User:
-    """Somebody who signs in by this provider, under the name of "victim" there."""
+    """A user who signs in through this provider, where their `sub` is "victim"."""
     made = User.objects.create(username="victim")
     uid = issuers.uid_for(server.url, "victim")
     SocialAccount.objects.create(user=made, provider="oidc", uid=uid, extra_data={"issuer": server.url})
@@ -35,7 +35,7 @@ def victim(server: Server, db: None) -> User:
 
 
 def come(server: Server, client: Client) -> Any:
-    """Go there and come back; the page that is seen in the end."""
+    """Go to the provider and come back; returns the final page."""
     client.raise_request_exception = False
     start = client.post(START)
     if start.status_code != 302:
@@ -45,7 +45,7 @@ def come(server: Server, client: Client) -> Any:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_an_odd_answer(
+def test_an_odd_answer_has_the_expected_result(
     case: Case, server: Server, victim: User, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case.change(server.provider)
@@ -60,7 +60,7 @@ def test_an_odd_answer(
     assert [record for record in caplog.records if record.exc_info] == []
     said = [record.getMessage() for record in caplog.records if record.name.startswith("apps")]
     {REFUSED: refused, NEW: new, KNOWN: known, CANCELLED: cancelled}[case.result](answer, said, client)
-    # Of 50 MB; the system keeps some for both ends.
+    # Out of 50 MB; the system buffers some at both ends.
     assert server.provider.sent_bytes < 15_000_000
 
 
@@ -76,7 +76,7 @@ def refused(answer: Any, said: list[str], client: Client) -> None:
 
 
 def new(answer: Any, said: list[str], client: Client) -> None:
-    """They choose a name and have an account of their own, which holds nothing that was not looked at."""
+    """The user chooses a name and gets a new account, which contains only checked data."""
     assert (answer.status_code, answer.headers.get("Location")) == (302, "/accounts/3rdparty/signup/")
     assert said == []
     assert client.get("/accounts/3rdparty/signup/").status_code == 200
@@ -97,25 +97,25 @@ def cancelled(answer: Any, said: list[str], client: Client) -> None:
     assert said == []
 
 
-def test_there_are_many_cases_each_with_a_name_of_its_own() -> None:
+def test_there_are_many_cases_with_unique_names() -> None:
     assert len({case.name for case in CASES}) == len(CASES) >= 120
 
 
-def test_the_victims_own_word_opens_the_victims_account(server: Server, victim: User) -> None:
+def test_the_victims_own_answer_signs_the_victim_in(server: Server, victim: User) -> None:
     server.provider.claims["sub"] = server.provider.userinfo["sub"] = "victim"
     client = Client()
     come(server, client)
     assert client.session["_auth_user_id"] == str(victim.pk)
 
 
-def test_a_fault_of_this_site_is_not_said_to_be_the_providers(server: Server, victim: User) -> None:
-    """After what the provider said has been taken; else it would hide behind a page about the other site."""
+def test_a_bug_in_this_site_is_not_blamed_on_the_provider(server: Server, victim: User) -> None:
+    """Errors after the provider's answer was accepted must not hide behind a page that blames the provider."""
     with mock.patch("allauth.socialaccount.models.SocialLogin.lookup", side_effect=KeyError("ours")):
         assert come(server, Client()).status_code == 500
 
 
-def test_a_sign_up_that_began_before_accounts_were_of_an_issuer_begins_anew(server: Server, victim: User) -> None:
-    """Its account would be one that nobody can sign in to."""
+def test_a_sign_up_begun_before_accounts_had_issuers_starts_over(server: Server, victim: User) -> None:
+    """Its account would be one that no one can sign in to."""
     client = Client()
     assert come(server, client).status_code == 302
     session = client.session
@@ -126,8 +126,10 @@ def test_a_sign_up_that_began_before_accounts_were_of_an_issuer_begins_anew(serv
     assert SocialAccount.objects.count() == 1
 
 
-def test_another_provider_at_the_same_place_opens_no_account(server: Server, victim: User, settings: Settings) -> None:
-    """The whole of it: OIDC_SERVER_URL is changed, and somebody there has the victim's `sub`."""
+def test_another_provider_under_the_same_setting_signs_no_one_in(
+    server: Server, victim: User, settings: Settings
+) -> None:
+    """The complete attack: OIDC_SERVER_URL is changed, and a user there has the victim's `sub`."""
     with Server().running() as other:
         settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]["settings"]["server_url"] = other.url
         other.provider.claims["sub"] = other.provider.userinfo["sub"] = "victim"
@@ -137,7 +139,7 @@ def test_another_provider_at_the_same_place_opens_no_account(server: Server, vic
     assert "_auth_user_id" not in client.session
 
 
-def test_another_provider_that_says_it_is_the_former_one_is_refused(
+def test_another_provider_claiming_to_be_the_former_one_is_refused(
     server: Server, victim: User, settings: Settings
 ) -> None:
     with Server().running() as other:

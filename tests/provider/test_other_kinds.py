@@ -1,4 +1,4 @@
-"""Providers that are not OpenID Connect: django-allauth's own code for GitHub and Google, which believes anything."""
+"""Providers other than OpenID Connect: django-allauth's code for GitHub and Google, which trusts everything."""
 
 import time
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def github(server: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch) 
 
 
 def browser(**query: str) -> HttpRequest:
-    """The browser of somebody who comes back."""
+    """A request of a browser that comes back from the provider."""
     request: HttpRequest = RequestFactory().get("/accounts/github/login/callback/", query)
     request.session = SessionStore()
     request.user = User()
@@ -59,7 +59,7 @@ def browser(**query: str) -> HttpRequest:
 
 
 def back() -> tuple[HttpResponse, HttpRequest]:
-    """What it gets to see."""
+    """Come back from the provider; returns the answer and the request."""
     request = browser(code="x", state="s")
     statekit.stash_state(request, provider_id="github", state={"process": "login"}, state_id="s")
     with request_context(request):
@@ -94,7 +94,7 @@ def refused(answer: HttpResponse) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("person", ODD_PEOPLE, ids=lambda person: repr(person)[:30])
-def test_an_odd_person_of_another_kind_of_provider(github: Provider, person: Any) -> None:
+def test_odd_user_data_from_another_kind_of_provider_is_refused(github: Provider, person: Any) -> None:
     github.replies[USER] = Reply(as_json(person))
     refused(back()[0])
 
@@ -103,7 +103,7 @@ def test_an_odd_person_of_another_kind_of_provider(github: Provider, person: Any
 @pytest.mark.parametrize(
     "emails", ["x", [1], ["x"], [{}], [[]], {"a": 1}, [{"email": 7, "primary": 1, "verified": 1}]], ids=repr
 )
-def test_odd_addresses_of_another_kind_of_provider(github: Provider, emails: Any) -> None:
+def test_odd_addresses_from_another_kind_of_provider_are_refused(github: Provider, emails: Any) -> None:
     github.replies[EMAILS] = Reply(as_json(emails))
     refused(back()[0])
 
@@ -114,7 +114,7 @@ def test_odd_addresses_of_another_kind_of_provider(github: Provider, emails: Any
     [[], ["access_token"], "access_token", {}, {"access_token": ["x"]}, b"[" * 10**5],
     ids=lambda token: repr(token)[:30],
 )
-def test_odd_tokens_of_another_kind_of_provider(github: Provider, token: Any) -> None:
+def test_odd_tokens_from_another_kind_of_provider_are_refused(github: Provider, token: Any) -> None:
     github.replies["/token"] = Reply(as_json(token))
     github.replies[USER] = Reply(status=401)
     refused(back()[0])
@@ -124,7 +124,7 @@ def test_odd_tokens_of_another_kind_of_provider(github: Provider, token: Any) ->
 @pytest.mark.parametrize(
     ("said", "is_yes"), [(True, True), ("true", True), ("false", False), ("no", False), (1, False)]
 )
-def test_only_true_confirms_an_address_of_another_kind_of_provider(github: Provider, said: Any, is_yes: bool) -> None:
+def test_only_true_confirms_an_address_from_another_kind_of_provider(github: Provider, said: Any, is_yes: bool) -> None:
     github.replies[EMAILS] = Reply(as_json([{"email": "m@example.org", "primary": True, "verified": said}]))
     answer, request = back()
     assert answer.headers["Location"] == "/accounts/3rdparty/signup/"
@@ -141,13 +141,13 @@ def google(**more: Any) -> Any:
 
 
 @pytest.mark.parametrize(("said", "is_yes"), [(True, True), ("true", True), ("false", False), ("no", False)])
-def test_only_true_confirms_an_address_of_google(said: Any, is_yes: bool) -> None:
+def test_only_true_confirms_an_address_from_google(said: Any, is_yes: bool) -> None:
     assert google(email_verified=said).email_addresses[0].verified is is_yes
 
 
 @pytest.mark.parametrize(
     "more", [{"exp": None}, {"exp": 1}, {"azp": "another"}, {"azp": ["x"]}, {"sub": ["x"]}, {"sub": ""}, {"sub": 7}]
 )
-def test_a_token_of_google_that_is_not_for_this_sign_in_is_refused(more: dict[str, Any]) -> None:
+def test_a_google_token_for_another_sign_in_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(BadAnswerError):
         google(**more)

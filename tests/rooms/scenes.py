@@ -2,7 +2,7 @@
 
 from apps.rooms import changes, invitations, services
 from apps.rooms.models import Membership, Room, RoomInvitation
-from tests.scenes import WORDS, Form, Scene, Stage
+from tests.contract import WORDS, Form, Scene, Stage
 
 BY_OWNER = "302 403 403 403 403 302+"
 NO_ROOM = "302 404 404 404 404 404"

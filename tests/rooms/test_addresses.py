@@ -18,13 +18,13 @@ pytestmark = pytest.mark.django_db
 
 
 def make_rooms(number: int) -> None:
-    """So many rooms whose names differ in what no address shows."""
+    """Make this many rooms whose names differ only in characters that addresses leave out."""
     for _ in range(number):
         slug = unused_slug("General")
         Room.objects.create(name=f"General {'!' * Room.objects.count()}", slug=slug)
 
 
-def test_the_first_rooms_of_one_name_are_numbered(db: None) -> None:
+def test_the_first_rooms_with_one_name_are_numbered(db: None) -> None:
     make_rooms(3)
     assert set(Room.objects.filter(slug__startswith="general").values_list("slug", flat=True)) == {
         "general",
@@ -45,13 +45,13 @@ def test_an_address_takes_one_query_however_many_rooms_have_the_name(
     assert len(slug) <= 80
 
 
-def test_the_longest_name_has_room_for_letters_by_chance(db: None) -> None:
+def test_the_longest_name_leaves_room_for_a_random_suffix(db: None) -> None:
     for number in range(25):
         Room.objects.create(name=f"{number}", slug=unused_slug("x" * 80))
     assert max(len(slug) for slug in Room.objects.values_list("slug", flat=True)) == 79
 
 
-def test_an_address_that_another_room_had_is_not_given_again(cast: Cast) -> None:
+def test_another_rooms_former_address_is_not_reused(cast: Cast) -> None:
     services.change_details(room=cast.room, name="Cellar", topic="", access=cast.room.access)
     assert unused_slug("Attic") == "attic-2"
     assert unused_slug("Cellar") == "cellar-2"
@@ -64,12 +64,12 @@ def test_a_room_gets_its_own_former_address_back(cast: Cast) -> None:
     assert list(FormerSlug.objects.values_list("slug", flat=True)) == ["cellar"]
 
 
-def test_no_room_is_where_new_ones_are_made(db: None) -> None:
+def test_no_room_takes_the_address_of_the_new_room_page(db: None) -> None:
     assert unused_slug("New") == "new-2"
 
 
 @pytest.mark.parametrize(("name", "address"), cases("rooms", "name", "address"))
-def test_a_room_has_a_name_that_can_be_seen_and_an_address_that_can_be_read(name: str, address: str) -> None:
+def test_a_room_has_a_visible_name_and_a_readable_address(name: str, address: str) -> None:
     client = client_of(make_user("ada"))
     answer = client.post("/rooms/new/", {"name": name, "topic": "", "access": "open"})
     if address:
@@ -108,17 +108,17 @@ def test_a_former_address_in_another_case_leads_to_the_room(cast: Cast) -> None:
     assert client_of(cast.member).get("/rooms/ATTIC/").headers["Location"] == room.get_absolute_url()
 
 
-def test_an_address_in_another_case_tells_nobody_more(cast: Cast) -> None:
+def test_an_address_in_another_case_reveals_nothing_to_outsiders(cast: Cast) -> None:
     assert client_of(cast.outsider).get("/rooms/ATTIC/").status_code == 404
 
 
-def test_who_is_invited_joins_by_an_address_in_another_case(cast: Cast) -> None:
+def test_an_invited_user_can_join_by_an_address_in_another_case(cast: Cast) -> None:
     client_of(cast.owner).post("/rooms/attic/members/", {"username": "outsider"})
     assert client_of(cast.outsider).post("/rooms/ATTIC/join/").status_code == 302
     assert cast.room.memberships.filter(user=cast.outsider).exists()
 
 
-def test_the_address_of_a_room_that_there_is_takes_as_many_queries_as_before(
+def test_finding_a_room_by_its_exact_address_takes_one_query(
     cast: Cast, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     from apps.rooms.access import room_for
@@ -127,8 +127,8 @@ def test_the_address_of_a_room_that_there_is_takes_as_many_queries_as_before(
         room_for(cast.member, "attic")
 
 
-def test_rooms_that_older_rules_let_in_go_on_working(cast: Cast) -> None:
-    """Two of one key, and one whose name is nothing that can be seen."""
+def test_rooms_allowed_by_older_rules_keep_working(cast: Cast) -> None:
+    """Two rooms share a key, and one has an invisible name."""
     services.create_room(owner=cast.owner, name="General", topic="", access=Room.Access.OPEN)
     for name, slug in (("Gene\u200bral", "gene-ral"), ("\u200b", "room")):
         old = Room.objects.create(name=name, name_key=name.lower(), slug=slug)

@@ -1,4 +1,4 @@
-"""Nobody is put into a room: who is invited accepts or declines, and who was removed does not just come back."""
+"""Invited users accept or decline; no one is added without asking, and removed members can't simply rejoin."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ MEMBERS = "/rooms/attic/members/"
 
 
 def invite(cast: Cast, by: User | None = None, user: User | None = None) -> None:
-    """As an owner or moderator does by the form."""
+    """Invite through the form, as an owner or moderator does."""
     form = {"username": (user or cast.outsider).username}
     assert client_of(by or cast.owner).post(MEMBERS, form).status_code == 302
 
@@ -41,7 +41,7 @@ def remove(cast: Cast, user: User) -> None:
 # Inviting
 
 
-def test_owners_and_moderators_invite(cast: Cast) -> None:
+def test_owners_and_moderators_can_invite(cast: Cast) -> None:
     expected = {"anonymous": 403, "outsider": 404, "member": 403, "moderator": 302, "owner": 302}
     statuses = {}
     for name in expected:
@@ -53,12 +53,12 @@ def test_owners_and_moderators_invite(cast: Cast) -> None:
     assert set(invited) == {"for-moderator", "for-owner"}
 
 
-def test_who_is_invited_is_not_a_member_yet(cast: Cast) -> None:
+def test_an_invited_user_is_not_a_member_yet(cast: Cast) -> None:
     invite(cast)
     assert not is_member(cast)
 
 
-def test_the_invited_find_room_topic_and_inviter_on_their_first_page(cast: Cast) -> None:
+def test_home_shows_an_invitations_room_topic_and_inviter(cast: Cast) -> None:
     Room.objects.filter(pk=cast.room.pk).update(topic="Under the <roof>")
     assert "Attic" not in home(cast)
     invite(cast)
@@ -75,7 +75,7 @@ def test_others_do_not_see_the_invitation(cast: Cast) -> None:
     assert "invitation-attic" not in client_of(make_user("else")).get("/").content.decode()
 
 
-def test_before_they_accept_the_invited_see_nothing_of_a_private_room(cast: Cast) -> None:
+def test_an_invited_user_sees_nothing_of_a_private_room_before_accepting(cast: Cast) -> None:
     message = say(cast.room, cast.owner, "A secret")
     invite(cast)
     client = client_of(cast.outsider)
@@ -92,41 +92,41 @@ def test_accepting_makes_a_member_and_ends_the_invitation(cast: Cast) -> None:
     assert not RoomInvitation.objects.exists()
 
 
-def test_an_invitation_is_accepted_at_the_address_from_before_a_renaming(cast: Cast) -> None:
+def test_an_invitation_can_be_accepted_at_the_rooms_former_address(cast: Cast) -> None:
     invite(cast)
     services.change_details(room=cast.room, name="Cellar", topic="", access=Room.Access.PRIVATE)
     assert client_of(cast.outsider).post("/rooms/attic/join/").headers["Location"] == "/rooms/cellar/"
 
 
-def test_coming_in_otherwise_ends_the_invitation(cast: Cast) -> None:
+def test_joining_another_way_ends_the_invitation(cast: Cast) -> None:
     invite(cast)
     cast.open()
     services.join_room(room=cast.room, user=cast.outsider)
     assert not RoomInvitation.objects.exists()
 
 
-def test_inviting_twice_is_inviting_once(cast: Cast) -> None:
+def test_inviting_twice_makes_one_invitation(cast: Cast) -> None:
     invite(cast)
     invite(cast, by=cast.moderator)
     assert RoomInvitation.objects.get().inviter == cast.owner
 
 
 @pytest.mark.parametrize(("username", "reason"), [("member", "is in this room already"), ("owner", "already")])
-def test_members_are_not_invited(cast: Cast, username: str, reason: str) -> None:
+def test_members_cannot_be_invited(cast: Cast, username: str, reason: str) -> None:
     answer = client_of(cast.owner).post(MEMBERS, {"username": username})
     assert answer.status_code == 422
     assert reason in answer.content.decode()
     assert f'value="{username}"' in answer.content.decode()
 
 
-def test_nobody_is_invited_to_an_archived_room(cast: Cast) -> None:
+def test_no_one_can_be_invited_to_an_archived_room(cast: Cast) -> None:
     services.set_archived(room=cast.room, archived=True)
     answer = client_of(cast.owner).post(MEMBERS, {"username": "outsider"})
     assert answer.status_code == 422
     assert "Open it again first" in answer.content.decode()
 
 
-def test_invitations_without_an_answer_are_limited(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pending_invitations_are_limited(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     assert limits.MAX_ROOM_INVITATIONS >= 1000
     monkeypatch.setattr(invitations, "MAX_ROOM_INVITATIONS", 1)
     invite(cast)
@@ -140,14 +140,14 @@ def test_invitations_without_an_answer_are_limited(cast: Cast, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("verb", ["join/", "decline/", "members/outsider/withdraw/"])
-def test_answers_to_an_invitation_are_posts_of_somebody_who_is_signed_in(cast: Cast, verb: str) -> None:
+def test_answering_an_invitation_needs_a_post_and_a_signed_in_user(cast: Cast, verb: str) -> None:
     invite(cast)
     assert client_of(cast.owner).get(f"/rooms/attic/{verb}").status_code == 405
     assert "/accounts/login/" in client_of(None).post(f"/rooms/attic/{verb}").headers["Location"]
     assert RoomInvitation.objects.pending().count() == 1
 
 
-def test_who_declines_is_not_asked_again_for_thirty_days(cast: Cast) -> None:
+def test_a_user_who_declined_is_not_invited_again_for_thirty_days(cast: Cast) -> None:
     invite(cast)
     assert client_of(cast.outsider).post("/rooms/attic/decline/").status_code == 302
     assert "invitation-attic" not in home(cast)
@@ -161,14 +161,14 @@ def test_who_declines_is_not_asked_again_for_thirty_days(cast: Cast) -> None:
     assert "invitation-attic" in home(cast)
 
 
-def test_a_no_cannot_be_withdrawn_to_ask_again(cast: Cast) -> None:
+def test_a_declined_invitation_cannot_be_withdrawn_to_invite_again(cast: Cast) -> None:
     invite(cast)
     client_of(cast.outsider).post("/rooms/attic/decline/")
     client_of(cast.owner).post(f"{MEMBERS}outsider/withdraw/")
     assert client_of(cast.owner).post(MEMBERS, {"username": "outsider"}).status_code == 422
 
 
-def test_who_declined_still_joins_an_open_room_by_themselves(cast: Cast) -> None:
+def test_a_user_who_declined_can_still_join_an_open_room(cast: Cast) -> None:
     invite(cast)
     client_of(cast.outsider).post("/rooms/attic/decline/")
     cast.open()
@@ -177,12 +177,12 @@ def test_who_declined_still_joins_an_open_room_by_themselves(cast: Cast) -> None
 
 
 @pytest.mark.parametrize("slug", ["attic", "nowhere", "a%00b"])
-def test_declining_what_there_is_not_tells_nothing(cast: Cast, slug: str) -> None:
+def test_declining_a_nonexistent_invitation_reveals_nothing(cast: Cast, slug: str) -> None:
     page = client_of(cast.outsider).post(f"/rooms/{slug}/decline/", follow=True).content.decode()
     assert "This invitation is no longer open." in page
 
 
-def test_who_left_is_invited_again_but_not_added(cast: Cast) -> None:
+def test_a_former_member_is_invited_again_but_not_added(cast: Cast) -> None:
     client_of(cast.member).post("/rooms/attic/leave/")
     invite(cast, user=cast.member)
     assert not is_member(cast, cast.member)
@@ -190,7 +190,7 @@ def test_who_left_is_invited_again_but_not_added(cast: Cast) -> None:
     assert is_member(cast, cast.member)
 
 
-def test_owners_and_moderators_withdraw(cast: Cast) -> None:
+def test_owners_and_moderators_can_withdraw_invitations(cast: Cast) -> None:
     def withdraw(client: Client) -> int:
         if not RoomInvitation.objects.exists():
             invite(cast)
@@ -202,7 +202,7 @@ def test_owners_and_moderators_withdraw(cast: Cast) -> None:
     assert client_of(cast.outsider).post("/rooms/attic/join/").status_code == 404
 
 
-def test_only_who_may_withdraw_sees_who_is_invited(cast: Cast) -> None:
+def test_only_owners_and_moderators_see_who_is_invited(cast: Cast) -> None:
     invite(cast)
     shown = cast.status_for_each(lambda client: client.get(MEMBERS).content.decode().count("outsider/withdraw/"))
     assert shown == {"anonymous": 0, "outsider": 0, "member": 0, "moderator": 1, "owner": 1}
@@ -233,7 +233,7 @@ def delete_room(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("end", [lose_role, leave, archive, switch_off, close_account, delete_room])
-def test_an_invitation_ends_with_what_it_came_from(cast: Cast, end: Callable[[Cast], None]) -> None:
+def test_an_invitation_ends_with_its_inviters_rights_or_its_room(cast: Cast, end: Callable[[Cast], None]) -> None:
     invite(cast, by=cast.moderator)
     end(cast)
     assert "invitation-attic" not in home(cast)
@@ -242,9 +242,7 @@ def test_an_invitation_ends_with_what_it_came_from(cast: Cast, end: Callable[[Ca
 
 
 @pytest.mark.parametrize("end", [lose_role, leave])
-def test_an_invitation_that_has_ended_does_not_come_back_with_a_new_role(
-    cast: Cast, end: Callable[[Cast], None]
-) -> None:
+def test_an_ended_invitation_does_not_return_with_a_new_role(cast: Cast, end: Callable[[Cast], None]) -> None:
     invite(cast, by=cast.moderator)
     end(cast)
     services.add_member(room=cast.room, user=cast.moderator)
@@ -252,14 +250,14 @@ def test_an_invitation_that_has_ended_does_not_come_back_with_a_new_role(
     assert "invitation-attic" not in home(cast)
 
 
-def test_a_no_outlasts_the_role_of_who_asked(cast: Cast) -> None:
+def test_a_declined_invitation_outlasts_its_inviters_role(cast: Cast) -> None:
     invite(cast, by=cast.moderator)
     client_of(cast.outsider).post("/rooms/attic/decline/")
     lose_role(cast)
     assert client_of(cast.owner).post(MEMBERS, {"username": "outsider"}).status_code == 422
 
 
-def test_somebody_who_came_back_otherwise_is_removed_again(cast: Cast) -> None:
+def test_a_member_who_returned_another_way_can_be_removed_again(cast: Cast) -> None:
     remove(cast, cast.member)
     Membership.objects.create(room=cast.room, user=cast.member)  # as populate does
     Room.objects.filter(pk=cast.room.pk).update(member_count=3)
@@ -267,14 +265,14 @@ def test_somebody_who_came_back_otherwise_is_removed_again(cast: Cast) -> None:
     assert Ban.objects.count() == 1
 
 
-def test_another_moderator_invites_anew_whose_invitation_has_ended(cast: Cast) -> None:
+def test_another_moderator_can_renew_an_ended_invitation(cast: Cast) -> None:
     invite(cast, by=cast.moderator)
     lose_role(cast)
     invite(cast)
     assert "invitation-attic" in home(cast)
 
 
-def test_an_owner_of_the_site_invites_to_a_room_they_see(cast: Cast) -> None:
+def test_a_site_owner_can_invite_to_a_room_they_can_see(cast: Cast) -> None:
     site_owner = make_user("site-owner", role=User.Role.OWNER)
     cast.open()
     invite(cast, by=site_owner)
@@ -286,7 +284,7 @@ def test_an_owner_of_the_site_invites_to_a_room_they_see(cast: Cast) -> None:
     assert "invitation-attic" not in home(cast)
 
 
-def test_an_invitation_that_is_withdrawn_while_it_is_accepted_says_so(cast: Cast) -> None:
+def test_accepting_an_invitation_just_withdrawn_says_so(cast: Cast) -> None:
     invite(cast)
     found = invitations.invitation_to(cast.outsider, "attic")
     assert found
@@ -295,10 +293,10 @@ def test_an_invitation_that_is_withdrawn_while_it_is_accepted_says_so(cast: Cast
         invitations.accept(invitation=found)
 
 
-# Removed
+# Removals
 
 
-def test_who_was_removed_does_not_come_back_by_themselves(cast: Cast) -> None:
+def test_a_removed_member_cannot_rejoin(cast: Cast) -> None:
     cast.open()
     remove(cast, cast.member)
     client = client_of(cast.member)
@@ -332,7 +330,7 @@ def test_a_link_does_not_lift_a_removal(cast: Cast) -> None:
     assert not is_member(cast, cast.member)
 
 
-def test_who_leaves_by_themselves_comes_back(cast: Cast) -> None:
+def test_a_member_who_left_can_rejoin(cast: Cast) -> None:
     cast.open()
     client = client_of(cast.member)
     for verb in ("leave/", "join/"):
@@ -340,7 +338,7 @@ def test_who_leaves_by_themselves_comes_back(cast: Cast) -> None:
     assert is_member(cast, cast.member)
 
 
-def test_who_removes_themselves_comes_back(cast: Cast) -> None:
+def test_members_who_removed_themselves_can_rejoin(cast: Cast) -> None:
     cast.open()
     services.set_role(room=cast.room, user=cast.moderator, role=Membership.Role.OWNER)
     client = client_of(cast.owner)
@@ -349,23 +347,23 @@ def test_who_removes_themselves_comes_back(cast: Cast) -> None:
     assert is_member(cast, cast.owner)
 
 
-def test_a_removal_from_one_room_is_none_from_another(cast: Cast) -> None:
+def test_a_removal_from_one_room_does_not_affect_another(cast: Cast) -> None:
     remove(cast, cast.member)
     services.create_room(owner=cast.owner, name="Cellar", topic="", access=Room.Access.OPEN)
     assert client_of(cast.member).post("/rooms/cellar/join/").status_code == 302
 
 
-def test_a_removal_stays_when_who_did_it_closes_their_account(cast: Cast) -> None:
+def test_a_removal_stays_when_its_moderator_closes_their_account(cast: Cast) -> None:
     cast.open()
     remove(cast, cast.member)
     close_account(cast)
     assert client_of(cast.member).post("/rooms/attic/join/").status_code == 403
 
 
-# What is kept
+# Stored data
 
 
-def test_ones_data_has_invitations_and_removals(cast: Cast) -> None:
+def test_exported_data_has_invitations_and_removals(cast: Cast) -> None:
     invite(cast, by=cast.moderator)
     remove(cast, cast.member)
     assert [one["room"] for one in exports.invitations_of_person(cast.outsider)] == ["Attic"]
@@ -375,7 +373,7 @@ def test_ones_data_has_invitations_and_removals(cast: Cast) -> None:
     assert list(exports.removals_of_person(cast.owner)) == list(exports.invitations_of_person(cast.owner)) == []
 
 
-def test_invitations_and_removals_go_with_the_account(cast: Cast) -> None:
+def test_invitations_and_removals_are_deleted_with_the_account(cast: Cast) -> None:
     invite(cast)
     remove(cast, cast.member)
     for user in (cast.outsider, cast.member):
@@ -384,7 +382,7 @@ def test_invitations_and_removals_go_with_the_account(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_the_first_page_takes_a_fixed_number_of_queries(
+def test_home_takes_a_fixed_number_of_queries(
     cast: Cast, count: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(count):
@@ -397,7 +395,7 @@ def test_the_first_page_takes_a_fixed_number_of_queries(
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_the_list_of_the_invited_takes_a_fixed_number_of_queries(
+def test_the_list_of_invited_users_takes_a_fixed_number_of_queries(
     cast: Cast, count: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(count):
@@ -408,11 +406,11 @@ def test_the_list_of_the_invited_takes_a_fixed_number_of_queries(
     assert page.count("/withdraw/") == count
 
 
-# Links, where the site asks for an invitation
+# Links, on a site that requires an invitation
 
 
 @pytest.mark.parametrize(("role", "comes_in"), [("member", False), ("moderator", True), ("owner", True)])
-def test_strangers_come_in_by_the_rooms_link_of_whom_the_site_lets_invite(
+def test_a_room_link_lets_strangers_sign_up_if_its_maker_may_invite_to_the_site(
     cast: Cast, settings: Settings, role: str, comes_in: bool
 ) -> None:
     settings.SIGNUP = "invite"
@@ -425,12 +423,12 @@ def test_strangers_come_in_by_the_rooms_link_of_whom_the_site_lets_invite(
     assert led_to.startswith("/accounts/signup/" if comes_in else "/accounts/login/?next=%2Finvitations%2F")
     stranger.post("/accounts/signup/", {"username": "stranger", "password1": PASSWORD})
     assert User.objects.filter(username="stranger").exists() == comes_in
-    # Who has an account joins either way.
+    # A user with an account can join either way.
     client_of(cast.outsider).post(f"{path}accept/")
     assert is_member(cast)
 
 
-def test_who_makes_such_a_link_is_told_whom_it_is_for(cast: Cast, settings: Settings) -> None:
+def test_the_links_maker_is_told_who_can_use_it(cast: Cast, settings: Settings) -> None:
     settings.SIGNUP = "invite"
     page = client_of(cast.owner).get("/rooms/attic/invitations/").content.decode()
     assert "Those who have an account here join the room by the link." in page
@@ -439,7 +437,7 @@ def test_who_makes_such_a_link_is_told_whom_it_is_for(cast: Cast, settings: Sett
     assert "Who follows the link can make an account." in page
 
 
-def test_a_stashed_link_lets_nobody_in_once_its_maker_has_lost_the_right(cast: Cast, settings: Settings) -> None:
+def test_a_stashed_link_stops_working_once_its_maker_loses_the_right(cast: Cast, settings: Settings) -> None:
     settings.SIGNUP = "invite"
     User.objects.filter(pk=cast.owner.pk).update(role="moderator")
     token = links.make(made_by=cast.owner, room_id=cast.room.pk, note="", days=7, most_uses=5)
@@ -459,7 +457,7 @@ def test_a_link_to_the_site_ends_with_its_makers_role(cast: Cast, settings: Sett
     assert Client().get(f"/invitations/{token}/").status_code == 404
 
 
-def test_who_was_removed_and_is_invited_anew_finds_the_way_in_in_the_room_too(cast: Cast) -> None:
+def test_a_removed_member_invited_again_can_join_from_the_room_and_the_list(cast: Cast) -> None:
     cast.open()
     client_of(cast.owner).post(f"{MEMBERS}member/remove/")
     member = client_of(cast.member)
@@ -475,7 +473,7 @@ def test_who_was_removed_and_is_invited_anew_finds_the_way_in_in_the_room_too(ca
 
 
 @pytest.mark.parametrize("slug", ["attic", "nowhere"])
-def test_accepting_what_is_no_longer_open_says_so_and_not_which_rooms_there_are(cast: Cast, slug: str) -> None:
+def test_accepting_an_ended_invitation_does_not_reveal_whether_the_room_exists(cast: Cast, slug: str) -> None:
     answer = client_of(cast.outsider).post(f"/rooms/{slug}/join/")
     assert answer.status_code == 404
     assert "the invitation is no longer open" in answer.content.decode()

@@ -1,4 +1,4 @@
-"""Rooms always have an owner: when accounts close, and on sites from before that was so."""
+"""Rooms always have an owner: when accounts close, and after upgrading a site from before that rule."""
 
 from importlib import import_module
 
@@ -29,19 +29,19 @@ def migrate() -> None:
     owners.free_names_that_nobody_can_find(apps, None)
 
 
-def test_a_closed_account_leaves_its_room_to_somebody_who_can_run_it(cast: Cast) -> None:
+def test_a_closed_accounts_room_passes_to_an_active_member(cast: Cast) -> None:
     type(cast.moderator).objects.filter(pk=cast.moderator.pk).update(is_active=False)
     closing.close_account(user=cast.owner, delete_messages=False, heir=None)
     assert owners_of(cast.room) == ["member"]
 
 
-def test_the_lobby_stays_when_the_last_member_of_a_private_one_closes_their_account(lobby: Room) -> None:
+def test_a_private_lobby_stays_when_its_last_member_closes_their_account(lobby: Room) -> None:
     Room.objects.update(access=Room.Access.PRIVATE)
     closing.close_account(user=make_user("only"), delete_messages=False, heir=None)
     assert Room.objects.get().is_lobby
 
 
-def test_on_an_old_site_the_first_moderator_becomes_the_owner_else_the_first_member(cast: Cast, lobby: Room) -> None:
+def test_upgrading_makes_the_first_moderator_or_else_member_the_owner(cast: Cast, lobby: Room) -> None:
     cast.room.memberships.filter(user=cast.owner).delete()
     plain, off, owned = ownerless("plain"), ownerless("off"), cast.room
     for user in (cast.outsider, cast.member):
@@ -53,28 +53,28 @@ def test_on_an_old_site_the_first_moderator_becomes_the_owner_else_the_first_mem
     assert owners_of(lobby) == []
 
 
-def test_a_room_with_an_owner_is_left_as_it_is(cast: Cast) -> None:
+def test_upgrading_leaves_a_room_with_an_owner_unchanged(cast: Cast) -> None:
     before = list(Room.objects.values().order_by("pk"))
     migrate()
     assert owners_of(cast.room) == ["owner"]
     assert list(Room.objects.values().order_by("pk")) == before
 
 
-def test_pages_of_an_old_room_are_told_of_its_owner(cast: Cast) -> None:
+def test_upgrading_tells_open_pages_of_the_new_owner(cast: Cast) -> None:
     cast.room.memberships.filter(user=cast.owner).delete()
     migrate()
     room = Room.objects.get(pk=cast.room.pk)
     assert room.last_seq == room.members_seq == cast.room.last_seq + 1
 
 
-def test_on_an_old_site_private_rooms_without_members_or_messages_go_and_others_stay(cast: Cast) -> None:
+def test_upgrading_deletes_only_private_rooms_without_members_or_messages(cast: Cast) -> None:
     cast.room.memberships.all().delete()
     ownerless("open and empty")
     migrate()
     assert set(Room.objects.values_list("name", flat=True)) == {"Lobby", "open and empty"}
 
 
-def test_on_an_old_site_a_private_room_without_members_gives_its_name_free_and_keeps_what_was_said(cast: Cast) -> None:
+def test_upgrading_frees_an_abandoned_private_rooms_name_and_keeps_its_messages(cast: Cast) -> None:
     say(cast.room, cast.owner)
     cast.room.memberships.all().delete()
     migrate()
@@ -82,7 +82,7 @@ def test_on_an_old_site_a_private_room_without_members_gives_its_name_free_and_k
     services.create_room(owner=cast.member, name=cast.room.name, topic="", access="private")
 
 
-def test_no_name_that_can_be_guessed_stops_the_upgrade(cast: Cast) -> None:
+def test_no_guessable_name_stops_the_upgrade(cast: Cast) -> None:
     say(cast.room, cast.owner)
     cast.room.memberships.all().delete()
     services.create_room(owner=cast.member, name=f"{cast.room.name} ({cast.room.pk})", topic="", access="open")
@@ -91,33 +91,33 @@ def test_no_name_that_can_be_guessed_stops_the_upgrade(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("rooms", [1, 400])
-def test_owners_are_given_to_many_rooms_at_once(
+def test_upgrading_gives_many_rooms_owners_in_a_fixed_number_of_queries(
     cast: Cast, rooms: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     made = Room.objects.bulk_create(
         Room(name=f"Old {number}", name_key=f"old {number}", slug=f"old-{number}") for number in range(rooms)
     )
     Membership.objects.bulk_create(Membership(room=room, user=cast.member) for room in made)
-    # The keys, the heirs, their memberships, the rooms' numbers; and that there are no more keys.
+    # The keys, the heirs, their memberships, the rooms' numbers; and a check that no keys are left.
     with django_assert_num_queries(5):
         owners.give_owners(apps, None)
     assert Membership.objects.filter(room__in=made, role=Membership.Role.OWNER).count() == rooms
 
 
-def test_a_private_room_of_one_goes_with_the_account(db: None) -> None:
+def test_a_private_room_with_one_member_is_deleted_with_the_account(db: None) -> None:
     only = make_user("only")
     services.create_room(owner=only, name="Den", topic="", access=Room.Access.PRIVATE)
     closing.close_account(user=only, delete_messages=False, heir=None)
     assert not Room.objects.filter(name="Den").exists()
 
 
-def test_an_account_is_closed_though_all_others_of_its_room_are_switched_off(cast: Cast) -> None:
+def test_an_account_can_be_closed_when_all_other_members_are_switched_off(cast: Cast) -> None:
     User.objects.filter(username__in=["moderator", "member"]).update(is_active=False)
     closing.close_account(user=cast.owner, delete_messages=False, heir=None)
     assert cast.room.memberships.get(role=Membership.Role.OWNER).user == cast.moderator
 
 
-def test_a_room_is_not_handed_over_to_somebody_who_is_switched_off(cast: Cast) -> None:
+def test_a_room_cannot_be_handed_over_to_a_switched_off_account(cast: Cast) -> None:
     User.objects.filter(pk=cast.member.pk).update(is_active=False)
     answer = client_of(cast.owner).post("/rooms/attic/members/member/hand-over/", follow=True)
     assert "member cannot sign in at present" in answer.content.decode()

@@ -1,4 +1,4 @@
-"""Rooms and members as pages."""
+"""Pages about rooms and members."""
 
 import re
 
@@ -20,19 +20,19 @@ def roles(room: Room) -> dict[str, str]:
 # Home and the list
 
 
-def test_home_tells_a_stranger_what_this_is(cast: Cast) -> None:
+def test_home_shows_strangers_what_the_site_is(cast: Cast) -> None:
     cast.open(Room.Access.PUBLIC)
     page = client_of(None).get("/").content.decode()
     assert "/accounts/signup/" in page
     assert "Attic" in page
 
 
-def test_home_lists_ones_own_rooms(cast: Cast) -> None:
+def test_home_lists_the_users_own_rooms(cast: Cast) -> None:
     assert 'id="room-attic"' in client_of(cast.member).get("/").content.decode()
     assert 'id="room-attic"' not in client_of(cast.outsider).get("/").content.decode()
 
 
-def test_the_list_shows_what_one_may_see(cast: Cast) -> None:
+def test_the_list_shows_the_rooms_that_the_viewer_may_see(cast: Cast) -> None:
     def sees(access: str) -> dict[str, int]:
         cast.open(access)
         return cast.status_for_each(lambda client: client.get("/rooms/").content.decode().count(">Attic</a>"))
@@ -51,7 +51,7 @@ def test_rooms_are_found_by_part_of_their_name(cast: Cast, query: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["zzz", "%", "_", "\x00zzz", "z" * 500])
-def test_a_search_without_result_says_what_to_do(cast: Cast, query: str) -> None:
+def test_a_search_without_results_says_what_to_do(cast: Cast, query: str) -> None:
     assert "Try a shorter part" in client_of(cast.member).get("/rooms/", {"q": query}).content.decode()
 
 
@@ -69,7 +69,7 @@ def test_the_list_takes_a_fixed_number_of_queries(
 # Create
 
 
-def test_creating_a_room_makes_one_its_owner(cast: Cast) -> None:
+def test_creating_a_room_makes_the_creator_its_owner(cast: Cast) -> None:
     response = client_of(cast.outsider).post("/rooms/new/", DETAILS)
     assert (response.status_code, response.headers["Location"]) == (302, "/rooms/cellar/")
     assert roles(Room.objects.get(slug="cellar")) == {"outsider": "Owner"}
@@ -81,7 +81,7 @@ def test_creating_a_room_needs_an_account(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "   ", "attic", " ATTIC ", "Ａttic", "a" * 81, "a\x00"])
-def test_a_bad_name_is_answered_with_the_reason_and_what_was_typed(cast: Cast, name: str) -> None:
+def test_a_bad_name_returns_the_reason_and_the_typed_values(cast: Cast, name: str) -> None:
     response = client_of(cast.outsider).post("/rooms/new/", DETAILS | {"name": name, "topic": "Kept"})
     page = response.content.decode()
     assert response.status_code == 422
@@ -105,7 +105,7 @@ def test_addresses_come_from_names(cast: Cast, name: str, slug: str) -> None:
 # Join and leave
 
 
-def test_anybody_with_an_account_joins_an_open_room(cast: Cast) -> None:
+def test_anyone_with_an_account_can_join_an_open_room(cast: Cast) -> None:
     cast.open()
     client = client_of(cast.outsider)
     assert [client.post("/rooms/attic/join/").status_code for _ in range(2)] == [302, 302]
@@ -114,30 +114,30 @@ def test_anybody_with_an_account_joins_an_open_room(cast: Cast) -> None:
     assert cast.room.member_count == 4
 
 
-def test_nobody_joins_a_private_room_by_themselves(cast: Cast) -> None:
+def test_no_one_can_join_a_private_room_uninvited(cast: Cast) -> None:
     assert client_of(cast.outsider).post("/rooms/attic/join/").status_code == 404
 
 
-def test_nobody_joins_an_archived_room(cast: Cast) -> None:
+def test_no_one_can_join_an_archived_room(cast: Cast) -> None:
     cast.open()
     services.set_archived(room=cast.room, archived=True)
     assert client_of(cast.outsider).post("/rooms/attic/join/").status_code == 403
 
 
-def test_a_member_leaves(cast: Cast) -> None:
+def test_a_member_can_leave(cast: Cast) -> None:
     assert client_of(cast.member).post("/rooms/attic/leave/").status_code == 302
     cast.room.refresh_from_db()
     assert "member" not in roles(cast.room)
     assert cast.room.member_count == 2
 
 
-def test_the_last_owner_cannot_leave_others_behind(cast: Cast) -> None:
+def test_the_last_owner_cannot_leave_while_others_remain(cast: Cast) -> None:
     response = client_of(cast.owner).post("/rooms/attic/leave/", follow=True)
     assert "Hand it over to another member first." in response.content.decode()
     assert roles(cast.room)["owner"] == "Owner"
 
 
-def test_who_joins_a_room_that_nobody_owns_owns_it(cast: Cast) -> None:
+def test_the_first_to_join_an_empty_room_owns_it(cast: Cast) -> None:
     client = client_of(cast.outsider)
     client.post("/rooms/new/", DETAILS)
     assert client.post("/rooms/cellar/leave/").status_code == 302
@@ -148,7 +148,7 @@ def test_who_joins_a_room_that_nobody_owns_owns_it(cast: Cast) -> None:
     assert roles(room) == {"member": "Owner", "owner": "Member"}
 
 
-def test_the_lobby_is_the_sites_own(cast: Cast, lobby: Room) -> None:
+def test_no_one_owns_the_lobby(cast: Cast, lobby: Room) -> None:
     assert set(roles(lobby).values()) == {"Member"}
 
 
@@ -161,14 +161,14 @@ def test_the_last_member_of_a_private_room_is_told_what_to_do_instead_of_leaving
     assert roles(Room.objects.get(slug="cellar")) == {"outsider": "Owner"}
 
 
-def test_an_owner_who_is_switched_off_is_no_owner_to_leave_a_room_to(cast: Cast) -> None:
+def test_a_switched_off_owner_does_not_count_when_the_last_owner_leaves(cast: Cast) -> None:
     services.set_role(room=cast.room, user=cast.moderator, role=Membership.Role.OWNER)
     type(cast.moderator).objects.filter(pk=cast.moderator.pk).update(is_active=False)
     client_of(cast.owner).post("/rooms/attic/leave/")
     assert roles(cast.room)["owner"] == "Owner"
 
 
-def test_a_room_that_nobody_is_in_does_not_become_private(cast: Cast) -> None:
+def test_a_room_without_members_cannot_become_private(cast: Cast) -> None:
     services.create_room(owner=cast.owner, name="Cellar", topic="", access=Room.Access.OPEN)
     client_of(cast.owner).post("/rooms/cellar/leave/")
     type(cast.outsider).objects.filter(pk=cast.outsider.pk).update(role="owner")
@@ -180,26 +180,26 @@ def test_a_room_that_nobody_is_in_does_not_become_private(cast: Cast) -> None:
 
 
 @pytest.mark.parametrize("verb", ["join/", "leave/", "settings/archive/", "settings/delete/", "members/member/role/"])
-def test_changes_are_posts(cast: Cast, verb: str) -> None:
+def test_changes_need_a_post(cast: Cast, verb: str) -> None:
     assert client_of(cast.owner).get(f"/rooms/attic/{verb}").status_code == 405
 
 
 # Settings
 
 
-def test_only_owners_have_settings(cast: Cast) -> None:
+def test_only_owners_see_the_settings(cast: Cast) -> None:
     statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/settings/").status_code)
     assert statuses == {"anonymous": 302, "outsider": 404, "member": 403, "moderator": 403, "owner": 200}
 
 
 @pytest.mark.parametrize("verb", ["settings/", "settings/archive/", "settings/delete/"])
-def test_only_owners_change_a_room(cast: Cast, verb: str) -> None:
+def test_only_owners_can_change_a_room(cast: Cast, verb: str) -> None:
     form = DETAILS | {"archived": "1"}
     statuses = cast.status_for_each(lambda client: client.post(f"/rooms/attic/{verb}", form).status_code)
     assert [statuses[name] for name in ("anonymous", "outsider", "member", "moderator")] == [403, 404, 403, 403]
 
 
-def test_the_owner_of_the_site_manages_a_room_they_can_see(cast: Cast) -> None:
+def test_a_site_owner_manages_rooms_they_can_see(cast: Cast) -> None:
     type(cast.outsider).objects.filter(pk=cast.outsider.pk).update(role="owner")
     client = client_of(cast.outsider)
     assert client.get("/rooms/attic/settings/").status_code == 404
@@ -207,7 +207,7 @@ def test_the_owner_of_the_site_manages_a_room_they_can_see(cast: Cast) -> None:
     assert client.get("/rooms/attic/settings/").status_code == 200
 
 
-def test_a_renamed_room_keeps_its_former_address_for_itself(cast: Cast) -> None:
+def test_a_renamed_room_keeps_its_former_addresses(cast: Cast) -> None:
     client = client_of(cast.owner)
     client.post("/rooms/attic/settings/", DETAILS)
     other = services.create_room(owner=cast.owner, name="Attic", topic="", access=Room.Access.OPEN)
@@ -217,7 +217,7 @@ def test_a_renamed_room_keeps_its_former_address_for_itself(cast: Cast) -> None:
     assert client.get("/rooms/cellar/").headers["Location"] == "/rooms/old-attic/"
 
 
-def test_a_room_gets_its_old_name_and_address_back(cast: Cast) -> None:
+def test_a_room_can_take_its_old_name_and_address_back(cast: Cast) -> None:
     client = client_of(cast.owner)
     for name in ("Cellar", "Attic"):
         client.post("/rooms/attic/settings/", DETAILS | {"name": name})
@@ -232,7 +232,7 @@ def test_changing_the_case_of_a_name_keeps_the_address(cast: Cast) -> None:
     assert (cast.room.name, cast.room.slug) == ("ATTIC", "attic")
 
 
-def test_bad_settings_are_answered_with_the_reason_and_change_nothing(cast: Cast) -> None:
+def test_bad_settings_return_the_reason_and_change_nothing(cast: Cast) -> None:
     response = client_of(cast.owner).post("/rooms/attic/settings/", DETAILS | {"name": "Lobby"})
     page = response.content.decode()
     assert response.status_code == 422
@@ -242,7 +242,7 @@ def test_bad_settings_are_answered_with_the_reason_and_change_nothing(cast: Cast
     assert cast.room.name == "Attic"
 
 
-def test_an_archived_room_opens_again(cast: Cast) -> None:
+def test_an_archived_room_can_be_reopened(cast: Cast) -> None:
     client = client_of(cast.owner)
     for archived in ("1", "0"):
         client.post("/rooms/attic/settings/archive/", {"archived": archived})
@@ -269,19 +269,19 @@ def test_the_lobby_cannot_be_deleted(cast: Cast, lobby: Room) -> None:
 # Members
 
 
-def test_members_are_listed_to_who_may_see_the_room(cast: Cast) -> None:
+def test_members_are_listed_for_anyone_who_may_see_the_room(cast: Cast) -> None:
     statuses = cast.status_for_each(lambda client: client.get("/rooms/attic/members/").status_code)
     assert statuses == {"anonymous": 302, "outsider": 404, "member": 200, "moderator": 200, "owner": 200}
 
 
 @pytest.mark.parametrize("username", ["", "nobody-of-that-name", "a\x00", "a" * 500])
-def test_a_bad_user_name_is_answered_with_the_reason(cast: Cast, username: str) -> None:
+def test_a_bad_user_name_returns_the_reason(cast: Cast, username: str) -> None:
     response = client_of(cast.owner).post("/rooms/attic/members/", {"username": username})
     assert response.status_code == 422
     assert 'id="id_username_error"' in response.content.decode()
 
 
-def test_only_owners_give_roles(cast: Cast) -> None:
+def test_only_owners_can_assign_roles(cast: Cast) -> None:
     make = {"role": Membership.Role.MODERATOR}
     statuses = cast.status_for_each(lambda client: client.post("/rooms/attic/members/member/role/", make).status_code)
     assert statuses == {"anonymous": 302, "outsider": 404, "member": 403, "moderator": 403, "owner": 302}
@@ -302,7 +302,7 @@ def test_a_room_keeps_at_least_one_owner(cast: Cast) -> None:
     assert roles(cast.room)["owner"] == "Owner"
 
 
-def test_moderators_remove_members_but_not_their_equals(cast: Cast) -> None:
+def test_moderators_can_remove_members_but_not_their_equals(cast: Cast) -> None:
     services.add_member(room=cast.room, user=cast.outsider, role=Membership.Role.MODERATOR)
     client = client_of(cast.moderator)
     statuses = [
@@ -312,24 +312,24 @@ def test_moderators_remove_members_but_not_their_equals(cast: Cast) -> None:
     assert roles(cast.room).keys() == {"owner", "moderator", "outsider"}
 
 
-def test_members_remove_nobody(cast: Cast) -> None:
+def test_members_cannot_remove_anyone(cast: Cast) -> None:
     assert client_of(cast.member).post("/rooms/attic/members/moderator/remove/").status_code == 403
 
 
-def test_the_owner_hands_the_room_over(cast: Cast) -> None:
+def test_the_owner_can_hand_the_room_over(cast: Cast) -> None:
     response = client_of(cast.owner).post("/rooms/attic/members/member/hand-over/")
     assert response.status_code == 302
     assert roles(cast.room) == {"owner": "Moderator", "moderator": "Moderator", "member": "Owner"}
 
 
-def test_only_the_owner_hands_the_room_over(cast: Cast) -> None:
+def test_only_the_owner_can_hand_the_room_over(cast: Cast) -> None:
     for name in ("moderator", "member"):
         assert client_of(getattr(cast, name)).post("/rooms/attic/members/member/hand-over/").status_code == 403
     assert client_of(cast.owner).post("/rooms/attic/members/owner/hand-over/").status_code == 302
     assert roles(cast.room)["owner"] == "Owner"
 
 
-def test_somebody_who_is_not_a_member_is_not_found(cast: Cast) -> None:
+def test_acting_on_a_non_member_returns_404(cast: Cast) -> None:
     for verb in ("role", "remove", "hand-over"):
         assert client_of(cast.owner).post(f"/rooms/attic/members/outsider/{verb}/").status_code == 404
 
@@ -346,7 +346,7 @@ def test_the_members_page_takes_a_fixed_number_of_queries(
         client.get("/rooms/attic/members/")
 
 
-def test_a_name_whose_letters_stand_for_sentences_is_refused(cast: Cast) -> None:
+def test_a_name_that_grows_when_normalised_is_refused(cast: Cast) -> None:
     name = "\ufdfa" * 18
     response = client_of(cast.member).post("/rooms/new/", {"name": name, "topic": "", "access": "open"})
     assert response.status_code == 422

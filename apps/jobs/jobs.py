@@ -1,0 +1,43 @@
+"""The jobs that see to the jobs themselves, and to what nobody else would ever delete."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.core import expired, limits
+from apps.jobs import outgoing
+from apps.jobs.job import job
+from apps.jobs.models import OutgoingMail, StoredJob, Worker
+
+__all__ = ["outgoing", "prune", "sweep_sessions"]
+
+
+@job(every=timedelta(minutes=10))
+def sweep_sessions() -> None:
+    """Delete some of the sessions that have expired, and the rest in further jobs, so that others get their turn."""
+    if expired.sweep() == limits.MAX_SWEPT_SESSIONS:
+        sweep_sessions.enqueue()
+
+
+@job(every=timedelta(hours=1))
+def prune() -> None:
+    """Delete what is over: jobs, mails, and workers that are gone."""
+    now = timezone.now()
+    done, failed = (now - timedelta(days=days) for days in (limits.KEPT_JOBS_DAYS, limits.KEPT_FAILED_JOBS_DAYS))
+    deleted = [
+        delete_some(StoredJob.objects.successful().filter(finished_at__lt=done)),
+        delete_some(StoredJob.objects.failed().filter(finished_at__lt=failed)),
+        delete_some(OutgoingMail.objects.filter(expires_at__lt=done)),
+        delete_some(Worker.objects.filter(seen_at__lt=Now() - timedelta(days=1))),
+    ]
+    if limits.MAX_PRUNED_ROWS in deleted:
+        prune.enqueue()
+
+
+def delete_some(rows: "QuerySet[Any]") -> int:
+    """Delete as many as nobody notices; how many."""
+    keys = list(rows.order_by().values_list("pk", flat=True)[: limits.MAX_PRUNED_ROWS])
+    return rows.model._base_manager.filter(pk__in=keys).delete()[0] if keys else 0

@@ -1,0 +1,32 @@
+"""Jobs that come again: enqueued once for each time, however many processes look."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django_tasks.base import TaskResultStatus
+
+from apps.jobs.job import known
+from apps.jobs.models import Periodic, StoredJob
+
+UNFINISHED = (TaskResultStatus.READY, TaskResultStatus.RUNNING)
+
+
+def enqueue_due(now: datetime) -> list[str]:
+    """Enqueue those whose time has come; gives their paths."""
+    regular = {path: job.every for path, job in known.items() if job.every}
+    rows = dict(Periodic.objects.filter(path__in=regular).values_list("path", "next_at"))
+    if missing := regular.keys() - rows.keys():
+        # At the first start all are due.
+        Periodic.objects.bulk_create([Periodic(path=path, next_at=now) for path in missing], ignore_conflicts=True)
+    due = [path for path, next_at in rows.items() if next_at <= now]
+    return [path for path in due if take_turn(path, before=rows[path], after=now + regular[path])]
+
+
+@transaction.atomic
+def take_turn(path: str, *, before: datetime, after: datetime) -> bool:
+    """Enqueue it for this time, unless another process has; not while the last one is not done."""
+    if not Periodic.objects.filter(path=path, next_at=before).update(next_at=after):
+        return False
+    if not StoredJob.objects.filter(task_path=path, status__in=UNFINISHED).exists():
+        known[path].enqueue()
+    return True

@@ -1,0 +1,72 @@
+"""
+A worker with the jobs to test with, and what there is to do for it, as processes of their own.
+
+    python -m tests.jobs.driver work
+    python -m tests.jobs.driver fill 900 100   # so many jobs, and so many that are undone with their transaction
+    python -m tests.jobs.driver wait 7         # one that ends when the file go-7 is there
+    python -m tests.jobs.driver tell           # prints what became of them, as JSON
+
+LIMITS holds names of apps.core.limits and their values, as JSON.
+"""
+
+import json
+import os
+import sys
+from collections import Counter
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# Whoever works has the limits of a process that serves (config/environment.py).
+sys.argv = ["manage.py", "run_jobs" if sys.argv[1] == "work" else sys.argv[1], *sys.argv[2:]]
+
+from apps.core import limits  # noqa: E402
+
+for name, value in json.loads(os.environ.get("LIMITS", "{}")).items():
+    assert hasattr(limits, name)
+    setattr(limits, name, value)
+
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+from django.db import transaction  # noqa: E402
+
+from apps.jobs.models import StoredJob  # noqa: E402
+from tests.jobs import samples  # noqa: E402
+
+
+def fill(count: int, undone: int) -> None:
+    """Enqueue `count` jobs, every other one on the other queue, and some that are undone."""
+    for number in range(count + undone):
+        try:
+            with transaction.atomic():
+                (samples.work_a_little if number % 2 else samples.send_slowly).enqueue(number)
+                if number >= count:
+                    raise InterruptedError
+        except InterruptedError:
+            pass
+
+
+def tell() -> None:
+    """Print how many jobs there are of each status, and how often the jobs of each queue were done."""
+    ours = StoredJob.objects.filter(task_path__startswith="tests.")
+    done = Counter(int(name) for name in samples.notes() if name.isdigit())
+    told = {
+        "statuses": Counter(ours.values_list("status", flat=True)),
+        "tries": Counter(len(tries) for tries in ours.values_list("worker_ids", flat=True)),
+        "done": done,
+        "regular": len(samples.notes("regularly")),
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    command, *numbers = sys.argv[1:]
+    if command == "fill":
+        fill(*map(int, numbers))
+    elif command == "wait":
+        samples.wait_for_file.enqueue(int(numbers[0]))
+    elif command == "tell":
+        tell()
+    else:
+        call_command("run_jobs")

@@ -1,0 +1,106 @@
+"""Jobs in the admin, for the site's owner."""
+
+import re
+from uuid import uuid4
+
+import pytest
+from django.db.models.functions import Now
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from apps.jobs.job import NETWORK
+from apps.jobs.models import StoredJob, Worker
+from tests.conftest import client_of, make_user, sign_up
+from tests.jobs import samples
+from tests.jobs.conftest import Hand, statuses
+from tests.jobs.test_outgoing import queue
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/jobs/storedjob/"
+
+
+@pytest.fixture
+def owner() -> Client:
+    client, _ = sign_up("ada")
+    return client
+
+
+@pytest.fixture
+def failed(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> StoredJob:
+    """A job that has failed for good."""
+    monkeypatch.setattr("apps.jobs.claims.retry_seconds", lambda tries: 0.0)
+    samples.fail_after_noting.enqueue(7)
+    while statuses() != ["FAILED"]:
+        assert hand.do_all(NETWORK)
+    return StoredJob.objects.get()
+
+
+def run_again(owner: Client, *rows: StoredJob) -> str:
+    chosen = {"action": "run_again", "_selected_action": [str(row.pk) for row in rows]}
+    return owner.post(LIST, chosen, follow=True).content.decode()
+
+
+def test_one_that_failed_is_run_again_with_all_its_tries(owner: Client, failed: StoredJob, hand: Hand) -> None:
+    assert "1 job is run again." in run_again(owner, failed)
+    assert (statuses(), hand.do_all(NETWORK)) == (["READY"], 3)
+    assert (statuses(), samples.notes()) == (["FAILED"], ["7"] * 6)
+
+
+def test_none_is_run_again_that_did_not_fail(owner: Client, hand: Hand) -> None:
+    samples.do.enqueue(1)
+    hand.do_all()
+    samples.do.enqueue(2)
+    samples.do.enqueue(3)
+    assert hand.claim()
+    before = statuses()
+    assert "0 jobs are run again." in run_again(owner, *StoredJob.objects.all())
+    assert statuses() == before == ["SUCCESSFUL", "RUNNING", "READY"]
+
+
+def test_the_list_says_how_it_stands(owner: Client, failed: StoredJob) -> None:
+    samples.do.enqueue(1)
+    queue()
+    page = re.sub(r"<li>\s+", "<li>", owner.get(LIST).content.decode())
+    for line in ("Ready: 2", "Running: 0", "Failed: 1", "Successful: 0", "The oldest that is due has waited for"):
+        assert f"<li>{line}" in page
+    assert "<li>1 mail waits to be sent." in page
+    assert "<li>Worker 1, elsewhere: last heard of 0\xa0minutes ago." in page
+
+
+def test_a_job_is_shown_with_where_it_failed_and_no_words(owner: Client, failed: StoredJob) -> None:
+    page = owner.get(f"{LIST}{failed.pk}/change/").content.decode()
+    for shown in ("tests.jobs.samples.fail_after_noting", "builtins.OSError", "samples.py", ">7<"):
+        assert shown in page
+    assert "away" not in page
+
+
+def test_nothing_can_be_made_changed_or_deleted(owner: Client, failed: StoredJob) -> None:
+    paths = (f"{LIST}add/", f"{LIST}{failed.pk}/change/", f"{LIST}{failed.pk}/delete/")
+    assert [owner.post(path, {"post": "yes"}).status_code for path in paths] == [403] * 3
+    chosen = {"action": "delete_selected", "_selected_action": [str(failed.pk)], "post": "yes"}
+    owner.post(LIST, chosen)
+    assert statuses() == ["FAILED"]
+
+
+@pytest.mark.parametrize("who", ["nobody", "member", "moderator"])
+def test_it_is_for_owners(failed: StoredJob, who: str) -> None:
+    client = Client() if who == "nobody" else client_of(make_user("mod", role=who))
+    expected = (200, "/accounts/login/") if who == "nobody" else (403, "/admin/login/")
+    for path in (LIST, f"{LIST}{failed.pk}/change/"):
+        answer = client.get(path, follow=True)
+        assert (answer.status_code, answer.request["PATH_INFO"]) == expected
+    run_again(client, failed)
+    assert statuses() == ["FAILED"]
+
+
+def test_the_list_costs_the_same_however_many_there_are(
+    owner: Client, hand: Hand, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    samples.do.enqueue(0)
+    owner.get(LIST)
+    for number in (1, 30):
+        for _ in range(number):
+            samples.do.enqueue(number)
+            Worker.objects.create(id=uuid4(), kind=Worker.Kind.WEB, machine="x", number=number, seen_at=Now())
+        with django_assert_num_queries(11):
+            owner.get(LIST)
