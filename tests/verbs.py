@@ -29,12 +29,13 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.core.management import call_command
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Model, QuerySet
+from django.utils import timezone
 
 from apps.accounts import closing, pictures
 from apps.accounts import invitations as links
 from apps.accounts import services as accounts
 from apps.accounts.models import Invitation, User
-from apps.chat import reading
+from apps.chat import bulk, reading
 from apps.chat import services as chat
 from apps.chat.models import Message
 from apps.core import locks
@@ -124,16 +125,16 @@ def fill_up() -> None:
 # Each chooses or creates what it acts on, and returns the act.
 
 
-def create() -> Act:
+def create_room() -> Act:
     return partial(services.create_room, owner=any_person(), name=name("r"), topic="", access="open")
 
 
-def rename() -> Act:
+def change_details() -> Act:
     access = random.choice(Room.Access.values)
     return partial(services.change_details, room=any_room(), name=name("r"), topic="x", access=access)
 
 
-def archive() -> Act:
+def set_archived() -> Act:
     room = any_room()
 
     def act() -> None:
@@ -148,7 +149,7 @@ def delete_room() -> Act:
     return partial(services.delete_room, room=any_room())
 
 
-def join() -> Act:
+def join_room() -> Act:
     return partial(services.join_room, room=any_room(), user=any_person())
 
 
@@ -157,12 +158,12 @@ def leave() -> Act:
     return partial(services.remove_member, room=one.room, user=one.user, reason="")
 
 
-def remove() -> Act:
+def remove_member() -> Act:
     one = any_member()
     return partial(services.remove_member, room=one.room, user=one.user, reason="", by=another_member(one))
 
 
-def give_role() -> Act:
+def set_role() -> Act:
     one = any_member()
     return partial(services.set_role, room=one.room, user=one.user, role=random.choice(Membership.Role.values))
 
@@ -195,17 +196,23 @@ def withdraw() -> Act:
     return partial(invitations.withdraw, room=found.room, username=found.user.username)
 
 
-def post() -> Act:
+def post_message() -> Act:
     one = any_member()
     return partial(say, one.room, one.user)
 
 
-def edit() -> Act:
+def edit_message() -> Act:
     return partial(chat.edit_message, message=any_message(), body=name("e"), html="<p>e</p>")
 
 
-def delete() -> Act:
+def delete_message() -> Act:
     return partial(chat.delete_message, message=any_message(), deleter=any_person())
+
+
+def write_messages() -> Act:
+    one = any_member()
+    rows = [bulk.Row(user.pk, uuid.uuid4(), timezone.now(), "m", "<p>m</p>") for user in (one.user, any_person())]
+    return partial(bulk.write_messages, room=one.room, rows=rows)
 
 
 def read() -> Act:
@@ -323,10 +330,19 @@ class _Nowhere:
 VERBS: dict[str, Callable[[], Act]] = {
     one.__name__: one
     for one in (
-        *(create, rename, archive, delete_room, join, leave, remove, give_role, hand_over, invite, accept, decline),
-        *(withdraw, post, edit, delete, read, announce, profile, picture, username, site_role, close_own),
-        *(close_anothers, sign_up, link, follow, revoke, device, populate),
+        *(create_room, change_details, set_archived, delete_room, join_room, leave, remove_member, set_role, hand_over),
+        *(invite, accept, decline, withdraw, post_message, edit_message, delete_message, write_messages, read),
+        *(announce, profile, picture, username, site_role, close_own, close_anothers, sign_up, link, follow, revoke),
+        *(device, populate),
     )
+}
+# Verbs of the registry (apps/rooms/verbs.py) that are done as a part of another.
+WITHIN = {
+    "add_member": "sign_up",
+    "add_members": "populate",
+    "leave_all_rooms": "close_own",
+    "part_with": "close_own",
+    "delete_all_by": "close_anothers",
 }
 
 REFUSALS = (Refusal, locks.Gone)
@@ -363,7 +379,7 @@ class Outcome:
             self.counts["deadlocks"] += 1
         elif is_busy(error):
             self.counts["busy"] += 1  # waiting too long for a lock is reported, on a busy machine
-        elif verb in {"create", "rename", "username", "sign_up", "populate"} and is_taken(error):
+        elif verb in {"create_room", "change_details", "username", "sign_up", "populate"} and is_taken(error):
             self.counts["refused"] += 1  # the forms report it (core/forms.py)
         elif verb == "device" and locks.is_gone(error):
             self.counts["refused"] += 1  # an account that is deleted while its user signs in

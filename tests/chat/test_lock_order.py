@@ -1,7 +1,10 @@
 """Each verb, run alone, locks rows in the order of apps/core/locks.py: seen in its queries to PostgreSQL."""
 
 import re
+import sys
 from collections.abc import Callable
+from inspect import unwrap
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -12,8 +15,9 @@ from apps.accounts.models import User
 from apps.chat import services as chat
 from apps.rooms import invitations, services
 from apps.rooms.models import Room
+from apps.rooms.verbs import VERBS as REGISTRY
 from tests.conftest import Cast, make_user, say
-from tests.verbs import REFUSALS, VERBS, NothingThereError, fill_up
+from tests.verbs import REFUSALS, VERBS, WITHIN, NothingThereError, fill_up
 
 PLACES = {"django_content_type": 0, "accounts_user": 1, "rooms_room": 2}
 REST = 3
@@ -53,6 +57,35 @@ def test_a_verb_locks_names_then_accounts_then_rooms_then_other_rows(db: None, v
         places = [PLACES.get(table, REST) for table in tables]
         assert places == sorted(places), tables
     assert tables
+
+
+def functions_run_by(act: Callable[[], object]) -> set[CodeType]:
+    """The code of all functions that it calls."""
+    called: set[CodeType] = set()
+    sys.setprofile(lambda frame, event, argument: called.add(frame.f_code))
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return called
+
+
+def test_each_verb_that_changes_a_room_is_among_them() -> None:
+    assert set(REGISTRY) <= set(VERBS) | set(WITHIN)
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_a_verb_that_is_said_to_be_done_within_another_is(db: None, name: str) -> None:
+    code = unwrap(REGISTRY[name].function).__code__
+    # Who and where is chosen by chance, and some are refused.
+    for _ in range(12):
+        fill_up()
+        try:
+            if code in functions_run_by(VERBS[WITHIN[name]]()):
+                return
+        except (NothingThereError, *REFUSALS):
+            continue
+    pytest.fail(f"{WITHIN[name]} never did {name}")
 
 
 def in_another_room(cast: Cast, trace: str) -> Room:
