@@ -1,4 +1,4 @@
-"""Problems that the site can live with for a while: reported in the log, not too often, and by /readyz."""
+"""Problems that the site can live with for a while: reported in the log, not too often, and most by /readyz."""
 
 import logging
 import time
@@ -32,14 +32,19 @@ class Seldom:
 
 
 class Trouble:
-    """Something that doesn't work at present; `what` names it and its consequence."""
+    """
+    Something that doesn't work at present; `what` names it and its consequence.
 
-    def __init__(self, what: str, logger: logging.Logger) -> None:
+    /readyz reports it if users could notice.
+    """
+
+    def __init__(self, what: str, logger: logging.Logger, *, is_noticed: bool = True) -> None:
         self.what = what
         self.is_on = False
         self.is_said = False
         self.line = Seldom(logger)
-        _known.append(self)
+        if is_noticed:
+            _known.append(self)
 
     def note(self, error: object) -> None:
         """Report that it doesn't work, and why."""

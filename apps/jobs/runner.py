@@ -27,7 +27,11 @@ from apps.jobs.models import Worker
 
 logger = logging.getLogger(__name__)
 
-no_worker = Trouble("No worker (manage.py run_jobs) is heard of, so a process that serves does its jobs", logger)
+no_worker = Trouble(
+    "No worker (manage.py run_jobs) has been seen for a minute, so a web process runs its jobs",
+    logger,
+    is_noticed=False,
+)
 
 
 class Runner:

@@ -16,6 +16,7 @@ from apps.live.frames import numbered
 from apps.live.hub import Hub, Renderings, parts_from
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, alert
 from apps.live.parts import Parts
+from apps.live.people import user_in
 from apps.live.sources import by_kind
 from apps.live.threads import in_thread
 
@@ -105,6 +106,8 @@ class Watch:
     async def say_something(self) -> None:
         """Send every page its topics' numbers, so that it detects missed changes and knows the connection works."""
         for feed in list(self.hub.feeds.values()):
+            if user_in(feed.topic) is not None and not feed.head:
+                continue  # nothing in it is numbered yet, and the page listens to a room as well
             frame = numbered(feed.topic, (), after=feed.head, seq=feed.head)
             self.hub.fan_out(feed, feed.head, [(feed.head, frame)])
             await asyncio.sleep(0)  # let other tasks run between two rooms
