@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.chat import extras
-from apps.chat.mentions import words
+from apps.chat.mentions import mentioned_words
 from apps.rooms.models import Room
 
 MAX_CHARACTERS = 10_000
@@ -92,7 +92,7 @@ class Message(models.Model):
     @property
     def mentions(self) -> str:
         """The words that follow an @ in it, for scripts, which match them with the viewer's pattern."""
-        return " ".join(words(self.html))
+        return " ".join(mentioned_words(self.html))
 
     @property
     def markup(self) -> SafeString:
