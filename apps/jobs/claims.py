@@ -78,7 +78,7 @@ def perform(row: Row) -> None:
     except Lost:
         logger.warning("Job %s took so long that another process was given it.", name_of(row))
     except Exception as error:
-        fail(row, error)
+        retry_or_fail(row, error)
 
 
 def call(job: "Job[...]", row: Row) -> None:
@@ -93,7 +93,7 @@ def finish(row: Row) -> None:
         raise Lost
 
 
-def fail(row: Row, error: Exception) -> None:
+def retry_or_fail(row: Row, error: Exception) -> None:
     """Have it tried again, or end it after the last time."""
     tries = known[row.task_path].tries
     if len(row.worker_ids) < tries:

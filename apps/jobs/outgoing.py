@@ -40,8 +40,8 @@ def queue(message: EmailMessage, *, good_for_seconds: float) -> OutgoingMail:
     message.extra_headers.setdefault("Date", formatdate())
     with transaction.atomic(savepoint=False):
         mail = OutgoingMail.objects.create(
-            sealed=sealed(message),
-            receiver=name_of(message.to[0]),
+            sealed=encrypted(message),
+            receiver=digest_of(message.to[0]),
             expires_at=timezone.now() + timedelta(seconds=good_for_seconds),
         )
         send.enqueue(mail.pk)
@@ -59,7 +59,7 @@ def send(mail_id: int) -> None:
         drop(mail)
         return
     try:
-        opened(bytes(mail.sealed)).send()
+        decrypted(bytes(mail.sealed)).send()
     except InvalidToken:
         logger.error("Mail %d was stored under another SECRET_KEY, and is not sent", mail_id)
         drop(mail)
@@ -117,15 +117,15 @@ def are_failing() -> bool:
 
 def withdraw(*addresses: str) -> None:
     """Send nothing more of what waits to be sent to these addresses."""
-    OutgoingMail.objects.filter(receiver__in=[name_of(address) for address in addresses]).delete()
+    OutgoingMail.objects.filter(receiver__in=[digest_of(address) for address in addresses]).delete()
 
 
-def name_of(address: str) -> str:
+def digest_of(address: str) -> str:
     """What an address is found by, without being stored."""
     return salted_hmac("apps.jobs.outgoing receiver", address.lower(), algorithm="sha256").hexdigest()
 
 
-def sealed(message: EmailMessage) -> bytes:
+def encrypted(message: EmailMessage) -> bytes:
     """The mail, so that only who has the site's key can read it."""
     parts = {
         "subject": str(message.subject),
@@ -138,7 +138,7 @@ def sealed(message: EmailMessage) -> bytes:
     return cipher().encrypt(json.dumps(parts).encode())
 
 
-def opened(data: bytes) -> EmailMultiAlternatives:
+def decrypted(data: bytes) -> EmailMultiAlternatives:
     """The mail. Raises InvalidToken where it was sealed with another key."""
     return EmailMultiAlternatives(**json.loads(cipher().decrypt(data)))
 

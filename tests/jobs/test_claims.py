@@ -186,7 +186,7 @@ def test_who_was_stopped_does_not_note_a_failure_over_what_another_did(hand: Han
     other = Hand()
     claims.reclaim(other.id, other.own)
     other.do_all()
-    claims.fail(row, OSError())
+    claims.retry_or_fail(row, OSError())
     assert statuses() == ["SUCCESSFUL"]
 
 
