@@ -16,7 +16,7 @@ from apps.accounts.sign_ins import Ending, SignIn
 from apps.core import epoch
 from apps.core.hashing import digest
 from apps.core.signals import replaced
-from apps.live import broadcast, gaps, hub, layer, listeners, replays, sealed, sources, watch
+from apps.live import broadcast, gaps, hub, layer, listeners, replay_cache, sealed, sources, watch
 from apps.live.frames import Burst, Frame, numbered
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT
 from apps.live.parts import Part, Parts, Swap
@@ -437,7 +437,7 @@ async def test_later_reconnecting_pages_share_the_answer_while_it_is_current(dat
 
 @in_a_loop
 async def test_the_number_of_cached_replays_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MAX_KEPT_REPLAYS", 3)
+    monkeypatch.setattr(replay_cache, "MAX_KEPT_REPLAYS", 3)
     async with joined():
         database.head = 50
         for since in range(20):
