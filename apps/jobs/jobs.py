@@ -7,19 +7,19 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.core import expired, limits
+from apps.core import expired_sessions, limits
 from apps.jobs import outgoing
 from apps.jobs.job import job
 from apps.jobs.models import OutgoingMail, StoredJob, Worker
 
-__all__ = ["outgoing", "prune", "sweep_sessions"]
+__all__ = ["delete_expired_sessions", "outgoing", "prune"]
 
 
 @job(every=timedelta(minutes=10))
-def sweep_sessions() -> None:
+def delete_expired_sessions() -> None:
     """Delete some of the sessions that have expired, and the rest in further jobs, so that others get their turn."""
-    if expired.sweep() == limits.MAX_SWEPT_SESSIONS:
-        sweep_sessions.enqueue()
+    if expired_sessions.delete_some() == limits.MAX_SWEPT_SESSIONS:
+        delete_expired_sessions.enqueue()
 
 
 @job(every=timedelta(hours=1))

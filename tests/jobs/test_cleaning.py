@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.accounts.jobs import forget_devices
 from apps.core import limits
 from apps.jobs import periodic
-from apps.jobs.jobs import prune, sweep_sessions
+from apps.jobs.jobs import delete_expired_sessions, prune
 from apps.jobs.models import StoredJob, Worker
 from tests.conftest import make_user
 from tests.jobs import samples
@@ -28,7 +28,7 @@ def sessions(count: int) -> None:
 def test_expired_sessions_are_deleted_a_part_in_each_job(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_SWEPT_SESSIONS", 4)
     sessions(10)
-    sweep_sessions.enqueue()
+    delete_expired_sessions.enqueue()
     assert hand.do_all() == 3
     assert not Session.objects.exists()
 
@@ -66,7 +66,7 @@ def test_workers_that_are_gone_for_long_are_forgotten(hand: Hand) -> None:
 def test_both_come_again() -> None:
     now = timezone.now()
     periodic.enqueue_due(now)
-    assert {sweep_sessions.module_path, prune.module_path} <= set(periodic.enqueue_due(now))
+    assert {delete_expired_sessions.module_path, prune.module_path} <= set(periodic.enqueue_due(now))
 
 
 def test_devices_whose_sessions_have_ended_are_forgotten(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
