@@ -120,7 +120,7 @@ class Message(models.Model):
 
 
 class Renewal(models.Model):
-    """How far the messages have been rendered anew for a version of the renderer (renewal.py)."""
+    """How far messages have been re-rendered for a version of the renderer (renewal.py)."""
 
     version = models.PositiveSmallIntegerField(primary_key=True)
     # All messages with lower ids have been seen to.
