@@ -8,7 +8,7 @@ from apps.chat import fragments, history
 from apps.chat.models import Message
 from apps.core import epoch
 from apps.live.parts import Parts
-from apps.live.sources import ANEW, Batch
+from apps.live.sources import FROM_SCRATCH, Batch
 from apps.live.threads import in_thread
 from apps.rooms import fragments as room_fragments
 from apps.rooms.access import who_may_see
@@ -62,7 +62,7 @@ def changes_in_language(topic: str, since: int) -> Batch:
 
 def changes_since(room_pk: int, since: int) -> Batch:
     """
-    Return everything that changed in a room after number `since`, in frame-sized pieces; for ANEW, its current state.
+    Return everything that changed in a room after number `since`, in frame-sized pieces; its state for FROM_SCRATCH.
 
     This is state, not a log: a message that was posted and then edited is included once, as it is now, so applying
     it twice does no harm.
@@ -71,7 +71,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
     room = Room.objects.filter(pk=room_pk).first()
     if room is None or room.last_seq <= since:
         return Batch(since, since)
-    if since == ANEW:
+    if since == FROM_SCRATCH:
         around = room_fragments.details(room) + room_fragments.members(room)
         return Batch(0, room.last_seq, (around, fresh(room)), epoch.State.epoch)
     parts: list[Parts] = []

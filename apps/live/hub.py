@@ -131,7 +131,7 @@ class Hub:
         self.leave(listener)
         listener.end(COME_BACK)
 
-    def start_anew(self, name: str) -> None:
+    def reconnect_all(self, name: str) -> None:
         """Make the feed's pages reconnect, which checks their numbers and their viewers' rights again."""
         feed = self.feeds.get(name)
         for listener in list(feed.subscriptions) if feed else []:
