@@ -91,8 +91,11 @@ def could_not_be_sent(mail: OutgoingMail) -> bool:
     """
     end = time.monotonic() + limits.MAIL_WAIT_SECONDS
     pause = 0.01
+    times = OutgoingMail.objects.filter(pk=mail.pk).values_list("sent_at", "failed_at")
     while True:
-        sent_at, failed_at = OutgoingMail.objects.values_list("sent_at", "failed_at").get(pk=mail.pk)
+        if (row := times.first()) is None:
+            return False  # withdrawn: the account at its address was closed
+        sent_at, failed_at = row
         # In an uncommitted transaction no job sees the mail, so waiting is pointless.
         if sent_at or failed_at or connection.in_atomic_block:
             is_away = bool(failed_at and not sent_at)

@@ -235,6 +235,13 @@ def test_a_page_that_has_not_learned_what_became_of_its_mail_goes_by_that_of_oth
     assert OutgoingMail.objects.filter(pk=waiting.pk).exists() is not is_away
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_mail_withdrawn_while_its_page_waits_leaves_the_page_as_if_it_came() -> None:
+    waiting = queue()
+    outgoing.withdraw(ADDRESS)
+    assert not outgoing.could_not_be_sent(waiting)
+
+
 @pytest.mark.usefixtures("_waits_not")
 def test_nobody_waits_within_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAIL_WAIT_SECONDS", 3600)
