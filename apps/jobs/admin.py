@@ -58,19 +58,19 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none at 
         named = [f"{name}={value}" for name, value in row.args_kwargs["kwargs"].items()]
         return ", ".join([*map(str, row.args_kwargs["args"]), *named]) or "–"
 
-    @admin.display(description=_("tries"))
+    @admin.display(description=_("attempts"))
     def tries(self, row: StoredJob) -> int:
         return len(row.worker_ids)
 
-    @admin.display(description=_("not before"))
+    @admin.display(description=_("earliest start"))
     def due_at(self, row: StoredJob) -> Any:
         return None if row.run_after == get_date_max() else row.run_after
 
-    @admin.display(description=_("where it failed"))
+    @admin.display(description=_("traceback"))
     def place(self, row: StoredJob) -> str:
         return format_html("<pre>{}</pre>", row.traceback) if row.traceback else "–"
 
-    @admin.action(description=_("Run again those that failed"))
+    @admin.action(description=_("Run failed jobs again"))
     def run_again(self, request: HttpRequest, rows: "QuerySet[StoredJob]") -> None:
         """Enqueue the failed jobs again, with all their tries."""
         with transaction.atomic():
@@ -85,7 +85,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none at 
             count = failed.order_by().update(status=TaskResultStatus.READY, run_after=get_date_max(), **cleared)
             for queue in queues:
                 transaction.on_commit(partial(bells.ring, queue), robust=True)
-        text = ngettext("%(count)d job is run again.", "%(count)d jobs are run again.", count) % {"count": count}
+        text = ngettext("%(count)d job will run again.", "%(count)d jobs will run again.", count) % {"count": count}
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -23,7 +23,7 @@ from tests.conftest import client_of, make_user
 # The filters that templates may use. None of them marks a user's text as HTML; check this when you add one.
 FILTERS = {
     *("add", "day_of", "default", "iso", "language_name_local", "last", "length", "moment", "naturaltime"),
-    *("stringformat", "timeuntil", "urlencode"),
+    *("stringformat", "timesince", "timeuntil", "urlencode"),
     # These escape.
     *("json_script", "linebreaks"),
 }

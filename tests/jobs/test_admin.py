@@ -41,7 +41,7 @@ def run_again(owner: Client, *rows: StoredJob) -> str:
 
 
 def test_one_that_failed_is_run_again_with_all_its_tries(owner: Client, failed: StoredJob, hand: Hand) -> None:
-    assert "1 job is run again." in run_again(owner, failed)
+    assert "1 job will run again." in run_again(owner, failed)
     assert (statuses(), hand.do_all(NETWORK)) == (["READY"], 3)
     assert (statuses(), samples.notes()) == (["FAILED"], ["7"] * 6)
 
@@ -53,7 +53,7 @@ def test_none_is_run_again_that_did_not_fail(owner: Client, hand: Hand) -> None:
     samples.do.enqueue(3)
     assert hand.claim()
     before = statuses()
-    assert "0 jobs are run again." in run_again(owner, *StoredJob.objects.all())
+    assert "0 jobs will run again." in run_again(owner, *StoredJob.objects.all())
     assert statuses() == before == ["SUCCESSFUL", "RUNNING", "READY"]
 
 
@@ -61,10 +61,10 @@ def test_the_list_says_how_it_stands(owner: Client, failed: StoredJob) -> None:
     samples.do.enqueue(1)
     queue()
     page = re.sub(r"<li>\s+", "<li>", owner.get(LIST).content.decode())
-    for line in ("Ready: 2", "Running: 0", "Failed: 1", "Successful: 0", "The oldest that is due has waited for"):
+    for line in ("Ready: 2", "Running: 0", "Failed: 1", "Successful: 0", "The oldest due job has been waiting for"):
         assert f"<li>{line}" in page
-    assert "<li>1 mail waits to be sent." in page
-    assert "<li>Worker 1, elsewhere: last heard of 0\xa0minutes ago." in page
+    assert "<li>1 mail is waiting to be sent." in page
+    assert "<li>Worker 1, elsewhere: last seen 0\xa0minutes ago." in page
 
 
 def test_a_job_is_shown_with_where_it_failed_and_no_words(owner: Client, failed: StoredJob) -> None:
