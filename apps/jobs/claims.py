@@ -126,7 +126,11 @@ def end(row: Row, *, reason: str, places: StackSummary | None = None) -> bool:
 
 
 def reclaim(worker: UUID, own: set[UUID]) -> None:
-    """Have those done again whose worker is gone, or lost them: what this one does just now is in `own`."""
+    """
+    Have those done again whose worker is gone, or lost them: what this one does just now is in `own`.
+
+    That is the set itself, which others change meanwhile: a row that is read here as RUNNING is in it by then.
+    """
     living = {str(pk) for pk in living_workers()}
     for row in StoredJob.objects.running().filter(task_path__in=known):
         last = row.worker_ids[-1] if row.worker_ids else ""

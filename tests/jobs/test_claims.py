@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -163,6 +164,21 @@ def test_what_a_process_lost_without_ending_is_done_by_itself(hand: Hand) -> Non
     assert (hand.do_all(), samples.notes()) == (1, ["7"])
 
 
+def test_what_is_begun_while_others_are_looked_for_is_not_taken_for_lost(
+    hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples.do.enqueue(7)
+    living = claims.living_workers
+
+    def claim_meanwhile() -> list[UUID]:
+        assert hand.claim()
+        return living()
+
+    monkeypatch.setattr(claims, "living_workers", claim_meanwhile)
+    claims.reclaim(hand.id, hand.own)
+    assert statuses() == ["RUNNING"]
+
+
 def test_who_was_stopped_so_long_that_another_was_given_the_job_undoes_what_it_did(
     hand: Hand, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,6 +192,22 @@ def test_who_was_stopped_so_long_that_another_was_given_the_job_undoes_what_it_d
     claims.perform(row)
     assert (samples.notes(), statuses()) == (["7"], ["SUCCESSFUL"])
     assert "another process was given it" in caplog.text
+
+
+def test_who_was_stopped_neither_ends_nor_gives_back_what_another_does_just_now(hand: Hand) -> None:
+    samples.do.enqueue(7)
+    row = hand.claim()
+    assert row
+    fall_silent(hand, limits.JOB_LEASE_SECONDS + 1)
+    other = Hand()
+    claims.reclaim(other.id, other.own)
+    theirs = other.claim()
+    assert theirs
+    claims.perform(row)
+    claims.fail(row, OSError())
+    assert (samples.notes(), statuses()) == ([], ["RUNNING"])
+    claims.perform(theirs)
+    assert (samples.notes(), statuses()) == (["7"], ["SUCCESSFUL"])
 
 
 def test_who_was_stopped_does_not_note_a_failure_over_what_another_did(hand: Hand) -> None:
