@@ -126,7 +126,11 @@ def end(row: Row, *, reason: str, places: StackSummary | None = None) -> bool:
 
 
 def reclaim(worker: UUID, own: set[UUID]) -> None:
-    """Release or give up jobs whose worker has died or lost track of them; `own` are those this worker is running."""
+    """
+    Release or give up jobs whose worker has died or lost track of them.
+
+    `own` are the jobs this worker is running: the live set, not a copy, so a row that is read as RUNNING is in it.
+    """
     living = {str(pk) for pk in living_workers()}
     for row in StoredJob.objects.running().filter(task_path__in=known):
         last = row.worker_ids[-1] if row.worker_ids else ""

@@ -92,6 +92,7 @@ def test_it_continues_where_it_stopped(cast: Cast, monkeypatch: pytest.MonkeyPat
     messages = [old_message(cast) for _ in range(7)]
     monkeypatch.setattr(limits, "RENEWAL_SECONDS", 0.0)
     monkeypatch.setattr(limits, "RENEWAL_ROWS", 3)
+    Renewal.objects.create(version=OLD + 1, next_id=messages[0].pk)
     left = []
     while renewal.go_on():
         left.append(Message.objects.filter(renderer_version=OLD).count())

@@ -2,9 +2,9 @@
 A worker with the jobs to test with, and what there is to do for it, as processes of their own.
 
     python -m tests.jobs.driver work
-    python -m tests.jobs.driver fill 900 100   # so many jobs, and so many that are undone with their transaction
-    python -m tests.jobs.driver wait 7         # one that ends when the file go-7 is there
-    python -m tests.jobs.driver tell           # prints what became of them, as JSON
+    python -m tests.jobs.driver fill 900 100 50   # so many jobs, so many that are undone with their transaction, mails
+    python -m tests.jobs.driver wait 7            # one that ends when the file go-7 is there
+    python -m tests.jobs.driver tell              # prints what became of them, as JSON
 
 LIMITS holds names of apps.core.limits and their values, as JSON.
 """
@@ -28,15 +28,20 @@ for name, value in json.loads(os.environ.get("LIMITS", "{}")).items():
 
 django.setup()
 
+from django.core.mail import EmailMessage  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import transaction  # noqa: E402
 
+from apps.jobs import outgoing  # noqa: E402
 from apps.jobs.models import StoredJob  # noqa: E402
 from tests.jobs import samples  # noqa: E402
 
 
-def fill(count: int, undone: int) -> None:
-    """Enqueue `count` jobs, every other one on the other queue, and some that are undone."""
+def fill(count: int, undone: int, mails: int) -> None:
+    """Enqueue `count` jobs, every other one on the other queue, some that are undone, and mails."""
+    for number in range(mails):
+        message = EmailMessage("Hello", "Your code", "site@example.org", [f"{number}@example.org"])
+        outgoing.queue(message, good_for_seconds=3600)
     for number in range(count + undone):
         try:
             with transaction.atomic():

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -163,6 +164,19 @@ def test_a_worker_reclaims_a_job_that_it_lost_track_of(hand: Hand) -> None:
     assert (hand.do_all(), samples.notes()) == (1, ["7"])
 
 
+def test_a_job_claimed_during_a_reclaim_is_not_taken_for_lost(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples.do.enqueue(7)
+    living = claims.living_workers
+
+    def claim_and_list() -> list[UUID]:
+        assert hand.claim()
+        return living()
+
+    monkeypatch.setattr(claims, "living_workers", claim_and_list)
+    claims.reclaim(hand.id, hand.own)
+    assert statuses() == ["RUNNING"]
+
+
 def test_a_worker_that_resumes_after_its_job_was_given_away_rolls_back(
     hand: Hand, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,6 +190,22 @@ def test_a_worker_that_resumes_after_its_job_was_given_away_rolls_back(
     claims.perform(row)
     assert (samples.notes(), statuses()) == (["7"], ["SUCCESSFUL"])
     assert "another process was given it" in caplog.text
+
+
+def test_a_worker_that_resumes_neither_finishes_nor_releases_anothers_job(hand: Hand) -> None:
+    samples.do.enqueue(7)
+    row = hand.claim()
+    assert row
+    fall_silent(hand, limits.JOB_LEASE_SECONDS + 1)
+    other = Hand()
+    claims.reclaim(other.id, other.own)
+    theirs = other.claim()
+    assert theirs
+    claims.perform(row)
+    claims.retry_or_fail(row, OSError())
+    assert (samples.notes(), statuses()) == ([], ["RUNNING"])
+    claims.perform(theirs)
+    assert (samples.notes(), statuses()) == (["7"], ["SUCCESSFUL"])
 
 
 def test_a_worker_that_resumes_does_not_overwrite_anothers_success_with_its_failure(hand: Hand) -> None:
