@@ -24,7 +24,7 @@ WORDS = "Zebra"
 
 
 class Stage(Cast):
-    """An open room with a message by its member; somebody who was removed from it, and one who only looks."""
+    """An open room with a message by its member; a user who was removed from it, and one who only looks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Form:
 
 
 def nothing(stage: Stage) -> None:
-    """The stage is as it should be."""
+    """Leave the stage as it is."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Scene:
     kind: Kind
     verb: str
     act: Callable[[Stage], object]
-    # The role of who acts.
+    # The role of the actor.
     actor: str
     prepare: Callable[[Stage], None] = nothing
     # None if there is none: other code calls the verb.
@@ -94,13 +94,13 @@ class Scene:
 
 @cache
 def all_scenes() -> tuple[Scene, ...]:
-    """Those of every app."""
+    """Return the scenes of every app."""
     files = sorted((settings.BASE_DIR / "tests").glob("*/scenes.py"))
     return tuple(scene for file in files for scene in import_module(f"tests.{file.parent.name}.scenes").SCENES)
 
 
 def prepared(scene: Scene) -> Stage:
-    """A stage on which the change can be made."""
+    """Return a stage on which the change can be made."""
     stage = Stage()
     scene.prepare(stage)
     stage.room = Room.objects.get(pk=stage.room.pk)

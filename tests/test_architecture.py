@@ -11,8 +11,9 @@ from django.conf import settings
 ROOT = settings.BASE_DIR
 # Each app knows only those before it.
 LAYERS = ("core", "jobs", "accounts", "live", "rooms", "chat")
-# Template folders of django-allauth's pages, whose overrides belong to accounts.
+# The template folder of Django's admin, which belongs to no app.
 OF_DJANGO = {"admin"}
+# Template folders of django-allauth's pages, whose overrides belong to accounts.
 OF_ACCOUNTS = {"account", "allauth", "mfa", "socialaccount"}
 # The modules that tell pages about changes; others call their verbs.
 BROADCASTERS = {"apps.live.signals", "apps.rooms.changes"}

@@ -170,7 +170,7 @@ class AccountAdapter(DefaultAccountAdapter):
         message = self.render_mail(template_prefix, email, own | context | on_site | more)
         good_for = mail.good_for_seconds(template_prefix, is_last=is_last)
         waiting = outgoing.queue(message, good_for_seconds=good_for)
-        # Nobody waits for a notice: it comes when the mail server is back.
+        # No user waits for a notice: it is sent when the mail server is back.
         if not self.is_notice and outgoing.could_not_be_sent(waiting):
             taken.give_back()
             raise MailNotSentError(mail.not_sent(self.request))

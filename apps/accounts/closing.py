@@ -116,7 +116,7 @@ def let_go(user: User) -> None:
 
 
 def withdraw_mail(user: User) -> None:
-    """Send nothing more to addresses of somebody who goes."""
+    """Delete queued mails to a departing user's addresses."""
     outgoing.withdraw(*EmailAddress.objects.filter(user=user).values_list("email", flat=True))
 
 

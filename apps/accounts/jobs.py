@@ -1,4 +1,4 @@
-"""What of accounts is cleaned up in time."""
+"""Housekeeping jobs for accounts."""
 
 from datetime import timedelta
 
@@ -14,12 +14,12 @@ from apps.jobs.job import job
 @job(every=timedelta(hours=1))
 def forget_devices() -> None:
     """
-    Delete some of the devices whose sessions have ended, with their addresses, and the rest in further jobs.
+    Delete a batch of devices, with their IP addresses, whose sessions have ended; the rest in further jobs.
 
-    The list of one's devices does that for who looks at it.
+    Users who open their list of devices have that done immediately.
     """
     session = Session.objects.filter(pk=OuterRef("session_key"))
-    # Not at once: a session that begins may be stored after its device.
+    # Not immediately: a new session may be stored after its device.
     ended = UserSession.objects.filter(~Exists(session), last_seen_at__lt=timezone.now() - timedelta(days=1))
     keys = list(ended.values_list("pk", flat=True)[: limits.MAX_SWEPT_SESSIONS])
     UserSession.objects.filter(pk__in=keys).delete()

@@ -52,7 +52,7 @@ def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 @whole(at=lambda *, room_id, **others: place_of(room_id))
 def write_some(*, room_id: int, rows: list[Row], actor: User | None) -> int:
     """Write one batch in one transaction."""
-    # Authors who aren't members could go meanwhile, so they are locked, before the room.
+    # Authors who aren't members could be deleted during the import, so they are locked, before the room.
     authors = {user.pk for user in locks.rows(User.objects.filter(pk__in={row.author_id for row in rows}))}
     room = locked_room(room_id)
     messages = new_messages(room, rows, authors)

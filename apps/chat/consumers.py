@@ -31,7 +31,7 @@ from apps.live.lines import line_for
 from apps.live.listeners import NO_LONGER_ALLOWED, SIGNED_OUT, Listener, alert
 from apps.live.people import topic_of
 from apps.live.process import current_process
-from apps.live.sources import ANEW
+from apps.live.sources import FROM_SCRATCH
 from apps.live.threads import in_thread
 from apps.rooms.access import Visit
 
@@ -231,14 +231,14 @@ def since_in(query: dict[str, list[str]], head: int) -> int:
     """
     Return the number that the page has reached; 0 if it is missing or malformed.
 
-    Return ANEW if the database was rolled back: the page is ahead of it, or was loaded in another epoch.
+    Return FROM_SCRATCH if the database was rolled back: the page is ahead of it, or was loaded in another epoch.
     """
     since = query.get("since", ["0"])[-1]
     number = int(since) if since.isascii() and since.isdecimal() and len(since) < 19 else 0
     told = query.get("epoch", [""])[-1]
     if number > head or (told and epoch.State.epoch and told != epoch.State.epoch):
         current_process().watch.look_soon()
-        return ANEW
+        return FROM_SCRATCH
     return number
 
 

@@ -1,4 +1,4 @@
-"""What is done to messages later."""
+"""Background jobs for messages."""
 
 from datetime import timedelta
 
@@ -6,9 +6,9 @@ from apps.chat import renewal
 from apps.jobs.job import job
 
 
-# Not in one transaction, which would hold SQLite's lock while texts are rendered. Done twice, it finds nothing to do.
+# Not in one transaction, which would hold SQLite's write lock during rendering. Running it twice does no harm.
 @job(every=timedelta(hours=1), in_transaction=False)
 def renew_messages() -> None:
-    """Render anew what an older version rendered, a moment's work in each job."""
+    """Re-render messages that an older version rendered, for a moment in each job."""
     if renewal.go_on():
         renew_messages.enqueue()

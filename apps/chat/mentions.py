@@ -1,8 +1,8 @@
 """
 Mentions: users named in a message as `@name`.
 
-A message lists the words that follow an @ in it (`words`), the same for every reader. One regular expression per user
-(`pattern_of`) decides whether such a word names them. Scripts get both as data and have no rules of their own.
+A message lists the words that follow an @ in it (`mentioned_words`), the same for every reader. One regular expression
+per user (`pattern_of`) decides whether such a word names them. Scripts get both as data and have no rules of their own.
 """
 
 import re
@@ -41,9 +41,9 @@ MARKS = letters.letters(
 ONE_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
-def names(html: str, username: str) -> bool:
+def is_mentioned(html: str, username: str) -> bool:
     """Return whether a message's HTML mentions the user."""
-    return is_named(words(html), username)
+    return is_named(mentioned_words(html), username)
 
 
 def is_named(found: Iterable[str], username: str) -> bool:
@@ -62,11 +62,11 @@ def pattern_of(username: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def words(html: str) -> tuple[str, ...]:
+def mentioned_words(html: str) -> tuple[str, ...]:
     """Return the keys of the words that follow an @ in a message's HTML, each once."""
     if not any(sign in html for sign in AT_SIGNS):
         return ()
-    text = letters.key(spoken_to(html))
+    text = letters.key(own_text(html))
     found: dict[str, None] = {}
     for at in islice(re.finditer("@", text), limits.MAX_AT_SIGNS):
         if begins_word(text, at.start()) and (word := word_at(text, at.end())):
@@ -94,20 +94,20 @@ def begins_word(text: str, at: int) -> bool:
     return before not in IN_ADDRESSES and (not letters.is_word_letter(before) or bool(ONE_UNSPACED.match(before)))
 
 
-def spoken_to(html: str) -> str:
+def own_text(html: str) -> str:
     """Return the text of a message without its code, quotes and addresses."""
-    listener = Listener()
-    listener.feed(html)
-    listener.close()
-    return "".join(listener.heard)
+    parser = OwnTextParser()
+    parser.feed(html)
+    parser.close()
+    return "".join(parser.found)
 
 
-class Listener(HTMLParser):
+class OwnTextParser(HTMLParser):
     """Collects the text that is the author's own."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard: list[str] = []
+        self.found: list[str] = []
         self.silent = 0
         self.in_link = False
 
@@ -120,17 +120,17 @@ class Listener(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in SILENT:
             self.silent -= 1
-            self.heard.append(" ")
+            self.found.append(" ")
         elif tag == "a":
             self.in_link = False
 
     def handle_data(self, data: str) -> None:
         if not self.silent:
-            self.heard.append(" " if self.in_link and ADDRESS.match(data) else data)
+            self.found.append(" " if self.in_link and ADDRESS.match(data) else data)
 
 
-def may_name(username: str) -> Q:
-    """Return a filter for messages that may mention a user. The database can't compare keys: check with `names`."""
+def may_mention(username: str) -> Q:
+    """Return a filter for messages that may mention a user; check them with `is_mentioned`, which compares keys."""
     key = letters.key(username)
     spellings = {key, key.upper(), key.title(), username}
     spellings = {unicodedata.normalize(form, spelling) for spelling in spellings for form in ("NFC", "NFD")}

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.chat import extras
-from apps.chat.mentions import words
+from apps.chat.mentions import mentioned_words
 from apps.rooms.models import Room
 
 MAX_CHARACTERS = 10_000
@@ -92,7 +92,7 @@ class Message(models.Model):
     @property
     def mentions(self) -> str:
         """The words that follow an @ in it, for scripts, which match them with the viewer's pattern."""
-        return " ".join(words(self.html))
+        return " ".join(mentioned_words(self.html))
 
     @property
     def markup(self) -> SafeString:
@@ -120,7 +120,7 @@ class Message(models.Model):
 
 
 class Renewal(models.Model):
-    """How far the messages have been rendered anew for a version of the renderer (renewal.py)."""
+    """How far messages have been re-rendered for a version of the renderer (renewal.py)."""
 
     version = models.PositiveSmallIntegerField(primary_key=True)
     # All messages with lower ids have been seen to.

@@ -7,7 +7,7 @@ from apps.chat.models import Message
 from apps.core.database import repeated
 from apps.core.turns import MARKS, own_turn
 from apps.rooms.access import Visit
-from apps.rooms.changes import tell_moved
+from apps.rooms.changes import tell_places_changed
 from apps.rooms.models import Membership, Room
 
 
@@ -23,7 +23,7 @@ def mark_read(*, room: Room, user: User, seq: int) -> None:
     with own_turn(MARKS):
         moved = repeated(partial(own.update, last_read_seq=seq, read_count=room.message_count - left))
     if moved:
-        tell_moved(user.pk)
+        tell_places_changed(user.pk)
 
 
 def first_unread(visit: Visit) -> Message | None:

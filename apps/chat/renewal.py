@@ -1,10 +1,9 @@
 """
-Rendering messages anew whose HTML an older version made.
+Re-renders messages whose HTML an older version of the renderer made.
 
-It takes no number of the room and tells no page: the words are the same, and each message would else be announced as
-edited. A page shows it when it is loaded next, as all pages are after an upgrade. All messages are looked through once
-for each version, in order of their ids, and once more a day later: while processes are upgraded one after another, the
-older ones go on posting.
+It takes no room number and sends nothing to open pages: the words are the same, and each message would be announced as
+edited. Pages show the new HTML when they are next loaded, as all are after an upgrade. Each version scans all messages
+once, in the order of their ids, and again a day later: during a rolling upgrade, older processes keep posting.
 """
 
 import logging
@@ -23,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def go_on() -> bool:
-    """Work for a moment; whether there is more to do just now."""
+    """Re-render for a moment; return whether there is more to do at present."""
     renewal, _ = Renewal.objects.get_or_create(version=RENDERER_VERSION)
     if renewal.finished_at or (renewal.again_at and renewal.again_at > timezone.now()):
         return False
@@ -36,7 +35,7 @@ def go_on() -> bool:
             if time.monotonic() >= end:
                 break
     except Busy:
-        # Those who post need it more.
+        # New messages take precedence.
         return True
     if renewal.next_id <= last_id:
         return True
@@ -45,7 +44,7 @@ def go_on() -> bool:
 
 
 def look_through(renewal: Renewal, end: float) -> None:
-    """Render anew what is old among the next messages, until `end`."""
+    """Re-render outdated messages among the next few, until `end`."""
     behind = renewal.next_id + limits.RENEWAL_ROWS
     old = Message.objects.filter(pk__gte=renewal.next_id, pk__lt=behind, renderer_version__lt=RENDERER_VERSION)
     for message in old.filter(deleted_at=None).order_by("pk"):
@@ -57,7 +56,7 @@ def look_through(renewal: Renewal, end: float) -> None:
 
 
 def renew(message: Message) -> None:
-    """Store its HTML as this version makes it, unless it was changed meanwhile. Raises Busy."""
+    """Re-render one message, unless it has since been changed. Raises Busy."""
     unchanged = Message.objects.filter(
         pk=message.pk, changed_seq=message.changed_seq, renderer_version=message.renderer_version
     )
@@ -65,7 +64,7 @@ def renew(message: Message) -> None:
 
 
 def note_end(renewal: Renewal) -> None:
-    """Note that all were looked through."""
+    """Record that all messages have been scanned."""
     if renewal.again_at is None:
         renewal.again_at = timezone.now() + timedelta(hours=limits.RENEWAL_AGAIN_HOURS)
         renewal.next_id = 0

@@ -8,7 +8,7 @@ from apps.chat import fragments, history
 from apps.chat.models import Message
 from apps.core import epoch
 from apps.live.parts import Parts
-from apps.live.sources import ANEW, Batch
+from apps.live.sources import FROM_SCRATCH, Batch
 from apps.live.threads import in_thread
 from apps.rooms import fragments as room_fragments
 from apps.rooms.access import who_may_see
@@ -25,44 +25,44 @@ MARKUP_CHARACTERS = 900
 class RoomSource:
     """The source of feeds named `room.<pk>.<language>`."""
 
-    async def replay(self, topic: str, since: int) -> Batch:
+    async def replay(self, feed: str, since: int) -> Batch:
         """Return everything that changed in the room after number `since`."""
-        return await in_thread(changes_in_language, topic, since)
+        return await in_thread(changes_in_language, feed, since)
 
-    async def heads(self, topics: list[str]) -> dict[str, int]:
-        """Return the last number of each topic whose room still exists."""
-        return await in_thread(last_numbers, topics)
+    async def heads(self, feeds: list[str]) -> dict[str, int]:
+        """Return the last number of each feed whose room still exists."""
+        return await in_thread(last_numbers, feeds)
 
     async def allowed(self, listening: dict[str, set[int | None]]) -> dict[str, set[int | None]]:
         """Return the listeners of each room who may still see it."""
         by_room: dict[int, set[int | None]] = {}
-        for topic, user_ids in listening.items():
-            by_room.setdefault(room_of(topic), set()).update(user_ids)
+        for feed, user_ids in listening.items():
+            by_room.setdefault(room_of(feed), set()).update(user_ids)
         allowed = await in_thread(who_may_see, by_room)
-        return {topic: allowed[room_of(topic)] for topic in listening}
+        return {feed: allowed[room_of(feed)] for feed in listening}
 
 
-def last_numbers(topics: list[str]) -> dict[str, int]:
-    """Return the last number of each topic whose room still exists."""
-    room_pks = {room_of(topic) for topic in topics}
+def last_numbers(feeds: list[str]) -> dict[str, int]:
+    """Return the last number of each feed whose room still exists."""
+    room_pks = {room_of(feed) for feed in feeds}
     numbers = dict(Room.objects.filter(pk__in=room_pks).values_list("pk", "last_seq"))
-    return {topic: numbers[room_of(topic)] for topic in topics if room_of(topic) in numbers}
+    return {feed: numbers[room_of(feed)] for feed in feeds if room_of(feed) in numbers}
 
 
-def room_of(topic: str) -> int:
-    """Return the room's primary key from a topic's name."""
-    return int(topic.split(".")[1])
+def room_of(feed: str) -> int:
+    """Return the room's primary key from a feed's name."""
+    return int(feed.split(".")[1])
 
 
-def changes_in_language(topic: str, since: int) -> Batch:
-    """Return everything that changed in a topic's room after number `since`, in the topic's language."""
-    with translation.override(topic.split(".")[2]):
-        return changes_since(room_of(topic), since)
+def changes_in_language(feed: str, since: int) -> Batch:
+    """Return everything that changed in a feed's room after number `since`, in the feed's language."""
+    with translation.override(feed.split(".")[2]):
+        return changes_since(room_of(feed), since)
 
 
 def changes_since(room_pk: int, since: int) -> Batch:
     """
-    Return everything that changed in a room after number `since`, in frame-sized pieces; for ANEW, its current state.
+    Return everything that changed in a room after number `since`, in frame-sized pieces; its state for FROM_SCRATCH.
 
     This is state, not a log: a message that was posted and then edited is included once, as it is now, so applying
     it twice does no harm.
@@ -71,7 +71,7 @@ def changes_since(room_pk: int, since: int) -> Batch:
     room = Room.objects.filter(pk=room_pk).first()
     if room is None or room.last_seq <= since:
         return Batch(since, since)
-    if since == ANEW:
+    if since == FROM_SCRATCH:
         around = room_fragments.details(room) + room_fragments.members(room)
         return Batch(0, room.last_seq, (around, fresh(room)), epoch.State.epoch)
     parts: list[Parts] = []

@@ -8,7 +8,7 @@ from apps.accounts.closing import account_closing, messages_going
 from apps.accounts.models import User
 from apps.chat import parting
 from apps.chat.changes import POSTED, messages_changed
-from apps.rooms.changes import tell_moved
+from apps.rooms.changes import tell_places_changed
 from apps.rooms.verbs import Kind
 
 
@@ -28,4 +28,4 @@ def delete_messages(user: User, deleter: User, **kwargs: Any) -> None:
 def tell_that_authors_have_read(kind: Kind, actor: User | None, **kwargs: Any) -> None:
     """Have open pages of an author show that they have read what stands above their new message."""
     if kind == POSTED and actor:
-        tell_moved(actor.pk)
+        tell_places_changed(actor.pk)

@@ -259,7 +259,7 @@ PROVIDER_REACHED_SECONDS = 0.5
 BEAT_SECONDS = 15.0
 SOON_SECONDS = 2.0
 SILENCE_SECONDS = 45.0
-# Expired sessions deleted per transaction, short enough to hold nobody up.
+# Expired sessions deleted per transaction, short enough to delay no one.
 MAX_SWEPT_SESSIONS = 500
 # How far a process's clock may be off the database's. With NTP, machines are within a tenth of a second.
 MAX_CLOCK_DIFFERENCE_SECONDS = 10.0

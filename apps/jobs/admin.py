@@ -1,4 +1,4 @@
-"""Jobs in Django's admin: to be seen by the site's owners, and those that failed to be run again."""
+"""Jobs in Django's admin, where site owners can inspect them and rerun those that failed."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -17,16 +17,16 @@ from django_tasks_db.models import DBTaskResult, get_date_max
 from apps.jobs import bells
 from apps.jobs.models import OutgoingMail, StoredJob, Worker
 
-# The library's own page has what jobs return and errors say.
+# The library's own page shows return values and error messages, which may contain users' texts.
 admin.site.unregister(DBTaskResult)
 
 
 @admin.register(StoredJob)
 class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none at run time
     """
-    What is done later, what was done, and what failed. Nothing can be changed, made or deleted here.
+    Waiting, running, finished and failed jobs, read-only.
 
-    Their arguments are ids (apps/jobs/job.py), so nobody's words are shown.
+    Arguments are ids (apps/jobs/job.py), so no user's text is shown.
     """
 
     list_display = ("name", "status", "queue_name", "tries", "enqueued_at", "finished_at")
@@ -72,7 +72,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none at 
 
     @admin.action(description=_("Run failed jobs again"))
     def run_again(self, request: HttpRequest, rows: "QuerySet[StoredJob]") -> None:
-        """Have them tried as if for the first time."""
+        """Enqueue the failed jobs again, with all their tries."""
         with transaction.atomic():
             failed = rows.filter(status=TaskResultStatus.FAILED)
             queues = set(failed.order_by().values_list("queue_name", flat=True))
@@ -93,12 +93,12 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # it takes none at 
 
 
 def summary() -> dict[str, Any]:
-    """How it stands with the jobs, for the head of the list."""
+    """Return the figures shown above the list."""
     numbers = dict(StoredJob.objects.order_by().values_list("status").annotate(number=Count("pk")))
     counts: Sequence[tuple[Any, int]] = [(status.label, numbers.get(status, 0)) for status in TaskResultStatus]
     return {
         "counts": counts,
-        # Of all versions: what no process knows waits for ever.
+        # Includes jobs that no process knows, which would wait forever.
         "oldest": StoredJob.objects.ready().order_by().aggregate(oldest=Min("enqueued_at"))["oldest"],
         "mails": OutgoingMail.objects.exclude(sealed=b"").count(),
         "workers": list(Worker.objects.order_by("-seen_at")),

@@ -6,7 +6,7 @@ class JobsConfig(AppConfig):
     name = "apps.jobs"
 
     def ready(self) -> None:
-        # Each app's jobs stand in its jobs.py; what is not imported here, this process leaves to others.
+        # Each app's jobs are in its jobs.py. This process runs only the jobs it has imported.
         autodiscover_modules("jobs")
 
         from apps.jobs import restored  # noqa: F401

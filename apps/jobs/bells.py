@@ -1,4 +1,4 @@
-"""Waking a thread of this process that waits for jobs, so that what was enqueued here begins at once."""
+"""Wake this process's job threads, so that jobs enqueued here start immediately."""
 
 import threading
 from collections import defaultdict
@@ -7,16 +7,16 @@ _bells: dict[str, threading.Event] = defaultdict(threading.Event)
 
 
 def ring(queue: str) -> None:
-    """There may be something in this queue."""
+    """Wake the threads of this queue: there may be a job."""
     _bells[queue].set()
 
 
 def ring_all() -> None:
-    """Wake everybody."""
+    """Wake the threads of all queues."""
     for bell in list(_bells.values()):
         bell.set()
 
 
 def listen(queue: str) -> threading.Event:
-    """The bell of a queue."""
+    """Return the event that wakes a queue's threads."""
     return _bells[queue]

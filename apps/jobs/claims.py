@@ -1,9 +1,9 @@
 """
-Whose job it is: taking one, giving it back, ending it.
+Claims: how a worker takes a job, runs it, retries it, and takes over from workers that have died.
 
-A row that is RUNNING belongs to the last of its `worker_ids`, as long as that worker is heard of. Each change asks
-whether the row still has the same ones, so nobody ends or takes what somebody else has been given meanwhile. How often
-a job was tried is how many they are: one that kills its process ends like one that fails.
+A RUNNING row belongs to the last of its `worker_ids` while that worker sends heartbeats. Every update requires the list
+to be unchanged, so a worker can't finish or release a job that has since been given to another. The length of the list
+is the number of tries: a job that kills its process is given up like one that raises.
 """
 
 import logging
@@ -27,7 +27,7 @@ from apps.jobs.models import StoredJob, Worker
 
 logger = logging.getLogger(__name__)
 
-# Those of workers, which the processes that serve do not sweep away before others have seen that they are gone.
+# The workers' own group of presence files: web processes would sweep them before other workers saw that one has died.
 PRESENCE = "jobs"
 Row = DBTaskResult[Any, Any]
 
@@ -36,18 +36,18 @@ FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
 
 
 class Lost(Exception):  # noqa: N818  # an outcome
-    """The job is somebody else's by now."""
+    """The job has since been given to another worker."""
 
 
 def waiting() -> DBTaskResultQuerySet:
-    """The jobs that are due, of those that this process knows: a newer version may have enqueued others."""
+    """Return the jobs that are due, without those unknown to this process, which a newer version may have enqueued."""
     return StoredJob.objects.ready().filter(task_path__in=known)
 
 
 def claim(queue: str, worker: UUID, note: Callable[[UUID], None]) -> Row | None:
-    """The next job of the queue, which is this worker's from now on; `note` is told which before others can see it."""
+    """Claim the queue's next job for this worker. `note` is called with its key before others can see the claim."""
     due = waiting().filter(queue_name=queue)
-    # Asked without a transaction first, which on SQLite takes the write lock.
+    # Check outside a transaction first: on SQLite, one takes the write lock.
     if not due.exists():
         return None
     with transaction.atomic():
@@ -60,12 +60,12 @@ def claim(queue: str, worker: UUID, note: Callable[[UUID], None]) -> Row | None:
 
 
 def held(row: Row) -> DBTaskResultQuerySet:
-    """The row, unless it has been taken from who claimed it."""
+    """Return the row as a query, empty if it has since been given to another worker."""
     return StoredJob.objects.filter(pk=row.pk, status=RUNNING, worker_ids=row.worker_ids)
 
 
 def perform(row: Row) -> None:
-    """Do a claimed job, and note what came of it."""
+    """Run a claimed job and record the outcome."""
     job = known[row.task_path]
     try:
         if job.in_transaction:
@@ -78,23 +78,23 @@ def perform(row: Row) -> None:
     except Lost:
         logger.warning("Job %s took so long that another process was given it.", name_of(row))
     except Exception as error:
-        fail(row, error)
+        retry_or_fail(row, error)
 
 
 def call(job: "Job[...]", row: Row) -> None:
-    """The job's function, with the arguments that were stored."""
+    """Call the job's function with its stored arguments."""
     job.call(*row.args_kwargs["args"], **row.args_kwargs["kwargs"])
 
 
 def finish(row: Row) -> None:
-    """Note that it is done. Raises Lost, and undoes what stands in the same transaction, where it is another's."""
+    """Record success. Raises Lost if the job is another worker's by now, which rolls back the transaction it ran in."""
     done = {"status": SUCCESSFUL, "finished_at": timezone.now(), "exception_class_path": "", "traceback": ""}
     if not held(row).update(**done):
         raise Lost
 
 
-def fail(row: Row, error: Exception) -> None:
-    """Have it tried again, or end it after the last time."""
+def retry_or_fail(row: Row, error: Exception) -> None:
+    """Schedule a retry or, after the last try, record the failure."""
     tries = known[row.task_path].tries
     if len(row.worker_ids) < tries:
         pause = retry_seconds(len(row.worker_ids))
@@ -107,26 +107,30 @@ def fail(row: Row, error: Exception) -> None:
 
 
 def retry_seconds(tries: int) -> float:
-    """How long to wait after so many: twice as long each time, never just as long as others."""
+    """Return the pause after this many tries: exponential backoff with jitter."""
     seconds: float = min(limits.JOB_RETRY_SECONDS * 2 ** (tries - 1), limits.MAX_JOB_RETRY_SECONDS)
     return seconds * random.uniform(0.8, 1.2)  # noqa: S311  # no secret
 
 
 def put_back(row: Row, *, seconds: float = 0.0) -> bool:
-    """Leave it to whoever comes next, after so many seconds."""
+    """Release the claim, so that any worker may take the job after this many seconds; return whether it was held."""
     after = timezone.now() + timedelta(seconds=seconds) if seconds else get_date_max()
     return bool(held(row).update(status=READY, run_after=after))
 
 
 def end(row: Row, *, reason: str, places: StackSummary | None = None) -> bool:
-    """Note that it failed for good. Where it failed is noted, not what the error says: that may be anybody's text."""
+    """Record the final failure with its location, but not the error's message, which may contain a user's text."""
     where = "".join(f"{place.filename}:{place.lineno} {place.name}\n" for place in places or [])
     failed = {"status": FAILED, "finished_at": timezone.now(), "exception_class_path": reason, "traceback": where}
     return bool(held(row).update(**failed))
 
 
 def reclaim(worker: UUID, own: set[UUID]) -> None:
-    """Have those done again whose worker is gone, or lost them: what this one does just now is in `own`."""
+    """
+    Release or give up jobs whose worker has died or lost track of them.
+
+    `own` are the jobs this worker is running: the live set, not a copy, so a row that is read as RUNNING is in it.
+    """
     living = {str(pk) for pk in living_workers()}
     for row in StoredJob.objects.running().filter(task_path__in=known):
         last = row.worker_ids[-1] if row.worker_ids else ""
@@ -136,13 +140,13 @@ def reclaim(worker: UUID, own: set[UUID]) -> None:
         if tries >= known[row.task_path].tries:
             if end(row, reason=f"{__name__}.WorkerLost"):
                 logger.error("Job %s was left unfinished %d times, and is given up", name_of(row), tries)
-        # The first time at once. One that ends its process would else end all of them, one after another.
+        # The first time immediately, then with backoff: a job that kills its process would kill all workers in turn.
         elif put_back(row, seconds=retry_seconds(tries - 1) if tries > 1 else 0.0):
             logger.warning("Job %s was left unfinished by a process that is gone, and is done again", name_of(row))
 
 
 def living_workers() -> list[UUID]:
-    """Those that were heard of, and of this machine those that are there."""
+    """Return the workers with a recent heartbeat, without those known to have died on this machine."""
     lease = timedelta(seconds=limits.JOB_LEASE_SECONDS)
     seen = list(Worker.objects.filter(seen_at__gt=Now() - lease))
     here = socket.gethostname()[:255]
@@ -153,21 +157,21 @@ def living_workers() -> list[UUID]:
 
 
 def due_queues() -> list[str]:
-    """The queues in which something is due."""
+    """Return the queues that have jobs due."""
     return list(waiting().order_by().values_list("queue_name", flat=True).distinct())
 
 
 def is_worker_there() -> bool:
-    """Whether a worker was heard of that leaves nothing to do for processes that serve."""
+    """Return whether a dedicated worker is alive, so that web processes need not run jobs."""
     since = Now() - timedelta(seconds=limits.WORKER_SILENCE_SECONDS)
     return Worker.objects.filter(kind=Worker.Kind.WORKER, seen_at__gt=since).exists()
 
 
 def name_of(row: Row) -> str:
-    """What the log calls it."""
+    """Return the job's name for the log."""
     return f"{row.task_path} {row.pk}"
 
 
 def brief(error: Exception) -> str:
-    """The error in one line."""
+    """Return the error as one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]

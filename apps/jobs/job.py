@@ -1,21 +1,22 @@
 """
-What a job is: a function that is called later, once what asked for it is committed.
+Declares jobs: functions that run later, once the transaction that enqueued them has committed.
 
     @job()
     def count_again(room_id: int) -> None: ...
 
     count_again.enqueue(room.pk)
 
-The row of a job is stored by the transaction that asks for it, so neither is there without the other. A job that fails
-is tried again, later each time. Two queues have threads of their own:
+A job's row is stored by the transaction that enqueues it, so the change and the job exist together or not at all. A job
+that fails is retried with exponential backoff. There are two queues, each with its own threads:
 
-- "default" is for what changes the database. The job and the note that it is done are one transaction, so what it does
-  happens once, however often a process dies meanwhile. SQLite's one write lock is held while it runs: much work is cut
-  into several jobs, or asks for `in_transaction=False` and does no harm when it is done twice.
-- "network" is for whatever waits for others: no transaction is open, and it may happen twice that it is done and not
-  noted. So what is sent has a name of its own that stays the same, by which the receiver knows it again.
+- "default" is for jobs that change the database. A job and the record of its success are one transaction, so its
+  effects happen exactly once, even if processes die while it runs. It holds SQLite's single write lock: split long work
+  into several jobs, or make it idempotent and use `in_transaction=False`.
+- "network" is for jobs that wait for other servers, without an open transaction. They run at least once: a process may
+  die after sending but before recording it. What they send therefore needs a fixed id by which the receiver recognises
+  a duplicate.
 
-Arguments are stored in the open, and the admin shows them: ids only, never a text or a secret.
+Arguments are stored unencrypted and shown in the admin: pass ids only, never text or secrets.
 """
 
 import re
@@ -27,7 +28,7 @@ from typing import ParamSpec, cast
 
 from django.db import transaction
 
-# The one place that knows whose API it is: from Django 6 on it is django.tasks.
+# The only imports of the API itself, which Django 6 has as django.tasks.
 from django_tasks.base import Task, TaskResult
 
 from apps.core import limits
@@ -36,24 +37,24 @@ from apps.jobs import bells
 P = ParamSpec("P")
 
 DEFAULT, NETWORK = "default", "network"
-# An id, or one of a few words; a code, a token or a sentence is none of these.
+# A UUID or a short keyword; never matches a code, a token or a sentence.
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z_]{1,24}")
 MAX_ID = 2**63 - 1
 
-# Those that this process knows, by their paths.
+# The jobs that this process has imported, by path.
 known: "dict[str, Job[...]]" = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Task[P, None]):
-    """A function that may be enqueued. Tried `tries` times; enqueued by itself `every` so often, if that is set."""
+    """A function that can be enqueued: tried `tries` times and, if `every` is set, enqueued periodically."""
 
     tries: int = limits.JOB_TRIES
     in_transaction: bool = True
     every: timedelta | None = None
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[None]:
-        """Have it done after the transaction that this is called in, soon, or at `using(run_after=...)`."""
+        """Run it soon after the current transaction commits, or at the time given by `using(run_after=...)`."""
         for value in (*args, *kwargs.values()):
             refuse_text(value)
         result = super().enqueue(*args, **kwargs)
@@ -69,7 +70,7 @@ def job(
     every: timedelta | None = None,
     in_transaction: bool | None = None,
 ) -> Callable[[Callable[P, None]], Job[P]]:
-    """Make a job of a function of a module."""
+    """Turn a module-level function into a job."""
 
     def decorate(function: Callable[P, None]) -> Job[P]:
         whole = queue == DEFAULT if in_transaction is None else in_transaction
@@ -81,7 +82,7 @@ def job(
 
 
 def refuse_text(value: object) -> None:
-    """Raise TypeError for an argument that is neither an id nor one of a few words. Does not repeat it."""
+    """Raise TypeError for an argument that is neither an id nor a keyword; the error does not repeat it."""
     is_number = value is None or (isinstance(value, int) and abs(value) <= MAX_ID)
     if not is_number and not (isinstance(value, str) and ID.fullmatch(value)):
         raise TypeError("A job is given ids and short words in small letters only: its arguments are shown to owners.")

@@ -1,4 +1,4 @@
-"""The jobs that see to the jobs themselves, and to what nobody else would ever delete."""
+"""Housekeeping jobs: delete expired sessions, finished jobs, old mails and dead workers."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,24 +7,24 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.core import expired, limits
+from apps.core import expired_sessions, limits
 from apps.jobs import outgoing
 from apps.jobs.job import job
 from apps.jobs.models import OutgoingMail, StoredJob, Worker
 
-__all__ = ["outgoing", "prune", "sweep_sessions"]
+__all__ = ["delete_expired_sessions", "outgoing", "prune"]
 
 
 @job(every=timedelta(minutes=10))
-def sweep_sessions() -> None:
-    """Delete some of the sessions that have expired, and the rest in further jobs, so that others get their turn."""
-    if expired.sweep() == limits.MAX_SWEPT_SESSIONS:
-        sweep_sessions.enqueue()
+def delete_expired_sessions() -> None:
+    """Delete a batch of expired sessions, and the rest in further jobs, so that other jobs get their turn."""
+    if expired_sessions.delete_some() == limits.MAX_SWEPT_SESSIONS:
+        delete_expired_sessions.enqueue()
 
 
 @job(every=timedelta(hours=1))
 def prune() -> None:
-    """Delete what is over: jobs, mails, and workers that are gone."""
+    """Delete old rows of finished jobs, mails and dead workers."""
     now = timezone.now()
     done, failed = (now - timedelta(days=days) for days in (limits.KEPT_JOBS_DAYS, limits.KEPT_FAILED_JOBS_DAYS))
     deleted = [
@@ -38,6 +38,6 @@ def prune() -> None:
 
 
 def delete_some(rows: "QuerySet[Any]") -> int:
-    """Delete as many as nobody notices; how many."""
+    """Delete a batch that is small enough to delay no one; return its size."""
     keys = list(rows.order_by().values_list("pk", flat=True)[: limits.MAX_PRUNED_ROWS])
     return rows.model._base_manager.filter(pk__in=keys).delete()[0] if keys else 0

@@ -1,4 +1,4 @@
-"""Who does jobs, and when those that come again are due. The jobs themselves are rows of django-tasks-db."""
+"""Workers, the schedule of periodic jobs, and outgoing mail. The jobs themselves are rows of django-tasks-db."""
 
 import uuid
 from typing import Any
@@ -9,7 +9,7 @@ from django_tasks_db.models import DBTaskResult
 
 
 class Worker(models.Model):
-    """A process that does jobs, and when it was last heard of, by the database's clock."""
+    """A process that runs jobs, with the time of its last heartbeat by the database's clock."""
 
     class Kind(models.TextChoices):
         WEB = "web", _("Web process")
@@ -26,7 +26,7 @@ class Worker(models.Model):
 
 
 class Periodic(models.Model):
-    """When a job that comes again is enqueued next."""
+    """When a periodic job is enqueued next."""
 
     path = models.CharField(primary_key=True, max_length=200)
     next_at = models.DateTimeField()
@@ -36,16 +36,16 @@ class Periodic(models.Model):
 
 
 class OutgoingMail(models.Model):
-    """A mail that the site sends (outgoing.py)."""
+    """A mail to send, or one that was sent or dropped (outgoing.py)."""
 
-    # All of it, encrypted; empty once it was sent, or will not be.
+    # The whole mail, encrypted; emptied when it is sent or dropped.
     sealed = models.BinaryField()
-    # A digest of the address, with the site's key.
+    # A keyed digest of the address.
     receiver = models.CharField(max_length=64, db_index=True)
-    # What it holds is worth nothing after this.
+    # Its content (a code, a link) is useless after this.
     expires_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
-    # The last time that the mail server did not take it.
+    # When the mail server last rejected it or was unreachable.
     failed_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class OutgoingMail(models.Model):
 
 
 class StoredJob(DBTaskResult[Any, Any]):
-    """A job's row, by the name that the admin shows."""
+    """A job's row, under a name of ours for the admin."""
 
     class Meta:
         proxy = True

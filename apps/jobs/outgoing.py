@@ -1,10 +1,9 @@
 """
-Mail that the site sends, by a job: a mail server that is slow or away for a while keeps nobody waiting for long, and no
-mail is lost.
+Outgoing mail, sent by a job: a slow or unavailable mail server delays no page for long, and no mail is lost.
 
-What a mail says may open an account, so it is stored encrypted, with a key made from SECRET_KEY, only until it is sent
-or worth nothing any more. It has its Message-ID and date from the beginning: sent a second time, after a process died
-in between, it is the same mail, and mailboxes know it again.
+A mail may contain what opens an account, so it is stored encrypted, with a key derived from SECRET_KEY, and only until
+it is sent or expires. Its Message-ID and date are fixed when it is queued: if it is sent twice because a process died
+in between, mailboxes recognise the duplicate.
 """
 
 import base64
@@ -29,19 +28,19 @@ from apps.jobs.models import OutgoingMail
 
 logger = logging.getLogger(__name__)
 
-# What a mail server, or the way to it, may raise.
+# What sending may raise, from the mail server or the network.
 NOT_SENT = (SMTPException, OSError)
 
 
 def queue(message: EmailMessage, *, good_for_seconds: float) -> OutgoingMail:
-    """Have a mail to one address sent, with the transaction that this is called in; not once it is worth nothing."""
+    """Send a mail to one address once the current transaction commits, unless it expires before it can be sent."""
     domain = settings.SITE.hosts[0].strip("[].") if settings.SITE.hosts else "localhost"
     message.extra_headers.setdefault("Message-ID", f"<{uuid4()}@{domain}>")
     message.extra_headers.setdefault("Date", formatdate())
     with transaction.atomic(savepoint=False):
         mail = OutgoingMail.objects.create(
-            sealed=sealed(message),
-            receiver=name_of(message.to[0]),
+            sealed=encrypted(message),
+            receiver=digest_of(message.to[0]),
             expires_at=timezone.now() + timedelta(seconds=good_for_seconds),
         )
         send.enqueue(mail.pk)
@@ -50,7 +49,7 @@ def queue(message: EmailMessage, *, good_for_seconds: float) -> OutgoingMail:
 
 @job(queue=NETWORK, tries=limits.MAIL_TRIES)
 def send(mail_id: int) -> None:
-    """Send one, unless that was done, or it came too late, or nobody wants it any more."""
+    """Send a mail, unless it has been sent or withdrawn, or has expired."""
     mail = OutgoingMail.objects.filter(pk=mail_id, sent_at=None).first()
     if mail is None or not mail.sealed:
         return
@@ -59,7 +58,7 @@ def send(mail_id: int) -> None:
         drop(mail)
         return
     try:
-        opened(bytes(mail.sealed)).send()
+        decrypted(bytes(mail.sealed)).send()
     except InvalidToken:
         logger.error("Mail %d was stored under another SECRET_KEY, and is not sent", mail_id)
         drop(mail)
@@ -74,26 +73,30 @@ def send(mail_id: int) -> None:
 
 
 def drop(mail: OutgoingMail) -> None:
-    """Empty one that will not be sent."""
+    """Erase the content of a mail that will not be sent."""
     OutgoingMail.objects.filter(pk=mail.pk).update(sealed=b"")
 
 
 def is_final(error: Exception) -> bool:
-    """Whether the server has said that it will never take it: nobody has this address."""
+    """Return whether the server has permanently rejected the address."""
     return isinstance(error, SMTPRecipientsRefused) and all(code >= 500 for code, _ in error.recipients.values())
 
 
 def could_not_be_sent(mail: OutgoingMail) -> bool:
     """
-    Whether the mail server is away, for who waits for their page and would wait for the mail; it is then withdrawn.
+    Wait a moment for the mail to be sent; if the mail server is unavailable, withdraw it and return True.
 
-    Asked for a moment only. A mail that is on its way by then will come, unless others are known to fail just now.
+    For users who wait for the response and then for the mail. Without an outcome by then, the mail is taken to be on
+    its way, unless other mails have been failing.
     """
     end = time.monotonic() + limits.MAIL_WAIT_SECONDS
     pause = 0.01
+    times = OutgoingMail.objects.filter(pk=mail.pk).values_list("sent_at", "failed_at")
     while True:
-        sent_at, failed_at = OutgoingMail.objects.values_list("sent_at", "failed_at").get(pk=mail.pk)
-        # In a transaction that nobody sees, nothing comes of waiting.
+        if (row := times.first()) is None:
+            return False  # withdrawn: the account at its address was closed
+        sent_at, failed_at = row
+        # In an uncommitted transaction no job sees the mail, so waiting is pointless.
         if sent_at or failed_at or connection.in_atomic_block:
             is_away = bool(failed_at and not sent_at)
             break
@@ -108,7 +111,7 @@ def could_not_be_sent(mail: OutgoingMail) -> bool:
 
 
 def are_failing() -> bool:
-    """Whether none of the mails that were tried lately was sent."""
+    """Return whether mails have failed recently and none was sent."""
     lately = timezone.now() - timedelta(seconds=limits.MAIL_TROUBLE_SECONDS)
     if OutgoingMail.objects.filter(sent_at__gt=lately).exists():
         return False
@@ -116,17 +119,17 @@ def are_failing() -> bool:
 
 
 def withdraw(*addresses: str) -> None:
-    """Send nothing more of what waits to be sent to these addresses."""
-    OutgoingMail.objects.filter(receiver__in=[name_of(address) for address in addresses]).delete()
+    """Delete mails to these addresses that are still waiting to be sent."""
+    OutgoingMail.objects.filter(receiver__in=[digest_of(address) for address in addresses]).delete()
 
 
-def name_of(address: str) -> str:
-    """What an address is found by, without being stored."""
+def digest_of(address: str) -> str:
+    """Return a keyed digest by which an address is found without storing it."""
     return salted_hmac("apps.jobs.outgoing receiver", address.lower(), algorithm="sha256").hexdigest()
 
 
-def sealed(message: EmailMessage) -> bytes:
-    """The mail, so that only who has the site's key can read it."""
+def encrypted(message: EmailMessage) -> bytes:
+    """Return the mail, encrypted with the site's key."""
     parts = {
         "subject": str(message.subject),
         "body": str(message.body),
@@ -138,13 +141,13 @@ def sealed(message: EmailMessage) -> bytes:
     return cipher().encrypt(json.dumps(parts).encode())
 
 
-def opened(data: bytes) -> EmailMultiAlternatives:
-    """The mail. Raises InvalidToken where it was sealed with another key."""
+def decrypted(data: bytes) -> EmailMultiAlternatives:
+    """Return the mail. Raises InvalidToken if it was encrypted with another key."""
     return EmailMultiAlternatives(**json.loads(cipher().decrypt(data)))
 
 
 def cipher() -> MultiFernet:
-    """With a key of its own for this purpose; mails that were sealed before SECRET_KEY changed can be opened."""
+    """Return a cipher with keys for this purpose only; it also decrypts with keys derived from SECRET_KEY_FALLBACKS."""
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     own = [salted_hmac("apps.jobs.outgoing", "mail", secret=key, algorithm="sha256").digest() for key in keys]
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in own])

@@ -1,4 +1,4 @@
-"""Jobs that come again: enqueued once for each time, however many processes look."""
+"""Periodic jobs: each is enqueued once per period, however many processes check."""
 
 from datetime import datetime
 
@@ -12,11 +12,11 @@ UNFINISHED = (TaskResultStatus.READY, TaskResultStatus.RUNNING)
 
 
 def enqueue_due(now: datetime) -> list[str]:
-    """Enqueue those whose time has come; gives their paths."""
+    """Enqueue the periodic jobs that are due; return their paths."""
     regular = {path: job.every for path, job in known.items() if job.every}
     rows = dict(Periodic.objects.filter(path__in=regular).values_list("path", "next_at"))
     if missing := regular.keys() - rows.keys():
-        # At the first start all are due.
+        # A job that has never run is due immediately.
         Periodic.objects.bulk_create([Periodic(path=path, next_at=now) for path in missing], ignore_conflicts=True)
     due = [path for path, next_at in rows.items() if next_at <= now]
     return [path for path in due if take_turn(path, before=rows[path], after=now + regular[path])]
@@ -24,7 +24,7 @@ def enqueue_due(now: datetime) -> list[str]:
 
 @transaction.atomic
 def take_turn(path: str, *, before: datetime, after: datetime) -> bool:
-    """Enqueue it for this time, unless another process has; not while the last one is not done."""
+    """Take this period's turn, unless another process has. The job is not enqueued while the last one is unfinished."""
     if not Periodic.objects.filter(path=path, next_at=before).update(next_at=after):
         return False
     if not StoredJob.objects.filter(task_path=path, status__in=UNFINISHED).exists():

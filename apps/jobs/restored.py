@@ -1,4 +1,4 @@
-"""What of jobs must not come back with a restored database."""
+"""Clear what must not run again after a backup is restored."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ UNFINISHED = (TaskResultStatus.READY, TaskResultStatus.RUNNING)
 @receiver(restored)
 def send_nothing_again(**kwargs: Any) -> str:
     """
-    Drop what waited to be sent: it has been sent since the backup, or is old.
+    Delete mails and network jobs that were waiting: they have been sent since the backup, or are out of date.
 
-    Jobs that change the database alone are done again, since the database is as if they had not been.
+    Jobs that only change the database are kept: the restored database lacks their effects.
     """
     Worker.objects.all().delete()
     mails, _ = OutgoingMail.objects.exclude(sealed=b"").delete()

@@ -1,8 +1,8 @@
 """
-The threads that do jobs: some for each queue, and one that keeps the house for them.
+The threads that run jobs: some for each queue, and a supervisor.
 
-In a process that serves, where that is the only one (REDIS_URL is not set): what a job posts is then on the pages at
-once. Else in `manage.py run_jobs`, and in a process that serves only as long as no such worker is heard of.
+Without REDIS_URL they run in the only process, the web process, so that what a job posts appears on open pages
+immediately. With it they run in `manage.py run_jobs`, and in web processes only while no such worker is alive.
 """
 
 import logging
@@ -35,16 +35,16 @@ no_worker = Trouble(
 
 
 class Runner:
-    """The jobs that one process does."""
+    """Runs jobs in one process."""
 
     def __init__(self, kind: Worker.Kind) -> None:
         self.kind = kind
         self.id = uuid4()
         self.began = time.monotonic()
         self.stopping = threading.Event()
-        # Whether jobs are done here just now.
+        # Whether this process runs jobs at present.
         self.is_needed = False
-        # What is done here just now; in it before anybody else could see that it has begun.
+        # The jobs being run here, each added before its claim is visible to others.
         self.own: set[UUID] = set()
         self.threads = [threading.Thread(target=self.keep, name="jobs", daemon=True)]
         for queue, number in limits.JOB_THREADS.items():
@@ -52,17 +52,17 @@ class Runner:
                 self.threads.append(threading.Thread(target=self.work, args=[queue], name=f"jobs {queue}", daemon=True))
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads."""
         for thread in self.threads:
             thread.start()
 
     def stop_soon(self) -> None:
-        """Begin nothing more."""
+        """Start no more jobs."""
         self.stopping.set()
         bells.ring_all()
 
     def join(self, seconds: float) -> bool:
-        """Wait for what was begun; whether all of it is done. What is not, others do when they miss this process."""
+        """Wait for running jobs; return whether all finished. Others take over the rest when the lease expires."""
         self.stop_soon()
         end = time.monotonic() + seconds
         for thread in self.threads:
@@ -70,11 +70,11 @@ class Runner:
         return not any(thread.is_alive() for thread in self.threads)
 
     def work(self, queue: str) -> None:
-        """Do the jobs of one queue, one after another."""
+        """Run the jobs of one queue, one after another."""
         bell = bells.listen(queue)
         while not self.stopping.is_set():
             bell.clear()
-            # Asked again: who stops rings but once.
+            # Check again: `stop_soon` rings only once, perhaps just before `clear`.
             if self.stopping.is_set():
                 break
             if not (self.is_needed and self.safely(self.work_once, queue)):
@@ -83,7 +83,7 @@ class Runner:
         connections.close_all()
 
     def work_once(self, queue: str) -> bool:
-        """Do one job; whether there was one."""
+        """Run one job; return whether there was one."""
         taken: list[UUID] = []
 
         def note(pk: UUID) -> None:
@@ -94,7 +94,7 @@ class Runner:
             row = claims.claim(queue, self.id, note)
             if row is None:
                 return False
-            # There may be more than one, and others who wait.
+            # There may be another job, and another thread waiting for it.
             bells.ring(queue)
             claims.perform(row)
             return True
@@ -102,7 +102,7 @@ class Runner:
             self.own.difference_update(taken)
 
     def keep(self) -> None:
-        """Say that this process lives, see to what others left, and wake the threads for what is due."""
+        """Supervise: send heartbeats, reclaim jobs of dead workers, and wake the threads for jobs that are due."""
         presence.hold(self.id, claims.PRESENCE)
         beat_at = -inf
         while not self.stopping.is_set():
@@ -118,29 +118,29 @@ class Runner:
         self.leave()
 
     def beat(self) -> bool:
-        """Once in a while."""
+        """Decide whether jobs run here and, if so, send a heartbeat and reclaim jobs of dead workers."""
         is_stand_in = self.kind == Worker.Kind.WEB and bool(settings.REDIS_URL)
         self.is_needed = not (is_stand_in and claims.is_worker_there())
         if is_stand_in and not self.is_needed:
             no_worker.over()
             return True
-        # A worker may have been started together with this process.
+        # A worker started together with this process may need a moment.
         if is_stand_in and time.monotonic() - self.began > limits.WORKER_SILENCE_SECONDS:
             no_worker.note("start one, beside the processes that serve")
         row = {"kind": self.kind, "machine": socket.gethostname()[:255], "number": os.getpid(), "seen_at": Now()}
         Worker.objects.update_or_create(pk=self.id, defaults=row)
-        claims.reclaim(self.id, set(self.own))
+        claims.reclaim(self.id, self.own)
         return True
 
     def look(self) -> bool:
-        """See what is due."""
+        """Enqueue periodic jobs and wake the threads of queues with jobs due."""
         periodic.enqueue_due(timezone.now())
         for queue in claims.due_queues():
             bells.ring(queue)
         return True
 
     def leave(self) -> None:
-        """Let others have at once what is left, where nothing is done here any more."""
+        """Sign off once nothing runs here any more, so that other workers needn't wait for the lease to expire."""
         end = time.monotonic() + limits.JOB_SHUTDOWN_SECONDS
         for thread in self.threads[1:]:
             thread.join(max(0.0, end - time.monotonic()))
@@ -149,11 +149,11 @@ class Runner:
             connections.close_all()
 
     def safely(self, do: Callable[..., bool], *arguments: object) -> bool:
-        """What `do` returns; False where the database is away, or it fails."""
+        """Return what `do` returns; False if it fails or the database is unavailable, which is logged."""
         try:
             return do(*arguments)
         except (DatabaseError, InterfaceError) as error:
-            # /readyz finds that out by itself.
+            # /readyz checks the database itself.
             logger.info("Jobs wait for the database: %s", error)
             forget_connections(error)
         except Exception:

@@ -1,4 +1,4 @@
-"""Jobs in a process that serves."""
+"""Runs jobs in a web process."""
 
 import asyncio
 
@@ -8,19 +8,19 @@ from apps.jobs.runner import Runner
 
 
 def start() -> None:
-    """Do jobs for as long as the process serves, and finish what was begun when it ends."""
+    """Run jobs while the process serves; at shutdown, finish those that are running."""
     runner = Runner(Worker.Kind.WEB)
     runner.start()
 
     async def stop() -> None:
         runner.stop_soon()
-        # Beside the pages' farewell, which must not wait for it.
-        stop.task = asyncio.create_task(finish(runner))  # type: ignore[attr-defined]  # kept so that it does not vanish
+        # As a task: sending pages away must not wait for it.
+        stop.task = asyncio.create_task(finish(runner))  # type: ignore[attr-defined]  # keeps a reference
 
     shutdown.before_shutdown(stop)
 
 
 async def finish(runner: Runner) -> None:
-    """As work that the process finishes before it ends."""
+    """Wait for running jobs, as work that the process finishes before it exits."""
     with shutdown.work():
         await asyncio.to_thread(runner.join, limits.JOB_SHUTDOWN_SECONDS)

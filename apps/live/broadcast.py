@@ -62,7 +62,7 @@ def check_user(user_id: int) -> None:
     _tell({"type": "live.check_user", "user_id": user_id})
 
 
-def moved(user_id: int) -> None:
+def places_changed(user_id: int) -> None:
     """Tell that a user joined or left a room, or read on in one."""
     try:
         if process := serving_process():

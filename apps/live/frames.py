@@ -51,7 +51,7 @@ class Burst:
     @cached_property
     def wire(self) -> bytes:
         """The frames as they stand on the wire: unmasked, unfragmented text frames (RFC 6455, 5.2)."""
-        return b"".join(encoded(frame.text.encode()) for frame in self.frames)
+        return b"".join(websocket_frame(frame.text.encode()) for frame in self.frames)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` returns, called once for all pages that need it under the same key."""
@@ -60,7 +60,7 @@ class Burst:
         return self.made[key]  # type: ignore[return-value]  # what `make` returned for this key
 
 
-def encoded(payload: bytes) -> bytes:
+def websocket_frame(payload: bytes) -> bytes:
     """One unmasked text frame."""
     length = len(payload)
     if length < 126:

@@ -8,7 +8,7 @@ from apps.core.database import NO_DATABASE
 from apps.core.trouble import Seldom
 from apps.live.feeds import Feed
 from apps.live.frames import Frame
-from apps.live.replays import Replays
+from apps.live.replay_cache import ReplayCache
 
 logger = logging.getLogger(__name__)
 unknown = Seldom(logger)
@@ -27,7 +27,7 @@ class Gaps:
     """The gaps in `feeds`. Changes found are sent with `fan_out`; those that arrived early follow by `hand_out`."""
 
     def __init__(
-        self, feeds: dict[str, Feed], replays: Replays, *, fan_out: FanOut, hand_out: Callable[[Feed], None]
+        self, feeds: dict[str, Feed], replays: ReplayCache, *, fan_out: FanOut, hand_out: Callable[[Feed], None]
     ) -> None:
         self.feeds = feeds
         self.replays = replays

@@ -18,7 +18,7 @@ from apps.live.gaps import Gaps
 from apps.live.lines import until_read
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT, Listener
 from apps.live.parts import Part, Parts
-from apps.live.replays import Replays
+from apps.live.replay_cache import ReplayCache
 from apps.live.sources import in_language
 
 # Frames buffered for a listener that is catching up, or in a feed with a missing number. Beyond this they are
@@ -51,7 +51,7 @@ class Hub:
         self.feeds: dict[str, Feed] = {}
         self.topics: dict[str, dict[str, Feed]] = {}
         self.begin = begin
-        self.replays = Replays(self.feeds)
+        self.replays = ReplayCache(self.feeds)
         self.gaps = Gaps(self.feeds, self.replays, fan_out=self.fan_out, hand_out=self.hand_out)
         self.doors = asyncio.Semaphore(DOORS)
 
@@ -131,7 +131,7 @@ class Hub:
         self.leave(listener)
         listener.end(COME_BACK)
 
-    def start_anew(self, name: str) -> None:
+    def reconnect_all(self, name: str) -> None:
         """Make the feed's pages reconnect, which checks their numbers and their viewers' rights again."""
         feed = self.feeds.get(name)
         for listener in list(feed.subscriptions) if feed else []:

@@ -7,7 +7,7 @@ from apps.live.frames import Burst, numbered
 from apps.live.parts import Parts
 
 # Replaces the number of a page that was sent changes which no longer exist.
-ANEW = -1
+FROM_SCRATCH = -1
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Source(Protocol):
     """Answers the hub's queries about feeds of one kind of topic, named `kind.<anything>.<language>`."""
 
     async def replay(self, feed: str, since: int) -> Batch:
-        """Return everything that changed in a feed after number `since`; for ANEW, its current state."""
+        """Return everything that changed in a feed after number `since`; for FROM_SCRATCH, its current state."""
 
     async def heads(self, feeds: list[str]) -> dict[str, int]:
         """Return the last number of each feed whose topic still exists, in one query."""

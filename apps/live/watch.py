@@ -81,15 +81,15 @@ class Watch:
         if before not in {"", self.epoch}:
             # In another epoch the same numbers stand for other changes.
             for name in list(self.hub.feeds):
-                self.hub.start_anew(name)
-        elif ahead := await self.catch_up():
+                self.hub.reconnect_all(name)
+        elif ahead := await self.fill_lagging_feeds():
             # Compare again: neither a number from the layer nor a single comparison is proof.
             await asyncio.sleep(SECOND_LOOK_SECONDS)
-            for name in ahead & await self.catch_up():
+            for name in ahead & await self.fill_lagging_feeds():
                 logger.warning("The database has gone back behind what pages of %s were told: they load afresh", name)
-                self.hub.start_anew(name)
+                self.hub.reconnect_all(name)
 
-    async def catch_up(self) -> set[str]:
+    async def fill_lagging_feeds(self) -> set[str]:
         """Fill feeds that missed their last change, which no later number reveals; return those too far ahead."""
         ahead = set()
         for source, names in by_kind(list(self.hub.feeds)):
@@ -136,7 +136,7 @@ class Watch:
         try:
             await self.check_rights([feed.name], parts)
         except BaseException:
-            self.hub.start_anew(feed.name)
+            self.hub.reconnect_all(feed.name)
             raise
         finally:
             feed.checks -= 1

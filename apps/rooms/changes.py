@@ -148,9 +148,9 @@ def tell(room: Room, seq: int, render: Callable[[], Parts]) -> None:
     transaction.on_commit(lambda: broadcast.change(topic, seq, render), robust=True)
 
 
-def tell_moved(user_id: int) -> None:
+def tell_places_changed(user_id: int) -> None:
     """On commit, have open pages show how much a user has not read, after they read on, joined or left."""
-    transaction.on_commit(partial(broadcast.moved, user_id), robust=True)
+    transaction.on_commit(partial(broadcast.places_changed, user_id), robust=True)
 
 
 def end_pages(room: Room, user_id: int | None, farewell: Callable[[], Parts]) -> None:

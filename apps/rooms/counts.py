@@ -23,7 +23,7 @@ from apps.live.listeners import Listener
 from apps.live.parts import Part, Swap
 from apps.live.people import user_in
 from apps.live.threads import in_thread
-from apps.rooms.models import Membership, Room, deleted_in, pk_in
+from apps.rooms.models import Membership, Room, deleted_in, room_in
 from apps.rooms.navigation import MAX_NAVIGATION_ROOMS, entry
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Counts:
 
     def hear(self, topics: list[str], people: list[int]) -> None:
         """Update the counts soon, after changes in these topics and of these people's places."""
-        self.changed_rooms.update(pk for topic in topics if (pk := pk_in(topic)) is not None)
+        self.changed_rooms.update(pk for topic in topics if (pk := room_in(topic)) is not None)
         self.changed_people.update(people)
         if self.updating is None or self.updating.done():
             self.updating = asyncio.create_task(self.update_while_changed())
@@ -153,7 +153,7 @@ class Counts:
         if user_id in self.to_list:
             return  # the whole list follows
         places = self.places.get(user_id, {})
-        current = next((pk for feed in listener.feeds if (pk := pk_in(feed)) is not None), None)
+        current = next((pk for feed in listener.feeds if (pk := room_in(feed)) is not None), None)
         if user_id in found.to_list:
             listed = sorted((found.rooms[pk] for pk in places if pk in found.rooms), key=lambda room: room.name_key)
             entries = [

@@ -62,8 +62,8 @@ def deleted_in(pks: Collection[int]) -> models.QuerySet[Any, tuple[int, int]]:
     return deleted.order_by("-seq").values_list("room_id", "seq")
 
 
-def pk_in(topic: str) -> int | None:
-    """Return the room whose topic or feed it is; None for other kinds."""
+def room_in(topic: str) -> int | None:
+    """Return the primary key of the room whose topic or feed it is; None for other kinds."""
     kind, pk = topic.split(".")[:2]
     return int(pk) if kind == "room" else None
 

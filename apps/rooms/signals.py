@@ -12,7 +12,7 @@ from apps.accounts.models import Invitation, User
 from apps.core.errors import Refusal
 from apps.rooms import services
 from apps.rooms.access import NoSuchRoom, room_for
-from apps.rooms.changes import room_changed, tell_moved
+from apps.rooms.changes import room_changed, tell_places_changed
 from apps.rooms.models import Room
 
 
@@ -55,4 +55,4 @@ def leave_rooms(user: User, **kwargs: Any) -> None:
 def tell_whose_places_changed(user: User | None, actor: User | None, **kwargs: Any) -> None:
     """Have open pages show the rooms of a user who joined, left or opened one."""
     if moved := user or actor:
-        tell_moved(moved.pk)
+        tell_places_changed(moved.pk)

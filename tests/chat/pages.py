@@ -30,7 +30,7 @@ SHOWN = re.compile(r'<h3 [^>]*>(?P<author>.*?)</h3>.*?<div class="body"[^>]*>(?P
 
 
 def plain(html: str) -> str:
-    """HTML without differences that nobody sees; a room's old slugs redirect to it."""
+    """HTML without invisible differences; a room's old slugs redirect to it."""
     return re.sub(r'"/rooms/[^/"]+/', '"/rooms/-/', " ".join(html.split())).strip()
 
 

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.django_db
 
 SCENES = {scene.name: scene for scene in all_scenes()}
 NUMBERED = {name: scene for name, scene in SCENES.items() if scene.numbers}
-BY_SOMEBODY = {name: scene for name, scene in SCENES.items() if scene.actor != "anonymous"}
+BY_USERS = {name: scene for name, scene in SCENES.items() if scene.actor != "anonymous"}
 ARCHIVED = {name: (scene, *scene.archive) for name, scene in SCENES.items() if scene.archive}
 
 each = pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
@@ -125,7 +125,7 @@ def test_a_change_takes_its_number_sends_one_signal_and_tells_it_once(scene: Sce
 
 
 @each_numbered
-def test_where_nothing_changes_no_number_is_taken_and_nobody_is_told(scene: Scene) -> None:
+def test_a_change_of_nothing_takes_no_number_and_sends_nothing(scene: Scene) -> None:
     stage = prepared(scene)
     scene.act(stage)
     before = head_of(stage)
@@ -184,7 +184,7 @@ def replayed(stage: Stage) -> Parts:
     return tuple(chain.from_iterable(changes_since(stage.room.pk, stage.room.last_seq).pieces))
 
 
-# What the room and the message are like when somebody sends the form.
+# What the room and the message are like when the form is sent.
 STATES: dict[str, Callable[[Stage], object]] = {
     "allowed": lambda stage: None,
     "archived": lambda stage: rooms.set_archived(room=stage.room, archived=True),
@@ -297,8 +297,8 @@ def test_what_a_change_stored_goes_with_the_room(scene: Scene) -> None:
     assert {table: after[table] for table in tables} == {table: before[table] for table in tables}
 
 
-@pytest.mark.parametrize("scene", BY_SOMEBODY.values(), ids=BY_SOMEBODY)
-def test_what_a_change_stored_of_somebody_goes_with_their_account(scene: Scene) -> None:
+@pytest.mark.parametrize("scene", BY_USERS.values(), ids=BY_USERS)
+def test_what_a_change_stores_about_a_user_is_deleted_with_their_account(scene: Scene) -> None:
     stage = prepared(scene)
     scene.act(stage)
     user = stage.user_of(scene.actor)
@@ -311,7 +311,7 @@ def test_what_a_change_stored_of_somebody_goes_with_their_account(scene: Scene) 
 
 
 @pytest.mark.parametrize(("scene", "name", "text"), ARCHIVED.values(), ids=ARCHIVED)
-def test_what_a_change_stored_of_somebody_is_in_their_data(scene: Scene, name: str, text: str) -> None:
+def test_what_a_change_stores_about_a_user_is_in_their_data(scene: Scene, name: str, text: str) -> None:
     stage = prepared(scene)
     user = stage.user_of(scene.actor)
     assert user
@@ -321,7 +321,7 @@ def test_what_a_change_stored_of_somebody_is_in_their_data(scene: Scene, name: s
 
 
 def archived(user: User, name: str) -> str:
-    """A file of the archive of somebody's data."""
+    """A file from the archive of a user's data."""
     data = zipfile.ZipFile(io.BytesIO(b"".join(exports.archive(user))))
     return data.read(name).decode()
 

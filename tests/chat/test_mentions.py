@@ -9,7 +9,7 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 
 from apps.accounts.models import User
-from apps.chat.mentions import names, pattern_of, words
+from apps.chat.mentions import is_mentioned, mentioned_words, pattern_of
 from apps.chat.rendering import to_html_now
 from apps.core import limits
 from apps.rooms.models import Membership
@@ -24,12 +24,12 @@ def html_of(text: str) -> str:
 
 @pytest.mark.parametrize(("text", "name", "named"), cases("mentions", "text", "name", "named"))
 def test_a_name_is_found_only_if_it_mentions_the_user(text: str, name: str, named: bool) -> None:
-    assert names(html_of(text), name) is named
+    assert is_mentioned(html_of(text), name) is named
 
 
 def test_a_browser_finds_the_same_mentions_by_the_pattern_it_is_sent() -> None:
     node, _ = compute_driver_executable()  # comes with playwright
-    rows = [(pattern_of(row["name"]), words(html_of(row["text"]))) for row in TABLE["mentions"]]
+    rows = [(pattern_of(row["name"]), mentioned_words(html_of(row["text"]))) for row in TABLE["mentions"]]
     script = "for (const [pattern, words] of JSON.parse(require('fs').readFileSync(0)))"
     script += "console.log(words.some((word) => new RegExp(pattern, 'u').test(word)))"
     answers = subprocess.run([node, "-e", script], input=json.dumps(rows), capture_output=True, text=True, check=True)
@@ -53,9 +53,9 @@ def test_the_composer_knows_which_words_mention_its_user(cast: Cast) -> None:
 
 
 def test_a_messages_list_of_mentions_is_limited(cast: Cast) -> None:
-    many = words("<p>" + " ".join(f"@n{number}" for number in range(2000)) + "</p>")
+    many = mentioned_words("<p>" + " ".join(f"@n{number}" for number in range(2000)) + "</p>")
     assert len(many) == limits.MAX_MENTIONS
-    long = words("<p>@" + "㍿" * 9000 + "</p>")
+    long = mentioned_words("<p>@" + "㍿" * 9000 + "</p>")
     assert len(long[0]) == limits.MAX_MENTION_CHARACTERS
 
 

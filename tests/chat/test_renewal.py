@@ -1,4 +1,4 @@
-"""Rendering messages anew after an upgrade."""
+"""Re-rendering messages after an upgrade."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ OLD = rendering.RENDERER_VERSION - 1
 
 
 def old_message(cast: Cast, body: str = "*Hello*") -> Message:
-    """A message as an older version rendered it."""
+    """Return a message as an older version rendered it."""
     message = say(cast.room, cast.member, body)
     Message.objects.filter(pk=message.pk).update(html="<p>old</p>", renderer_version=OLD)
     message.refresh_from_db()
@@ -35,14 +35,14 @@ def a_day_later() -> None:
     Renewal.objects.update(again_at=timezone.now())
 
 
-def test_what_an_older_version_rendered_is_rendered_anew(cast: Cast) -> None:
+def test_a_message_rendered_by_an_older_version_is_rendered_again(cast: Cast) -> None:
     message = old_message(cast)
     go_on()
     message.refresh_from_db()
     assert (message.html, message.renderer_version) == ('<p dir="auto"><em>Hello</em></p>', OLD + 1)
 
 
-def test_it_takes_no_number_and_so_nobody_is_told_of_an_edit(cast: Cast) -> None:
+def test_rendering_again_takes_no_number_and_is_no_edit(cast: Cast) -> None:
     message, last_seq = old_message(cast), Room.objects.get(pk=cast.room.pk).last_seq
     go_on()
     after = Message.objects.get(pk=message.pk)
@@ -50,7 +50,7 @@ def test_it_takes_no_number_and_so_nobody_is_told_of_an_edit(cast: Cast) -> None
     assert Room.objects.get(pk=cast.room.pk).last_seq == last_seq
 
 
-def test_what_is_deleted_stays_so_and_what_a_newer_version_rendered_is_left(cast: Cast) -> None:
+def test_deleted_messages_and_those_of_a_newer_version_are_left_alone(cast: Cast) -> None:
     deleted, newer = old_message(cast), old_message(cast)
     services.delete_message(message=deleted, deleter=cast.owner)
     Message.objects.filter(pk=newer.pk).update(renderer_version=OLD + 2)
@@ -58,19 +58,19 @@ def test_what_is_deleted_stays_so_and_what_a_newer_version_rendered_is_left(cast
     assert list(Message.objects.order_by("pk").values_list("html", flat=True)) == ["", "<p>old</p>"]
 
 
-def test_what_is_edited_meanwhile_keeps_its_new_text(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_edited_during_rendering_keeps_its_new_text(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     message = old_message(cast)
 
-    def edit_meanwhile(source: str) -> str:
+    def edit_and_render(source: str) -> str:
         services.edit_message(message=message, body="new")
         return rendering.to_html_now(source)
 
-    monkeypatch.setattr(renewal, "to_html_when_free", edit_meanwhile)
+    monkeypatch.setattr(renewal, "to_html_when_free", edit_and_render)
     go_on()
     assert "new" in Message.objects.get().html
 
 
-def test_what_an_older_process_stores_meanwhile_is_found_a_day_later_and_then_it_is_over(
+def test_messages_of_older_processes_are_found_a_day_later_in_a_second_and_last_scan(
     cast: Cast, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     go_on()
@@ -88,10 +88,11 @@ def test_what_an_older_process_stores_meanwhile_is_found_a_day_later_and_then_it
         assert not renewal.go_on()
 
 
-def test_it_goes_on_where_it_stopped(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_continues_where_it_stopped(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     messages = [old_message(cast) for _ in range(7)]
     monkeypatch.setattr(limits, "RENEWAL_SECONDS", 0.0)
     monkeypatch.setattr(limits, "RENEWAL_ROWS", 3)
+    Renewal.objects.create(version=OLD + 1, next_id=messages[0].pk)
     left = []
     while renewal.go_on():
         left.append(Message.objects.filter(renderer_version=OLD).count())
@@ -99,7 +100,7 @@ def test_it_goes_on_where_it_stopped(cast: Cast, monkeypatch: pytest.MonkeyPatch
     assert not Message.objects.filter(renderer_version=OLD).exists()
 
 
-def test_where_no_child_is_free_it_waits_and_keeps_what_there_is(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_child_process_is_free_messages_stay_as_they_are(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     message = old_message(cast)
 
     def busy(*arguments: object) -> None:
@@ -115,7 +116,7 @@ def test_where_no_child_is_free_it_waits_and_keeps_what_there_is(cast: Cast, mon
     assert "Hello" in message.html
 
 
-def test_a_text_that_takes_too_long_now_is_shown_as_it_was_typed(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_that_now_takes_too_long_is_shown_as_typed(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     message = old_message(cast)
 
     def exceed(*arguments: object) -> None:
@@ -127,7 +128,7 @@ def test_a_text_that_takes_too_long_now_is_shown_as_it_was_typed(cast: Cast, mon
     assert message.html == '<p dir="auto">*Hello*</p>'
 
 
-def test_a_job_goes_on_with_it_each_hour() -> None:
+def test_a_job_continues_it_every_hour() -> None:
     assert renew_messages.every == timedelta(hours=1)
     assert not renew_messages.in_transaction
 
@@ -136,7 +137,7 @@ def test_a_site_without_messages_has_nothing_to_do(db: None) -> None:
     assert not renewal.go_on()
 
 
-def test_the_second_time_is_a_day_after_the_first(db: None) -> None:
+def test_the_second_scan_is_a_day_after_the_first(db: None) -> None:
     before = timezone.now()
     go_on()
     again_at = Renewal.objects.get().again_at

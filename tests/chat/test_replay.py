@@ -12,7 +12,7 @@ from apps.chat import replay, services
 from apps.chat.replay import changes_since
 from apps.live.lines import MAX_UNREAD_BYTES
 from apps.live.parts import to_htmx
-from apps.live.sources import ANEW, Batch
+from apps.live.sources import FROM_SCRATCH, Batch
 from apps.rooms import services as rooms
 from apps.rooms.models import Room
 from tests.conftest import Cast, make_user, say
@@ -171,7 +171,7 @@ def test_a_message_posted_after_the_room_was_read_gets_its_own_frame(cast: Cast)
 def test_a_page_ahead_of_the_database_gets_the_room_as_it_is(cast: Cast) -> None:
     message = say(cast.room, cast.member, "The newest")
     with patch("apps.core.epoch.State.epoch", "abc"):
-        batch = changes_since(cast.room.pk, ANEW)
+        batch = changes_since(cast.room.pk, FROM_SCRATCH)
     around, conversation = map(to_htmx, batch.pieces)
     assert replaced(around) == ["#room-details", "#members-panel", "#member-count"]
     assert replaced(conversation) == ["#conversation"]
@@ -180,7 +180,7 @@ def test_a_page_ahead_of_the_database_gets_the_room_as_it_is(cast: Cast) -> None
 
 
 def test_a_page_ahead_of_an_empty_room_gets_it_as_it_is(cast: Cast) -> None:
-    batch = changes_since(cast.room.pk, ANEW)
+    batch = changes_since(cast.room.pk, FROM_SCRATCH)
     assert batch.epoch is not None
     assert "<li" not in to_htmx(batch.pieces[1])
-    assert changes_since(0, ANEW) == Batch(ANEW, ANEW)
+    assert changes_since(0, FROM_SCRATCH) == Batch(FROM_SCRATCH, FROM_SCRATCH)

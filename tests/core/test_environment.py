@@ -239,6 +239,7 @@ def test_connection_options_in_the_url_take_precedence(tmp_path: Path) -> None:
         (["/srv/parley/.venv/bin/django-admin", "migrate"], False),
         (["/srv/parley/.venv/lib/python3.11/site-packages/django/__main__.py", "migrate"], False),
         (["manage.py", "runserver"], True),
+        (["manage.py", "run_jobs"], True),
         (["/srv/parley/.venv/bin/daphne", "config.asgi:application"], True),
     ],
 )

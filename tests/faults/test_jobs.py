@@ -1,7 +1,7 @@
 """
-Jobs under processes that are killed.
+Jobs while their processes are killed.
 
-JOBS=1000 KILLS=8 is the full measure; in `make test` it is smaller.
+The full run is JOBS=1000 KILLS=8; `make test` uses fewer.
 """
 
 import json
@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from email import message_from_bytes
+from email.message import Message
 from functools import partial
 from typing import Any
 
@@ -25,12 +27,18 @@ from tests import install, servers
 from tests.servers import Site
 
 JOBS, KILLS = int(os.environ.get("JOBS", "150")), int(os.environ.get("KILLS", "4"))
+MAILS = JOBS // 5
 WORKERS = 3
 LIMITS = {"JOB_LEASE_SECONDS": 3.0, "JOB_BEAT_SECONDS": 0.5, "JOB_POLL_SECONDS": 0.2, "JOB_RETRY_SECONDS": 0.2}
 
 
 def variables(site: Site) -> dict[str, str]:
-    return {**site.variables(), "LIMITS": json.dumps(LIMITS), "SAMPLES": str(site.folder)}
+    return {
+        **site.variables(),
+        "LIMITS": json.dumps(LIMITS),
+        "SAMPLES": str(site.folder),
+        "EMAIL_URL": f"filemail:///{site.folder}/mails",
+    }
 
 
 def drive(site: Site, *arguments: object) -> str:
@@ -46,7 +54,7 @@ def tell(site: Site) -> dict[str, Any]:
 
 
 class Worker:
-    """A worker's process."""
+    """A worker process."""
 
     def __init__(self, site: Site, number: int) -> None:
         self.log = site.folder / f"worker-{number}.log"
@@ -76,7 +84,7 @@ def workers(site: Site, count: int = WORKERS) -> Iterator[list[Worker]]:
 
 @contextmanager
 def migrated(postgres: servers.Postgres | None) -> Iterator[Site]:
-    """A site that nobody serves."""
+    """Yield a migrated site without a web process."""
     site = Site({"DATABASE_URL": postgres.url} if postgres else {})
     site.manage("migrate", "--verbosity", "0")
     try:
@@ -105,8 +113,11 @@ def until(holds: Callable[[], object], seconds: float = 60) -> None:
 
 
 def statuses(site: Site) -> dict[str, int]:
-    """How many jobs there are of each status, asked without a process of Django's."""
-    asked = "SELECT status, count(*) FROM django_tasks_database_dbtaskresult WHERE task_path LIKE 'tests.%' GROUP BY 1"
+    """Return how many jobs have each status, by SQL rather than through a process of the site."""
+    asked = (
+        "SELECT status, count(*) FROM django_tasks_database_dbtaskresult"
+        " WHERE task_path LIKE 'tests.%' OR task_path LIKE '%outgoing.send' GROUP BY 1"
+    )
     if url := site.environment.get("DATABASE_URL"):
         with psycopg.connect(url) as connection:
             return dict(connection.execute(asked).fetchall())
@@ -114,22 +125,28 @@ def statuses(site: Site) -> dict[str, int]:
         return dict(file.execute(asked).fetchall())
 
 
+def mails(site: Site) -> list[Message]:
+    """Return the mails that were sent, without those whose process died while writing them."""
+    texts = [text for file in (site.folder / "mails").iterdir() for text in file.read_bytes().split(b"-" * 79 + b"\n")]
+    return [one for text in texts if (one := message_from_bytes(text))["To"]]
+
+
 def has_done(site: Site, count: int) -> bool:
     return statuses(site).get("SUCCESSFUL", 0) >= count
 
 
-def test_none_is_lost_to_processes_that_are_killed_and_what_it_does_here_is_done_once(site: Site) -> None:
-    drive(site, "fill", JOBS, JOBS // 9)
+def test_no_job_is_lost_when_processes_are_killed_and_database_changes_happen_once(site: Site) -> None:
+    drive(site, "fill", JOBS, JOBS // 9, MAILS)
     with workers(site) as those:
         until(partial(has_done, site, 1))
         begun = time.monotonic()
         for kill in range(1, KILLS + 1):
-            # In the middle of the work: each has something to do at any moment.
-            until(partial(has_done, site, kill * JOBS // (KILLS + 1)))
+            # Kill while all workers are busy.
+            until(partial(has_done, site, kill * (JOBS + MAILS) // (KILLS + 1)))
             for one in those if kill == KILLS else [random.choice(those)]:
                 one.end(signal.SIGKILL)
                 one.start()
-        until(lambda: statuses(site) == {"SUCCESSFUL": JOBS}, 120)
+        until(lambda: statuses(site) == {"SUCCESSFUL": JOBS + MAILS}, 120)
     told = tell(site)
     done = {int(number): times for number, times in told["done"].items()}
     twice = [number for number, times in done.items() if times > 1]
@@ -137,17 +154,22 @@ def test_none_is_lost_to_processes_that_are_killed_and_what_it_does_here_is_done
     print(f"{JOBS} jobs, {KILLS} kills, {took:.1f} s; by number of tries {told['tries']}; sent twice {len(twice)}")
     assert sorted(done) == list(range(JOBS))
     assert set(told["tries"]) > {"1"}
-    # In one transaction with the note that it is done, it happens once; what is sent may be sent twice.
+    # A job in one transaction with the record of its success takes effect once; network jobs may run twice.
     assert [number for number in twice if number % 2] == []
+    found = mails(site)
+    ids = {to: {one["Message-ID"] for one in found if one["To"] == to} for to in {one["To"] for one in found}}
+    print(f"{MAILS} mails, sent {len(found)} times")
+    assert sorted(ids) == sorted(f"{number}@example.org" for number in range(MAILS))
+    assert {to: those for to, those in ids.items() if len(those) != 1} == {}
 
 
-def test_a_worker_that_is_told_to_end_finishes_its_job(site: Site) -> None:
+def test_a_worker_that_is_told_to_stop_finishes_its_job(site: Site) -> None:
     folder = site.folder
     drive(site, "wait", 0)
     with workers(site, 1) as [worker]:
         until(lambda: (folder / "begun-0").exists())
         worker.process.send_signal(signal.SIGTERM)
-        # It begins nothing new from here on.
+        # From here on it starts no other job.
         drive(site, "wait", 1)
         (folder / "go-0").touch()
         assert worker.process.wait(15) == 0
@@ -155,7 +177,7 @@ def test_a_worker_that_is_told_to_end_finishes_its_job(site: Site) -> None:
     assert (told["statuses"], told["done"]) == ({"SUCCESSFUL": 1, "READY": 1}, {"0": 1})
 
 
-def test_a_job_that_takes_longer_is_left_to_the_next(site: Site) -> None:
+def test_a_job_that_outlasts_its_worker_is_left_to_the_next(site: Site) -> None:
     drive(site, "wait", 0)
     with workers(site, 1) as [worker]:
         until(lambda: (site.folder / "begun-0").exists())
@@ -169,19 +191,19 @@ def test_a_job_that_takes_longer_is_left_to_the_next(site: Site) -> None:
     assert tell(site)["done"] == {"0": 1}
 
 
-# In the process that serves
+# In the web process
 
 
 @contextmanager
 def served() -> Iterator[Site]:
-    """A site of one process, which does its jobs."""
+    """Yield a site of one process, which runs its jobs."""
     site = Site(application="tests.jobs.site:application")
     site.environment["SAMPLES"] = str(site.folder)
     with site:
         yield site
 
 
-def test_the_one_process_that_serves_does_its_jobs_and_finishes_them_when_it_ends() -> None:
+def test_a_single_web_process_runs_jobs_and_finishes_them_at_shutdown() -> None:
     with served() as site:
         drive(site, "wait", 0)
         until(lambda: (site.folder / "begun-0").exists())
@@ -202,13 +224,13 @@ def test_the_one_process_that_serves_does_its_jobs_and_finishes_them_when_it_end
         assert "Jobs could not be done" not in site.log.read_text()
 
 
-def test_a_site_with_redis_and_no_worker_does_its_jobs_and_leaves_them_to_one_that_comes() -> None:
+def test_a_site_with_redis_and_no_worker_runs_its_jobs() -> None:
     if not install.redis_server():
         pytest.skip("no Redis")
     with servers.Redis() as redis:
         site = Site({"REDIS_URL": redis.url}, application="tests.jobs.site:application")
         site.environment["SAMPLES"] = str(site.folder)
         with site:
-            drive(site, "fill", 10, 0)
+            drive(site, "fill", 10, 0, 0)
             until(lambda: statuses(site) == {"SUCCESSFUL": 10})
             assert site.readiness() == "ok"

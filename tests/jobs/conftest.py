@@ -1,4 +1,4 @@
-"""Jobs for tests without threads: claimed and done by hand."""
+"""Jobs without threads: tests claim and run them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,11 +15,11 @@ from tests.jobs import samples
 
 @pytest.fixture(autouse=True)
 def _jobs_are_done() -> None:
-    """Not at once, as elsewhere."""
+    """Override the fixture that runs jobs immediately in other tests."""
 
 
 class Hand:
-    """A worker without threads."""
+    """A worker without threads, driven by the test."""
 
     def __init__(self) -> None:
         self.id = uuid4()
@@ -30,7 +30,7 @@ class Hand:
         return claims.claim(queue, self.id, self.own.add)
 
     def do_all(self, queue: str = DEFAULT) -> int:
-        """Do what is due; how many that were."""
+        """Run all jobs that are due; return how many."""
         count = 0
         while row := self.claim(queue):
             claims.perform(row)
@@ -48,7 +48,7 @@ def hand(db: None) -> Hand:
 
 @pytest.fixture
 def regular(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job that comes again every two seconds, and no other."""
+    """Make one job periodic, every two seconds, and no other."""
     job = replace(samples.regularly, every=timedelta(seconds=2))
     for path in [path for path, one in known.items() if one.every]:
         monkeypatch.delitem(known, path)

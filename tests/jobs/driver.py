@@ -1,12 +1,12 @@
 """
-A worker with the jobs to test with, and what there is to do for it, as processes of their own.
+Run a worker with the sample jobs, enqueue jobs for it, or report on them, each as a process of its own.
 
     python -m tests.jobs.driver work
-    python -m tests.jobs.driver fill 900 100   # so many jobs, and so many that are undone with their transaction
-    python -m tests.jobs.driver wait 7         # one that ends when the file go-7 is there
-    python -m tests.jobs.driver tell           # prints what became of them, as JSON
+    python -m tests.jobs.driver fill 900 100 50   # jobs, jobs of transactions that are rolled back, mails
+    python -m tests.jobs.driver wait 7            # a job that finishes once the file go-7 exists
+    python -m tests.jobs.driver tell              # prints the outcome as JSON
 
-LIMITS holds names of apps.core.limits and their values, as JSON.
+The environment variable LIMITS overrides names of apps.core.limits, as JSON.
 """
 
 import json
@@ -17,7 +17,7 @@ from collections import Counter
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-# Whoever works has the limits of a process that serves (config/environment.py).
+# As `run_jobs`, a worker gets the settings of one (config/environment.py).
 sys.argv = ["manage.py", "run_jobs" if sys.argv[1] == "work" else sys.argv[1], *sys.argv[2:]]
 
 from apps.core import limits  # noqa: E402
@@ -28,15 +28,20 @@ for name, value in json.loads(os.environ.get("LIMITS", "{}")).items():
 
 django.setup()
 
+from django.core.mail import EmailMessage  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import transaction  # noqa: E402
 
+from apps.jobs import outgoing  # noqa: E402
 from apps.jobs.models import StoredJob  # noqa: E402
 from tests.jobs import samples  # noqa: E402
 
 
-def fill(count: int, undone: int) -> None:
-    """Enqueue `count` jobs, every other one on the other queue, and some that are undone."""
+def fill(count: int, undone: int, mails: int) -> None:
+    """Enqueue `count` jobs, alternating between the queues, some that are rolled back, and mails."""
+    for number in range(mails):
+        message = EmailMessage("Hello", "Your code", "site@example.org", [f"{number}@example.org"])
+        outgoing.queue(message, good_for_seconds=3600)
     for number in range(count + undone):
         try:
             with transaction.atomic():
@@ -48,7 +53,7 @@ def fill(count: int, undone: int) -> None:
 
 
 def tell() -> None:
-    """Print how many jobs there are of each status, and how often the jobs of each queue were done."""
+    """Print how many jobs have each status, how many tries they took, and how often each was run."""
     ours = StoredJob.objects.filter(task_path__startswith="tests.")
     done = Counter(int(name) for name in samples.notes() if name.isdigit())
     told = {

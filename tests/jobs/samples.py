@@ -1,4 +1,4 @@
-"""Jobs to test with. What they do is noted in rows that the site has anyway."""
+"""Jobs to test with. They record what they do as sessions: rows of a table that every site has."""
 
 import os
 import signal
@@ -14,13 +14,13 @@ from apps.jobs.job import NETWORK, job
 
 
 def note(name: str) -> None:
-    """Leave a row for each time that something was done."""
+    """Record that something was done, once per call."""
     row = f"{name}.{uuid.uuid4().hex[: 38 - len(name)]}"
     Session.objects.create(session_key=row, session_data="", expire_date=timezone.now() + timedelta(days=1))
 
 
 def notes(name: str = "") -> list[str]:
-    """What was done, in order of the names."""
+    """Return what was done, sorted by name."""
     keys = Session.objects.filter(session_key__startswith=name, session_key__contains=".")
     return sorted(key.partition(".")[0] for key in keys.values_list("session_key", flat=True))
 
@@ -47,7 +47,7 @@ def fail_in_transaction(number: int) -> None:
     raise ValueError("a text of somebody's")
 
 
-@job()  # every two seconds, where a test says so
+@job()  # periodic in tests that use the fixture `regular`
 def regularly() -> None:
     note("regularly")
 
@@ -60,7 +60,7 @@ def kill_the_process() -> None:
 
 @job(queue=NETWORK)
 def wait_for_file(number: int) -> None:
-    """Begin, and end when the test says so."""
+    """Start, and finish once the test creates a file."""
     folder = Path(os.environ["SAMPLES"])
     (folder / f"begun-{number}").touch()
     while not (folder / f"go-{number}").exists():
@@ -70,7 +70,7 @@ def wait_for_file(number: int) -> None:
 
 @job()
 def work_a_little(number: int) -> None:
-    """Much of the time in the middle."""
+    """Spend most of the time inside the transaction."""
     time.sleep(0.005)
     note(str(number))
     time.sleep(0.005)
@@ -78,6 +78,6 @@ def work_a_little(number: int) -> None:
 
 @job(queue=NETWORK)
 def send_slowly(number: int) -> None:
-    """It may be done and not noted."""
+    """Leave time to be killed after the work and before success is recorded."""
     note(str(number))
     time.sleep(0.04)

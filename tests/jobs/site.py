@@ -1,4 +1,4 @@
-"""The site itself, which knows the jobs to test with as well."""
+"""The site, with the sample jobs imported."""
 
 from config.asgi import application
 from tests.jobs import samples

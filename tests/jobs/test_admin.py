@@ -1,4 +1,4 @@
-"""Jobs in the admin, for the site's owner."""
+"""Jobs in the admin."""
 
 import re
 from uuid import uuid4
@@ -27,7 +27,7 @@ def owner() -> Client:
 
 @pytest.fixture
 def failed(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> StoredJob:
-    """A job that has failed for good."""
+    """Return a job that has failed its last try."""
     monkeypatch.setattr("apps.jobs.claims.retry_seconds", lambda tries: 0.0)
     samples.fail_after_noting.enqueue(7)
     while statuses() != ["FAILED"]:
@@ -40,13 +40,13 @@ def run_again(owner: Client, *rows: StoredJob) -> str:
     return owner.post(LIST, chosen, follow=True).content.decode()
 
 
-def test_one_that_failed_is_run_again_with_all_its_tries(owner: Client, failed: StoredJob, hand: Hand) -> None:
+def test_a_failed_job_is_rerun_with_all_its_tries(owner: Client, failed: StoredJob, hand: Hand) -> None:
     assert "1 job will run again." in run_again(owner, failed)
     assert (statuses(), hand.do_all(NETWORK)) == (["READY"], 3)
     assert (statuses(), samples.notes()) == (["FAILED"], ["7"] * 6)
 
 
-def test_none_is_run_again_that_did_not_fail(owner: Client, hand: Hand) -> None:
+def test_only_failed_jobs_are_rerun(owner: Client, hand: Hand) -> None:
     samples.do.enqueue(1)
     hand.do_all()
     samples.do.enqueue(2)
@@ -57,7 +57,7 @@ def test_none_is_run_again_that_did_not_fail(owner: Client, hand: Hand) -> None:
     assert statuses() == before == ["SUCCESSFUL", "RUNNING", "READY"]
 
 
-def test_the_list_says_how_it_stands(owner: Client, failed: StoredJob) -> None:
+def test_the_list_begins_with_a_summary(owner: Client, failed: StoredJob) -> None:
     samples.do.enqueue(1)
     queue()
     page = re.sub(r"<li>\s+", "<li>", owner.get(LIST).content.decode())
@@ -67,14 +67,14 @@ def test_the_list_says_how_it_stands(owner: Client, failed: StoredJob) -> None:
     assert "<li>Worker 1, elsewhere: last seen 0\xa0minutes ago." in page
 
 
-def test_a_job_is_shown_with_where_it_failed_and_no_words(owner: Client, failed: StoredJob) -> None:
+def test_a_failed_job_is_shown_with_the_location_and_no_message(owner: Client, failed: StoredJob) -> None:
     page = owner.get(f"{LIST}{failed.pk}/change/").content.decode()
     for shown in ("tests.jobs.samples.fail_after_noting", "builtins.OSError", "samples.py", ">7<"):
         assert shown in page
     assert "away" not in page
 
 
-def test_nothing_can_be_made_changed_or_deleted(owner: Client, failed: StoredJob) -> None:
+def test_jobs_cannot_be_created_changed_or_deleted(owner: Client, failed: StoredJob) -> None:
     paths = (f"{LIST}add/", f"{LIST}{failed.pk}/change/", f"{LIST}{failed.pk}/delete/")
     assert [owner.post(path, {"post": "yes"}).status_code for path in paths] == [403] * 3
     chosen = {"action": "delete_selected", "_selected_action": [str(failed.pk)], "post": "yes"}
@@ -83,7 +83,7 @@ def test_nothing_can_be_made_changed_or_deleted(owner: Client, failed: StoredJob
 
 
 @pytest.mark.parametrize("who", ["nobody", "member", "moderator"])
-def test_it_is_for_owners(failed: StoredJob, who: str) -> None:
+def test_only_owners_see_jobs(failed: StoredJob, who: str) -> None:
     client = Client() if who == "nobody" else client_of(make_user("mod", role=who))
     expected = (200, "/accounts/login/") if who == "nobody" else (403, "/admin/login/")
     for path in (LIST, f"{LIST}{failed.pk}/change/"):
@@ -93,7 +93,7 @@ def test_it_is_for_owners(failed: StoredJob, who: str) -> None:
     assert statuses() == ["FAILED"]
 
 
-def test_the_list_costs_the_same_however_many_there_are(
+def test_the_list_takes_a_fixed_number_of_queries(
     owner: Client, hand: Hand, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     samples.do.enqueue(0)

@@ -1,7 +1,8 @@
-"""What becomes of a job: done once, tried again, given up, taken over from a process that is gone."""
+"""The life of a job: run once, retried, given up, taken over from a dead worker."""
 
 import logging
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -27,7 +28,7 @@ class Clock:
     def now(self) -> datetime:
         return self.time
 
-    def go_on(self, **time: float) -> None:
+    def advance(self, **time: float) -> None:
         self.time += timedelta(**time)
 
 
@@ -39,55 +40,55 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def fall_silent(hand: Hand, seconds: float) -> None:
-    """As if the worker had not been heard of for so long."""
+    """Make the worker's last heartbeat this old."""
     Worker.objects.filter(pk=hand.id).update(seen_at=Now() - timedelta(seconds=seconds))
 
 
-def test_a_job_is_done_once(hand: Hand) -> None:
+def test_a_job_runs_once(hand: Hand) -> None:
     samples.do.enqueue(7)
     assert (hand.do_all(), hand.do_all()) == (1, 0)
     assert (samples.notes(), statuses()) == (["7"], ["SUCCESSFUL"])
 
 
-def test_a_transaction_that_is_undone_leaves_no_job() -> None:
+def test_a_transaction_that_is_rolled_back_leaves_no_job() -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         samples.do.enqueue(7)
         raise ZeroDivisionError
     assert not StoredJob.objects.exists()
 
 
-def test_to_enqueue_costs_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_enqueuing_takes_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(1):
         samples.do.enqueue(7)
 
 
-def test_looking_into_an_empty_queue_is_one_query_and_takes_no_lock(hand: Hand) -> None:
+def test_polling_an_empty_queue_takes_one_query_and_no_lock(hand: Hand) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert hand.claim() is None
     [query] = queries.captured_queries
     assert query["sql"].startswith("SELECT")
 
 
-def test_each_queue_has_its_own(hand: Hand) -> None:
+def test_a_worker_takes_only_jobs_of_the_queue_it_asks_for(hand: Hand) -> None:
     samples.do.enqueue(1)
     samples.send.enqueue(2)
     assert (hand.do_all(NETWORK), samples.notes()) == (1, ["2"])
 
 
-def test_the_oldest_is_done_first_and_those_that_are_not_due_wait(hand: Hand, clock: Clock) -> None:
+def test_the_oldest_job_runs_first_and_jobs_that_are_not_due_wait(hand: Hand, clock: Clock) -> None:
     samples.do.using(run_after=clock.now() + timedelta(minutes=1)).enqueue(1)
     samples.do.enqueue(2)
-    clock.go_on(seconds=1)
+    clock.advance(seconds=1)
     samples.do.enqueue(3)
     first = hand.claim()
     assert first
     assert first.args_kwargs["args"] == [2]
     assert (hand.do_all(), samples.notes()) == (1, ["3"])
-    clock.go_on(minutes=1)
+    clock.advance(minutes=1)
     assert (hand.do_all(), samples.notes()) == (1, ["1", "3"])
 
 
-def test_a_job_that_fails_is_tried_again_later_each_time_and_then_given_up(
+def test_a_job_that_fails_is_retried_with_backoff_and_then_given_up(
     hand: Hand, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: (low + high) / 2)
@@ -96,43 +97,43 @@ def test_a_job_that_fails_is_tried_again_later_each_time_and_then_given_up(
     for number, pause in enumerate((5, 10), 1):
         assert hand.do_all(NETWORK) == 1
         assert statuses() == ["READY"]
-        clock.go_on(seconds=pause - 0.1)
+        clock.advance(seconds=pause - 0.1)
         assert hand.do_all(NETWORK) == 0
-        clock.go_on(seconds=0.2)
+        clock.advance(seconds=0.2)
         name = f"tests.jobs.samples.fail_after_noting {job.pk}"
         assert caplog.messages[-1] == f"Job {name} failed, try {number} of 3, again in {pause} s: OSError: away"
     assert hand.do_all(NETWORK) == 1
     assert caplog.messages[-1] == f"Job {name} failed for the last time, try 3"
     assert (statuses(), samples.notes()) == (["FAILED"], ["7"] * 3)
-    clock.go_on(days=1)
+    clock.advance(days=1)
     assert hand.do_all(NETWORK) == 0
 
 
-def test_no_two_wait_just_as_long_and_none_for_more_than_some_time() -> None:
+def test_pauses_between_tries_have_jitter_and_a_maximum() -> None:
     first = {claims.retry_seconds(1) for _ in range(50)}
     assert len(first) > 40
     assert all(4 <= pause <= 6 for pause in first)
     assert claims.retry_seconds(40) <= 1.2 * limits.MAX_JOB_RETRY_SECONDS
 
 
-def test_what_a_job_did_to_the_database_before_it_failed_is_undone(hand: Hand) -> None:
+def test_what_a_job_changed_before_it_failed_is_rolled_back(hand: Hand) -> None:
     samples.fail_in_transaction.enqueue(7)
     assert hand.do_all() == 1
     assert (samples.notes(), statuses()) == ([], ["READY"])
 
 
-def test_of_an_error_the_row_keeps_its_kind_and_where_it_was_and_nothing_that_it_says(hand: Hand, clock: Clock) -> None:
+def test_a_failed_job_keeps_the_type_and_location_of_its_error_but_not_the_message(hand: Hand, clock: Clock) -> None:
     samples.fail_in_transaction.enqueue(7)
     for _ in range(3):
         hand.do_all()
-        clock.go_on(hours=1)
+        clock.advance(hours=1)
     row = StoredJob.objects.get()
     assert row.exception_class_path == "builtins.ValueError"
     assert "fail_in_transaction" in row.traceback
     assert "somebody" not in row.traceback
 
 
-def test_one_that_this_version_does_not_know_is_left_to_others(hand: Hand) -> None:
+def test_a_job_unknown_to_this_version_is_left_to_others(hand: Hand) -> None:
     samples.do.enqueue(1)
     StoredJob.objects.update(task_path="apps.jobs.of_tomorrow.do")
     samples.do.enqueue(2)
@@ -140,7 +141,7 @@ def test_one_that_this_version_does_not_know_is_left_to_others(hand: Hand) -> No
     assert statuses() == ["READY", "SUCCESSFUL"]
 
 
-def test_what_a_process_that_is_gone_had_begun_is_done_by_another(hand: Hand, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_of_a_dead_worker_is_run_by_another(hand: Hand, caplog: pytest.LogCaptureFixture) -> None:
     samples.do.enqueue(7)
     assert hand.claim()
     other = Hand()
@@ -153,17 +154,30 @@ def test_what_a_process_that_is_gone_had_begun_is_done_by_another(hand: Hand, ca
     assert "was left unfinished by a process that is gone" in caplog.text
 
 
-def test_what_a_process_lost_without_ending_is_done_by_itself(hand: Hand) -> None:
+def test_a_worker_reclaims_a_job_that_it_lost_track_of(hand: Hand) -> None:
     samples.do.enqueue(7)
     assert hand.claim()
     claims.reclaim(hand.id, hand.own)
     assert hand.do_all() == 0
-    hand.own.clear()  # as where the database went before it could note what came of it
+    hand.own.clear()  # as if the database had failed before the outcome was recorded
     claims.reclaim(hand.id, hand.own)
     assert (hand.do_all(), samples.notes()) == (1, ["7"])
 
 
-def test_who_was_stopped_so_long_that_another_was_given_the_job_undoes_what_it_did(
+def test_a_job_claimed_during_a_reclaim_is_not_taken_for_lost(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples.do.enqueue(7)
+    living = claims.living_workers
+
+    def claim_and_list() -> list[UUID]:
+        assert hand.claim()
+        return living()
+
+    monkeypatch.setattr(claims, "living_workers", claim_and_list)
+    claims.reclaim(hand.id, hand.own)
+    assert statuses() == ["RUNNING"]
+
+
+def test_a_worker_that_resumes_after_its_job_was_given_away_rolls_back(
     hand: Hand, caplog: pytest.LogCaptureFixture
 ) -> None:
     samples.do.enqueue(7)
@@ -178,7 +192,23 @@ def test_who_was_stopped_so_long_that_another_was_given_the_job_undoes_what_it_d
     assert "another process was given it" in caplog.text
 
 
-def test_who_was_stopped_does_not_note_a_failure_over_what_another_did(hand: Hand) -> None:
+def test_a_worker_that_resumes_neither_finishes_nor_releases_anothers_job(hand: Hand) -> None:
+    samples.do.enqueue(7)
+    row = hand.claim()
+    assert row
+    fall_silent(hand, limits.JOB_LEASE_SECONDS + 1)
+    other = Hand()
+    claims.reclaim(other.id, other.own)
+    theirs = other.claim()
+    assert theirs
+    claims.perform(row)
+    claims.retry_or_fail(row, OSError())
+    assert (samples.notes(), statuses()) == ([], ["RUNNING"])
+    claims.perform(theirs)
+    assert (samples.notes(), statuses()) == (["7"], ["SUCCESSFUL"])
+
+
+def test_a_worker_that_resumes_does_not_overwrite_anothers_success_with_its_failure(hand: Hand) -> None:
     samples.do.enqueue(7)
     row = hand.claim()
     assert row
@@ -186,11 +216,11 @@ def test_who_was_stopped_does_not_note_a_failure_over_what_another_did(hand: Han
     other = Hand()
     claims.reclaim(other.id, other.own)
     other.do_all()
-    claims.fail(row, OSError())
+    claims.retry_or_fail(row, OSError())
     assert statuses() == ["SUCCESSFUL"]
 
 
-def test_one_that_ends_its_process_each_time_is_given_up(
+def test_a_job_that_kills_its_process_each_time_is_given_up(
     hand: Hand, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     samples.kill_the_process.enqueue()
@@ -198,14 +228,14 @@ def test_one_that_ends_its_process_each_time_is_given_up(
         assert hand.claim(NETWORK)
         hand.own.clear()
         claims.reclaim(hand.id, hand.own)
-        clock.go_on(hours=1)
+        clock.advance(hours=1)
     assert statuses() == ["FAILED"]
     assert StoredJob.objects.get().exception_class_path == "apps.jobs.claims.WorkerLost"
     assert [record.levelno for record in caplog.records][-1] == logging.ERROR
 
 
 @pytest.mark.parametrize("value", [1, -5, 0, None, True, "0b2ef7a4-6a3e-4d0e-9a53-1f3a8a1f3a8a", "weekly", "of_room"])
-def test_ids_and_words_of_ours_are_arguments(value: object) -> None:
+def test_ids_and_keywords_are_allowed_as_arguments(value: object) -> None:
     samples.do.enqueue(value)  # type: ignore[arg-type]
     assert StoredJob.objects.get().args_kwargs["args"] == [value]
 
@@ -213,7 +243,7 @@ def test_ids_and_words_of_ours_are_arguments(value: object) -> None:
 @pytest.mark.parametrize(
     "value", ["Hello there", "ABCD-1234", "123456", "ada@example.org", "", "x" * 25, 1.5, [1], {"a": 1}, b"x", 2**70]
 )
-def test_texts_and_secrets_are_no_arguments(value: object) -> None:
+def test_texts_and_secrets_are_refused_as_arguments(value: object) -> None:
     for arguments, named in (((value,), {}), ((), {"number": value})):
         with pytest.raises(TypeError) as refused:
             samples.do.enqueue(*arguments, **named)  # type: ignore[arg-type]
@@ -221,7 +251,7 @@ def test_texts_and_secrets_are_no_arguments(value: object) -> None:
     assert not StoredJob.objects.exists()
 
 
-def test_a_function_within_another_cannot_be_a_job() -> None:
+def test_a_nested_function_cannot_be_a_job() -> None:
     from django_tasks.exceptions import InvalidTaskError
 
     def inner() -> None: ...

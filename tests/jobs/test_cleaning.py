@@ -1,4 +1,4 @@
-"""What is deleted in time, by jobs that come again."""
+"""Periodic jobs that delete old rows."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.accounts.jobs import forget_devices
 from apps.core import limits
 from apps.jobs import periodic
-from apps.jobs.jobs import prune, sweep_sessions
+from apps.jobs.jobs import delete_expired_sessions, prune
 from apps.jobs.models import StoredJob, Worker
 from tests.conftest import make_user
 from tests.jobs import samples
@@ -25,15 +25,15 @@ def sessions(count: int) -> None:
     Session.objects.bulk_create(Session(session_key=f"{number}", expire_date=ago) for number in range(count))
 
 
-def test_expired_sessions_are_deleted_a_part_in_each_job(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_sessions_are_deleted_in_batches_one_per_job(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_SWEPT_SESSIONS", 4)
     sessions(10)
-    sweep_sessions.enqueue()
+    delete_expired_sessions.enqueue()
     assert hand.do_all() == 3
     assert not Session.objects.exists()
 
 
-def test_jobs_that_are_done_are_deleted_a_part_in_each_job(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_jobs_are_deleted_in_batches_one_per_job(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_PRUNED_ROWS", 4)
     for number in range(10):
         samples.do.enqueue(number)
@@ -44,7 +44,7 @@ def test_jobs_that_are_done_are_deleted_a_part_in_each_job(hand: Hand, monkeypat
     assert not StoredJob.objects.filter(task_path=samples.do.module_path).exists()
 
 
-def test_what_waits_runs_or_failed_lately_is_kept(hand: Hand) -> None:
+def test_waiting_running_and_recently_failed_jobs_are_kept(hand: Hand) -> None:
     long_ago = timezone.now() - timedelta(days=limits.KEPT_JOBS_DAYS, seconds=1)
     for status in ("READY", "RUNNING", "FAILED", "SUCCESSFUL"):
         samples.do.enqueue(1)
@@ -56,20 +56,20 @@ def test_what_waits_runs_or_failed_lately_is_kept(hand: Hand) -> None:
     assert sorted(StoredJob.objects.values_list("status", flat=True)) == ["READY", "RUNNING"]
 
 
-def test_workers_that_are_gone_for_long_are_forgotten(hand: Hand) -> None:
+def test_workers_without_a_heartbeat_for_a_day_are_deleted(hand: Hand) -> None:
     gone = Hand()
     Worker.objects.filter(pk=gone.id).update(seen_at=Now() - timedelta(days=1, seconds=1))
     prune.func()
     assert list(Worker.objects.values_list("pk", flat=True)) == [hand.id]
 
 
-def test_both_come_again() -> None:
+def test_both_jobs_are_periodic() -> None:
     now = timezone.now()
     periodic.enqueue_due(now)
-    assert {sweep_sessions.module_path, prune.module_path} <= set(periodic.enqueue_due(now))
+    assert {delete_expired_sessions.module_path, prune.module_path} <= set(periodic.enqueue_due(now))
 
 
-def test_devices_whose_sessions_have_ended_are_forgotten(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_whose_sessions_have_ended_are_deleted(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_SWEPT_SESSIONS", 2)
     ada, long_ago = make_user("ada"), timezone.now() - timedelta(days=1, seconds=1)
     Session.objects.create(session_key="lives", expire_date=timezone.now() + timedelta(days=1))

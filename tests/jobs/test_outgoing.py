@@ -1,4 +1,4 @@
-"""Mail that the site sends, by a job."""
+"""Outgoing mail, sent by a job."""
 
 import json
 import smtplib
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Server:
-    """A mail server that can be away, or refuse."""
+    """A mail server that can be unavailable, reject mail, or die after taking it."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -54,7 +54,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def _immediate_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.jobs.claims.retry_seconds", lambda tries: 0.0)
 
 
@@ -63,7 +63,7 @@ def queue(seconds: float = 600, to: str = ADDRESS, body: str = "Your code: ABCD-
     return outgoing.queue(message, good_for_seconds=seconds)
 
 
-def test_a_mail_is_sent_once_with_all_that_belongs_to_it(hand: Hand) -> None:
+def test_a_mail_is_sent_once_with_all_its_fields(hand: Hand) -> None:
     waiting = queue()
     assert mail.outbox == []
     assert (hand.do_all(NETWORK), hand.do_all(NETWORK)) == (1, 0)
@@ -79,7 +79,7 @@ def test_a_mail_is_sent_once_with_all_that_belongs_to_it(hand: Hand) -> None:
     assert (bytes(waiting.sealed), waiting.sent_at is not None) == (b"", True)
 
 
-def test_an_alternative_goes_along(hand: Hand) -> None:
+def test_an_html_alternative_is_sent_too(hand: Hand) -> None:
     message = EmailMultiAlternatives("Hello", "text", "site@example.org", [ADDRESS])
     message.attach_alternative("<p>text</p>", "text/html")
     outgoing.queue(message, good_for_seconds=600)
@@ -89,7 +89,7 @@ def test_an_alternative_goes_along(hand: Hand) -> None:
     assert [tuple(one) for one in sent.alternatives] == [("<p>text</p>", "text/html")]
 
 
-def test_nothing_of_it_can_be_read_in_the_database(hand: Hand) -> None:
+def test_the_database_has_no_readable_part_of_a_mail(hand: Hand) -> None:
     queue()
     columns = json.dumps([list(OutgoingMail.objects.values()), list(StoredJob.objects.values())], default=bytes_or_text)
     for secret in ("ABCD", "Hello", "ada@", "example.org", "QUJD"):
@@ -100,14 +100,14 @@ def bytes_or_text(value: object) -> str:
     return bytes(value).decode() if isinstance(value, (bytes, memoryview)) else str(value)
 
 
-def test_what_is_undone_is_not_mailed(hand: Hand) -> None:
+def test_a_mail_of_a_transaction_that_is_rolled_back_is_not_sent(hand: Hand) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         queue()
         raise ZeroDivisionError
     assert (hand.do_all(NETWORK), OutgoingMail.objects.count()) == (0, 0)
 
 
-def test_while_the_mail_server_is_away_it_waits_and_then_comes_once(hand: Hand, server: Server) -> None:
+def test_a_mail_waits_for_an_unavailable_server_and_is_then_sent_once(hand: Hand, server: Server) -> None:
     queue()
     server.error = ConnectionRefusedError()
     row = hand.claim(NETWORK)
@@ -121,7 +121,7 @@ def test_while_the_mail_server_is_away_it_waits_and_then_comes_once(hand: Hand, 
     assert (hand.do_all(NETWORK), len(mail.outbox), statuses()) == (0, 1, ["SUCCESSFUL"])
 
 
-def test_sent_again_by_another_process_it_is_the_same_mail(hand: Hand, server: Server) -> None:
+def test_a_mail_sent_twice_is_the_same_to_the_byte(hand: Hand, server: Server) -> None:
     queue()
     server.dies_after_taking = True
     with pytest.raises(KeyboardInterrupt):
@@ -133,7 +133,7 @@ def test_sent_again_by_another_process_it_is_the_same_mail(hand: Hand, server: S
     assert first == second
 
 
-def test_what_came_too_late_is_not_sent_and_kept_by_nobody(hand: Hand) -> None:
+def test_an_expired_mail_is_not_sent_and_its_content_is_erased(hand: Hand) -> None:
     waiting = queue()
     OutgoingMail.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     hand.do_all(NETWORK)
@@ -141,7 +141,7 @@ def test_what_came_too_late_is_not_sent_and_kept_by_nobody(hand: Hand) -> None:
     assert (mail.outbox, bytes(waiting.sealed), statuses()) == ([], b"", ["SUCCESSFUL"])
 
 
-def test_an_address_that_the_server_does_not_know_is_not_tried_again(hand: Hand, server: Server) -> None:
+def test_a_permanently_rejected_address_is_not_retried(hand: Hand, server: Server) -> None:
     waiting = queue()
     server.error = smtplib.SMTPRecipientsRefused({ADDRESS: (550, b"unknown")})
     assert hand.do_all(NETWORK) == 1
@@ -149,7 +149,7 @@ def test_an_address_that_the_server_does_not_know_is_not_tried_again(hand: Hand,
     assert (bytes(waiting.sealed), statuses()) == (b"", ["SUCCESSFUL"])
 
 
-def test_one_that_is_refused_for_now_is_tried_again(hand: Hand, server: Server) -> None:
+def test_a_temporarily_rejected_mail_is_retried(hand: Hand, server: Server) -> None:
     queue()
     server.error = smtplib.SMTPRecipientsRefused({ADDRESS: (451, b"greylisted")})
     row = hand.claim(NETWORK)
@@ -158,7 +158,7 @@ def test_one_that_is_refused_for_now_is_tried_again(hand: Hand, server: Server) 
     assert statuses() == ["READY"]
 
 
-def test_a_mail_of_before_the_key_was_changed_is_sent_and_one_of_a_key_that_is_gone_is_not(
+def test_a_mail_encrypted_with_a_fallback_key_is_sent_and_one_with_a_removed_key_is_not(
     hand: Hand, settings: Settings
 ) -> None:
     queue(body="first")
@@ -172,7 +172,7 @@ def test_a_mail_of_before_the_key_was_changed_is_sent_and_one_of_a_key_that_is_g
     assert not OutgoingMail.objects.exclude(sealed=b"").exists()
 
 
-def test_who_closes_their_account_gets_nothing_of_what_waits(hand: Hand) -> None:
+def test_closing_an_account_withdraws_its_waiting_mails(hand: Hand) -> None:
     ada = make_user("ada", email=ADDRESS)
     EmailAddress.objects.create(user=ada, email=ADDRESS, verified=True, primary=True)
     queue(to="Ada@example.org")
@@ -182,14 +182,14 @@ def test_who_closes_their_account_gets_nothing_of_what_waits(hand: Hand) -> None
     assert [one.to for one in mail.outbox] == [["bob@example.org"]]
 
 
-def test_what_waited_at_a_backup_is_not_sent_again_after_a_restore(hand: Hand) -> None:
+def test_mails_waiting_at_a_backup_are_not_sent_after_a_restore(hand: Hand) -> None:
     queue()
     told = [answer for _, answer in restored.send(sender=None) if answer and "Mails" in answer]
     assert told == ["Mails that were waiting to be sent, and are not: 1."]
     assert (hand.do_all(NETWORK), mail.outbox) == (0, [])
 
 
-def test_what_was_done_is_deleted_after_a_while_and_what_failed_is_to_be_seen_longer(hand: Hand) -> None:
+def test_old_jobs_and_mails_are_deleted(hand: Hand) -> None:
     queue()
     hand.do_all(NETWORK)
     prune.func()
@@ -201,11 +201,11 @@ def test_what_was_done_is_deleted_after_a_while_and_what_failed_is_to_be_seen_lo
     assert (StoredJob.objects.count(), OutgoingMail.objects.count()) == (0, 0)
 
 
-# Who waits for their page
+# Pages that wait for their mail
 
 
 @pytest.mark.usefixtures("sends_mail")
-def test_who_asks_for_a_code_gets_it_by_a_job(hand: Hand) -> None:
+def test_a_code_is_mailed_by_a_job(hand: Hand) -> None:
     client = ask_to_join("ada", ADDRESS)
     assert mail.outbox == []
     hand.do_all(NETWORK)
@@ -213,19 +213,17 @@ def test_who_asks_for_a_code_gets_it_by_a_job(hand: Hand) -> None:
 
 
 @pytest.fixture
-def _waits_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAIL_WAIT_SECONDS", 0)
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("_waits_not")
+@pytest.mark.usefixtures("_no_wait")
 @pytest.mark.parametrize(
     ("others", "is_away"),
     [({}, False), ({"failed_at": 10}, True), ({"failed_at": 100}, False), ({"failed_at": 10, "sent_at": 5}, False)],
 )
-def test_a_page_that_has_not_learned_what_became_of_its_mail_goes_by_that_of_others(
-    others: dict[str, int], is_away: bool
-) -> None:
+def test_without_an_outcome_a_page_goes_by_that_of_other_mails(others: dict[str, int], is_away: bool) -> None:
     now = timezone.now()
     for name, seconds in others.items():
         moment = {name: now - timedelta(seconds=seconds)}
@@ -235,15 +233,22 @@ def test_a_page_that_has_not_learned_what_became_of_its_mail_goes_by_that_of_oth
     assert OutgoingMail.objects.filter(pk=waiting.pk).exists() is not is_away
 
 
-@pytest.mark.usefixtures("_waits_not")
-def test_nobody_waits_within_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_a_page_whose_mail_is_withdrawn_while_it_waits_does_not_fail() -> None:
+    waiting = queue()
+    outgoing.withdraw(ADDRESS)
+    assert not outgoing.could_not_be_sent(waiting)
+
+
+@pytest.mark.usefixtures("_no_wait")
+def test_a_page_does_not_wait_within_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAIL_WAIT_SECONDS", 3600)
     with transaction.atomic():
         assert not outgoing.could_not_be_sent(queue())
 
 
 @pytest.mark.usefixtures("sends_mail")
-def test_a_notice_of_what_was_done_comes_when_the_server_is_back(hand: Hand, server: Server) -> None:
+def test_a_notice_is_sent_when_the_server_is_back(hand: Hand, server: Server) -> None:
     client = ask_to_join("ada", ADDRESS)
     hand.do_all(NETWORK)
     client.post("/accounts/confirm-email/", {"code": code_in(mail.outbox.pop())})

@@ -1,4 +1,4 @@
-"""Jobs that come again."""
+"""Periodic jobs."""
 
 from datetime import timedelta
 
@@ -25,36 +25,36 @@ def jobs() -> int:
 
 @pytest.fixture(autouse=True)
 def _first_time(regular: None) -> None:
-    periodic.enqueue_due(timezone.now())  # notes when the first time is
+    periodic.enqueue_due(timezone.now())  # records the first period
     StoredJob.objects.all().delete()
 
 
-def test_it_is_enqueued_once_for_each_time(hand: Hand) -> None:
+def test_a_periodic_job_is_enqueued_once_per_period(hand: Hand) -> None:
     assert (due(), due(), jobs()) == ([PATH], [], 1)
     hand.do_everything()
     assert (due(1.9), due(2.1), due(2.2), jobs()) == ([], [PATH], [], 2)
 
 
-def test_of_two_that_look_at_once_one_enqueues_it() -> None:
+def test_of_two_concurrent_processes_only_one_enqueues_it() -> None:
     row = Periodic.objects.get(path=PATH)
     after = row.next_at + timedelta(seconds=2)
     turns = [periodic.take_turn(PATH, before=row.next_at, after=after) for _ in range(2)]
     assert (turns, jobs()) == ([True, False], 1)
 
 
-def test_while_the_last_one_waits_there_is_no_second(hand: Hand) -> None:
+def test_it_is_not_enqueued_while_the_last_one_waits(hand: Hand) -> None:
     assert (due(), due(10), due(20), jobs()) == ([PATH], [PATH], [PATH], 1)
     hand.do_everything()
     assert (due(30), jobs()) == ([PATH], 2)
 
 
-def test_after_a_long_time_without_anybody_it_comes_once(hand: Hand) -> None:
+def test_after_a_long_downtime_it_is_enqueued_once(hand: Hand) -> None:
     due()
     hand.do_everything()
     assert (due(86400), due(86401), jobs()) == ([PATH], [], 2)
 
 
-def test_nothing_is_written_where_none_is_due(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_nothing_is_written_if_no_job_is_due(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     due()
     with django_assert_num_queries(1):
         assert periodic.enqueue_due(timezone.now()) == []

@@ -1,4 +1,4 @@
-"""The threads that do jobs."""
+"""The threads that run jobs."""
 
 import logging
 import time
@@ -26,7 +26,7 @@ WEB, WORKER = Worker.Kind.WEB, Worker.Kind.WORKER
 
 
 def until(holds: Callable[[], object], seconds: float = 15) -> None:
-    """Return once it holds."""
+    """Wait until it holds."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
@@ -45,28 +45,31 @@ def running(kind: Worker.Kind = WORKER) -> Iterator[Runner]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where jobs that wait say that they have begun, and are let go on."""
+    """Return the folder of the files by which waiting jobs report that they have started, and are released."""
     monkeypatch.setenv("SAMPLES", str(tmp_path))
     return tmp_path
 
 
 @pytest.fixture
-def _never_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def _never_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "JOB_POLL_SECONDS", 3600)
 
 
-@pytest.mark.usefixtures("_never_looks")
-def test_what_is_enqueued_in_the_process_begins_at_once_without_looking_for_it() -> None:
+@pytest.mark.usefixtures("_never_polls")
+def test_a_job_enqueued_in_the_same_process_starts_without_polling() -> None:
     with running() as runner:
-        until(lambda: runner.is_needed and Worker.objects.exists())
+        until(lambda: runner.is_needed)
+        samples.do.enqueue(0)
+        # By now it has looked for the one time.
+        until(lambda: samples.notes() == ["0"])
         with transaction.atomic():
             samples.send.enqueue(1)
             samples.do.enqueue(2)
-            assert samples.notes() == []
-        until(lambda: samples.notes() == ["1", "2"])
+            assert samples.notes() == ["0"]
+        until(lambda: samples.notes() == ["0", "1", "2"])
 
 
-def test_what_others_enqueue_is_found_by_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_enqueued_by_another_process_is_found_by_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     with running() as runner:
         until(lambda: runner.is_needed)
         with monkeypatch.context() as elsewhere:
@@ -75,7 +78,7 @@ def test_what_others_enqueue_is_found_by_looking(monkeypatch: pytest.MonkeyPatch
         until(lambda: samples.notes() == ["1"])
 
 
-def test_several_wait_for_others_at_once_and_those_that_work_do_not_wait_for_them(folder: Path) -> None:
+def test_network_jobs_run_in_parallel_and_do_not_delay_the_default_queue(folder: Path) -> None:
     number = limits.JOB_THREADS["network"]
     with running():
         for one in range(number + 1):
@@ -88,7 +91,7 @@ def test_several_wait_for_others_at_once_and_those_that_work_do_not_wait_for_the
         until(lambda: len(samples.notes()) == number + 2)
 
 
-def test_who_ends_finishes_what_was_begun_and_begins_nothing_more(folder: Path) -> None:
+def test_a_runner_that_stops_finishes_running_jobs_and_starts_no_more(folder: Path) -> None:
     runner = Runner(WORKER)
     runner.start()
     for number in range(limits.JOB_THREADS["network"] + 1):
@@ -102,7 +105,7 @@ def test_who_ends_finishes_what_was_begun_and_begins_nothing_more(folder: Path) 
     assert not Worker.objects.exists()
 
 
-def test_who_does_not_end_in_time_says_so_and_keeps_the_job_until_the_process_is_gone(folder: Path) -> None:
+def test_a_runner_that_does_not_stop_in_time_says_so_and_keeps_its_job(folder: Path) -> None:
     runner = Runner(WORKER)
     runner.start()
     samples.wait_for_file.enqueue(0)
@@ -114,7 +117,7 @@ def test_who_does_not_end_in_time_says_so_and_keeps_the_job_until_the_process_is
 
 
 @pytest.mark.usefixtures("regular")
-def test_of_several_that_look_all_the_time_each_time_of_a_regular_job_is_done_once(
+def test_a_periodic_job_runs_once_per_period_with_several_runners(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "JOB_POLL_SECONDS", 0.01)
@@ -143,7 +146,7 @@ def worker_beat(seconds_ago: float) -> None:
         ("redis://", WORKER, 1, True),
     ],
 )
-def test_a_process_that_serves_does_jobs_where_no_other_would(
+def test_a_web_process_runs_jobs_if_no_worker_does(
     settings: Settings, redis: str, kind: Worker.Kind, beat: float | None, is_needed: bool
 ) -> None:
     settings.REDIS_URL = redis
@@ -155,13 +158,13 @@ def test_a_process_that_serves_does_jobs_where_no_other_would(
     assert Worker.objects.filter(pk=runner.id).exists() is is_needed
 
 
-def test_that_it_stands_in_for_workers_is_said_once_and_when_it_is_over(
+def test_standing_in_for_workers_is_logged_once_and_when_it_ends(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.REDIS_URL = "redis://"
     runner = Runner(WEB)
     runner.beat()
-    # A worker that was started with it may come in a moment.
+    # A worker that was started with it may need a moment.
     assert caplog.messages == []
     runner.began -= limits.WORKER_SILENCE_SECONDS + 1
     for _ in range(3):
@@ -175,9 +178,7 @@ def test_that_it_stands_in_for_workers_is_said_once_and_when_it_is_over(
     assert all_troubles() == []
 
 
-def test_a_database_that_is_away_ends_no_thread(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_threads_survive_a_database_outage(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(limits, "SOON_SECONDS", 0.01)
     with running() as runner:

@@ -16,7 +16,7 @@ from apps.accounts.sign_ins import Ending, SignIn
 from apps.core import epoch
 from apps.core.hashing import digest
 from apps.core.signals import replaced
-from apps.live import broadcast, gaps, hub, layer, listeners, replays, sealed, sources, watch
+from apps.live import broadcast, gaps, hub, layer, listeners, replay_cache, sealed, sources, watch
 from apps.live.frames import Burst, Frame, numbered
 from apps.live.listeners import COME_BACK, NO_LONGER_ALLOWED, SIGNED_OUT
 from apps.live.parts import Part, Parts, Swap
@@ -437,7 +437,7 @@ async def test_later_reconnecting_pages_share_the_answer_while_it_is_current(dat
 
 @in_a_loop
 async def test_the_number_of_cached_replays_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MAX_KEPT_REPLAYS", 3)
+    monkeypatch.setattr(replay_cache, "MAX_KEPT_REPLAYS", 3)
     async with joined():
         database.head = 50
         for since in range(20):
@@ -826,9 +826,25 @@ async def test_every_message_type_has_a_handler() -> None:
 
 
 @in_a_loop
-async def test_unknown_parts_of_a_newer_versions_messages_are_ignored(database: Database) -> None:
+async def test_unknown_types_and_fields_of_a_newer_versions_messages_are_ignored(database: Database) -> None:
     async with joined() as listener:
-        for more in ({"type": "live.whisper", "topic": TOPIC}, {"type": "live.change", "by": 1}):
-            current_process().handle({"topic": TOPIC, "seq": 1, "parts": {"en": said("[1]")}} | more)
+        change = {"type": "live.change", "topic": TOPIC, "seq": 1, "parts": {"en": said("[1]")}}
+        current_process().handle(change | {"type": "live.of_tomorrow"})
+        current_process().handle(change | {"by": 1})
         await until(lambda: listener.frames)
+    assert [frame.text for frame in listener.written] == [frame.text for frame in listener.frames]
     assert listener.shown == ["[1]"]
+
+
+@in_a_loop
+async def test_a_whisper_takes_no_number_and_reaches_those_who_read_its_language(database: Database) -> None:
+    async with joined() as listener:
+        german = Listener(2)
+        german.language = "de"
+        await current_process().hub.join(german, TOPIC, since=0, head=0)
+        whisper = {"type": "live.whisper", "topic": TOPIC, "parts": {"en": said("typing"), "fr": said("écrit")}}
+        current_process().handle(whisper)
+        await deliver(TOPIC, 1, "[1]")
+    assert [frame.text.startswith("<hx-seq") for frame in listener.written] == [False, True]
+    assert (listener.closing_message, listener.numbers) == ("typing", [(0, 1)])
+    assert german.written == []

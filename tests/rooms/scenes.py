@@ -6,7 +6,7 @@ from tests.contract import WORDS, Form, Scene, Stage
 
 BY_OWNER = "302 403 403 403 403 302+"
 NO_ROOM = "302 404 404 404 404 404"
-# To somebody who isn't signed in and has typed something, it is given back.
+# An anonymous user who has typed something gets it back.
 TYPED_BY_OWNER, TYPED_NO_ROOM = BY_OWNER.replace("302 ", "403 "), NO_ROOM.replace("302 ", "403 ")
 
 

@@ -215,7 +215,7 @@ def test_an_update_takes_a_fixed_number_of_queries(
     assert len(found.places) == people
 
 
-def test_an_update_asks_nothing_where_nobody_is_concerned(
+def test_an_update_that_concerns_no_one_makes_no_queries(
     cast: Cast, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(0):

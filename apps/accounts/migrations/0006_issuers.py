@@ -59,7 +59,7 @@ def name_issuers(apps: Apps, schema_editor: object) -> None:
             is_long = len(prefix) + 1 + len(one.uid) > MAX_UID
             kept = f"#{hashlib.sha256(one.uid.encode()).hexdigest()}" if is_long else f":{one.uid}"
             extra = one.extra_data if isinstance(one.extra_data, dict) else {}
-            # Of a long one, the `sub` would be lost for who goes back.
+            # Without it, a long `sub` would be lost if the migration is reversed.
             one.extra_data = extra | {"issuer": issuer} | ({"sub_before": one.uid} if is_long else {})
             one.uid = prefix + kept
             changed.append(one)

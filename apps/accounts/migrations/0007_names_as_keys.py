@@ -12,7 +12,7 @@ BATCH = 5000
 def give_keys(old_apps, schema_editor):
     """
     Names that were there before go on working as they are: of two with one key the later one's has a number too, which
-    nobody types, and it is found by its own spelling.
+    no one types, and it is found by its own spelling.
 
     Reads each row once, and writes each once.
     """

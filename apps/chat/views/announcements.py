@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from apps.chat.forms import AnnouncementsForm
 from apps.chat.history import in_room
-from apps.chat.mentions import may_name, names
+from apps.chat.mentions import is_mentioned, may_mention
 from apps.chat.models import Message
 from apps.core.limited import limited
 from apps.rooms.access import Visit, room_for
@@ -49,5 +49,5 @@ def announced(visit: Visit) -> Iterator[Message]:
     said = said.select_related("author").order_by("-seq")
     if visit.announces != Membership.Announces.MENTIONS:
         return iter(said[:MAX_LINES])
-    likely = said.filter(may_name(own)).iterator(chunk_size=MAX_LINES)
-    return (message for message in likely if names(message.html, own))
+    likely = said.filter(may_mention(own)).iterator(chunk_size=MAX_LINES)
+    return (message for message in likely if is_mentioned(message.html, own))

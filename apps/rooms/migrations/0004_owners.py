@@ -2,7 +2,7 @@
 Every room has an owner who can be found.
 
 A room with members and no owner passes to its first moderator, else to whoever has been in it longest, as when an
-account is closed. A private room without members, which nobody can find while its name stays taken, is deleted if
+account is closed. A private room without members, which no one can find while its name stays taken, is deleted if
 nothing was said in it. Else it gives its name free: what people wrote stays in the archive of their data. The lobby is
 the site's own.
 """
@@ -23,7 +23,7 @@ AT_ONCE = 500
 
 
 def in_pieces(pks: "QuerySet[object]") -> Iterator[list[int]]:
-    """The keys in order, some at a time; each piece is read anew, since the last one has changed what is found."""
+    """Yield the keys in order, in batches, each queried again, since processing the last one has changed the result."""
     last = 0
     while piece := list(pks.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:AT_ONCE]):
         yield piece

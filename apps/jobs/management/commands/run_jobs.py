@@ -1,4 +1,4 @@
-"""The worker: does the site's jobs, beside processes that serve."""
+"""The worker: runs the site's jobs, beside the web processes."""
 
 import signal
 from queue import SimpleQueue
@@ -12,13 +12,13 @@ from apps.jobs.runner import Runner
 
 
 class Command(BaseCommand):
-    help = "Do the site's jobs until told to end; for sites of several processes (REDIS_URL). One or more of it."
+    help = "Run the site's jobs until told to stop; for sites with several processes (REDIS_URL). Start one or more."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         running.serve()
         runner = Runner(Worker.Kind.WORKER)
-        # Not an event, whose lock the handler might find taken by what it interrupts.
+        # Not a threading.Event: the code that the signal interrupts may hold its lock.
         ended: SimpleQueue[None] = SimpleQueue()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.put(None))

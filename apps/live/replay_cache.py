@@ -18,7 +18,7 @@ class Replay(NamedTuple):
     bursts: list[Burst]
 
 
-class Replays:
+class ReplayCache:
     """Replays of the feeds in `feeds`, which is the hub's own dictionary."""
 
     def __init__(self, feeds: dict[str, Feed]) -> None:

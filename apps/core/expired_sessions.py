@@ -7,7 +7,7 @@ from django.utils import timezone
 from apps.core import limits
 
 
-def sweep() -> int:
+def delete_some() -> int:
     """Delete a batch, skipping rows that other processes are deleting; return how many went."""
     with transaction.atomic():
         expired = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.core import expired, limits
+from apps.core import expired_sessions, limits
 
 pytestmark = pytest.mark.django_db
 
@@ -23,14 +23,14 @@ def sessions(name: str, count: int, expires_in: timedelta) -> None:
 def test_only_expired_sessions_are_deleted() -> None:
     sessions("old", 3, timedelta(seconds=-1))
     sessions("new", 2, timedelta(minutes=1))
-    assert expired.sweep() == 3
+    assert expired_sessions.delete_some() == 3
     assert set(Session.objects.values_list("pk", flat=True)) == {"new0", "new1"}
 
 
 def test_many_expired_sessions_are_deleted_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_SWEPT_SESSIONS", 4)
     sessions("old", 10, timedelta(days=-1))
-    assert [expired.sweep() for _ in range(4)] == [4, 4, 2, 0]
+    assert [expired_sessions.delete_some() for _ in range(4)] == [4, 4, 2, 0]
 
 
 def test_nothing_is_written_if_none_have_expired() -> None:
@@ -38,5 +38,5 @@ def test_nothing_is_written_if_none_have_expired() -> None:
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        assert expired.sweep() == 0
+        assert expired_sessions.delete_some() == 0
     assert not [query["sql"] for query in queries if "DELETE" in query["sql"]]
