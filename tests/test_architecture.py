@@ -19,6 +19,7 @@ BROADCASTERS = {"apps.live.signals", "apps.rooms.changes"}
 NUMBERING = {"apps.chat.changes", "apps.rooms.changes"}
 # What they offer to others, each of which is to be a verb with a scene (tests/chat/test_changes.py).
 CHANGES = {"change_room", "change_locked_room", "change_message", "change_messages", "add_messages"}
+QUERIES = {"filter", "exclude", "get"}
 NUMBERS = {"last_seq", "changed_seq", "details_seq", "members_seq"}
 LOADED = re.compile(r"{%\s*load\s+(.*?)%}", re.S)
 NAMED = re.compile(r"""{%\s*(?:include|extends)\s+["']([^"']+)["']""")
@@ -123,7 +124,7 @@ def numbers_written_in(tree: ast.Module) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             found.add(node.attr)
-        elif isinstance(node, ast.Call):
+        elif isinstance(node, ast.Call) and not (isinstance(node.func, ast.Attribute) and node.func.attr in QUERIES):
             found |= {str(keyword.arg) for keyword in node.keywords}
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             found.add(node.target.id)
