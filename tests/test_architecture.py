@@ -21,6 +21,7 @@ BROADCASTERS = {"apps.live.signals", "apps.rooms.changes"}
 NUMBERING = {"apps.chat.changes", "apps.rooms.changes"}
 # What they offer to others, each of which is to be a verb with a scene (tests/chat/test_changes.py).
 CHANGES = {"change_room", "change_locked_room", "change_message", "change_messages", "add_messages"}
+QUERIES = {"filter", "exclude", "get"}
 NUMBERS = {"last_seq", "changed_seq", "details_seq", "members_seq"}
 LOADED = re.compile(r"{%\s*load\s+(.*?)%}", re.S)
 NAMED = re.compile(r"""{%\s*(?:include|extends)\s+["']([^"']+)["']""")

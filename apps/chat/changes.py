@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
 from django.dispatch import Signal
 from django.utils.translation import gettext as _
 
@@ -67,8 +68,9 @@ def change_message(
         return
     # If the block has looked at them, they may have changed since.
     locked.__dict__.pop("extras", None)
+    locked.version_seq = None if kind.announced else locked.version
     locked.changed_seq = take_numbers(room)
-    locked.save(update_fields=[*columns, "changed_seq"])
+    locked.save(update_fields=[*columns, "changed_seq", "version_seq"])
     room.save(update_fields=["last_seq"])
     messages_changed.send(Message, kind=kind, room=room, messages=[locked], actor=change.actor)
     tell(room, locked.changed_seq, partial(fragments.changed_message, locked))
@@ -105,7 +107,8 @@ def change_messages(
     if first is None or last is None:
         return
     next_seq = take_numbers(room, last.seq - first.seq + 1)
-    some.update(**values, changed_seq=F("seq") + next_seq - first.seq)
+    version = None if kind.announced else Coalesce("version_seq", "changed_seq")
+    some.update(**values, version_seq=version, changed_seq=F("seq") + next_seq - first.seq)
     room.save(update_fields=["last_seq"])
     last.refresh_from_db()
     last.room = room

@@ -74,7 +74,7 @@ class AnnouncementsForm(forms.Form):
 
 
 class EditForm(forms.Form):
-    """A message's new text, and the version (`changed_seq`) that was edited."""
+    """A message's new text, and the version that was edited."""
 
     body = BodyField(label=_("Message"))
     version = forms.IntegerField(min_value=0, max_value=MAX_SEQ, required=False, widget=forms.HiddenInput)
@@ -82,4 +82,4 @@ class EditForm(forms.Form):
     @classmethod
     def of(cls, message: Message) -> "EditForm":
         """Return the form for a message as it is now."""
-        return cls(initial={"body": message.body, "version": message.changed_seq})
+        return cls(initial={"body": message.body, "version": message.version})

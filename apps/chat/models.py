@@ -32,6 +32,8 @@ class Message(models.Model):
     # The number of the change that posted it, which is its place, and of its last change. Both from Room.last_seq.
     seq = models.PositiveBigIntegerField()
     changed_seq = models.PositiveBigIntegerField()
+    # Its version, if its last change was not announced.
+    version_seq = models.PositiveBigIntegerField(null=True, editable=False)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="messages")
     # Chosen by the sender, so that resending the same message stores nothing.
     client_id = models.UUIDField()
@@ -69,8 +71,8 @@ class Message(models.Model):
 
     @property
     def version(self) -> int:
-        """The number of its last change."""
-        return self.changed_seq
+        """The number of its last announced change: pages speak of a newer one, and edits of older ones are refused."""
+        return self.changed_seq if self.version_seq is None else self.version_seq
 
     @property
     def author_username(self) -> str:

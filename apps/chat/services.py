@@ -169,7 +169,7 @@ def the_same_message(earlier: Message, room_id: int, body: str) -> Message:
 @verb(EDITED)
 def edit_message(*, message: Message, body: str, html: str | None = None, version: int | None = None) -> Message:
     """
-    Change a message's text; `html` is as for `post_message`, `version` the `changed_seq` that was edited, if known.
+    Change a message's text; `html` is as for `post_message`, `version` the one that was edited, if known.
 
     Raises Refusal if the message has since been deleted or the room archived, or if the text would be invisible;
     NewerVersionError if the message has since been changed to another text.
@@ -187,7 +187,7 @@ def store_edit(*, message: Message, body: str, html: str, version: int | None) -
         change.actor = message.author
         if message.body == body:
             return message
-        if version not in {None, message.changed_seq}:
+        if version not in {None, message.version}:
             raise NewerVersionError(message)
         keep_digest(message)
         message.body, message.html, message.renderer_version = body, html, RENDERER_VERSION

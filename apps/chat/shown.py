@@ -18,7 +18,7 @@ class ShownMessage:
 
     pk: int
     seq: int
-    # The number of its last change.
+    # The number of its last change that is announced.
     version: int
     address: str
     author_id: int | None

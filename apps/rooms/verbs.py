@@ -16,7 +16,7 @@ class Kind:
     """A kind of change, as signals name it."""
 
     name: str
-    # Whether open pages announce it to screen readers.
+    # Whether open pages announce it to screen readers, if the reader wants that.
     announced: bool = False
 
 

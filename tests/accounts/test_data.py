@@ -21,6 +21,7 @@ from apps.chat import services as chat
 from apps.chat.models import Message
 from apps.core.errors import Refusal
 from apps.live import broadcast
+from apps.live.parts import to_htmx
 from apps.rooms import services as rooms
 from apps.rooms.models import Membership, Room
 from tests.accounts.test_pictures import image, send
@@ -95,7 +96,16 @@ KNOWN = {
     "rooms.Ban": {"id", "room", "user", "by", "created_at"},
     "chat.Message": {
         *("id", "room", "seq", "changed_seq", "author", "client_id", "body", "html", "renderer_version"),
-        *("opens_day", "continues", "created_at", "edited_at", "deleted_at", "deleted_by", "sent_digest"),
+        *(
+            "opens_day",
+            "continues",
+            "created_at",
+            "edited_at",
+            "deleted_at",
+            "deleted_by",
+            "sent_digest",
+            "version_seq",
+        ),
     },
     # The archive has the picture as a file.
     "accounts.Picture": {"id", "user", "key", "small", "large"},
@@ -265,7 +275,7 @@ def test_pages_are_told_that_messages_lost_their_text_or_author(
 ) -> None:
     say(cast.room, cast.member, "these words")
     told: list[str] = []
-    monkeypatch.setattr(broadcast, "change", lambda topic, seq, render: told.append(render()))
+    monkeypatch.setattr(broadcast, "change", lambda topic, seq, render: told.append(to_htmx(render())))
     with TestCase.captureOnCommitCallbacks(execute=True):
         closing.close_account(user=cast.member, delete_messages=delete, heir=None)
     (changed,) = [html for html in told if "message-" in html]

@@ -12,12 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from apps.chat import extras, services
-from apps.chat.changes import change_message
+from apps.chat.changes import change_message, change_messages
 from apps.chat.extras import Extra
 from apps.chat.fragments import changed_message
 from apps.chat.models import Message
 from apps.chat.replay import changes_since
 from apps.chat.shown import from_facts, shown
+from apps.rooms.models import Room
 from apps.rooms.verbs import Kind
 from tests.chat.pages import live_view_of, page_of
 from tests.chat.test_changes import listening, replayed
@@ -110,6 +111,28 @@ def test_facts_tell_of_extras_and_show_the_same_elsewhere(stage: Stage) -> None:
     assert render_to_string("chat/message.html", {"message": elsewhere}) == part.html
     del part.facts["extras"]
     assert from_facts(part.facts).extras == {}
+
+
+def test_a_change_that_is_not_announced_is_no_new_version_to_speak_of_or_to_edit(stage: Stage) -> None:
+    version = stage.message.version
+    with listening() as heard:
+        star(stage.message, "ada")
+        star(stage.message, "bob")
+    assert [frame[0].facts["version"] for frame in heard.frames] == [version, version]
+    message = services.edit_message(message=stage.message, body="Edited", version=version)
+    assert message.version == message.changed_seq > version
+    assert Message.objects.get(pk=message.pk).version == message.version
+
+
+def test_nor_are_many_that_change_at_once(stage: Stage) -> None:
+    star(stage.message, "ada")
+    versions = [message.version for message in (stage.message, say(stage.room, stage.owner))]
+    room = Room.objects.get(pk=stage.room.pk)
+    before = room.last_seq
+    change_messages(room, room.messages.all(), STARRED, {}, actor=None)
+    changed = room.messages.order_by("seq")
+    assert [message.version for message in changed] == versions
+    assert before < changed[0].changed_seq < changed[1].changed_seq == room.last_seq
 
 
 def test_a_deleted_message_has_none(stage: Stage) -> None:

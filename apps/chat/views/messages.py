@@ -80,7 +80,7 @@ def render_newer_version(
     request: HtmxRequest, visit: MessageVisit, error: services.NewerVersionError, body: str
 ) -> HttpResponse:
     """Show the newer text next to the rejected edit; saving again replaces it."""
-    form = EditForm({"body": body, "version": error.message.changed_seq})
+    form = EditForm({"body": body, "version": error.message.version})
     form.is_valid()  # add_error() requires a validated form
     form.add_error("body", str(error))
     return render_message(request, replace(visit, message=error.message), form, status=409, is_newer=True)
