@@ -25,8 +25,8 @@ STEP = re.compile(
     re.DOTALL,
 )
 PATCH = re.compile(r'<template for="(?P<target>[^"]*)">(?P<html>.*?)</template>', re.DOTALL)
-# What an entry of a message shows to whoever looks at it.
-SHOWN = re.compile(r'<h3 [^>]*>(?P<author>.*?)</h3>.*?<div class="body"[^>]*>(?P<body>.*?)</div>', re.DOTALL)
+# What an entry of a message shows to whoever looks at it, with what other apps show below it.
+SHOWN = re.compile(r'<h3 [^>]*>(?P<author>.*?)</h3>.*?<div class="body"[^>]*>(?P<body>.*?)<p class="meta">', re.DOTALL)
 
 
 def plain(html: str) -> str:

@@ -45,6 +45,7 @@ pytestmark = pytest.mark.django_db
 SCENES = {scene.name: scene for scene in all_scenes()}
 NUMBERED = {name: scene for name, scene in SCENES.items() if scene.numbers}
 BY_USERS = {name: scene for name, scene in SCENES.items() if scene.actor != "anonymous"}
+SHOWN_BY_USERS = {name: scene for name, scene in BY_USERS.items() if scene.numbers}
 ARCHIVED = {name: (scene, *scene.archive) for name, scene in SCENES.items() if scene.archive}
 
 each = pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
@@ -181,7 +182,12 @@ def test_a_live_view_shows_in_the_end_what_a_fresh_page_shows(scene: Scene, patc
 
 def replayed(stage: Stage) -> Parts:
     """What a page is sent that missed the change."""
-    return tuple(chain.from_iterable(changes_since(stage.room.pk, stage.room.last_seq).pieces))
+    return parts_since(stage.room)
+
+
+def parts_since(room: Room) -> Parts:
+    """What a page is sent that has shown the room as it was."""
+    return tuple(chain.from_iterable(changes_since(room.pk, room.last_seq).pieces))
 
 
 # What the room and the message are like when the form is sent.
@@ -261,7 +267,7 @@ def everything() -> str:
     return "".join(
         serializers.serialize("json", model._base_manager.all())
         for model in apps.get_models()
-        if model._meta.app_label in {"accounts", "rooms", "chat"}
+        if model.__module__.startswith("apps.")
     )
 
 
@@ -308,6 +314,18 @@ def test_what_a_change_stores_about_a_user_is_deleted_with_their_account(scene: 
     assert user.display_name not in left
     if scene.is_personal:
         assert WORDS not in left
+
+
+@pytest.mark.parametrize("scene", SHOWN_BY_USERS.values(), ids=SHOWN_BY_USERS)
+def test_pages_show_what_a_closed_account_leaves_of_a_change(scene: Scene) -> None:
+    stage = prepared(scene)
+    scene.act(stage)
+    user, room = stage.user_of(scene.actor), Room.objects.get(pk=stage.room.pk)
+    assert user
+    returned = page_of(stage.viewer, room.get_absolute_url())
+    closing.close_account(user=user, delete_messages=False, heir=None)
+    returned.apply(parts_since(room))
+    assert returned == page_of(stage.viewer, room.get_absolute_url())
 
 
 @pytest.mark.parametrize(("scene", "name", "text"), ARCHIVED.values(), ids=ARCHIVED)
