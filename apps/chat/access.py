@@ -1,8 +1,10 @@
 """Look up a message for a viewer, with what they may do with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from apps.accounts.viewer import Viewer
+from apps.chat import extras
 from apps.chat.models import Message
 from apps.core.errors import Missing
 from apps.rooms.access import Visit, room_for
@@ -18,6 +20,8 @@ class MessageVisit:
 
     visit: Visit
     message: Message
+    # What other apps offer with it: templates and their facts.
+    actions: tuple[tuple[str, Any], ...] = ()
 
     @property
     def is_author(self) -> bool:
@@ -45,4 +49,5 @@ def message_for(viewer: Viewer, slug: str, pk: int) -> MessageVisit:
     if message is None:
         raise NoSuchMessage
     message.room = visit.room
-    return MessageVisit(visit, message)
+    found = MessageVisit(visit, message)
+    return found if message.is_deleted else replace(found, actions=tuple(extras.actions(found)))

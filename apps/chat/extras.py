@@ -33,6 +33,10 @@ class Extra:
     load: Callable[[Sequence[Any]], dict[int, Facts]]
     # Shows the `facts` of a `message`.
     template: str
+    # What the message's own page offers with it, if anything: a template, and the facts of it for one viewer, which
+    # `load_actions` returns for a MessageVisit.
+    actions_template: str = ""
+    load_actions: Callable[[Any], Facts] = lambda visit: None
 
 
 _extras: dict[str, Extra] = {}
@@ -55,6 +59,11 @@ def load(messages: Sequence[Any]) -> None:
         for message in shown:
             if message.pk in found:
                 message.extras[extra.name] = found[message.pk]
+
+
+def actions(visit: Any) -> list[tuple[str, Facts]]:
+    """Return what the message's own page offers a viewer: templates and their facts."""
+    return [(one.actions_template, one.load_actions(visit)) for one in _extras.values() if one.actions_template]
 
 
 def render(message: Shown, user: object) -> SafeString:

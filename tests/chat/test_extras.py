@@ -181,6 +181,21 @@ def test_a_new_message_takes_no_query_for_an_extra(cast: Cast) -> None:
     assert not [one for one in queries if "auth_group" in one["sql"]]
 
 
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_what_an_extra_offers_is_on_the_message_s_own_page(
+    stage: Stage, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    (tmp_path / "star.html").write_text('<form id="star">{% csrf_token %}{{ facts }} {{ message.pk }}</form>')
+    offered = Extra("offered", stars, "stars.html", "star.html", lambda visit: visit.visit.member.username)
+    extras.register(offered)
+    address, client = stage.message.get_absolute_url(), client_of(stage.member)
+    page = client.get(address, headers=headers).content.decode()
+    assert f"member {stage.message.pk}</form>" in page
+    assert 'name="csrfmiddlewaretoken"' in page.partition('<form id="star">')[2].partition("</form>")[0]
+    services.delete_message(message=stage.message, deleter=stage.owner)
+    assert 'id="star"' not in client.get(address, headers=headers).content.decode()
+
+
 def test_two_extras_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two extras called stars"):
         extras.register(Extra("stars", stars, "stars.html"))
