@@ -8,7 +8,7 @@ raises locks.Gone if the room or an account was deleted.
 
 from collections.abc import Sequence
 
-from django.db.models import ForeignObjectRel, QuerySet
+from django.db.models import ForeignObjectRel, Model, QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext
@@ -267,17 +267,32 @@ def leave_all_rooms(*, user: User) -> None:
 
 def rooms_with_traces_of(user: User) -> QuerySet[Room]:
     """
-    Return the rooms with rows that refer to a user: messages they posted or deleted, invitations, removals.
+    Return the rooms with rows that refer to a user: messages they posted or deleted, what they added to one,
+    invitations, removals.
 
     All are locked before the account is deleted, which changes or deletes those rows.
     """
     pks: set[int] = set()
     for relation in User._meta.get_fields(include_hidden=True):
         model = relation.related_model
-        if isinstance(relation, ForeignObjectRel) and model and hasattr(model, "room"):
-            of_theirs = model._base_manager.filter(**{relation.field.name: user.pk}).exclude(room=None)
-            pks.update(of_theirs.values_list("room", flat=True).distinct())
+        if not (isinstance(relation, ForeignObjectRel) and isinstance(model, type)):
+            continue
+        for path in paths_to_room(model):
+            of_theirs = model._base_manager.filter(**{relation.field.name: user.pk}).exclude(**{path: None})
+            pks.update(of_theirs.values_list(path, flat=True).distinct())
     return Room.objects.filter(pk__in=pks)
+
+
+def paths_to_room(model: type[Model]) -> list[str]:
+    """Return how queries name the room of a row: its own, or that of a row it refers to, such as a message."""
+    columns = {field.name: field.related_model for field in model._meta.concrete_fields if field.is_relation}
+    if columns.get("room") is Room:
+        return ["room"]
+    return [
+        f"{name}__room"
+        for name, other in columns.items()
+        if other and any(field.name == "room" and field.related_model is Room for field in other._meta.concrete_fields)
+    ]
 
 
 def withdraw_invitations_by(room: Room, inviter: User) -> None:

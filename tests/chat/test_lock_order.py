@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import CASCADE, ForeignKey, Model
+from django.test.utils import isolate_apps
 
 from apps.accounts import invitations as links
 from apps.accounts.models import User
 from apps.chat import services as chat
+from apps.chat.models import Message
 from apps.rooms import invitations, services
 from apps.rooms.models import Room
 from apps.rooms.verbs import VERBS as REGISTRY
@@ -125,3 +128,18 @@ def test_closing_an_account_locks_every_room_with_traces_of_it(cast: Cast, trace
 def test_closing_an_account_leaves_other_rooms_unlocked(cast: Cast) -> None:
     services.create_room(owner=cast.owner, name="Den", topic="", access="open")
     assert set(services.rooms_with_traces_of(cast.member)) - set(Room.objects.filter(is_lobby=True)) == {cast.room}
+
+
+@isolate_apps("apps.chat")
+def test_what_refers_to_a_message_is_a_trace_in_its_room() -> None:
+    class Added(Model):
+        message = ForeignKey(Message, CASCADE)
+        user = ForeignKey(User, CASCADE)
+
+        class Meta:
+            app_label = "chat"
+
+        def __str__(self) -> str:
+            return ""
+
+    assert [services.paths_to_room(model) for model in (Message, Added, User)] == [["room"], ["message__room"], []]
