@@ -52,8 +52,9 @@ class RoomNow:
     pk: int
     slug: str
     name: str
-    name_key: str
     message_count: int
+    # Where the name stands among those of the rooms read with it; only the database knows its own order.
+    rank: int
     # The numbers of deleted messages, in order.
     deleted: list[int] = field(default_factory=list)
 
@@ -155,7 +156,7 @@ class Counts:
         places = self.places.get(user_id, {})
         current = next((pk for feed in listener.feeds if (pk := room_in(feed)) is not None), None)
         if user_id in found.to_list:
-            listed = sorted((found.rooms[pk] for pk in places if pk in found.rooms), key=lambda room: room.name_key)
+            listed = sorted((found.rooms[pk] for pk in places if pk in found.rooms), key=lambda room: room.rank)
             entries = [
                 entry_in(listener.language, room, places[room.pk], is_current=room.pk == current)
                 for room in listed[:MAX_NAVIGATION_ROOMS]
@@ -211,10 +212,9 @@ def rooms_now(pks: set[int]) -> dict[int, RoomNow]:
     """Return those of the rooms that exist and are not archived."""
     if not pks:
         return {}
-    rows = Room.objects.filter(pk__in=pks, archived_at=None)
-    rooms = {
-        row[0]: RoomNow(*row, deleted=[]) for row in rows.values_list("pk", "slug", "name", "name_key", "message_count")
-    }
+    rows = Room.objects.filter(pk__in=pks, archived_at=None).order_by("name_key")
+    columns = rows.values_list("pk", "slug", "name", "message_count")
+    rooms = {row[0]: RoomNow(*row, rank) for rank, row in enumerate(columns)}
     for room_id, seq in deleted_in(rooms.keys())[:MAX_DELETIONS]:
         rooms[room_id].deleted.append(seq)
     for room in rooms.values():

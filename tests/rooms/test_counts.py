@@ -3,10 +3,11 @@
 import asyncio
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import User
@@ -105,6 +106,31 @@ def test_a_new_page_is_shown_all_rooms_with_their_counts(cast: Cast, kitchen: Ro
         assert re.findall(r'id="room-([^"]+)"', part.html) == ["attic", "kitchen"]
         assert part.html.count("1 unread") == 1
         assert 'href="/rooms/attic/" aria-current="page"' in part.html
+
+    asyncio.run(scene())
+
+
+@pytest.fixture
+def german_order() -> Iterator[None]:
+    """A database that was created for German: it sorts "Ö" like "O"."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite sorts by code point everywhere")
+    change = 'ALTER TABLE rooms_room ALTER COLUMN name_key TYPE varchar(320) COLLATE "{}"'
+    with connection.cursor() as cursor:
+        cursor.execute(change.format("de-x-icu"))
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute(change.format("default"))
+
+
+def test_the_live_list_is_in_the_order_of_a_fresh_page(cast: Cast, kitchen: Room, german_order: None) -> None:
+    for name in ("Ökonomie", "Zoo"):
+        services.create_room(owner=cast.member, name=name, topic="", access=Room.Access.OPEN)
+
+    async def scene() -> None:
+        page = await Stage().open(cast.member, cast.room)
+        assert page.text() == "Attic Kitchen Ökonomie Zoo"
+        assert [room.name for room in await do(rooms_of)(cast.member)] == ["Attic", "Kitchen", "Ökonomie", "Zoo"]
 
     asyncio.run(scene())
 
