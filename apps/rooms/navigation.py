@@ -1,13 +1,27 @@
 """The list of a person's rooms, in pages and in what keeps it live."""
 
+from django.db.models import F
 from django.urls import reverse
 from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 
+from apps.accounts.viewer import Viewer
+from apps.rooms.models import Room, deleted_after
+
 # How many rooms the navigation lists; all of them are on /rooms/.
 MAX_NAVIGATION_ROOMS = 200
+
+
+def rooms_of(viewer: Viewer) -> list[Room]:
+    """Return the viewer's rooms for the navigation, sorted by name."""
+    if not viewer.is_authenticated:
+        return []
+    own = Room.objects.filter(memberships__user=viewer.pk, archived_at=None)
+    unread = F("message_count") - F("memberships__read_count") - deleted_after("memberships__last_read_seq")
+    own = own.annotate(unread_count=unread)
+    return list(own.order_by("name_key")[:MAX_NAVIGATION_ROOMS])
 
 
 def entry(slug: str, name: str, *, unread: int, is_current: bool) -> SafeString:

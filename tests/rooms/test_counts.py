@@ -23,7 +23,7 @@ from apps.live.people import topic_of
 from apps.rooms import counts, services
 from apps.rooms.counts import Counts
 from apps.rooms.models import Membership, Room
-from apps.rooms.views.rooms import rooms_of
+from apps.rooms.navigation import rooms_of
 from tests.conftest import Cast, make_user, say
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -32,7 +32,7 @@ from apps.live.limits import allowance_of
 from apps.rooms.access import Visit, room_for
 from apps.rooms.fragments import ListedMember, listed_members, unlisted_count
 from apps.rooms.models import Room
-from apps.rooms.views.rooms import rooms_of
+from apps.rooms.navigation import rooms_of
 
 T = TypeVar("T")
 

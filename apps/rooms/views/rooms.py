@@ -6,14 +6,13 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.models import User
-from apps.accounts.viewer import Viewer, signed_in
+from apps.accounts.viewer import signed_in
 from apps.core.answers import fragments_for_htmx
 from apps.core.errors import Refusal
 from apps.core.forms import save_unless_taken
@@ -23,20 +22,10 @@ from apps.core.requests import HtmxRequest
 from apps.rooms import invitations, services
 from apps.rooms.access import Visit, is_kept_out, room_for
 from apps.rooms.forms import DeleteRoomForm, RoomForm
-from apps.rooms.models import Room, deleted_after, name_key
-from apps.rooms.navigation import MAX_NAVIGATION_ROOMS
+from apps.rooms.models import Room, name_key
+from apps.rooms.navigation import rooms_of
 
 ROOMS_ON_A_PAGE = 50
-
-
-def rooms_of(viewer: Viewer) -> list[Room]:
-    """Return the viewer's rooms for the navigation, sorted by name."""
-    if not viewer.is_authenticated:
-        return []
-    own = Room.objects.filter(memberships__user=viewer.pk, archived_at=None)
-    unread = F("message_count") - F("memberships__read_count") - deleted_after("memberships__last_read_seq")
-    own = own.annotate(unread_count=unread)
-    return list(own.order_by("name_key")[:MAX_NAVIGATION_ROOMS])
 
 
 @require_safe
