@@ -169,11 +169,11 @@ def say_who_is_signed_out(get_response: GetResponse) -> GetResponse:
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        return to_somebody_signed_out(request, get_response(request))
+        return to_someone_signed_out(request, get_response(request))
 
     async def async_middleware(request: HttpRequest) -> HttpResponseBase:
         # Rendering it needs no database: the user is anonymous.
-        return to_somebody_signed_out(request, await get_response(request))
+        return to_someone_signed_out(request, await get_response(request))
 
     return async_middleware if iscoroutinefunction(get_response) else middleware
 
@@ -186,7 +186,7 @@ class MissingIsNotFound(MiddlewareMixin):
             raise Http404 from exception
 
 
-def to_somebody_signed_out(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def to_someone_signed_out(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Replace a redirect to the sign-in page if the anonymous user sent a form or asked for a fragment."""
     if response.status_code != 302 or request.user.is_authenticated:
         return response

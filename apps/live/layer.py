@@ -126,9 +126,9 @@ class LayerLink:
                 trouble.note(error)
             if asyncio.get_running_loop().time() - self.heard_at > DEAF_AFTER_SECONDS:
                 trouble.note("nothing comes back")
-                await self.listen_anew()
+                await self.resubscribe()
 
-    async def listen_anew(self) -> None:
+    async def resubscribe(self) -> None:
         """Resubscribe to everything over a new connection."""
         self.is_deaf = True
         self.heard_at = asyncio.get_running_loop().time()

@@ -167,7 +167,7 @@ async def post(request: HtmxRequest, slug: str) -> HttpResponse:
     if is_ours:
         message, status = await stored(visit, form)
     else:
-        form.add_error("body", somebody_else(request.user))
+        form.add_error("body", someone_else(request.user))
         message, status = None, 422
     if request.htmx:
         return await frame_after_posting(form, message, status)
@@ -215,7 +215,7 @@ def is_for_viewer(request: HttpRequest) -> bool:
     return request.POST.get("viewer") in {None, "", str(request.user.pk)}
 
 
-def somebody_else(user: User) -> str:
+def someone_else(user: User) -> str:
     """Return the error for a message that was written while another user was signed in."""
     name = {"name": user.username}
     return _("You are signed in as %(name)s now. Send this again to post it under that name.") % name
