@@ -1,4 +1,4 @@
-"""Operations of migrations that let the site be served meanwhile."""
+"""Migration operations during which the site can be served."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -132,7 +132,7 @@ def one_check_of_references(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """
     Check all references between rows once, at the end, holding no lock.
 
-    Django checks them in each migration, whatever it changed, while nobody else can write: with a million messages some
+    Django checks them in each migration, whatever it changed, while no one else can write: with a million messages some
     tenths of a second, forty times over.
     """
     check = connection.check_constraints
