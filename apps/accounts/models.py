@@ -72,18 +72,21 @@ class User(AbstractUser):
     role = models.CharField(max_length=16, choices=Role, default=Role.MEMBER)
     # Unique, so that no user can be mistaken for another.
     name_digest = models.CharField(max_length=64, unique=True, editable=False)
-    # For finding a name however it is typed. If two old names have the same key, the later one's ends in a number.
-    name_key = models.CharField(max_length=512, unique=True, editable=False)
+    # For finding a name however it is typed. If two old names have the same key, the later one's ends in a number. Null
+    # until `services.give_missing_keys`, if a process of an older version created the account during an upgrade.
+    name_key = models.CharField(max_length=512, unique=True, null=True, editable=False)
 
     # Created by `populate` with a well-known password: doesn't count as one of the site's users.
-    is_demonstration = models.BooleanField(default=False, editable=False)
+    is_demonstration = models.BooleanField(default=False, db_default=False, editable=False)
 
     display_name = models.CharField(max_length=60, blank=True)
     # For searching, and for finding look-alikes.
-    display_key = models.CharField(max_length=240, blank=True, editable=False)
-    display_digest = models.CharField(max_length=64, blank=True, db_index=True, editable=False)
+    display_key = models.CharField(max_length=240, blank=True, default="", db_default="", editable=False)
+    display_digest = models.CharField(
+        max_length=64, blank=True, default="", db_default="", db_index=True, editable=False
+    )
     # Whether the name looks like another user's, so that the username is shown next to it.
-    shows_username = models.BooleanField(default=False, editable=False)
+    shows_username = models.BooleanField(default=False, db_default=False, editable=False)
     about = models.CharField(max_length=500, blank=True)
     pronouns = models.CharField(max_length=30, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)

@@ -177,3 +177,24 @@ def store_profile(*, user: User, fields: list[str]) -> None:
 def others_called(digest: str, user: User) -> QuerySet[User]:
     """Return other users with a username or display name that looks like this."""
     return User.objects.filter(Q(display_digest=digest) | Q(name_digest=digest)).exclude(pk=user.pk)
+
+
+@whole()
+def give_missing_keys() -> None:
+    """
+    Give keys to accounts that processes of an older version created during an upgrade.
+
+    As with names from before there were keys: if others have a name's key, it is found by its own spelling.
+    """
+    locks.who_is_here()
+    for user in locks.rows(User.objects.filter(name_key=None)):
+        others, old_digest = User.objects.exclude(pk=user.pk), user.name_digest
+        user.set_name_keys()
+        user.set_display_keys()
+        if others.filter(name_key=user.name_key).exists():
+            user.name_key = f"{user.name_key} {user.pk}"
+        if others.filter(name_digest=user.name_digest).exists():
+            user.name_digest = old_digest
+        user.shows_username = bool(user.display_name) and others_called(user.display_digest, user).exists()
+        user.save(update_fields=["name_key", "name_digest", "display_key", "display_digest", "shows_username"])
+        user.have_others_told_apart()

@@ -8,10 +8,12 @@ import pytest
 from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts import services
 from apps.accounts.backends import find
+from apps.accounts.jobs import give_missing_keys
 from apps.accounts.models import FormerUsername, User
 from apps.accounts.names import look_alike_digest, look_alike_digests
 from apps.rooms.models import Room
@@ -132,3 +134,25 @@ def test_rooms_with_one_key_keep_the_key_they_have() -> None:
     room_keys.give_keys(apps, None)
     found = dict(Room.objects.exclude(is_lobby=True).values_list("pk", "name_key"))
     assert found == {first.pk: "general", hidden.pk: "gene\u200bral", blank.pk: "\u200b", alone.pk: "attic"}
+
+
+def insert_as_before(username: str) -> None:
+    """Insert a row as processes of the version before do while the site is upgraded: without the new columns."""
+    new = {"name_key", "display_key", "display_digest", "shows_username", "is_demonstration"}
+    row = {field.column: field.get_default() for field in User._meta.concrete_fields}
+    names = [name for name in row if name not in {"id", *new}]
+    row |= {"username": username, "name_digest": username, "date_joined": timezone.now(), "display_name": "Ann Lee"}
+    listed, values = ", ".join(f'"{name}"' for name in names), ", ".join(["%s"] * len(names))
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO accounts_user ({listed}) VALUES ({values})", [row[name] for name in names])
+
+
+def test_accounts_from_an_older_process_get_their_keys_from_a_job() -> None:
+    make_user("ann2")
+    for name in ("Dora", "Ann2"):
+        insert_as_before(name)
+    give_missing_keys.func()
+    dora, ann = User.objects.get(username="Dora"), User.objects.get(username="Ann2")
+    assert find("DORA") == dora
+    assert ann.name_key == f"ann2 {ann.pk}"
+    assert set(User.objects.filter(display_digest=look_alike_digest("Ann Lee"), shows_username=True)) == {dora, ann}

@@ -67,14 +67,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='user',
             name='display_digest',
-            field=models.CharField(blank=True, default='', editable=False, max_length=64),
-            preserve_default=False,
+            field=models.CharField(blank=True, db_default='', default='', editable=False, max_length=64),
         ),
         migrations.AddField(
             model_name='user',
             name='display_key',
-            field=models.CharField(blank=True, default='', editable=False, max_length=240),
-            preserve_default=False,
+            field=models.CharField(blank=True, db_default='', default='', editable=False, max_length=240),
         ),
         migrations.AddField(
             model_name='user',
@@ -84,18 +82,18 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='user',
             name='shows_username',
-            field=models.BooleanField(default=False, editable=False),
+            field=models.BooleanField(db_default=False, default=False, editable=False),
         ),
         migrations.RunPython(give_keys, migrations.RunPython.noop),
         migrations.AlterField(
             model_name='user',
             name='name_key',
-            field=models.CharField(editable=False, max_length=512, unique=True),
+            field=models.CharField(editable=False, max_length=512, null=True, unique=True),
         ),
         migrations.AlterField(
             model_name='user',
             name='display_digest',
-            field=models.CharField(blank=True, db_index=True, editable=False, max_length=64),
+            field=models.CharField(blank=True, db_default='', db_index=True, default='', editable=False, max_length=64),
         ),
         migrations.AlterField(
             model_name='user',
