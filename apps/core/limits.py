@@ -265,6 +265,11 @@ MAX_SWEPT_SESSIONS = 500
 MAX_CLOCK_DIFFERENCE_SECONDS = 10.0
 # How long a `migrate` waits for another to finish.
 MIGRATE_SECONDS = 600.0
+# How long a migration waits for a lock before it lets those who have queued behind it go first; less than LOCK_SECONDS,
+# after which a page gives up. The pause until the next try; and for how long it is tried.
+MIGRATION_LOCK_SECONDS = 1.0
+MIGRATION_PAUSE_SECONDS = 2.0
+MIGRATION_TRIES_SECONDS = 600.0
 
 # Jobs (apps/jobs). Threads per queue in each process: "default" works on the database, where SQLite allows one writer
 # anyway; "network" waits for other servers.

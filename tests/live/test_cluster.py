@@ -1,4 +1,7 @@
-"""Several real processes on one database: one that disagrees with the others says so; one migrate runs at a time."""
+"""
+Several real processes on one database: one that disagrees with the others says so; one migrate runs at a time, and
+leaves others their locks.
+"""
 
 import shutil
 import subprocess
@@ -163,4 +166,60 @@ execute_from_command_line(["manage.py", "migrate"])
         )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("CommandError: Another migrate has been under way")
+    shutil.rmtree(site.folder)
+
+
+# Takes the table's lock as every write does, and changes nothing.
+WRITE = "UPDATE chat_message SET body = body WHERE false"
+
+
+def test_others_write_while_an_index_of_messages_is_built(database: str) -> None:
+    site = Site(shared(database))
+    site.manage("migrate", "chat", "0003", "--verbosity", "0")
+    building = (
+        b"SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'"
+    )
+    with psycopg.connect(database) as first, psycopg.connect(database, autocommit=True) as other:
+        first.execute(WRITE)
+        migration = migrate(site)
+        until(lambda: other.execute(building).fetchone())
+        other.execute("SET lock_timeout = '1s'")
+        other.execute(WRITE)
+        first.commit()
+        assert migration.communicate(timeout=60)[1] == ""
+        valid = other.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'deleted_in_order'::regclass")
+        assert valid.fetchall() == [(True,)]
+    shutil.rmtree(site.folder)
+
+
+def test_an_index_that_was_cut_off_is_built_anew(database: str) -> None:
+    site = Site(shared(database))
+    site.manage("migrate", "chat", "0003", "--verbosity", "0")
+    with psycopg.connect(database, autocommit=True) as other:
+        other.execute("CREATE INDEX deleted_in_order ON chat_message (room_id)")
+        other.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'deleted_in_order'::regclass")
+        site.manage("migrate", "--verbosity", "0")
+        found = other.execute(
+            "SELECT indisvalid, indnatts FROM pg_index WHERE indexrelid = 'deleted_in_order'::regclass"
+        )
+        assert found.fetchall() == [(True, 2)]
+    shutil.rmtree(site.folder)
+
+
+def test_a_migration_does_not_queue_for_a_lock_with_everybody_behind_it(database: str) -> None:
+    site = Site(shared(database))
+    site.manage("migrate", "chat", "0002", "--verbosity", "0")
+    told = site.folder / "told"
+    with psycopg.connect(database) as backup, psycopg.connect(database, autocommit=True) as other:
+        backup.execute("SELECT 1 FROM chat_message")
+        with told.open("w") as file:
+            migration = subprocess.Popen(
+                [sys.executable, "manage.py", "migrate"], cwd=ROOT, env=site.variables(), stderr=file
+            )
+            until(lambda: "Trying again" in told.read_text(), within=60)
+            other.execute("SET lock_timeout = '2s'")
+            other.execute("SELECT 1 FROM chat_message")
+            backup.commit()
+            assert migration.wait(timeout=60) == 0
+    site.manage("migrate", "--check")
     shutil.rmtree(site.folder)
