@@ -91,6 +91,7 @@ def test_what_an_older_process_stores_meanwhile_is_found_a_day_later_and_then_it
 
 def test_it_goes_on_where_it_stopped(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     messages = [old_message(cast) for _ in range(7)]
+    Renewal.objects.create(version=rendering.RENDERER_VERSION, next_id=messages[0].pk)
     monkeypatch.setattr(limits, "RENEWAL_SECONDS", 0.0)
     monkeypatch.setattr(limits, "RENEWAL_ROWS", 3)
     left = []
