@@ -113,7 +113,9 @@ class RoomConsumer(AsyncWebsocketConsumer):
         elif query.get("viewer", [str(sign_in.user_id)])[-1] != str(sign_in.user_id):
             # The page was rendered for another user, who signed out in another tab.
             await self.close(SIGNED_OUT)
-        elif query.get("frames", [""])[-1] != str(VERSION):
+        elif "frames" not in query:
+            listener.end(NO_LONGER_ALLOWED, fragments.outdated_before_frames_had_versions(listener.language))
+        elif query["frames"][-1] != str(VERSION):
             listener.end(NO_LONGER_ALLOWED, fragments.outdated(visit.room, listener.language))
         else:
             await self.join(visit, listener, since_in(query, visit.room.last_seq))

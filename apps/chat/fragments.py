@@ -86,7 +86,25 @@ def outdated(room: Room, language: str) -> Parts:
     with translation.override(language):
         reason = gettext("This site was updated. What you have written stays here when you reload the page.")
         html = render_to_string("chat/outdated.html", {"room": room, "reason": reason})
+    return (Part("refusal", Swap.INNER, html), *spoken_farewell(reason))
+
+
+def outdated_before_frames_had_versions(language: str) -> Parts:
+    """
+    Return the same for a page from before frames had a version, which knows less.
+
+    It has no `#refusal` and keeps no draft, but can still send what is written, by form. Once it is closed it would say
+    and show that its viewer may no longer read the room; so where it says and shows that is replaced.
+    """
+    with translation.override(language):
+        reason = gettext("This site was updated. Send or copy what you have written, then reload the page.")
     return (
-        Part("refusal", Swap.INNER, html),
-        Part("alert", Swap.INNER, escape(reason), {"kind": "farewell", "reason": reason}),
+        Part("connection-status", Swap.OUTER, f'<p class="connection-status">{escape(reason)}</p>'),
+        Part("announce", Swap.OUTER, '<div class="visually-hidden"></div>'),
+        *spoken_farewell(reason),
     )
+
+
+def spoken_farewell(reason: str) -> Parts:
+    """Return the part that says, as an alert, why a page ends."""
+    return (Part("alert", Swap.INNER, escape(reason), {"kind": "farewell", "reason": reason}),)
