@@ -76,7 +76,8 @@ class Counts:
         # Of their rooms, as their pages show them.
         self.names: dict[int, tuple[str, str]] = {}
         self.changed_rooms: set[int] = set()
-        self.changed_people: set[int] = set()
+        # Whose places are to be read, first come first served; their known ones may be out of date.
+        self.changed_people: dict[int, None] = {}
         # Those whose list is shown as a whole, and the pages that have had it.
         self.to_list: set[int] = set()
         self.listed: set[Listener] = set()
@@ -85,7 +86,7 @@ class Counts:
     def hear(self, topics: list[str], people: list[int]) -> None:
         """Update the counts soon, after changes in these topics and of these people's places."""
         self.changed_rooms.update(pk for topic in topics if (pk := pk_in(topic)) is not None)
-        self.changed_people.update(people)
+        self.changed_people |= dict.fromkeys(people)
         if self.updating is None or self.updating.done():
             self.updating = asyncio.create_task(self.update_while_changed())
 
@@ -103,17 +104,22 @@ class Counts:
 
     async def update(self) -> float:
         """Show what changed since the last update; return the processor seconds it took."""
+        began = time.thread_time()
         pages = self.pages()
         rooms = {pk for pk in self.changed_rooms if any(pk in places for places in self.places.values())}
-        people = [user_id for user_id in pages if user_id in self.changed_people | self.to_list][:MAX_PEOPLE]
+        people = list(self.changed_people)[:MAX_PEOPLE]
+        # Removed before reading: who changes again meanwhile is read again.
         self.changed_rooms.clear()
+        for user_id in people:
+            del self.changed_people[user_id]
+        spent = time.thread_time() - began
         try:
             found = await in_thread(read, rooms, people, self.to_list.intersection(people), self.places)
         except BaseException:
             self.changed_rooms |= rooms
+            self.changed_people = dict.fromkeys(people) | self.changed_people
             raise
-        spent, began = found.seconds, time.thread_time()
-        self.changed_people.difference_update(people)
+        spent, began = spent + found.seconds, time.thread_time()
         self.to_list.difference_update(people)
         self.places.update(found.places)
         self.note_names(rooms, found)
@@ -131,9 +137,10 @@ class Counts:
             if (user_id := user_in(topic)) is not None:
                 found[user_id] = [listener for feed in feeds.values() for listener in feed.subscriptions]
         self.places = {user_id: places for user_id, places in self.places.items() if user_id in found}
-        self.changed_people &= found.keys()
         self.to_list &= found.keys()
         self.to_list |= {user_id for user_id, listeners in found.items() if not self.listed.issuperset(listeners)}
+        waiting = self.changed_people | dict.fromkeys(self.to_list)
+        self.changed_people = {user_id: None for user_id in waiting if user_id in found}
         self.listed = {listener for listeners in found.values() for listener in listeners}
         return found
 
@@ -163,6 +170,10 @@ class Counts:
             parts: tuple[Part, ...] = (Part("rooms", Swap.INNER_MORPH, "".join(entries), {"kind": "rooms"}),)
         else:
             changed = (rooms & places.keys() | found.moved.get(user_id, set())) & found.rooms.keys() - {current}
+            if changed and user_id in self.changed_people:
+                # They may have been removed from the room since.
+                self.to_list.add(user_id)
+                return
             parts = tuple(part_of(listener.language, found.rooms[pk], places[pk]) for pk in changed)
         if parts and not listener.line.write(Burst([unnumbered(parts)])):
             self.hub.drop(listener)

@@ -192,6 +192,71 @@ def test_the_list_follows(cast: Cast, kitchen: Room, change: str) -> None:
     asyncio.run(scene())
 
 
+def test_who_was_removed_hears_nothing_more_while_others_have_their_turn(
+    cast: Cast, kitchen: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "MAX_PEOPLE", 1)
+
+    async def scene() -> None:
+        stage = Stage()
+        await stage.open(cast.owner, cast.room)
+        page = await stage.open(cast.member, cast.room)
+        page.taken()
+        await do(services.remove_member)(room=kitchen, user=cast.member, reason="", by=cast.owner)
+        await do(say)(kitchen, cast.owner)
+        await stage.hear(kitchen, people=[cast.owner.pk, cast.member.pk])
+        assert [part.target for part in page.parts] == ["rooms"]
+        assert page.text() == "Attic"
+
+    asyncio.run(scene())
+
+
+def test_those_who_change_all_the_time_do_not_keep_others_waiting(
+    cast: Cast, kitchen: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "MAX_PEOPLE", 1)
+
+    async def scene() -> None:
+        stage = Stage()
+        await stage.open(cast.owner, cast.room)
+        page = await stage.open(cast.member, cast.room)
+        page.taken()
+        await do(services.remove_member)(room=kitchen, user=cast.member, reason="", by=cast.owner)
+        for people in ([cast.member.pk, cast.owner.pk], [cast.owner.pk]):
+            stage.counts.changed_people |= dict.fromkeys(people)
+            await stage.counts.update()
+        assert page.text() == "Attic"
+
+    asyncio.run(scene())
+
+
+def test_a_change_that_is_heard_of_while_places_are_read_is_not_lost(
+    cast: Cast, kitchen: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, removed = counts.read, list[bool]()
+
+    async def scene() -> None:
+        stage = Stage()
+        page = await stage.open(cast.member, cast.room)
+        page.taken()
+        loop = asyncio.get_running_loop()
+
+        def read_and_remove(*args: object) -> counts.Found:
+            found = read(*args)  # type: ignore[arg-type]  # as they came
+            if not removed:
+                removed.append(True)
+                services.remove_member(room=kitchen, user=cast.member, reason="", by=cast.owner)
+                say(kitchen, cast.owner)
+                loop.call_soon_threadsafe(stage.counts.hear, [kitchen.live_topic], [cast.member.pk])
+            return found
+
+        monkeypatch.setattr(counts, "read", read_and_remove)
+        await stage.hear(people=[cast.member.pk])
+        assert page.text() == "Attic"
+
+    asyncio.run(scene())
+
+
 def test_each_page_has_its_own_language(cast: Cast, kitchen: Room) -> None:
     say(kitchen, cast.owner)
 
