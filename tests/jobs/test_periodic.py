@@ -54,6 +54,18 @@ def test_after_a_long_time_without_anybody_it_comes_once(hand: Hand) -> None:
     assert (due(86400), due(86401), jobs()) == ([PATH], [], 2)
 
 
+def test_a_clock_that_was_far_ahead_for_a_moment_puts_nothing_off(hand: Hand) -> None:
+    assert due(365 * 86400) == [PATH]
+    hand.do_everything()
+    assert (due(), due(1), due(2.1)) == ([PATH], [], [PATH])
+
+
+def test_processes_whose_clocks_differ_by_hours_do_not_take_turns_all_the_time(hand: Hand) -> None:
+    assert due(5 * 3600) == [PATH]
+    hand.do_everything()
+    assert (due(), due(5 * 3600), jobs()) == ([], [], 1)
+
+
 def test_nothing_is_written_where_none_is_due(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     due()
     with django_assert_num_queries(1):
