@@ -92,7 +92,10 @@ def could_not_be_sent(mail: OutgoingMail) -> bool:
     end = time.monotonic() + limits.MAIL_WAIT_SECONDS
     pause = 0.01
     while True:
-        sent_at, failed_at = OutgoingMail.objects.values_list("sent_at", "failed_at").get(pk=mail.pk)
+        times = OutgoingMail.objects.filter(pk=mail.pk).values_list("sent_at", "failed_at").first()
+        if times is None:
+            return False  # withdrawn meanwhile
+        sent_at, failed_at = times
         # In a transaction that nobody sees, nothing comes of waiting.
         if sent_at or failed_at or connection.in_atomic_block:
             is_away = bool(failed_at and not sent_at)
@@ -117,12 +120,13 @@ def are_failing() -> bool:
 
 def withdraw(*addresses: str) -> None:
     """Send nothing more of what waits to be sent to these addresses."""
-    OutgoingMail.objects.filter(receiver__in=[name_of(address) for address in addresses]).delete()
+    names = [name_of(address, key) for address in addresses for key in site_keys()]
+    OutgoingMail.objects.filter(receiver__in=names).delete()
 
 
-def name_of(address: str) -> str:
+def name_of(address: str, key: str | bytes | None = None) -> str:
     """What an address is found by, without being stored."""
-    return salted_hmac("apps.jobs.outgoing receiver", address.lower(), algorithm="sha256").hexdigest()
+    return salted_hmac("apps.jobs.outgoing receiver", address.lower(), secret=key, algorithm="sha256").hexdigest()
 
 
 def sealed(message: EmailMessage) -> bytes:
@@ -145,6 +149,10 @@ def opened(data: bytes) -> EmailMultiAlternatives:
 
 def cipher() -> MultiFernet:
     """With a key of its own for this purpose; mails that were sealed before SECRET_KEY changed can be opened."""
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    own = [salted_hmac("apps.jobs.outgoing", "mail", secret=key, algorithm="sha256").digest() for key in keys]
+    own = [salted_hmac("apps.jobs.outgoing", "mail", secret=key, algorithm="sha256").digest() for key in site_keys()]
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in own])
+
+
+def site_keys() -> list[str | bytes]:
+    """SECRET_KEY, and those before it that are still good."""
+    return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]

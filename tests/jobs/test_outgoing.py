@@ -182,6 +182,19 @@ def test_who_closes_their_account_gets_nothing_of_what_waits(hand: Hand) -> None
     assert [one.to for one in mail.outbox] == [["bob@example.org"]]
 
 
+def test_what_waits_is_withdrawn_also_after_the_key_was_changed(hand: Hand, settings: Settings) -> None:
+    queue()
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", [settings.SECRET_KEY]
+    outgoing.withdraw(ADDRESS)
+    assert (hand.do_all(NETWORK), mail.outbox) == (1, [])
+
+
+def test_a_page_whose_mail_is_withdrawn_meanwhile_waits_no_longer() -> None:
+    waiting = queue()
+    outgoing.withdraw(ADDRESS)
+    assert not outgoing.could_not_be_sent(waiting)
+
+
 def test_what_waited_at_a_backup_is_not_sent_again_after_a_restore(hand: Hand) -> None:
     queue()
     told = [answer for _, answer in restored.send(sender=None) if answer and "Mails" in answer]
