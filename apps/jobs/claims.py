@@ -9,6 +9,7 @@ a job was tried is how many they are: one that kills its process ends like one t
 import logging
 import random
 import socket
+from asyncio import CancelledError
 from collections.abc import Callable
 from datetime import timedelta
 from traceback import StackSummary, extract_tb
@@ -77,7 +78,8 @@ def perform(row: Row) -> None:
             finish(row)
     except Lost:
         logger.warning("Job %s took so long that another process was given it.", name_of(row))
-    except Exception as error:
+    # Also sys.exit() and what is cancelled, which would end the thread; Ctrl+C is for the main thread.
+    except (Exception, SystemExit, CancelledError) as error:
         fail(row, error)
 
 
@@ -93,7 +95,7 @@ def finish(row: Row) -> None:
         raise Lost
 
 
-def fail(row: Row, error: Exception) -> None:
+def fail(row: Row, error: BaseException) -> None:
     """Have it tried again, or end it after the last time."""
     tries = known[row.task_path].tries
     if len(row.worker_ids) < tries:
@@ -168,6 +170,6 @@ def name_of(row: Row) -> str:
     return f"{row.task_path} {row.pk}"
 
 
-def brief(error: Exception) -> str:
+def brief(error: BaseException) -> str:
     """The error in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -1,5 +1,6 @@
 """The threads that do jobs."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -153,6 +154,23 @@ def test_a_process_that_serves_does_jobs_where_no_other_would(
     runner.beat()
     assert runner.is_needed is is_needed
     assert Worker.objects.filter(pk=runner.id).exists() is is_needed
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+def test_a_job_that_would_end_its_thread_fails_as_any_other(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def end(name: str) -> None:
+        raise error
+
+    with running():
+        with monkeypatch.context() as ending:
+            ending.setattr(samples, "note", end)
+            samples.do.enqueue(1)
+            until(lambda: error.__name__ in caplog.text, seconds=5)
+        samples.do.enqueue(2)
+        until(lambda: samples.notes() == ["2"])
+    assert statuses() == ["READY", "SUCCESSFUL"]
 
 
 def test_that_it_stands_in_for_workers_is_said_once_and_when_it_is_over(
