@@ -128,9 +128,11 @@ def end(row: Row, *, reason: str, places: StackSummary | None = None) -> bool:
 
 
 def reclaim(worker: UUID, own: set[UUID]) -> None:
-    """Have those done again whose worker is gone, or lost them: what this one does just now is in `own`."""
+    """Have those done again whose worker is gone, or lost them: what this one does at any time is in `own`."""
+    # Before the workers: whoever had one of these was a worker by then, and one that is ended meanwhile is not held.
+    rows = list(StoredJob.objects.running().filter(task_path__in=known))
     living = {str(pk) for pk in living_workers()}
-    for row in StoredJob.objects.running().filter(task_path__in=known):
+    for row in rows:
         last = row.worker_ids[-1] if row.worker_ids else ""
         if last in living and (last != str(worker) or row.pk in own):
             continue

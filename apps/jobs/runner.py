@@ -125,7 +125,8 @@ class Runner:
             no_worker.note("start one, beside the processes that serve")
         row = {"kind": self.kind, "machine": socket.gethostname()[:255], "number": os.getpid(), "seen_at": Now()}
         Worker.objects.update_or_create(pk=self.id, defaults=row)
-        claims.reclaim(self.id, set(self.own))
+        # Not a copy: what is begun during this is not lost.
+        claims.reclaim(self.id, self.own)
         return True
 
     def look(self) -> bool:

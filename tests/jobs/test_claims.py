@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -161,6 +162,23 @@ def test_what_a_process_lost_without_ending_is_done_by_itself(hand: Hand) -> Non
     hand.own.clear()  # as where the database went before it could note what came of it
     claims.reclaim(hand.id, hand.own)
     assert (hand.do_all(), samples.notes()) == (1, ["7"])
+
+
+def test_what_is_begun_while_a_worker_looks_for_what_was_lost_is_not_taken_from_who_has_it(
+    hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living = claims.living_workers
+
+    def begin_meanwhile() -> list[UUID]:
+        found = living()
+        for worker in (Hand(), hand):
+            samples.do.enqueue(7)
+            assert worker.claim()
+        return found
+
+    monkeypatch.setattr(claims, "living_workers", begin_meanwhile)
+    claims.reclaim(hand.id, set(hand.own))
+    assert statuses() == ["RUNNING", "RUNNING"]
 
 
 def test_who_was_stopped_so_long_that_another_was_given_the_job_undoes_what_it_did(
