@@ -116,15 +116,20 @@ class Runner:
     def beat(self) -> bool:
         """Once in a while."""
         is_stand_in = self.kind == Worker.Kind.WEB and bool(settings.REDIS_URL)
-        self.is_needed = not (is_stand_in and claims.is_worker_there())
-        if is_stand_in and not self.is_needed:
+        is_needed = not (is_stand_in and claims.is_worker_there())
+        if not is_needed:
+            self.is_needed = False
             no_worker.over()
-            return True
+            # Others would take over what is not done yet.
+            if not self.own:
+                return True
         # A worker may have been started together with this process.
-        if is_stand_in and time.monotonic() - self.began > limits.WORKER_SILENCE_SECONDS:
+        elif is_stand_in and time.monotonic() - self.began > limits.WORKER_SILENCE_SECONDS:
             no_worker.note("start one, beside the processes that serve")
         row = {"kind": self.kind, "machine": socket.gethostname()[:255], "number": os.getpid(), "seen_at": Now()}
         Worker.objects.update_or_create(pk=self.id, defaults=row)
+        # Nothing is claimed before: others take over the jobs of a worker that they do not know.
+        self.is_needed = is_needed
         # Not a copy: what is begun during this is not lost.
         claims.reclaim(self.id, self.own)
         return True

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 from pytest_django import Settings
 
 from apps.core import limits
 from apps.core.trouble import all_troubles
+from apps.jobs import claims
 from apps.jobs import runner as runners
 from apps.jobs.models import StoredJob, Worker
 from apps.jobs.runner import Runner
@@ -154,6 +156,28 @@ def test_a_process_that_serves_does_jobs_where_no_other_would(
     runner.beat()
     assert runner.is_needed is is_needed
     assert Worker.objects.filter(pk=runner.id).exists() is is_needed
+
+
+def test_a_process_that_stood_in_is_heard_of_until_its_last_job_is_done(settings: Settings) -> None:
+    settings.REDIS_URL = "redis://"
+    runner = Runner(WEB)
+    runner.beat()
+    worker_beat(0)
+    runner.own.add(runner.id)  # any id
+    Worker.objects.filter(pk=runner.id).update(seen_at=Now() - timedelta(seconds=limits.JOB_LEASE_SECONDS - 1))
+    runner.beat()
+    assert (runner.is_needed, runner.id in claims.living_workers()) == (False, True)
+    assert Worker.objects.get(pk=runner.id).seen_at > timezone.now() - timedelta(seconds=10)
+
+
+def test_no_job_is_claimed_before_others_can_know_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Runner(WORKER)
+    needed = []
+    monkeypatch.setattr(
+        type(Worker.objects), "update_or_create", lambda *args, **kwargs: needed.append(runner.is_needed)
+    )
+    runner.beat()
+    assert (needed, runner.is_needed) == ([False], True)
 
 
 @pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
