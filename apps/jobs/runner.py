@@ -27,6 +27,9 @@ from apps.jobs.models import Worker
 
 logger = logging.getLogger(__name__)
 
+# How often threads that are to end are woken.
+RINGING_SECONDS = 0.1
+
 no_worker = Trouble("No worker (manage.py run_jobs) is heard of, so a process that serves does its jobs", logger)
 
 
@@ -61,9 +64,7 @@ class Runner:
         """Wait for what was begun; whether all of it is done. What is not, others do when they miss this process."""
         self.stop_soon()
         end = time.monotonic() + seconds
-        for thread in self.threads:
-            thread.join(max(0.0, end - time.monotonic()))
-        return not any(thread.is_alive() for thread in self.threads)
+        return wait_for(self.threads, end)
 
     def work(self, queue: str) -> None:
         """Do the jobs of one queue, one after another."""
@@ -144,9 +145,7 @@ class Runner:
     def leave(self) -> None:
         """Let others have at once what is left, where nothing is done here any more."""
         end = time.monotonic() + limits.JOB_SHUTDOWN_SECONDS
-        for thread in self.threads[1:]:
-            thread.join(max(0.0, end - time.monotonic()))
-        if not any(thread.is_alive() for thread in self.threads[1:]):
+        if wait_for(self.threads[1:], end):
             self.safely(lambda: bool(Worker.objects.filter(pk=self.id).delete()))
             connections.close_all()
 
@@ -162,3 +161,13 @@ class Runner:
             logger.exception("Jobs could not be done")
         connections.close_all()
         return False
+
+
+def wait_for(threads: list[threading.Thread], end: float) -> bool:
+    """Wait until the threads have ended; whether they have by `end`, by time.monotonic()."""
+    for thread in threads:
+        while thread.is_alive() and time.monotonic() < end:
+            # Again and again: another thread of the queue clears the bell before this one waits for it.
+            bells.ring_all()
+            thread.join(RINGING_SECONDS)
+    return not any(thread.is_alive() for thread in threads)

@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from apps.core import limits
 from apps.core.trouble import all_troubles
-from apps.jobs import claims
+from apps.jobs import bells, claims
 from apps.jobs import runner as runners
 from apps.jobs.models import StoredJob, Worker
 from apps.jobs.runner import Runner
@@ -103,6 +103,22 @@ def test_who_ends_finishes_what_was_begun_and_begins_nothing_more(folder: Path) 
     assert runner.join(20)
     assert sorted(statuses()) == ["READY", *["SUCCESSFUL"] * limits.JOB_THREADS["network"]]
     assert not Worker.objects.exists()
+
+
+def test_who_ends_does_so_though_a_thread_has_cleared_the_bell_before_another_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ring, unheard = bells.ring_all, [True]
+
+    def ring_all() -> None:
+        if not unheard:
+            ring()
+        unheard.clear()
+
+    with running() as runner:
+        until(lambda: runner.is_needed)
+        monkeypatch.setattr(bells, "ring_all", ring_all)
+        assert runner.join(5)
 
 
 def test_who_does_not_end_in_time_says_so_and_keeps_the_job_until_the_process_is_gone(folder: Path) -> None:
