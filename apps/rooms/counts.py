@@ -145,15 +145,18 @@ class Counts:
         return found
 
     def note_names(self, rooms: set[int], found: "Found") -> None:
-        """Keep the rooms' names, and list the rooms again for members of one that was renamed or is gone."""
+        """Keep the rooms' names, and list the rooms again for members of one that was renamed, is gone or is back."""
+        changed = set()
         for pk in rooms | found.rooms.keys():
             now = found.rooms.get(pk)
             known = self.names.pop(pk, None)
             if now:
                 self.names[pk] = now.slug, now.name
-            if known and known != self.names.get(pk):
-                members = {user_id for user_id, places in self.places.items() if pk in places}
-                self.to_list |= members - found.to_list
+            if known != self.names.get(pk):
+                changed.add(pk)
+        if changed:
+            members = {user_id for user_id, places in self.places.items() if not places.keys().isdisjoint(changed)}
+            self.to_list |= members - found.to_list
 
     def show(self, listener: Listener, user_id: int, rooms: set[int], found: "Found") -> None:
         """Show a page's viewer their rooms, or those with a new count, except the one on the page."""
@@ -210,9 +213,9 @@ def read(changed: set[int], people: list[int], to_list: set[int], before: Places
 
 
 def places_of(people: Iterable[int]) -> Places:
-    """Return the places of people in their rooms that are not archived."""
+    """Return the places of people in their rooms, archived ones too, which may be reopened."""
     found: Places = {user_id: {} for user_id in people}
-    members = Membership.objects.filter(user__in=list(found), room__archived_at=None)
+    members = Membership.objects.filter(user__in=list(found))
     for user_id, room_id, seq, read_count in members.values_list("user_id", "room_id", "last_read_seq", "read_count"):
         found[user_id][room_id] = Place(seq, read_count)
     return found

@@ -192,6 +192,20 @@ def test_the_list_follows(cast: Cast, kitchen: Room, change: str) -> None:
     asyncio.run(scene())
 
 
+def test_a_room_that_is_reopened_is_listed_again(cast: Cast, kitchen: Room) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        pages = list[Page]()
+        for archived, listed in ((True, "Attic"), (False, "Attic Kitchen")):
+            await do(services.set_archived)(room=kitchen, archived=archived)
+            await stage.hear(kitchen)
+            # One that was there before, and one of somebody who came while it was archived.
+            pages.append(await stage.open([cast.member, cast.owner][len(pages)], cast.room))
+            assert [page.text() for page in pages] == [listed] * len(pages)
+
+    asyncio.run(scene())
+
+
 def test_who_was_removed_hears_nothing_more_while_others_have_their_turn(
     cast: Cast, kitchen: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
