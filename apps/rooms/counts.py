@@ -12,8 +12,10 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from django.db.models import QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils import translation
 
 from apps.core.database import NO_DATABASE
@@ -23,7 +25,7 @@ from apps.live.listeners import Listener
 from apps.live.parts import Part, Swap
 from apps.live.people import user_in
 from apps.live.threads import in_thread
-from apps.rooms.models import Membership, Room, deleted_in, pk_in
+from apps.rooms.models import Membership, Room, pk_in
 from apps.rooms.navigation import MAX_NAVIGATION_ROOMS, entry
 
 logger = logging.getLogger(__name__)
@@ -34,8 +36,9 @@ REST_FACTOR = 20
 MIN_REST_SECONDS = 1.0
 # People whose places are read from the database in one update.
 MAX_PEOPLE = 200
-# The newest deleted messages, which are not unread; in one update, older ones still count.
-MAX_DELETIONS = 10_000
+# The newest deleted messages of each room, which are not unread; older ones still count. Not of all rooms together:
+# those of one would change the counts of the others.
+MAX_DELETIONS = 2_000
 
 
 class Place(NamedTuple):
@@ -229,11 +232,19 @@ def rooms_now(pks: set[int]) -> dict[int, RoomNow]:
     rooms = {
         row[0]: RoomNow(*row, deleted=[]) for row in rows.values_list("pk", "slug", "name", "name_key", "message_count")
     }
-    for room_id, seq in deleted_in(rooms.keys())[:MAX_DELETIONS]:
+    for room_id, seq in deleted_in(rooms.keys()):
         rooms[room_id].deleted.append(seq)
-    for room in rooms.values():
-        room.deleted.reverse()
     return rooms
+
+
+def deleted_in(pks: Iterable[int]) -> QuerySet[Any, tuple[int, int]]:
+    """Return the newest deleted messages of each room, in order, each as the room and the message's number."""
+    messages = Room._meta.get_field("messages").related_model._base_manager
+    deleted = messages.filter(room__in=pks, deleted_at__isnull=False)
+    newest_first = Window(RowNumber(), partition_by="room", order_by="-seq")
+    newest = deleted.alias(place=newest_first).filter(place__lte=MAX_DELETIONS)
+    numbers: QuerySet[Any, tuple[int, int]] = newest.order_by("seq").values_list("room_id", "seq")
+    return numbers
 
 
 def part_of(language: str, room: RoomNow, place: Place) -> Part:

@@ -165,6 +165,18 @@ def test_a_deleted_message_is_not_counted(cast: Cast, kitchen: Room) -> None:
     asyncio.run(scene())
 
 
+def test_what_is_deleted_in_one_room_does_not_change_the_count_of_another(
+    cast: Cast, kitchen: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "MAX_DELETIONS", 3)
+    for room in (kitchen, *[cast.room] * 4):
+        chat.delete_message(message=say(room, cast.owner), deleter=cast.owner)
+
+    found = counts.read(set(), [cast.member.pk], {cast.member.pk}, {})
+    unread = {pk: room.unread_after(found.places[cast.member.pk][pk]) for pk, room in found.rooms.items()}
+    assert unread == {kitchen.pk: 0, cast.room.pk: 1}  # one more than there are
+
+
 @pytest.mark.parametrize("change", ["joined", "removed", "renamed", "archived", "deleted"])
 def test_the_list_follows(cast: Cast, kitchen: Room, change: str) -> None:
     garden = services.create_room(owner=cast.owner, name="Garden", topic="", access=Room.Access.OPEN)
