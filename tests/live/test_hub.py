@@ -832,3 +832,7 @@ async def test_unknown_parts_of_a_newer_versions_messages_are_ignored(database: 
             current_process().handle({"topic": TOPIC, "seq": 1, "parts": {"en": said("[1]")}} | more)
         await until(lambda: listener.frames)
     assert listener.shown == ["[1]"]
+
+
+def test_parts_of_a_newer_version_are_read_as_far_as_this_one_knows_them() -> None:
+    assert hub.parts_from([["messages", "upsert", "<p>", {}, "more"]]) == (Part("messages", "upsert", "<p>", {}),)
