@@ -90,8 +90,10 @@ def add_messages(room: Room, messages: list[Message], kind: Kind = POSTED, *, ac
     Message.objects.bulk_create(messages)
     room.message_count += len(messages)
     room.save(update_fields=["last_seq", "message_count"])
+    # Read before the signal, since a receiver may change the room in turn.
+    last_seq = room.last_seq
     messages_changed.send(Message, kind=kind, room=room, messages=messages, actor=actor)
-    tell(room, room.last_seq, partial(fragments.new_messages, messages[-1:]))
+    tell(room, last_seq, partial(fragments.new_messages, messages[-1:]))
 
 
 def change_messages(
@@ -113,8 +115,9 @@ def change_messages(
     last.refresh_from_db()
     last.room = room
     changed = room.messages.filter(changed_seq__gte=next_seq, changed_seq__lte=room.last_seq).order_by("seq")
+    last_seq = room.last_seq
     messages_changed.send(Message, kind=kind, room=room, messages=changed, actor=actor)
-    tell(room, room.last_seq, partial(fragments.changed_message, last))
+    tell(room, last_seq, partial(fragments.changed_message, last))
 
 
 def locked_room(pk: int) -> Room:

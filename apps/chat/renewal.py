@@ -17,27 +17,22 @@ from django.utils import timezone
 from apps.chat.models import Message, Renewal
 from apps.chat.rendering import RENDERER_VERSION, to_html_when_free
 from apps.core import limits
-from apps.core.bounded import Busy
 
 logger = logging.getLogger(__name__)
 
 
 def go_on() -> bool:
-    """Re-render for a moment; return whether there is more to do at present."""
+    """Re-render for a moment; return whether there is more to do at present. Raises Busy if no child is free."""
     renewal, _ = Renewal.objects.get_or_create(version=RENDERER_VERSION)
     if renewal.finished_at or (renewal.again_at and renewal.again_at > timezone.now()):
         return False
     last_id = Message.objects.aggregate(last=Max("pk"))["last"] or 0
     end = time.monotonic() + limits.RENEWAL_SECONDS
-    try:
-        while renewal.next_id <= last_id:
-            look_through(renewal, end)
-            renewal.save(update_fields=["next_id"])
-            if time.monotonic() >= end:
-                break
-    except Busy:
-        # New messages take precedence.
-        return True
+    while renewal.next_id <= last_id:
+        look_through(renewal, end)
+        renewal.save(update_fields=["next_id"])
+        if time.monotonic() >= end:
+            break
     if renewal.next_id <= last_id:
         return True
     note_end(renewal)

@@ -89,7 +89,8 @@ IPV6_PREFIX_BITS = 64
 # Cache entries in one process without Redis (apps/core/cache.py).
 MAX_CACHE_ENTRIES = 200_000
 
-# One encrypted message between processes over Redis; a user's message takes at most half of it (TEXT).
+# One encrypted message between processes over Redis. A user's message may be larger in all languages; it then goes
+# without its renderings (apps/live/sealed.py).
 MAX_LAYER_BYTES = 1024 * 1024
 
 # Rates in django-allauth's notation: a count per hour, minute or day, by user or by address. Applied by a decorator on

@@ -9,6 +9,7 @@ is the number of tries: a job that kills its process is given up like one that r
 import logging
 import random
 import socket
+from asyncio import CancelledError
 from collections.abc import Callable
 from datetime import timedelta
 from traceback import StackSummary, extract_tb
@@ -77,7 +78,8 @@ def perform(row: Row) -> None:
             finish(row)
     except Lost:
         logger.warning("Job %s took so long that another process was given it.", name_of(row))
-    except Exception as error:
+    # Including sys.exit() and cancellation, which would end the thread; Ctrl+C is for the main thread.
+    except (Exception, SystemExit, CancelledError) as error:
         retry_or_fail(row, error)
 
 
@@ -93,7 +95,7 @@ def finish(row: Row) -> None:
         raise Lost
 
 
-def retry_or_fail(row: Row, error: Exception) -> None:
+def retry_or_fail(row: Row, error: BaseException) -> None:
     """Schedule a retry or, after the last try, record the failure."""
     tries = known[row.task_path].tries
     if len(row.worker_ids) < tries:
@@ -131,8 +133,10 @@ def reclaim(worker: UUID, own: set[UUID]) -> None:
 
     `own` are the jobs this worker is running: the live set, not a copy, so a row that is read as RUNNING is in it.
     """
+    # Read before the workers: whoever has claimed one of these was a known worker by then.
+    rows = list(StoredJob.objects.running().filter(task_path__in=known))
     living = {str(pk) for pk in living_workers()}
-    for row in StoredJob.objects.running().filter(task_path__in=known):
+    for row in rows:
         last = row.worker_ids[-1] if row.worker_ids else ""
         if last in living and (last != str(worker) or row.pk in own):
             continue
@@ -172,6 +176,6 @@ def name_of(row: Row) -> str:
     return f"{row.task_path} {row.pk}"
 
 
-def brief(error: Exception) -> str:
+def brief(error: BaseException) -> str:
     """Return the error as one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]

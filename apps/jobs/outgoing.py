@@ -120,12 +120,13 @@ def are_failing() -> bool:
 
 def withdraw(*addresses: str) -> None:
     """Delete mails to these addresses that are still waiting to be sent."""
-    OutgoingMail.objects.filter(receiver__in=[digest_of(address) for address in addresses]).delete()
+    digests = [digest_of(address, key) for address in addresses for key in site_keys()]
+    OutgoingMail.objects.filter(receiver__in=digests).delete()
 
 
-def digest_of(address: str) -> str:
-    """Return a keyed digest by which an address is found without storing it."""
-    return salted_hmac("apps.jobs.outgoing receiver", address.lower(), algorithm="sha256").hexdigest()
+def digest_of(address: str, key: str | bytes | None = None) -> str:
+    """Return a keyed digest by which an address is found without storing it; the key is SECRET_KEY or another."""
+    return salted_hmac("apps.jobs.outgoing receiver", address.lower(), secret=key, algorithm="sha256").hexdigest()
 
 
 def encrypted(message: EmailMessage) -> bytes:
@@ -148,6 +149,10 @@ def decrypted(data: bytes) -> EmailMultiAlternatives:
 
 def cipher() -> MultiFernet:
     """Return a cipher with keys for this purpose only; it also decrypts with keys derived from SECRET_KEY_FALLBACKS."""
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    own = [salted_hmac("apps.jobs.outgoing", "mail", secret=key, algorithm="sha256").digest() for key in keys]
+    own = [salted_hmac("apps.jobs.outgoing", "mail", secret=key, algorithm="sha256").digest() for key in site_keys()]
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in own])
+
+
+def site_keys() -> list[str | bytes]:
+    """Return SECRET_KEY and its fallbacks."""
+    return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]

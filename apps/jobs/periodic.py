@@ -1,12 +1,15 @@
 """Periodic jobs: each is enqueued once per period, however many processes check."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django_tasks.base import TaskResultStatus
 
 from apps.jobs.job import known
 from apps.jobs.models import Periodic, StoredJob
+
+# A time further ahead than its interval and this was noted by a process whose clock was wrong.
+MAX_CLOCK_AHEAD = timedelta(days=1)
 
 UNFINISHED = (TaskResultStatus.READY, TaskResultStatus.RUNNING)
 
@@ -18,7 +21,7 @@ def enqueue_due(now: datetime) -> list[str]:
     if missing := regular.keys() - rows.keys():
         # A job that has never run is due immediately.
         Periodic.objects.bulk_create([Periodic(path=path, next_at=now) for path in missing], ignore_conflicts=True)
-    due = [path for path, next_at in rows.items() if next_at <= now]
+    due = [path for path, next_at in rows.items() if not now < next_at <= now + regular[path] + MAX_CLOCK_AHEAD]
     return [path for path in due if take_turn(path, before=rows[path], after=now + regular[path])]
 
 

@@ -32,6 +32,8 @@ no_worker = Trouble(
     logger,
     is_noticed=False,
 )
+# How often threads that must end are woken.
+RINGING_SECONDS = 0.1
 
 
 class Runner:
@@ -65,9 +67,7 @@ class Runner:
         """Wait for running jobs; return whether all finished. Others take over the rest when the lease expires."""
         self.stop_soon()
         end = time.monotonic() + seconds
-        for thread in self.threads:
-            thread.join(max(0.0, end - time.monotonic()))
-        return not any(thread.is_alive() for thread in self.threads)
+        return wait_for(self.threads, end)
 
     def work(self, queue: str) -> None:
         """Run the jobs of one queue, one after another."""
@@ -120,15 +120,21 @@ class Runner:
     def beat(self) -> bool:
         """Decide whether jobs run here and, if so, send a heartbeat and reclaim jobs of dead workers."""
         is_stand_in = self.kind == Worker.Kind.WEB and bool(settings.REDIS_URL)
-        self.is_needed = not (is_stand_in and claims.is_worker_there())
-        if is_stand_in and not self.is_needed:
+        is_needed = not (is_stand_in and claims.is_worker_there())
+        if not is_needed:
+            self.is_needed = False
             no_worker.over()
-            return True
-        # A worker started together with this process may need a moment.
-        if is_stand_in and time.monotonic() - self.began > limits.WORKER_SILENCE_SECONDS:
+            # Without a heartbeat others would take over its running jobs.
+            if not self.own:
+                return True
+        # A worker may have been started together with this process.
+        elif is_stand_in and time.monotonic() - self.began > limits.WORKER_SILENCE_SECONDS:
             no_worker.note("start one, beside the processes that serve")
         row = {"kind": self.kind, "machine": socket.gethostname()[:255], "number": os.getpid(), "seen_at": Now()}
         Worker.objects.update_or_create(pk=self.id, defaults=row)
+        # Claim nothing earlier: others take over the jobs of a worker they don't know.
+        self.is_needed = is_needed
+        # Not a copy: a job claimed during this is not lost.
         claims.reclaim(self.id, self.own)
         return True
 
@@ -142,9 +148,7 @@ class Runner:
     def leave(self) -> None:
         """Sign off once nothing runs here any more, so that other workers needn't wait for the lease to expire."""
         end = time.monotonic() + limits.JOB_SHUTDOWN_SECONDS
-        for thread in self.threads[1:]:
-            thread.join(max(0.0, end - time.monotonic()))
-        if not any(thread.is_alive() for thread in self.threads[1:]):
+        if wait_for(self.threads[1:], end):
             self.safely(lambda: bool(Worker.objects.filter(pk=self.id).delete()))
             connections.close_all()
 
@@ -160,3 +164,13 @@ class Runner:
             logger.exception("Jobs could not be done")
         connections.close_all()
         return False
+
+
+def wait_for(threads: list[threading.Thread], end: float) -> bool:
+    """Wait until the threads have ended; whether they have by `end`, by time.monotonic()."""
+    for thread in threads:
+        while thread.is_alive() and time.monotonic() < end:
+            # Again and again: another thread of the queue clears the bell before this one waits for it.
+            bells.ring_all()
+            thread.join(RINGING_SECONDS)
+    return not any(thread.is_alive() for thread in threads)

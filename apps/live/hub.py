@@ -260,5 +260,5 @@ class Hub:
 
 
 def parts_from(values: Sequence[Sequence[object]]) -> Parts:
-    """Return the parts that another process sent as plain lists."""
-    return tuple(Part(*value) for value in values)  # type: ignore[arg-type]  # sealed.py vouches for the sender
+    """Return the parts that another process sent as plain lists; a newer version of the site may send more in each."""
+    return tuple(Part(*value[: len(Part._fields)]) for value in values)  # type: ignore[arg-type]  # sealed.py vouches for the sender

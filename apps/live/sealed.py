@@ -24,6 +24,8 @@ NOTHING = {"type": "live.nothing"}
 # Each message starts with its process's tag, by which a process knows its own without decrypting, and a nonce.
 TAG_BYTES, NONCE_BYTES = 16, 12
 HEAD_BYTES = TAG_BYTES + NONCE_BYTES
+# What encrypting adds to a message: the head, and AES-GCM's own tag.
+EXTRA_BYTES = HEAD_BYTES + 16
 # How many processes' keys are cached.
 MAX_PROCESSES = 64
 # How long messages other than changes are valid. Changes are valid by their numbers, within one epoch.
@@ -62,9 +64,16 @@ class SealedLayer(RedisPubSubChannelLayer):
         self.dropped = Seldom(logger)
 
     def serialize(self, message: dict[str, Any]) -> bytes:
-        """Encrypt a message."""
+        """
+        Encrypt a message.
+
+        A change too large to be accepted, since it is long and read in many languages, goes without its renderings: the
+        receivers read it from the database.
+        """
         nonce = secrets.token_bytes(NONCE_BYTES)
         text: bytes = super().serialize([int(time.time()), State.epoch, message])
+        if len(text) > limits.MAX_LAYER_BYTES - EXTRA_BYTES and message["type"] == "live.change":
+            text = super().serialize([int(time.time()), State.epoch, message | {"parts": {}}])
         return self.tag + nonce + self.cipher_of(self.tag).encrypt(nonce, text, None)
 
     def deserialize(self, data: object) -> dict[str, Any]:

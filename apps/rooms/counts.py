@@ -12,8 +12,10 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from django.db.models import QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils import translation
 
 from apps.core.database import NO_DATABASE
@@ -23,7 +25,7 @@ from apps.live.listeners import Listener
 from apps.live.parts import Part, Swap
 from apps.live.people import user_in
 from apps.live.threads import in_thread
-from apps.rooms.models import Membership, Room, deleted_in, room_in
+from apps.rooms.models import Membership, Room, room_in
 from apps.rooms.navigation import MAX_NAVIGATION_ROOMS, entry
 
 logger = logging.getLogger(__name__)
@@ -34,8 +36,9 @@ REST_FACTOR = 20
 MIN_REST_SECONDS = 1.0
 # People whose places are read from the database in one update.
 MAX_PEOPLE = 200
-# The newest deleted messages, which are not unread; in one update, older ones still count.
-MAX_DELETIONS = 10_000
+# The newest deleted messages of each room, which are not unread; older ones still count. Not of all rooms together:
+# those of one would change the counts of the others.
+MAX_DELETIONS = 2_000
 
 
 class Place(NamedTuple):
@@ -77,7 +80,8 @@ class Counts:
         # Of their rooms, as their pages show them.
         self.names: dict[int, tuple[str, str]] = {}
         self.changed_rooms: set[int] = set()
-        self.changed_people: set[int] = set()
+        # Whose places are to be read, first come first served; their known ones may be out of date.
+        self.changed_people: dict[int, None] = {}
         # Those whose list is shown as a whole, and the pages that have had it.
         self.to_list: set[int] = set()
         self.listed: set[Listener] = set()
@@ -86,7 +90,7 @@ class Counts:
     def hear(self, topics: list[str], people: list[int]) -> None:
         """Update the counts soon, after changes in these topics and of these people's places."""
         self.changed_rooms.update(pk for topic in topics if (pk := room_in(topic)) is not None)
-        self.changed_people.update(people)
+        self.changed_people |= dict.fromkeys(people)
         if self.updating is None or self.updating.done():
             self.updating = asyncio.create_task(self.update_while_changed())
 
@@ -104,17 +108,22 @@ class Counts:
 
     async def update(self) -> float:
         """Show what changed since the last update; return the processor seconds it took."""
+        began = time.thread_time()
         pages = self.pages()
         rooms = {pk for pk in self.changed_rooms if any(pk in places for places in self.places.values())}
-        people = [user_id for user_id in pages if user_id in self.changed_people | self.to_list][:MAX_PEOPLE]
+        people = list(self.changed_people)[:MAX_PEOPLE]
+        # Removed before reading: who changes again meanwhile is read again.
         self.changed_rooms.clear()
+        for user_id in people:
+            del self.changed_people[user_id]
+        spent = time.thread_time() - began
         try:
             found = await in_thread(read, rooms, people, self.to_list.intersection(people), self.places)
         except BaseException:
             self.changed_rooms |= rooms
+            self.changed_people = dict.fromkeys(people) | self.changed_people
             raise
-        spent, began = found.seconds, time.thread_time()
-        self.changed_people.difference_update(people)
+        spent, began = spent + found.seconds, time.thread_time()
         self.to_list.difference_update(people)
         self.places.update(found.places)
         self.note_names(rooms, found)
@@ -132,22 +141,26 @@ class Counts:
             if (user_id := user_in(topic)) is not None:
                 found[user_id] = [listener for feed in feeds.values() for listener in feed.subscriptions]
         self.places = {user_id: places for user_id, places in self.places.items() if user_id in found}
-        self.changed_people &= found.keys()
         self.to_list &= found.keys()
         self.to_list |= {user_id for user_id, listeners in found.items() if not self.listed.issuperset(listeners)}
+        waiting = self.changed_people | dict.fromkeys(self.to_list)
+        self.changed_people = {user_id: None for user_id in waiting if user_id in found}
         self.listed = {listener for listeners in found.values() for listener in listeners}
         return found
 
     def note_names(self, rooms: set[int], found: "Found") -> None:
-        """Keep the rooms' names, and list the rooms again for members of one that was renamed or is gone."""
+        """Keep the rooms' names, and list the rooms again for members of one that was renamed, is gone or is back."""
+        changed = set()
         for pk in rooms | found.rooms.keys():
             now = found.rooms.get(pk)
             known = self.names.pop(pk, None)
             if now:
                 self.names[pk] = now.slug, now.name
-            if known and known != self.names.get(pk):
-                members = {user_id for user_id, places in self.places.items() if pk in places}
-                self.to_list |= members - found.to_list
+            if known != self.names.get(pk):
+                changed.add(pk)
+        if changed:
+            members = {user_id for user_id, places in self.places.items() if not places.keys().isdisjoint(changed)}
+            self.to_list |= members - found.to_list
 
     def show(self, listener: Listener, user_id: int, rooms: set[int], found: "Found") -> None:
         """Show a page's viewer their rooms, or those with a new count, except the one on the page."""
@@ -164,6 +177,10 @@ class Counts:
             parts: tuple[Part, ...] = (Part("rooms", Swap.INNER_MORPH, "".join(entries), {"kind": "rooms"}),)
         else:
             changed = (rooms & places.keys() | found.moved.get(user_id, set())) & found.rooms.keys() - {current}
+            if changed and user_id in self.changed_people:
+                # They may have been removed from the room since.
+                self.to_list.add(user_id)
+                return
             parts = tuple(part_of(listener.language, found.rooms[pk], places[pk]) for pk in changed)
         if parts and not listener.line.write(Burst([unnumbered(parts)])):
             self.hub.drop(listener)
@@ -200,9 +217,9 @@ def read(changed: set[int], people: list[int], to_list: set[int], before: Places
 
 
 def places_of(people: Iterable[int]) -> Places:
-    """Return the places of people in their rooms that are not archived."""
+    """Return the places of people in their rooms, archived ones too, which may be reopened."""
     found: Places = {user_id: {} for user_id in people}
-    members = Membership.objects.filter(user__in=list(found), room__archived_at=None)
+    members = Membership.objects.filter(user__in=list(found))
     for user_id, room_id, seq, read_count in members.values_list("user_id", "room_id", "last_read_seq", "read_count"):
         found[user_id][room_id] = Place(seq, read_count)
     return found
@@ -215,11 +232,19 @@ def rooms_now(pks: set[int]) -> dict[int, RoomNow]:
     rows = Room.objects.filter(pk__in=pks, archived_at=None).order_by("name_key")
     columns = rows.values_list("pk", "slug", "name", "message_count")
     rooms = {row[0]: RoomNow(*row, rank) for rank, row in enumerate(columns)}
-    for room_id, seq in deleted_in(rooms.keys())[:MAX_DELETIONS]:
+    for room_id, seq in deleted_in(rooms.keys()):
         rooms[room_id].deleted.append(seq)
-    for room in rooms.values():
-        room.deleted.reverse()
     return rooms
+
+
+def deleted_in(pks: Iterable[int]) -> QuerySet[Any, tuple[int, int]]:
+    """Return the newest deleted messages of each room, in order, each as the room and the message's number."""
+    messages = Room._meta.get_field("messages").related_model._base_manager
+    deleted = messages.filter(room__in=pks, deleted_at__isnull=False)
+    newest_first = Window(RowNumber(), partition_by="room", order_by="-seq")
+    newest = deleted.alias(place=newest_first).filter(place__lte=MAX_DELETIONS)
+    numbers: QuerySet[Any, tuple[int, int]] = newest.order_by("seq").values_list("room_id", "seq")
+    return numbers
 
 
 def part_of(language: str, room: RoomNow, place: Place) -> Part:

@@ -1,7 +1,7 @@
 """Rooms and their members."""
 
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -53,13 +53,6 @@ def deleted_after(seq: str) -> Coalesce:
     deleted = messages.filter(room=OuterRef("pk"), seq__gt=OuterRef(seq), deleted_at__isnull=False)
     count = deleted.order_by().values("room").annotate(number=Count("*")).values("number")
     return Coalesce(Subquery(count), 0)
-
-
-def deleted_in(pks: Collection[int]) -> models.QuerySet[Any, tuple[int, int]]:
-    """Return the deleted messages of rooms, the newest first, each as the room and the message's number."""
-    messages = Room._meta.get_field("messages").related_model._base_manager
-    deleted = messages.filter(room__in=pks, deleted_at__isnull=False)
-    return deleted.order_by("-seq").values_list("room_id", "seq")
 
 
 def room_in(topic: str) -> int | None:

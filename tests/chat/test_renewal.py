@@ -123,7 +123,8 @@ def test_if_no_child_process_is_free_messages_stay_as_they_are(cast: Cast, monke
 
     with monkeypatch.context() as patched:
         patched.setattr(rendering.pool, "run", busy)
-        assert renewal.go_on()
+        with pytest.raises(Busy):
+            renewal.go_on()
     message.refresh_from_db()
     assert message.html == "<p>old</p>"
     go_on()

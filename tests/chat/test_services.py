@@ -9,12 +9,16 @@ from unittest.mock import patch
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks as Capture
 
-from apps.chat import services
+from apps.chat import parting, services
+from apps.chat.changes import messages_changed
 from apps.chat.models import Message
 from apps.core.errors import Refusal
 from apps.rooms import services as rooms
+from apps.rooms.changes import DESCRIBED, change_locked_room
 from apps.rooms.models import Membership, Room
+from apps.rooms.verbs import Kind
 from tests.conftest import Cast, make_user, say
 
 
@@ -211,3 +215,27 @@ def test_a_time_far_in_the_future_is_not_followed(cast: Cast) -> None:
     first = say(cast.room, cast.member)
     Message.objects.filter(pk=first.pk).update(created_at=first.created_at + timedelta(days=300))
     assert say(cast.room, cast.member).created_at < first.created_at + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("is_many", [False, True])
+def test_pages_are_told_of_a_change_by_its_own_number_though_a_receiver_changed_the_room_in_turn(
+    cast: Cast, is_many: bool, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Capture
+) -> None:
+    told = []
+    monkeypatch.setattr("apps.live.broadcast.change", lambda topic, seq, render: told.append(seq))
+
+    def describe(room: Room, kind: Kind, **others: object) -> None:
+        with change_locked_room(room, DESCRIBED) as change:
+            change.room.topic = kind.name
+
+    message = say(cast.room, cast.member)
+    messages_changed.connect(describe)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            if is_many:
+                parting.delete_all_by(author=cast.member, deleter=cast.owner)
+            else:
+                say(cast.room, cast.member)
+    finally:
+        messages_changed.disconnect(describe)
+    assert told == [message.seq + 2, message.seq + 1]

@@ -177,6 +177,21 @@ def test_a_job_claimed_during_a_reclaim_is_not_taken_for_lost(hand: Hand, monkey
     assert statuses() == ["RUNNING"]
 
 
+def test_jobs_claimed_by_new_workers_during_a_reclaim_stay_theirs(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    living = claims.living_workers
+
+    def claim_then_list() -> list[UUID]:
+        found = living()
+        for worker in (Hand(), hand):
+            samples.do.enqueue(7)
+            assert worker.claim()
+        return found
+
+    monkeypatch.setattr(claims, "living_workers", claim_then_list)
+    claims.reclaim(hand.id, set(hand.own))
+    assert statuses() == ["RUNNING", "RUNNING"]
+
+
 def test_a_worker_that_resumes_after_its_job_was_given_away_rolls_back(
     hand: Hand, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -182,6 +182,19 @@ def test_closing_an_account_withdraws_its_waiting_mails(hand: Hand) -> None:
     assert [one.to for one in mail.outbox] == [["bob@example.org"]]
 
 
+def test_mail_is_withdrawn_after_a_change_of_key_too(hand: Hand, settings: Settings) -> None:
+    queue()
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", [settings.SECRET_KEY]
+    outgoing.withdraw(ADDRESS)
+    assert (hand.do_all(NETWORK), mail.outbox) == (1, [])
+
+
+def test_a_page_stops_waiting_if_its_mail_is_withdrawn() -> None:
+    waiting = queue()
+    outgoing.withdraw(ADDRESS)
+    assert not outgoing.could_not_be_sent(waiting)
+
+
 def test_mails_waiting_at_a_backup_are_not_sent_after_a_restore(hand: Hand) -> None:
     queue()
     told = [answer for _, answer in restored.send(sender=None) if answer and "Mails" in answer]

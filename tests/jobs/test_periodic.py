@@ -54,6 +54,18 @@ def test_after_a_long_downtime_it_is_enqueued_once(hand: Hand) -> None:
     assert (due(86400), due(86401), jobs()) == ([PATH], [], 2)
 
 
+def test_a_clock_far_ahead_for_a_moment_delays_no_job(hand: Hand) -> None:
+    assert due(365 * 86400) == [PATH]
+    hand.do_everything()
+    assert (due(), due(1), due(2.1)) == ([PATH], [], [PATH])
+
+
+def test_clocks_that_differ_by_hours_enqueue_a_job_once(hand: Hand) -> None:
+    assert due(5 * 3600) == [PATH]
+    hand.do_everything()
+    assert (due(), due(5 * 3600), jobs()) == ([], [], 1)
+
+
 def test_nothing_is_written_if_no_job_is_due(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     due()
     with django_assert_num_queries(1):

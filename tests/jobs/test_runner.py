@@ -1,5 +1,6 @@
 """The threads that run jobs."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 from pytest_django import Settings
 
 from apps.core import limits
 from apps.core.trouble import all_troubles
+from apps.jobs import bells, claims
 from apps.jobs import runner as runners
 from apps.jobs.models import StoredJob, Worker
 from apps.jobs.runner import Runner
@@ -105,6 +108,22 @@ def test_a_runner_that_stops_finishes_running_jobs_and_starts_no_more(folder: Pa
     assert not Worker.objects.exists()
 
 
+def test_a_runner_stops_even_if_a_wake_up_is_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ring, unheard = bells.ring_all, [True]
+
+    def ring_all() -> None:
+        if not unheard:
+            ring()
+        unheard.clear()
+
+    with running() as runner:
+        until(lambda: runner.is_needed)
+        monkeypatch.setattr(bells, "ring_all", ring_all)
+        assert runner.join(5)
+
+
 def test_a_runner_that_does_not_stop_in_time_says_so_and_keeps_its_job(folder: Path) -> None:
     runner = Runner(WORKER)
     runner.start()
@@ -156,6 +175,45 @@ def test_a_web_process_runs_jobs_if_no_worker_does(
     runner.beat()
     assert runner.is_needed is is_needed
     assert Worker.objects.filter(pk=runner.id).exists() is is_needed
+
+
+def test_a_stand_in_sends_heartbeats_until_its_last_job_is_done(settings: Settings) -> None:
+    settings.REDIS_URL = "redis://"
+    runner = Runner(WEB)
+    runner.beat()
+    worker_beat(0)
+    runner.own.add(runner.id)  # any id
+    Worker.objects.filter(pk=runner.id).update(seen_at=Now() - timedelta(seconds=limits.JOB_LEASE_SECONDS - 1))
+    runner.beat()
+    assert (runner.is_needed, runner.id in claims.living_workers()) == (False, True)
+    assert Worker.objects.get(pk=runner.id).seen_at > timezone.now() - timedelta(seconds=10)
+
+
+def test_a_worker_is_known_to_others_before_it_claims_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Runner(WORKER)
+    needed = []
+    monkeypatch.setattr(
+        type(Worker.objects), "update_or_create", lambda *args, **kwargs: needed.append(runner.is_needed)
+    )
+    runner.beat()
+    assert (needed, runner.is_needed) == ([False], True)
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+def test_a_job_that_would_end_its_thread_fails_like_any_other(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def end(name: str) -> None:
+        raise error
+
+    with running():
+        with monkeypatch.context() as ending:
+            ending.setattr(samples, "note", end)
+            samples.do.enqueue(1)
+            until(lambda: error.__name__ in caplog.text, seconds=5)
+        samples.do.enqueue(2)
+        until(lambda: samples.notes() == ["2"])
+    assert statuses() == ["READY", "SUCCESSFUL"]
 
 
 def test_standing_in_for_workers_is_logged_once_and_when_it_ends(

@@ -848,3 +848,7 @@ async def test_a_whisper_takes_no_number_and_reaches_those_who_read_its_language
     assert [frame.text.startswith("<hx-seq") for frame in listener.written] == [False, True]
     assert (listener.closing_message, listener.numbers) == ("typing", [(0, 1)])
     assert german.written == []
+
+
+def test_parts_of_a_newer_version_are_read_as_far_as_this_one_knows_them() -> None:
+    assert hub.parts_from([["messages", "upsert", "<p>", {}, "more"]]) == (Part("messages", "upsert", "<p>", {}),)

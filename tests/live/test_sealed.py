@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
+from apps.core import limits
 from apps.core.epoch import State
 from apps.core.trouble import Seldom
 from apps.live import sealed
@@ -62,6 +63,15 @@ def test_redis_sees_no_word_of_it() -> None:
     data = process().serialize(CHANGE | {"parts": {"en": "a secret"}})
     assert b"secret" not in data
     assert b"room.1" not in data
+
+
+@pytest.mark.parametrize("is_too_large", [False, True])
+def test_a_change_too_large_to_be_accepted_is_announced_without_renderings(
+    two: tuple[SealedLayer, SealedLayer], monkeypatch: pytest.MonkeyPatch, is_too_large: bool
+) -> None:
+    long = CHANGE | {"parts": {language: [["messages", "upsert", "م" * 9000, {}]] for language in ("en", "de", "ar")}}
+    monkeypatch.setattr(limits, "MAX_LAYER_BYTES", len(two[0].serialize(long)) - is_too_large)
+    assert two[1].deserialize(two[0].serialize(long)) == (CHANGE | {"parts": {}} if is_too_large else long)
 
 
 def test_another_sites_messages_are_ignored(two: tuple[SealedLayer, SealedLayer]) -> None:

@@ -191,6 +191,18 @@ def test_a_deleted_message_is_not_counted(cast: Cast, kitchen: Room) -> None:
     asyncio.run(scene())
 
 
+def test_what_is_deleted_in_one_room_does_not_change_the_count_of_another(
+    cast: Cast, kitchen: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "MAX_DELETIONS", 3)
+    for room in (kitchen, *[cast.room] * 4):
+        chat.delete_message(message=say(room, cast.owner), deleter=cast.owner)
+
+    found = counts.read(set(), [cast.member.pk], {cast.member.pk}, {})
+    unread = {pk: room.unread_after(found.places[cast.member.pk][pk]) for pk, room in found.rooms.items()}
+    assert unread == {kitchen.pk: 0, cast.room.pk: 1}  # one more than there are
+
+
 @pytest.mark.parametrize("change", ["joined", "removed", "renamed", "archived", "deleted"])
 def test_the_list_follows(cast: Cast, kitchen: Room, change: str) -> None:
     garden = services.create_room(owner=cast.owner, name="Garden", topic="", access=Room.Access.OPEN)
@@ -214,6 +226,85 @@ def test_the_list_follows(cast: Cast, kitchen: Room, change: str) -> None:
         people = [cast.member.pk] if change in {"joined", "removed"} else []
         await stage.hear(*([] if people else [kitchen]), people=people)
         assert page.text() == listed
+
+    asyncio.run(scene())
+
+
+def test_a_room_that_is_reopened_is_listed_again(cast: Cast, kitchen: Room) -> None:
+    async def scene() -> None:
+        stage = Stage()
+        pages = list[Page]()
+        for archived, listed in ((True, "Attic"), (False, "Attic Kitchen")):
+            await do(services.set_archived)(room=kitchen, archived=archived)
+            await stage.hear(kitchen)
+            # One that was there before, and one of somebody who came while it was archived.
+            pages.append(await stage.open([cast.member, cast.owner][len(pages)], cast.room))
+            assert [page.text() for page in pages] == [listed] * len(pages)
+
+    asyncio.run(scene())
+
+
+def test_who_was_removed_hears_nothing_more_while_others_have_their_turn(
+    cast: Cast, kitchen: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "MAX_PEOPLE", 1)
+
+    async def scene() -> None:
+        stage = Stage()
+        await stage.open(cast.owner, cast.room)
+        page = await stage.open(cast.member, cast.room)
+        page.taken()
+        await do(services.remove_member)(room=kitchen, user=cast.member, reason="", by=cast.owner)
+        await do(say)(kitchen, cast.owner)
+        await stage.hear(kitchen, people=[cast.owner.pk, cast.member.pk])
+        assert [part.target for part in page.parts] == ["rooms"]
+        assert page.text() == "Attic"
+
+    asyncio.run(scene())
+
+
+def test_those_who_change_all_the_time_do_not_keep_others_waiting(
+    cast: Cast, kitchen: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "MAX_PEOPLE", 1)
+
+    async def scene() -> None:
+        stage = Stage()
+        await stage.open(cast.owner, cast.room)
+        page = await stage.open(cast.member, cast.room)
+        page.taken()
+        await do(services.remove_member)(room=kitchen, user=cast.member, reason="", by=cast.owner)
+        for people in ([cast.member.pk, cast.owner.pk], [cast.owner.pk]):
+            stage.counts.changed_people |= dict.fromkeys(people)
+            await stage.counts.update()
+        assert page.text() == "Attic"
+
+    asyncio.run(scene())
+
+
+def test_a_change_that_is_heard_of_while_places_are_read_is_not_lost(
+    cast: Cast, kitchen: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, removed = counts.read, list[bool]()
+
+    async def scene() -> None:
+        stage = Stage()
+        page = await stage.open(cast.member, cast.room)
+        page.taken()
+        loop = asyncio.get_running_loop()
+
+        def read_and_remove(*args: object) -> counts.Found:
+            found = read(*args)  # type: ignore[arg-type]  # as they came
+            if not removed:
+                removed.append(True)
+                services.remove_member(room=kitchen, user=cast.member, reason="", by=cast.owner)
+                say(kitchen, cast.owner)
+                loop.call_soon_threadsafe(stage.counts.hear, [kitchen.live_topic], [cast.member.pk])
+            return found
+
+        monkeypatch.setattr(counts, "read", read_and_remove)
+        await stage.hear(people=[cast.member.pk])
+        assert page.text() == "Attic"
 
     asyncio.run(scene())
 
