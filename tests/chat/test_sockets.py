@@ -186,6 +186,7 @@ def test_a_page_of_an_older_version_is_asked_to_reload_and_closed(site: Site) ->
         with connect(address, additional_headers=headers, origin=Origin(site.url)) as old:
             frame = str(old.recv(timeout=5))
             assert 'id="farewell"' in frame
+            assert 'hx-target="#composer-region" hx-swap="beforebegin"' in frame
             assert '<a href="/rooms/room-003/">Reload</a>' in frame
             assert code_after(old) == 4403
 
