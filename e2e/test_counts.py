@@ -57,6 +57,19 @@ def test_the_list_follows_rooms_that_one_opens_renames_and_leaves(pair: tuple[Pe
     assert page.locator("#rooms > li").all_inner_texts() == sorted(page.locator("#rooms > li").all_inner_texts())
 
 
+def test_the_first_room_replaces_the_note_that_there_is_none(person: Join, site: Site, keys: list[str]) -> None:
+    cleo = person(site, "cleo").sign_up()
+    cleo.go("/rooms/lobby/members/").get_by_role("button", name="Leave this room").click()
+    page = cleo.go("/rooms/room-001/")
+    note = page.get_by_text("You are in no room yet.")
+    expect(note).to_be_visible()
+    tab = cleo.context.new_page()
+    tab.goto(f"{site.url}/rooms/room-001/")
+    tab.get_by_role("button", name="Join this room").click()
+    expect(page.locator("#rooms > li")).to_have_text(["Room 001"])
+    expect(note).to_be_hidden()
+
+
 def test_counts_are_right_again_after_a_lost_connection(pair: tuple[Person, Person]) -> None:
     ada, bob = pair
     page = ada.open_room("room-004")

@@ -157,7 +157,7 @@ def test_the_enter_key_follows_the_preference(come: Join) -> None:
     hal.page.get_by_role("radio", name=re.compile("^Makes a new line")).check()
     hal.page.get_by_role("button", name="Save").click()
     page = hal.open_room("lobby")
-    expect(page.locator("#composer-hint")).to_contain_text("Ctrl and Enter sends")
+    expect(page.locator("#composer-hint")).to_have_text("**bold**, *italic*, `code`, > quote. Ctrl and Enter sends")
     box = page.locator("#composer-body")
     box.press_sequentially("one")
     box.press("Enter")

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from e2e.conftest import MINUTES_PASSED, PASSWORD, SERVER_AWAY, Join, Person
 from e2e.test_live import say_so_many
 from tests import install
+from tests.scenes import talk
 from tests.servers import Postgres, Site
 from tests.sockets import IS_LIVE, SOCKET
 
@@ -148,6 +149,36 @@ def test_a_new_password_keeps_the_pages_of_the_same_browser_live(site: Site, key
     ada.write("Still me")
     ada.expect_message("Still me")
     ada.expect_nothing_pending()
+
+
+def test_a_page_of_an_older_version_is_asked_to_reload_for_as_long_as_it_is_open(
+    site: Site, keys: list[str], person: Join
+) -> None:
+    ada = person(site, "user0001").use_session(keys[0])
+    site.run(talk.post, "room-003", "user0002", "Before the upgrade")
+    ada.page.add_init_script(
+        """document.addEventListener("htmx:ws:before:connection", ({ detail: { connection } }) => {
+          if (!sessionStorage.isNew) connection.url = connection.url.replace(/frames=[0-9]+/, "frames=1");
+        }, true)"""
+    )
+    page = ada.go("/rooms/room-003/")
+    box = page.locator("#composer-body")
+    expect(page.locator("#farewell")).to_be_visible()
+    expect(page.locator("#alert")).to_have_text(page.locator("#farewell").inner_text().removesuffix(" Reload"))
+    box.fill("Half a text")
+    # Each request takes away what was said of the one before, and not this.
+    page.locator("#messages .meta a").last.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#farewell")).to_be_visible()
+    page.evaluate("sessionStorage.isNew = 'yes'")
+    box.focus()
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("link", name="Reload")).to_be_focused()
+    page.keyboard.press("Enter")
+    ada.wait_until_live()
+    expect(page.locator("#farewell")).to_have_count(0)
+    expect(box).to_have_value("Half a text")
 
 
 @pytest.fixture

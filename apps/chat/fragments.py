@@ -81,12 +81,13 @@ def outdated(room: Room, language: str) -> Parts:
     Return the part that asks a page of an older version of the site to reload.
 
     What is written in the page stays, and is there again when it has reloaded (draft.js). Scripts of all versions leave
-    the way on to an element called `farewell`.
+    the way on to an element called `farewell`. It isn't put into `#refusal`: the next request empties that, and texts
+    that were refused are there.
     """
     with translation.override(language):
         reason = gettext("This site was updated. What you have written stays here when you reload the page.")
         html = render_to_string("chat/outdated.html", {"room": room, "reason": reason})
-    return (Part("refusal", Swap.INNER, html), *spoken_farewell(reason))
+    return (Part("composer-region", Swap.BEFORE, html), *spoken_farewell(reason))
 
 
 def outdated_before_frames_had_versions(language: str) -> Parts:

@@ -19,6 +19,8 @@ class Swap(StrEnum):
     # The same, keeping the focus and what stays equal.
     INNER_MORPH = "innerMorph"
     OUTER_MORPH = "outerMorph"
+    # Goes in front of its target, which stays.
+    BEFORE = "beforebegin"
     # Adds an entry to a list in the order of its number, or replaces the entry with that number.
     UPSERT = "upsert"
     # The document's title.

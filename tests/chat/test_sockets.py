@@ -182,6 +182,7 @@ def test_a_page_from_another_epoch_of_the_database_has_its_messages_replaced(sit
 def test_a_page_of_an_older_version_is_asked_to_reload_and_closed(site: Site) -> None:
     frame, code = farewell_of(site, "?frames=1&since=5")
     assert 'id="farewell"' in frame
+    assert 'hx-target="#composer-region" hx-swap="beforebegin"' in frame
     assert '<a href="/rooms/room-003/">Reload</a>' in frame
     assert code == 4403
 

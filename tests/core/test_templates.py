@@ -43,6 +43,7 @@ MARKED = {
 }
 # Where Python inserts something into HTML without escaping it, and why that is HTML already.
 PUT_TOGETHER = {
+    "apps/chat/fragments.py, outdated_before_frames_had_versions": "a text of ours, escaped",
     "apps/chat/markdown.py, highlighted_block": "escaped by Pygments, and sanitised afterwards",
     "apps/chat/markdown.py, plain_block": "text that is escaped there",
     "apps/chat/links.py, leads_elsewhere": "an escaped address, which is only inspected",
