@@ -10,6 +10,7 @@ import logging
 import time
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -47,20 +48,37 @@ def look_through(renewal: Renewal, end: float) -> None:
     """Re-render outdated messages among the next few, until `end`."""
     behind = renewal.next_id + limits.RENEWAL_ROWS
     old = Message.objects.filter(pk__gte=renewal.next_id, pk__lt=behind, renderer_version__lt=RENDERER_VERSION)
-    for message in old.filter(deleted_at=None).order_by("pk"):
-        renew(message)
-        renewal.next_id = message.pk + 1
+    messages = list(old.filter(deleted_at=None).order_by("pk"))
+    for start in range(0, len(messages), limits.RENEWAL_AT_ONCE):
+        renewal.next_id = renew(messages[start : start + limits.RENEWAL_AT_ONCE], end) + 1
         if time.monotonic() >= end:
             return
     renewal.next_id = behind
 
 
-def renew(message: Message) -> None:
-    """Re-render one message, unless it has since been changed. Raises Busy."""
-    unchanged = Message.objects.filter(
-        pk=message.pk, changed_seq=message.changed_seq, renderer_version=message.renderer_version
-    )
-    unchanged.update(html=to_html_when_free(message.body), renderer_version=RENDERER_VERSION)
+def renew(messages: list[Message], end: float) -> int:
+    """
+    Re-render messages, except those that have since been changed. Raises Busy.
+
+    Returns the last one's key: those that come after it at `end` are left. In one transaction, since each takes longer
+    to commit than to render. What somebody else has locked is left to them: waiting for it while others are locked
+    could end in a deadlock.
+    """
+    rendered: dict[int, tuple[int, str]] = {}
+    for message in messages:
+        rendered[message.pk] = (message.changed_seq, to_html_when_free(message.body))
+        if time.monotonic() >= end:
+            break
+    with transaction.atomic():
+        free = Message.objects.filter(pk__in=rendered, renderer_version__lt=RENDERER_VERSION).order_by("pk")
+        unchanged = []
+        for message in free.only("changed_seq").select_for_update(skip_locked=True, no_key=True):
+            changed_seq, html = rendered[message.pk]
+            if message.changed_seq == changed_seq:
+                message.html, message.renderer_version = html, RENDERER_VERSION
+                unchanged.append(message)
+        Message.objects.bulk_update(unchanged, ["html", "renderer_version"])
+    return max(rendered)
 
 
 def note_end(renewal: Renewal) -> None:

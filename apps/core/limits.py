@@ -301,8 +301,9 @@ MAIL_SECONDS = 24 * 3600.0
 MAIL_WAIT_SECONDS = 2.0
 MAIL_TROUBLE_SECONDS = 60.0
 
-# Rendering old messages again (apps/chat/renewal.py). How long one job works; messages per query; and the time after
-# which all are checked again, for messages that older processes have stored since.
+# Rendering old messages again (apps/chat/renewal.py). How long one job works; messages per query, and per transaction;
+# and the time after which all are checked again, for messages that older processes have stored since.
 RENEWAL_SECONDS = 1.0
 RENEWAL_ROWS = 2000
+RENEWAL_AT_ONCE = 20
 RENEWAL_AGAIN_HOURS = 24

@@ -1,6 +1,7 @@
 """Re-rendering messages after an upgrade."""
 
 from datetime import timedelta
+from math import inf
 
 import pytest
 from django.utils import timezone
@@ -97,6 +98,20 @@ def test_it_continues_where_it_stopped(cast: Cast, monkeypatch: pytest.MonkeyPat
     while renewal.go_on():
         left.append(Message.objects.filter(renderer_version=OLD).count())
     assert left == list(range(len(messages) - 1, 0, -1))
+    assert not Message.objects.filter(renderer_version=OLD).exists()
+
+
+def test_several_are_stored_by_one_transaction(cast: Cast, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    for _ in range(limits.RENEWAL_AT_ONCE):
+        old_message(cast)
+    first, last = Message.objects.order_by("pk").first(), Message.objects.order_by("pk").last()
+    assert first
+    assert last
+    progress = Renewal(version=rendering.RENDERER_VERSION, next_id=first.pk)
+    # What is old; and between two for the transaction, what is unchanged, and its HTML.
+    with django_assert_num_queries(5):
+        renewal.look_through(progress, inf)
+    assert progress.next_id > last.pk
     assert not Message.objects.filter(renderer_version=OLD).exists()
 
 
