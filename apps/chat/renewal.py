@@ -53,18 +53,10 @@ def look_through(renewal: Renewal, end: float) -> None:
 
 def renew(messages: list[Message], end: float) -> int:
     """
-    <<<<<<< HEAD
-        Re-render messages, except those that have since been changed, until `end`; return the last one's key. Raises Busy.
+    Re-render messages, except those that have since been changed, until `end`; return the last one's key. Raises Busy.
 
-        In one transaction, since a commit takes longer than rendering. Messages that others have locked are left: waiting
-        for them while holding other locks could end in a deadlock.
-    =======
-        Re-render messages, except those that have since been changed. Raises Busy.
-
-        Returns the last one's key: those that come after it at `end` are left. In one transaction, since each takes longer
-        to commit than to render. What somebody else has locked is left to them: waiting for it while others are locked
-        could end in a deadlock.
-    >>>>>>> 127ed8d4b9fcc45ea2613019b1a1dd5486b0f52e
+    In one transaction, since a commit takes longer than rendering. Messages that others have locked are left: waiting
+    for them while holding other locks could end in a deadlock.
     """
     rendered: dict[int, tuple[int, str]] = {}
     for message in messages:
