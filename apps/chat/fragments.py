@@ -11,6 +11,7 @@ from apps.chat.forms import MessageForm
 from apps.chat.history import Window
 from apps.chat.models import Message
 from apps.chat.shown import ShownMessage, shown
+from apps.live.listeners import farewell_alert
 from apps.live.parts import Part, Parts, Swap, to_htmx
 from apps.rooms import fragments as rooms
 from apps.rooms.models import Room
@@ -87,7 +88,7 @@ def outdated(room: Room, language: str) -> Parts:
     with translation.override(language):
         reason = gettext("This site was updated. What you have written stays here when you reload the page.")
         html = render_to_string("chat/outdated.html", {"room": room, "reason": reason})
-    return (Part("composer-region", Swap.BEFORE, html), *spoken_farewell(reason))
+    return (Part("composer-region", Swap.BEFORE, html), farewell_alert(reason))
 
 
 def outdated_before_frames_had_versions(language: str) -> Parts:
@@ -102,10 +103,5 @@ def outdated_before_frames_had_versions(language: str) -> Parts:
     return (
         Part("connection-status", Swap.OUTER, f'<p class="connection-status">{escape(reason)}</p>'),
         Part("announce", Swap.OUTER, '<div class="visually-hidden"></div>'),
-        *spoken_farewell(reason),
+        farewell_alert(reason),
     )
-
-
-def spoken_farewell(reason: str) -> Parts:
-    """Return the part that says, as an alert, why a page ends."""
-    return (Part("alert", Swap.INNER, escape(reason), {"kind": "farewell", "reason": reason}),)

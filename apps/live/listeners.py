@@ -20,7 +20,13 @@ COME_BACK = 1000
 def alert(reason: str | Promise, language: str) -> Parts:
     """Return the part that tells a page why it ends and leaves the user's draft in place."""
     with translation.override(language):
-        return (Part("alert", Swap.INNER, escape(str(reason)), {"kind": "farewell", "reason": str(reason)}),)
+        return (farewell_alert(reason),)
+
+
+def farewell_alert(reason: str | Promise) -> Part:
+    """Return the part that says, as an alert in the active language, why a page ends."""
+    said = str(reason)
+    return Part("alert", Swap.INNER, escape(said), {"kind": "farewell", "reason": said})
 
 
 @dataclass(eq=False, slots=True)

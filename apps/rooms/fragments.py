@@ -7,6 +7,7 @@ from django.utils.formats import localize
 from django.utils.functional import Promise
 from django.utils.html import escape
 
+from apps.live.listeners import farewell_alert
 from apps.live.parts import Part, Parts, Swap
 from apps.rooms.models import Membership, Room
 
@@ -66,8 +67,4 @@ def members(room: Room) -> Parts:
 def farewell(reason: str | Promise, room: Room | None = None) -> Parts:
     """Return the parts that tell a page why it is disconnected."""
     notice = render_to_string("rooms/farewell.html", {"reason": reason, "room": room})
-    said = str(reason)
-    return (
-        Part("composer-region", Swap.INNER, notice),
-        Part("alert", Swap.INNER, escape(said), {"kind": "farewell", "reason": said}),
-    )
+    return Part("composer-region", Swap.INNER, notice), farewell_alert(reason)
