@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, Subquery
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.crypto import get_random_string
@@ -61,6 +62,11 @@ def room_in(topic: str) -> int | None:
     return int(pk) if kind == "room" else None
 
 
+def unread_by(member: str) -> CombinedExpression:
+    """Return an expression for room queries: how many messages are unread by the membership joined as `member`."""
+    return F("message_count") - F(f"{member}__read_count") - deleted_after(f"{member}__last_read_seq")
+
+
 class RoomQuerySet(models.QuerySet["Room"]):
     def visible_to(self, viewer: Viewer) -> "RoomQuerySet":
         """Filter to the rooms that the viewer may see, annotated with the viewer's role as `viewer_role`."""
@@ -79,8 +85,7 @@ class RoomQuerySet(models.QuerySet["Room"]):
 
     def with_unread_count(self) -> "RoomQuerySet":
         """Annotate the viewer's unread count; call after `visible_to`."""
-        unread = F("message_count") - F("own__read_count") - deleted_after("own__last_read_seq")
-        return self.annotate(unread_count=unread)
+        return self.annotate(unread_count=unread_by("own"))
 
 
 class Room(models.Model):

@@ -1,6 +1,5 @@
 """The list of a person's rooms, in pages and in what keeps it live."""
 
-from django.db.models import F
 from django.urls import reverse
 from django.utils.formats import localize
 from django.utils.html import format_html
@@ -8,7 +7,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 
 from apps.accounts.viewer import Viewer
-from apps.rooms.models import Room, deleted_after
+from apps.rooms.models import Room, unread_by
 
 # How many rooms the navigation lists; all of them are on /rooms/.
 MAX_NAVIGATION_ROOMS = 200
@@ -19,8 +18,7 @@ def rooms_of(viewer: Viewer) -> list[Room]:
     if not viewer.is_authenticated:
         return []
     own = Room.objects.filter(memberships__user=viewer.pk, archived_at=None)
-    unread = F("message_count") - F("memberships__read_count") - deleted_after("memberships__last_read_seq")
-    own = own.annotate(unread_count=unread)
+    own = own.annotate(unread_count=unread_by("memberships"))
     return list(own.order_by("name_key")[:MAX_NAVIGATION_ROOMS])
 
 
