@@ -205,12 +205,12 @@ def read(changed: set[int], people: list[int], to_list: set[int], before: Places
     """Read the places of people, and the rooms that changed, that they read in, or that are to be listed."""
     began = time.thread_time()
     places = places_of(people)
-    moved: dict[int, set[int]] = {}
-    for user_id, now in places.items():
-        earlier = before.get(user_id, {})
-        if earlier.keys() != now.keys():
-            to_list.add(user_id)
-        moved[user_id] = {pk for pk, place in now.items() if earlier.get(pk) != place}
+    earlier = {user_id: before.get(user_id, {}) for user_id in places}
+    to_list = to_list | {user_id for user_id, now in places.items() if earlier[user_id].keys() != now.keys()}
+    moved = {
+        user_id: {pk for pk, place in now.items() if earlier[user_id].get(pk) != place}
+        for user_id, now in places.items()
+    }
     wanted = changed.union(*moved.values(), *(places[user_id] for user_id in to_list))
     rooms = rooms_now(wanted)
     return Found(places, to_list, moved, rooms, time.thread_time() - began)
