@@ -192,15 +192,21 @@ def test_jobs_claimed_by_new_workers_during_a_reclaim_stay_theirs(hand: Hand, mo
     assert statuses() == ["RUNNING", "RUNNING"]
 
 
-def test_a_worker_that_resumes_after_its_job_was_given_away_rolls_back(
-    hand: Hand, caplog: pytest.LogCaptureFixture
-) -> None:
+def given_away(hand: Hand) -> tuple[claims.Row, Hand]:
+    """A job of a worker that fell silent, and another worker that may claim it."""
     samples.do.enqueue(7)
     row = hand.claim()
     assert row
     fall_silent(hand, limits.JOB_LEASE_SECONDS + 1)
     other = Hand()
     claims.reclaim(other.id, other.own)
+    return row, other
+
+
+def test_a_worker_that_resumes_after_its_job_was_given_away_rolls_back(
+    hand: Hand, caplog: pytest.LogCaptureFixture
+) -> None:
+    row, other = given_away(hand)
     assert other.do_all() == 1
     claims.perform(row)
     assert (samples.notes(), statuses()) == (["7"], ["SUCCESSFUL"])
@@ -208,12 +214,7 @@ def test_a_worker_that_resumes_after_its_job_was_given_away_rolls_back(
 
 
 def test_a_worker_that_resumes_neither_finishes_nor_releases_anothers_job(hand: Hand) -> None:
-    samples.do.enqueue(7)
-    row = hand.claim()
-    assert row
-    fall_silent(hand, limits.JOB_LEASE_SECONDS + 1)
-    other = Hand()
-    claims.reclaim(other.id, other.own)
+    row, other = given_away(hand)
     theirs = other.claim()
     assert theirs
     claims.perform(row)
@@ -224,12 +225,7 @@ def test_a_worker_that_resumes_neither_finishes_nor_releases_anothers_job(hand: 
 
 
 def test_a_worker_that_resumes_does_not_overwrite_anothers_success_with_its_failure(hand: Hand) -> None:
-    samples.do.enqueue(7)
-    row = hand.claim()
-    assert row
-    fall_silent(hand, limits.JOB_LEASE_SECONDS + 1)
-    other = Hand()
-    claims.reclaim(other.id, other.own)
+    row, other = given_away(hand)
     other.do_all()
     claims.retry_or_fail(row, OSError())
     assert statuses() == ["SUCCESSFUL"]

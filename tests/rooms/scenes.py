@@ -8,6 +8,13 @@ BY_OWNER = "302 403 403 403 403 302+"
 NO_ROOM = "302 404 404 404 404 404"
 # An anonymous user who has typed something gets it back.
 TYPED_BY_OWNER, TYPED_NO_ROOM = BY_OWNER.replace("302 ", "403 "), NO_ROOM.replace("302 ", "403 ")
+JOIN = Form(
+    "/rooms/attic/join/",
+    {},
+    allowed="302 302+ 403 302 302 302",
+    archived="302 403 403 302 302 302",
+    deleted=NO_ROOM,
+)
 
 
 def archive(stage: Stage) -> None:
@@ -119,13 +126,7 @@ SCENES = (
         "join_room",
         lambda stage: services.join_room(room=stage.room, user=stage.outsider),
         actor="outsider",
-        form=Form(
-            "/rooms/attic/join/",
-            {},
-            allowed="302 302+ 403 302 302 302",
-            archived="302 403 403 302 302 302",
-            deleted=NO_ROOM,
-        ),
+        form=JOIN,
         archive=("rooms.json", "Attic"),
     ),
     Scene(
@@ -134,13 +135,7 @@ SCENES = (
         accept,
         actor="outsider",
         prepare=invite,
-        form=Form(
-            "/rooms/attic/join/",
-            {},
-            allowed="302 302+ 403 302 302 302",
-            archived="302 403 403 302 302 302",
-            deleted=NO_ROOM,
-        ),
+        form=JOIN,
         archive=("rooms.json", "Attic"),
     ),
     Scene(
