@@ -6,7 +6,6 @@ Delivery failures are logged, never raised. Rendering errors are raised, hence `
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -17,7 +16,7 @@ from apps.core.hashing import digest
 from apps.live.layer import send_to_layer
 from apps.live.news import news_of
 from apps.live.parts import Parts
-from apps.live.process import CHANGES, serving_process
+from apps.live.process import CHANGES, Process, serving_process
 
 logger = logging.getLogger(__name__)
 
@@ -64,13 +63,7 @@ def check_user(user_id: int) -> None:
 
 def places_changed(user_id: int) -> None:
     """Tell that a user joined or left a room, or read on in one."""
-    try:
-        if process := serving_process():
-            process.loop.call_soon_threadsafe(partial(process.news.note, user_id=user_id))
-        else:
-            async_to_sync(send_to_layer)(news_of(set(), {user_id}))
-    except Exception:
-        logger.exception("Could not tell of a user's places")
+    _hand_over(lambda process: process.news.note(user_id=user_id), news_of(set(), {user_id}))
 
 
 def _rendered(render: Render, language: str) -> Parts:
@@ -100,14 +93,19 @@ def _languages_of(topic: str) -> set[str]:
 
 
 def _tell(message: dict[str, Any]) -> None:
+    news = [news_of({message["topic"]}, set())] if message["type"] in CHANGES else []
+    _hand_over(lambda process: process.tell(message), message, *news)
+
+
+def _hand_over(here: Callable[[Process], None], *messages: dict[str, Any]) -> None:
+    """Call `here` on the loop of the process that serves pages; from any other process send the messages."""
     try:
-        # Worker threads only hand the message to the loop, so posting never waits for delivery.
+        # Worker threads only hand it to the loop, so posting never waits for delivery.
         if process := serving_process():
-            process.loop.call_soon_threadsafe(process.tell, message)
+            process.loop.call_soon_threadsafe(here, process)
         else:
-            async_to_sync(send_to_layer)(message)
-            if message["type"] in CHANGES:
-                async_to_sync(send_to_layer)(news_of({message["topic"]}, set()))
+            for message in messages:
+                async_to_sync(send_to_layer)(message)
     except Exception:
         # The change is stored and pages will find it by its number: a failed broadcast only delays it.
-        logger.exception("Could not broadcast %s", message["type"])
+        logger.exception("Could not broadcast %s", messages[0]["type"])
